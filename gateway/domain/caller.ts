@@ -1,0 +1,33 @@
+/** Who is calling, as far as admission found out. */
+export interface Caller {
+  readonly kind: 'jwt' | 'anonymous';
+  /** Names the caller in limits, fairness and logs: issuer and subject, or the address (IPv6: its /64). */
+  readonly id: string;
+  readonly subject: string | undefined;
+  readonly scopes: readonly string[];
+  readonly roles: readonly string[];
+}
+
+/** A caller nothing is known of but where they call from. */
+export function anonymousCaller(address: string): Caller {
+  return { kind: 'anonymous', id: addressGroup(address), subject: undefined, scopes: [], roles: [] };
+}
+
+/** The part of an address that one party holds: an IPv4 address, or the /64 of an IPv6 one. Both spellings of an IPv4 address are one. */
+export function addressGroup(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
+  if (mapped?.[1] !== undefined) return mapped[1];
+  if (!address.includes(':')) return address;
+  const withoutZone = address.split('%', 1)[0] ?? address;
+  return `${expandIpv6(withoutZone).slice(0, 4).join(':')}::/64`;
+}
+
+function expandIpv6(address: string): string[] {
+  const [head = '', tail] = address.split('::');
+  const before = head === '' ? [] : head.split(':');
+  const after = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length);
+  return [...before, ...Array.from({ length: zeros }, () => '0'), ...after].map(group =>
+    group.replace(/^0+(?=.)/, '').toLowerCase(),
+  );
+}

@@ -1,0 +1,112 @@
+import type { FailureCode } from './errors.ts';
+import type { SourceName } from './roster.ts';
+import type { AttemptOutcome } from './service.ts';
+
+/** One request, told once, when its reply is over: the access line and the request metrics. */
+export interface RequestEvent {
+  readonly kind: 'request';
+  readonly id: string;
+  readonly caller: string | null;
+  readonly method: string;
+  readonly path: string;
+  /** Null: no route. */
+  readonly route: string | null;
+  readonly service: string | null;
+  readonly instance: string | null;
+  readonly version: string | null;
+  readonly status: number;
+  readonly code: FailureCode | null;
+  readonly attempts: number;
+  readonly queueMs: number;
+  readonly connectMs: number | null;
+  readonly firstByteMs: number | null;
+  readonly totalMs: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+/**
+ * Everything worth observing. Who emits knows nothing of metrics or logs; edges/prom-client.ts and edges/winston.ts turn
+ * events into series and lines.
+ */
+export type GatewayEvent =
+  | { readonly kind: 'request-began' }
+  | RequestEvent
+  | {
+      readonly kind: 'attempt';
+      readonly service: string;
+      readonly instance: string;
+      readonly outcome: AttemptOutcome;
+      readonly durationMs: number;
+    }
+  | {
+      readonly kind: 'retry';
+      readonly service: string;
+      readonly reason: string;
+      readonly requestId: string;
+      readonly instance: string;
+    }
+  | { readonly kind: 'queue-left'; readonly service: string; readonly waitedMs: number }
+  | {
+      readonly kind: 'ejected';
+      readonly service: string;
+      readonly instance: string;
+      readonly reason: string;
+      readonly forMs: number;
+    }
+  | { readonly kind: 'ejection-withheld'; readonly service: string; readonly instance: string; readonly reason: string }
+  | { readonly kind: 'probation'; readonly service: string; readonly instance: string }
+  | { readonly kind: 'readmitted'; readonly service: string; readonly instance: string; readonly reason: string }
+  | {
+      readonly kind: 'instance-joined';
+      readonly service: string;
+      readonly instance: string;
+      readonly address: string;
+      readonly version: string | null;
+    }
+  | { readonly kind: 'instance-left'; readonly service: string; readonly instance: string }
+  | {
+      readonly kind: 'instance-health';
+      readonly service: string;
+      readonly instance: string;
+      readonly isWell: boolean;
+      readonly note: string;
+    }
+  | {
+      readonly kind: 'registration-malformed';
+      readonly source: SourceName;
+      readonly service: string;
+      readonly instance: string;
+      readonly problem: string;
+    }
+  | { readonly kind: 'source-lost'; readonly source: SourceName; readonly problem: string }
+  | { readonly kind: 'source-back'; readonly source: SourceName }
+  | { readonly kind: 'roster-doubted'; readonly source: SourceName; readonly service: string; readonly forMs: number }
+  | {
+      readonly kind: 'config-loaded';
+      readonly generation: number;
+      readonly routes: number;
+      readonly warnings: readonly string[];
+    }
+  | { readonly kind: 'config-refused'; readonly problems: readonly string[] }
+  | { readonly kind: 'restart-needed'; readonly file: string }
+  | {
+      readonly kind: 'internal-error';
+      readonly where: string;
+      readonly error: unknown;
+      readonly requestId: string | null;
+    }
+  | {
+      readonly kind: 'process';
+      readonly phase: 'starting' | 'ready' | 'draining' | 'refusing' | 'stopped';
+      readonly note: string;
+    }
+  | {
+      readonly kind: 'notice';
+      readonly level: 'debug' | 'info' | 'warn' | 'error';
+      readonly text: string;
+      readonly about: Readonly<Record<string, string | number | boolean | null>>;
+    };
+
+/** Takes an event. It never throws and never waits. */
+export type Observe = (event: GatewayEvent) => void;

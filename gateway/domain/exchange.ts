@@ -1,0 +1,115 @@
+import type { Readable } from 'node:stream'; // a type alone: domain/ takes nothing else from outside
+import type { Caller } from './caller.ts';
+import type { Deadline } from './deadline.ts';
+import type { RawFields } from './fields.ts';
+import type { Instance } from './instance.ts';
+import type { Notes } from './notes.ts';
+import type { Route } from './route.ts';
+
+/**
+ * What is known of a request grows stage by stage; each type adds what one stage learned.
+ *
+ * It is one object all along: a stage adds its field with `learn` and passes the same object on under its richer type.
+ * A new object a stage costs a copy of every field, eight times a request.
+ */
+export interface Received {
+  readonly id: string;
+  readonly method: string;
+  /** The path as it came, still percent-encoded, without the query. */
+  readonly path: string;
+  /** Without its question mark; empty when there is none. */
+  readonly query: string;
+  readonly rawHeaders: RawFields;
+  readonly scheme: 'http' | 'https';
+  /** Host and port as the caller named them, believing `X-Forwarded-Host` only from trusted proxies. */
+  readonly host: string;
+  /** Whose connection it is. */
+  readonly peerAddress: string;
+  /** Who is calling, believing `X-Forwarded-For` only from trusted proxies. */
+  readonly callerAddress: string;
+  readonly isUpgrade: boolean;
+  readonly body: IncomingBody;
+  readonly deadline: Deadline;
+  /** What the access line and the metrics will tell. */
+  readonly notes: Notes;
+  /** The connection, as the edge that accepted it knows it; opaque to stages. */
+  readonly wire: object;
+}
+
+/** A request's body, not yet taken in. */
+export interface IncomingBody {
+  /** The announced size; undefined when it comes in chunks; 0 when there is none. */
+  readonly length: number | undefined;
+  /**
+   * Takes the whole body in. Refuses with BODY_TOO_LARGE beyond `bytesMax`, REQUEST_TIMEOUT when it stalls, BAD_REQUEST
+   * when it is cut off, or the signal's reason.
+   */
+  read(bytesMax: number, signal: AbortSignal): Promise<Buffer>;
+}
+
+export interface Matched extends Received {
+  readonly route: Route;
+  /** What the route's patterns captured, by name. */
+  readonly variables: ReadonlyMap<string, string>;
+}
+
+export interface Admitted extends Matched {
+  readonly caller: Caller;
+}
+
+export interface Complete extends Admitted {
+  readonly content: Buffer;
+}
+
+/** One attempt's share of a request: which it is, when it must end, and who has failed before. */
+export interface Attempt {
+  readonly number: number;
+  readonly signal: AbortSignal;
+  readonly tried: readonly Instance[];
+}
+
+/** A place at an instance. Whoever holds it must release it exactly when the instance is free again. */
+export interface Place {
+  readonly instance: Instance;
+  release(): void;
+}
+
+export interface Answer {
+  readonly kind: 'answer';
+  readonly status: number;
+  readonly rawHeaders: RawFields;
+  readonly body: Buffer | Readable;
+}
+
+/** A stream or an upgrade that an edge carries by itself; `ended` settles when it is over and never rejects. */
+export interface HandedOver {
+  readonly kind: 'handed-over';
+  readonly ended: Promise<void>;
+}
+
+export type Reply = Answer | HandedOver;
+
+/** The stages of the flow, in the order a request meets them. */
+export interface Stages {
+  readonly observe: (received: Received, next: () => Promise<Reply>) => Promise<Reply>;
+  readonly respond: (received: Received, next: () => Promise<Reply>) => Promise<Reply>;
+  readonly match: (received: Received) => Matched;
+  readonly preflight: (matched: Matched, next: () => Promise<Reply>) => Promise<Reply>;
+  readonly admit: (matched: Matched) => Promise<Admitted>;
+  readonly carry: (admitted: Admitted) => Promise<Reply>;
+  readonly receive: (admitted: Admitted) => Promise<Complete>;
+  readonly answer: (complete: Complete, next: () => Promise<Reply>) => Promise<Reply>;
+  readonly attempt: (complete: Complete, next: (attempt: Attempt) => Promise<Reply>) => Promise<Reply>;
+  readonly schedule: (complete: Complete, attempt: Attempt, next: (place: Place) => Promise<Reply>) => Promise<Reply>;
+  readonly forward: (complete: Complete, attempt: Attempt, place: Place) => Promise<Reply>;
+}
+
+/** Adds what a stage learned to the request itself, and gives it back as what it now is. */
+export function learn<R extends Received, L extends object>(request: R, learned: L): R & L {
+  return Object.assign(request, learned);
+}
+
+/** True once `match` has found the route: what comes after may fail knowing whose rules apply. */
+export function isMatched(received: Received): received is Matched {
+  return 'route' in received && received.route !== undefined;
+}

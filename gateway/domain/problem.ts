@@ -1,0 +1,21 @@
+import type { Answer } from './exchange.ts';
+import { FAILURES, type GatewayError } from './errors.ts';
+
+/** A failure as the caller sees it (RFC 9457). It names the code and nothing of our insides. */
+export function toProblem(error: GatewayError, requestId: string): Answer {
+  const { status, title } = FAILURES[error.code];
+  const body = Buffer.from(
+    JSON.stringify({
+      type: `urn:penstock:error:${error.code}`,
+      title,
+      status,
+      detail: error.detail,
+      code: error.code,
+      requestId,
+      message: error.detail, // vetiver's client shows `message`
+    }),
+  );
+  const fields = ['content-type', 'application/problem+json', 'cache-control', 'no-store', ...error.fields];
+  if (error.retryAfterMs !== undefined) fields.push('retry-after', String(Math.ceil(error.retryAfterMs / 1000)));
+  return { kind: 'answer', status, rawHeaders: fields, body };
+}

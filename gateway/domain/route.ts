@@ -1,0 +1,120 @@
+import type { Answer, Matched, Received } from './exchange.ts';
+import type { Service } from './service.ts';
+
+/** What a predicate may look at. */
+export type Asked = Pick<Received, 'method' | 'path' | 'query' | 'rawHeaders' | 'host' | 'peerAddress'> & {
+  /** Milliseconds since 1970. */
+  readonly wallMs: number;
+};
+
+/** A condition a request meets or not. */
+export interface Predicate {
+  readonly name: string;
+  /** As the operator wrote it, for `explain`. */
+  readonly text: string;
+  /** Adds what its patterns capture to `variables`, and only when it holds. */
+  holds(asked: Asked, variables: Map<string, string>): boolean;
+}
+
+/** What will be sent to the instance, while filters change it. */
+export interface RequestDraft {
+  path: string;
+  query: string;
+  readonly fields: string[];
+  /** Sent as `Host`; the instance's own when undefined. */
+  host: string | undefined;
+  /** `PrefixPath` applies once, however often it is listed. */
+  isPrefixed: boolean;
+}
+
+/** What will be sent to the caller, while filters change it. */
+export interface ReplyDraft {
+  status: number;
+  readonly fields: string[];
+}
+
+/** A change to a request or reply on a route. A filter has one or more of the three. */
+export interface Filter {
+  readonly name: string;
+  /** As the operator wrote it, for `explain`. */
+  readonly text: string;
+  readonly onRequest?: (draft: RequestDraft, matched: Matched) => void;
+  readonly onReply?: (draft: ReplyDraft, matched: Matched) => void;
+  /** Answers instead of the instance: a redirect. */
+  readonly onBehalf?: (matched: Matched) => Answer;
+}
+
+/** Who may use a route. */
+export interface Auth {
+  readonly allow: readonly ('jwt' | 'anonymous')[];
+  readonly scopes: readonly string[];
+  readonly roles: readonly string[];
+  readonly forwardToken: boolean;
+}
+
+/** What is counted together: a caller, an address, the route as a whole, or the value of a header. */
+export type LimitKey =
+  { readonly kind: 'caller' | 'ip' | 'route' } | { readonly kind: 'header'; readonly name: string };
+
+/** At most `rate` requests in each window of `perMs` that share a key. */
+export interface Limit {
+  readonly rate: number;
+  readonly perMs: number;
+  readonly by: LimitKey;
+}
+
+/** Why an attempt may be repeated: failures of transport by name, answers by status. */
+export type RetryReason = 'connect-failure' | 'connection-lost' | 'attempt-timeout' | number;
+
+export interface RetryPolicy {
+  /** Counts the first. */
+  readonly attempts: number;
+  readonly attemptTimeoutMs: number;
+  readonly on: ReadonlySet<RetryReason>;
+  readonly budgetPercent: number;
+}
+
+/** What browsers of other origins may do (Fetch standard, "CORS protocol"). */
+export interface Cors {
+  /** Origins in full, or `*` for any. */
+  readonly origins: ReadonlySet<string>;
+  readonly methods: readonly string[];
+  readonly headers: readonly string[];
+  readonly credentials: boolean;
+  readonly maxAgeSeconds: number;
+}
+
+/** Everything a route promises, compiled: no default is missing, no text is left to parse. */
+export interface RoutePolicy {
+  /** Undefined: the route is open, because no identity is configured. */
+  readonly auth: Auth | undefined;
+  readonly limits: readonly Limit[];
+  readonly bodyBytesMax: number;
+  readonly answerBytesMax: number;
+  readonly timeoutMs: number;
+  /** True: calling twice does no harm, whatever the method. */
+  readonly isPure: boolean;
+  readonly retry: RetryPolicy;
+  readonly cors: Cors | undefined;
+  readonly isStream: boolean;
+  readonly streamIdleMs: number;
+}
+
+/** Where a route leads before it is bound to a living service: what `config/compile.ts` makes. */
+export interface RouteSpec {
+  readonly id: string;
+  readonly order: number;
+  readonly predicates: readonly Predicate[];
+  /** From the Method predicate, kept apart for 405, `Allow` and preflights; undefined: any. */
+  readonly methods: readonly string[] | undefined;
+  /** Path patterns, for the index; empty: any path. */
+  readonly paths: readonly string[];
+  readonly filters: readonly Filter[];
+  readonly serviceName: string;
+  readonly policy: RoutePolicy;
+}
+
+/** Predicates, filters and a service. */
+export interface Route extends RouteSpec {
+  readonly service: Service;
+}
