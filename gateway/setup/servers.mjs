@@ -1,11 +1,20 @@
-import { execFileSync, spawn } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
-import { chmodSync, readdirSync, writeFileSync } from 'node:fs';
-import { delimiter, dirname, join } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { findOnPath, isProgram, runVisibly } from './command.mjs';
+import { STATE } from './state.mjs';
 
-const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-const CACHE = join(ROOT, '.state', 'servers');
+const CACHE = join(STATE, 'servers');
 
 /**
  * Where each server comes from: its Debian package, the program in it, and an argument with which it starts, says
@@ -36,8 +45,8 @@ export async function ensureServer(name) {
 
   mkdirSync(CACHE, { recursive: true });
   // The kernel lets go of flock's lock when its holder dies, however it dies; a lock file of ours would stay.
-  await run('flock', [join(CACHE, 'lock'), process.execPath, fileURLToPath(import.meta.url), '--unpack', name]);
-
+  const unpack = [process.execPath, fileURLToPath(import.meta.url), '--unpack', name];
+  if ((await runVisibly('flock', [join(CACHE, 'lock'), ...unpack])) !== 0) throw new Error(`cannot fetch ${name}`);
   return wrapperOf(name);
 }
 
@@ -47,34 +56,9 @@ function findUnpacked(name) {
   return existsSync(wrapperOf(name)) ? wrapperOf(name) : undefined;
 }
 
-function findOnPath(name) {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
-  return folders.map(folder => join(folder, name)).find(isProgram);
-}
-
-function isProgram(path) {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false; // Not there, or not for us: either way not a program we can start.
-  }
-}
-
 function requireDebian(name) {
   if (isProgram('/usr/bin/apt-get') && isProgram('/usr/bin/dpkg')) return;
   throw new Error(`${name} is needed and cannot be fetched here (no apt-get). Install it so that it is on PATH.`);
-}
-
-function run(command, args, options = {}) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'], ...options });
-    child.once('error', reject);
-    child.once('exit', (code, signal) => {
-      if (code === 0) resolve();
-      else reject(new Error(`${command} ${args.at(-1)} failed (${signal ?? `exit ${code}`})`));
-    });
-  });
 }
 
 /** Runs under the lock. Whoever waited for it while another call unpacked the server finds it done. */
