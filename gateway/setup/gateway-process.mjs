@@ -1,0 +1,120 @@
+import { execFile } from 'node:child_process';
+import { createWriteStream, existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { spawnLeashed } from './become-node.mjs';
+import { eachLine } from './command.mjs';
+import { requireProjectNode } from './project-node.mjs';
+import { ROOT, STATE } from './state.mjs';
+
+const MAIN = join(ROOT, 'gateway', 'main.ts');
+
+/** R loads its packages and a model within seconds; a slow machine may take a minute. */
+const READY_MS_MAX = 120_000;
+const POLL_MS = 200;
+
+/** The last lines of output, kept to be shown where the gateway ends before it is ready. */
+const LINES_KEPT_MAX = 30;
+
+/** What the set-up must know of a configuration: where the gateway listens, and which services it starts itself. */
+export async function outlineOf(configFile) {
+  // Installed by now, but not when this file is loaded.
+  const { parse } = await import('yaml');
+  const config = parse(readFileSync(configFile, 'utf8')) ?? {};
+  return {
+    gateway: { host: '0.0.0.0', port: 8080, ...config.listen },
+    admin: { host: '127.0.0.1', port: 9090, ...config.admin },
+    services: (config.discovery?.local ?? []).map(({ service }) => service),
+  };
+}
+
+/** The address to show and call: whoever listens everywhere is reached here as well. */
+export function urlOf({ host, port }) {
+  const shown = ['0.0.0.0', '::', ''].includes(host) ? '127.0.0.1' : host;
+  return `http://${shown.includes(':') ? `[${shown}]` : shown}:${port}`;
+}
+
+/**
+ * Starts the gateway on a leash. Its output goes to a file under `.state/log/`, and line by line to `onLine`, so that
+ * the terminal stays readable.
+ */
+export function startGateway({ configFile, env, onLine }) {
+  const log = createLog('gateway.jsonl');
+  const lastLines = [];
+  const child = spawnLeashed(requireProjectNode(), [MAIN, 'serve', '--config', configFile], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env,
+  });
+  for (const stream of [child.stdout, child.stderr]) {
+    eachLine(stream, line => {
+      log.write(`${line}\n`);
+      lastLines.push(line);
+      if (lastLines.length > LINES_KEPT_MAX) lastLines.shift();
+      onLine(line);
+    });
+  }
+  return { child, lastLines };
+}
+
+/** A fresh log file; that of the run before is kept beside it. */
+export function createLog(name) {
+  const file = join(STATE, 'log', name);
+  mkdirSync(dirname(file), { recursive: true });
+  if (existsSync(file)) renameSync(file, `${file}.1`);
+  return createWriteStream(file);
+}
+
+/** Waits until the gateway is ready and each of its services has an instance that takes requests. */
+export async function untilReady({ gateway: { child, lastLines }, adminUrl, services, tell }) {
+  const untilMs = Date.now() + READY_MS_MAX;
+  while (Date.now() < untilMs) {
+    if (child.exitCode !== null || child.signalCode !== null) {
+      throw new Error(`the gateway ended before it was ready:\n${lastLines.map(toReadable).join('\n')}`);
+    }
+    const seen = await look(adminUrl);
+    const waiting = services.filter(name => !seen.serving.has(name));
+    if (seen.isReady && waiting.length === 0) return;
+    tell(seen.isUp ? `waiting for ${waiting.join(', ') || 'the first roster'}` : 'the gateway starts');
+    await wait(POLL_MS);
+  }
+  throw new Error(`not ready after ${READY_MS_MAX / 1000} s:\n${lastLines.map(toReadable).join('\n')}`);
+}
+
+async function look(adminUrl) {
+  try {
+    const signal = AbortSignal.timeout(2_000);
+    const [ready, services] = await Promise.all([
+      fetch(`${adminUrl}/readyz`, { signal }),
+      fetch(`${adminUrl}/api/services`, { signal }).then(response => response.json()),
+    ]);
+    await ready.arrayBuffer();
+    const isServing = ({ instances }) => instances.some(({ state }) => ['in-rotation', 'slow-start'].includes(state));
+    const serving = new Set(services.filter(isServing).map(({ service }) => service));
+    return { isUp: true, isReady: ready.status === 200, serving };
+  } catch {
+    return { isUp: false, isReady: false, serving: new Set() }; // Not up yet: asked again soon.
+  }
+}
+
+/** A token with which the examples on the screen work. */
+export async function makeToken({ configFile, env, expires }) {
+  const args = [MAIN, 'token', '--config', configFile, '--sub', 'you', '--scope', 'predict', '--expires', expires];
+  const { stdout } = await promisify(execFile)(requireProjectNode(), args, { env });
+  return stdout.trim();
+}
+
+/** A line of the log as a person reads it: what happened, without braces and quotes. */
+export function toReadable(line) {
+  let entry;
+  try {
+    entry = JSON.parse(line);
+  } catch {
+    return line; // Not one of ours: Node's own words, such as a stack.
+  }
+  const { time, level, event, message, ...rest } = entry;
+  const details = Object.entries(rest).map(
+    ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
+  return [time?.slice?.(11, 19), level, event, message, ...details].filter(part => part !== undefined).join(' ');
+}

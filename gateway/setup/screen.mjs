@@ -1,0 +1,45 @@
+import { bold, faint, say } from './say.mjs';
+
+/** Commands that work when pasted: each on one line, with nothing to fill in. */
+function examples({ gatewayUrl, adminUrl, token }) {
+  const identity = token === undefined ? '' : ` -H 'Authorization: Bearer ${token}'`;
+  const call = (path, rows) =>
+    `curl -sS -w '\\n' ${gatewayUrl}${path}${identity} -H 'Content-Type: application/json' -d '${JSON.stringify(rows)}'`;
+  return [
+    [
+      "How far does a car go on a gallon, by its weight and power? R's own lm() answers:",
+      call('/api/fuel/predict', CARS),
+    ],
+    ['Which iris is it, and how sure is the model?', call('/api/iris/predict', FLOWERS)],
+    ['What the gateway knows of its R processes:', `curl -sS -w '\\n' ${adminUrl}/api/services`],
+  ];
+}
+
+const CARS = [
+  { wt: 2.62, hp: 110 },
+  { wt: 5.25, hp: 205 },
+];
+
+const FLOWERS = [{ 'Sepal.Length': 5.1, 'Sepal.Width': 3.5, 'Petal.Length': 1.4, 'Petal.Width': 0.2 }];
+
+/** The screen at the end of the set-up: where everything is, and what to try. */
+export function showScreen({ gatewayUrl, adminUrl, consulUrl, token, expires, services }) {
+  const address = (name, url, note) => say(`  ${name.padEnd(9)} ${bold(url)}  ${faint(note)}`);
+  say();
+  say(bold('Penstock is up.'));
+  say();
+  address('Gateway', gatewayUrl, `R models: ${services.join(', ')}`);
+  address('Admin', adminUrl, '/readyz  /metrics  /api/services  /api/routes');
+  if (consulUrl !== undefined) address('Consul', `${consulUrl}/ui/`, 'the services, and what the gateway says of them');
+  say();
+  say(`Paste these into another terminal${token === undefined ? '' : `; the token in them is good for ${expires}`}:`);
+  for (const [what, command] of examples({ gatewayUrl, adminUrl, token })) {
+    say();
+    say(faint(`# ${what}`));
+    say(command);
+  }
+  say();
+  say('Routes: edit config/routes.yaml, it takes effect when saved. Log: tail -f .state/log/gateway.jsonl');
+  say(`${bold('Ctrl-C')} stops everything.`);
+  say();
+}
