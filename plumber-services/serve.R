@@ -1,0 +1,26 @@
+# The R side of serve.sh, which says what to do:
+#
+#   serve.R serve      runs the Plumber application of the working directory
+#   serve.R register   keeps it registered in Consul, until told to stop
+#   serve.R drain      waits until it has finished its work, then ends it
+#
+# Three processes: R does one thing at a time, and the other two must work while it computes.
+# This file alone reads the environment.
+
+local({
+  here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)[[1]]))
+  names <- c("log", "settings", "serve", "drain", "consul", "register")
+  for (file in file.path(here, "shared", "R", paste0(names, ".R"))) {
+    source(file, local = globalenv())
+  }
+})
+
+settings <- read_settings(Sys.getenv())
+# Warnings when they come, not when the server ends.
+options(penstock.log_mark = settings$log_mark, warn = 1)
+
+switch(commandArgs(TRUE)[[1]],
+  serve = serve(settings),
+  register = register(settings),
+  drain = drain(settings)
+)

@@ -1,0 +1,61 @@
+# An artefact is a trained model with all that is published about it. It is a file `model.rds`
+# beside the service's train.R, made anew by train.sh, and not committed.
+
+#' Writes the artefact of the service in the working directory.
+#'
+#' The version is `version` and a hash of all that shaped the model: data, hyper-parameters and
+#' train.R. So the same training has the same version everywhere, and no other training has it.
+#'
+#' @param data The training data: the columns in `outcome`, and the model's inputs.
+#' @param hyper_parameters,metrics Named lists of scalars.
+#' @param packages What has to be loaded to predict.
+#' @return The artefact, invisibly.
+write_artefact <- function(name, version, description, model, data, outcome,
+                           hyper_parameters = list(), metrics = list(), packages = character()) {
+  inputs <- data[setdiff(names(data), outcome)]
+  data_hash <- hash_data(data)
+  artefact <- list(
+    name = name,
+    version = artefact_version(version, data_hash, hyper_parameters, read_script("train.R")),
+    description = description,
+    model = model,
+    prototype = inputs[1, , drop = FALSE],
+    hyper_parameters = hyper_parameters,
+    training_data = list(rows = nrow(data), hash = data_hash),
+    metrics = metrics,
+    packages = packages
+  )
+  # Renamed into place, so that a service which starts meanwhile reads the old one or the new one.
+  unfinished <- tempfile("model-", tmpdir = ".", fileext = ".rds")
+  on.exit(unlink(unfinished))
+  saveRDS(artefact, unfinished)
+  if (!file.rename(unfinished, "model.rds")) stop("cannot write model.rds")
+  invisible(artefact)
+}
+
+#' Reads the artefact of the service in the working directory, with its packages loaded.
+read_artefact <- function() {
+  if (!file.exists("model.rds")) {
+    stop("no model.rds: run `plumber-services/train.sh ", basename(getwd()), "` first")
+  }
+  artefact <- readRDS("model.rds")
+  lapply(artefact$packages, loadNamespace)
+  artefact
+}
+
+#' The published version: what the author calls it, and eight digits of what it was made from.
+artefact_version <- function(version, data_hash, hyper_parameters, script) {
+  made_from <- c(data_hash, names(hyper_parameters), vapply(hyper_parameters, format, ""), script)
+  hash <- digest::digest(paste(made_from, collapse = "\n"), "sha256", serialize = FALSE)
+  paste0(version, "-", substr(hash, 1, 8))
+}
+
+#' SHA-256 of the data as CSV: anyone can compute it, with R or without.
+hash_data <- function(data) {
+  csv <- utils::capture.output(utils::write.csv(data, row.names = FALSE))
+  paste0("sha256:", digest::digest(paste0(csv, "\n", collapse = ""), "sha256", serialize = FALSE))
+}
+
+read_script <- function(path) {
+  if (file.exists(path)) readLines(path, encoding = "UTF-8") else character()
+}

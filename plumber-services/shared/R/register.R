@@ -1,0 +1,121 @@
+# The process that keeps a service known to Consul, while R computes.
+
+#' Registers the service once it listens, and again whenever Consul does not know it, until
+#' serve.sh says `stop`; then deregisters it, and waits until the gateways have heard.
+register <- function(settings) {
+  should_stop <- function() is_told_to_stop(settings$run_dir)
+  listening <- file.path(settings$run_dir, "listening")
+  await(function() file.exists(listening) || should_stop(), Inf)
+  if (should_stop()) return(invisible())
+
+  # Ctrl-C reaches the whole process group; the order to stop comes from serve.sh.
+  suspendInterrupts({
+    instance <- describe_instance(settings, as.integer(readLines(listening)))
+    ask <- consul_agent(settings$consul)
+    keep_registered(settings, instance, ask, should_stop)
+    leave(settings, instance, ask)
+  })
+}
+
+is_told_to_stop <- function(run_dir) {
+  # Without its directory nobody is left to tell.
+  !dir.exists(run_dir) || file.exists(file.path(run_dir, "stop"))
+}
+
+#' Asks Consul every few seconds whether it knows the instance, at first and where Consul is away
+#' more often than later: after 1, 2, 4 and at most 8 seconds.
+keep_registered <- function(settings, instance, ask, should_stop) {
+  known <- NA
+  failures <- 0
+  while (!should_stop()) {
+    status <- ask("GET", paste0("/v1/agent/service/", instance$id))
+    if (status == 404) status <- enrol(settings, instance, ask)
+    is_known <- status == 200
+    report(settings, instance, is_known, known, status)
+    known <- is_known
+    failures <- if (is_known) 0 else failures + 1
+    pause_s <- if (is_known) settings$registration$poll_s else min(8, 2^(failures - 1))
+    # Services that lost Consul together shall not all come back in one moment.
+    await(should_stop, now_s() + pause_s * stats::runif(1, 0.8, 1.2))
+  }
+}
+
+enrol <- function(settings, instance, ask) {
+  # Passing where R answers now, so that callers need not wait for the first check. An R that
+  # computes for long was dropped for that, and stays critical until it has finished.
+  answers <- await_ping(instance$check_host, instance$port, now_s() + 1)
+  body <- registration(settings, instance, if (answers) "passing" else "critical")
+  status <- ask("PUT", "/v1/agent/service/register?replace-existing-checks=true", body)
+  if (status == 200) {
+    log_line("info", "registered", service = settings$service, id = instance$id,
+             version = instance$version, status = if (answers) "passing" else "critical")
+  }
+  status
+}
+
+#' A line when Consul refuses or is away, and one when it is back; not one for each attempt.
+report <- function(settings, instance, is_known, was_known, status) {
+  if (is_known || identical(was_known, FALSE)) return(invisible())
+  reason <- if (status == 0) "no answer" else paste("status", status)
+  log_line("warn", "registration-failed", service = settings$service, id = instance$id,
+           consul = settings$consul$address, reason = reason)
+}
+
+leave <- function(settings, instance, ask) {
+  status <- ask("PUT", paste0("/v1/agent/service/deregister/", instance$id))
+  log_line("info", "deregistered", service = settings$service, id = instance$id, status = status)
+  # Where R is gone there is nothing to keep for the gateways that have not heard yet.
+  if (status == 200 && !file.exists(file.path(settings$run_dir, "gone"))) {
+    Sys.sleep(settings$registration$settle_s)
+  }
+}
+
+#' Where the instance is reached, and what it says of itself.
+describe_instance <- function(settings, port) {
+  where <- advertised(settings, port)
+  about <- read_metadata(settings, port)
+  id <- settings$registration$id
+  if (!nzchar(id)) id <- paste(settings$service, Sys.info()[["nodename"]], where$port, sep = "-")
+  list(
+    id = gsub("[^A-Za-z0-9._-]", "-", id),
+    address = where$host,
+    port = where$port,
+    check_host = where$host,
+    version = about$version,
+    model = about$name
+  )
+}
+
+#' The address others use: PENSTOCK_ADVERTISE; else the one R is bound to; and where that is all
+#' of them, the one this machine's name stands for.
+advertised <- function(settings, port) {
+  advertise <- settings$registration$advertise
+  if (nzchar(advertise)) {
+    parts <- regmatches(advertise, regexec("^\\[?([^]]*?)\\]?(?::([0-9]+))?$", advertise, perl = TRUE))[[1]]
+    return(list(host = parts[[2]], port = if (nzchar(parts[[3]])) as.integer(parts[[3]]) else port))
+  }
+  if (!settings$host %in% c("0.0.0.0", "::")) return(list(host = settings$host, port = port))
+  name <- Sys.info()[["nodename"]]
+  addresses <- curl::nslookup(name, multiple = TRUE, error = FALSE)
+  outside <- grep("^(127\\.|::1$|fe80:)", addresses, value = TRUE, invert = TRUE)
+  list(host = if (length(outside) > 0) outside[[1]] else name, port = port)
+}
+
+#' Version and name from GET /metadata, as vetiver has it; empty where the application has none.
+read_metadata <- function(settings, port) {
+  handle <- curl::new_handle(noproxy = "*", timeout = 60)
+  if (nzchar(settings$shared_secret)) {
+    curl::handle_setheaders(handle, "PLUMBER_SHARED_SECRET" = settings$shared_secret)
+  }
+  host <- bracket(loopback_of(settings$host))
+  metadata <- tryCatch({
+    reply <- curl::curl_fetch_memory(sprintf("http://%s:%d/metadata", host, port), handle)
+    if (reply$status_code == 200) jsonlite::fromJSON(rawToChar(reply$content)) else list()
+  }, error = function(err) list())
+  list(version = text_or(metadata$version, ""),
+       name = text_or(metadata$name, settings$service))
+}
+
+text_or <- function(value, default) {
+  if (is.character(value) && length(value) == 1 && !is.na(value)) value else default
+}
