@@ -27,6 +27,8 @@ export interface Received {
   readonly peerAddress: string;
   /** Who is calling, believing `X-Forwarded-For` only from trusted proxies. */
   readonly callerAddress: string;
+  /** The peer is one of `listen.trustedProxies`: what it says of where a request came from is believed. */
+  readonly isPeerTrusted: boolean;
   readonly isUpgrade: boolean;
   readonly body: IncomingBody;
   readonly deadline: Deadline;

@@ -16,6 +16,8 @@ export interface Notes {
   firstByteMs: number | null;
   bytesIn: number;
   bytesOut: number;
+  /** Fields the reply owes its caller, whatever it turns out to be: name, value, name, value, … `respond` adds them. */
+  readonly owedFields: string[];
 }
 
 /** Notes of a request that has just come in. */
@@ -31,5 +33,6 @@ export function blankNotes(startedMs: number): Notes {
     firstByteMs: null,
     bytesIn: 0,
     bytesOut: 0,
+    owedFields: [],
   };
 }
