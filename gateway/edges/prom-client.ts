@@ -1,0 +1,194 @@
+import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
+import type { GatewayEvent, Observe, RequestEvent } from '../domain/events.ts';
+import type { InstanceState } from '../domain/instance.ts';
+import type { RosterAge } from '../domain/roster.ts';
+import type { ServiceView } from '../domain/service.ts';
+import { createDurations, createTally, familyOptions, type Family } from './prom-client-series.ts';
+
+/** What the metrics are read from when somebody asks for them. */
+export interface MetricsOptions {
+  /** The routes there are: series of others are removed. */
+  readonly routeIds: () => ReadonlySet<string>;
+  /** The services there are, with their instances: series of others are removed. */
+  readonly services: () => readonly ServiceView[];
+  readonly rosterAges: () => readonly RosterAge[];
+  /** Lines the log has dropped because nobody took them. */
+  readonly linesDropped: () => number;
+  /** Milliseconds since 1970. */
+  readonly wallMs: () => number;
+  readonly version: string;
+  /** Node's version. */
+  readonly node: string;
+  /** Whether prom-client's process metrics are there; what they observe with lives as long as the process. */
+  readonly withProcess: boolean;
+}
+
+/** Events as Prometheus series. */
+export interface Metrics {
+  readonly observe: Observe;
+  readonly contentType: string;
+  /** What Prometheus scrapes. */
+  text(): Promise<string>;
+  close(): void;
+}
+
+/** Turns events into the contract's metrics, in a registry of its own. */
+export function createMetrics(options: MetricsOptions): Metrics {
+  const registry = new Registry();
+  const series = createSeries(registry, options.wallMs);
+  createGauges(registry, options);
+  if (options.withProcess) collectDefaultMetrics({ register: registry });
+  const sweep = () => removeWhatIsGone(series, options);
+
+  return {
+    contentType: registry.contentType,
+    observe(event) {
+      record(series, event);
+      // Memory must not grow where nobody scrapes.
+      if (event.kind === 'config-loaded') sweep();
+    },
+    text() {
+      sweep(); // A request of an old generation may have ended after its route was gone.
+      return registry.metrics();
+    },
+    close: () => registry.clear(),
+  };
+}
+
+type Series = ReturnType<typeof createSeries>;
+
+function createSeries(registry: Registry, wallMs: () => number) {
+  const tally = (family: Family) => createTally(registry, family);
+  const durations = (family: Family) => createDurations(registry, family);
+  const inFlight = { count: 0 };
+  const reload = { success: 0, atSeconds: 0 };
+  readGauge(registry, family('requests_in_flight', 'Requests under way.'), () => inFlight.count);
+  readGauge(registry, family('config_reload_success', '1: the last load was taken; 0: refused.'), () => reload.success);
+  readGauge(
+    registry,
+    family('config_reload_timestamp_seconds', 'When the configuration in use was loaded.'),
+    () => reload.atSeconds,
+  );
+
+  return {
+    inFlight,
+    loaded: () => Object.assign(reload, { success: 1, atSeconds: wallMs() / 1000 }),
+    refused: () => Object.assign(reload, { success: 0 }),
+    requests: tally(family('requests_total', 'Requests answered.', ['route', 'method', 'status'])),
+    requestTime: durations(family('request_duration_seconds', 'From the request to its reply’s end.', ['route'])),
+    refusals: tally(family('refusals_total', 'Refusals and failures by code.', ['route', 'code'])),
+    attempts: tally(family('attempts_total', 'Exchanges with instances.', ['service', 'instance', 'outcome'])),
+    attemptTime: durations(family('attempt_duration_seconds', 'From sending to the answer’s end.', ['service'])),
+    retries: tally(family('retries_total', 'Attempts after the first.', ['service', 'reason'])),
+    queueTime: durations(family('queue_wait_seconds', 'Time spent waiting for a place.', ['service'])),
+    ejections: tally(family('ejections_total', 'Instances taken out of rotation.', ['service', 'reason'])),
+    internalErrors: tally(family('internal_errors_total', 'Mistakes of the gateway; the log has their stacks.')),
+  };
+}
+
+function record(series: Series, event: GatewayEvent): void {
+  if (event.kind === 'request-began') series.inFlight.count += 1;
+  else if (event.kind === 'request') recordRequest(series, event);
+  else if (event.kind === 'attempt') {
+    series.attempts.add(event.service, event.instance, event.outcome);
+    series.attemptTime.observe(event.service, event.durationMs);
+  } else if (event.kind === 'queue-left') series.queueTime.observe(event.service, event.waitedMs);
+  else recordRare(series, event);
+}
+
+function recordRare(series: Series, event: GatewayEvent): void {
+  if (event.kind === 'retry') series.retries.add(event.service, event.reason);
+  else if (event.kind === 'ejected') series.ejections.add(event.service, event.reason);
+  else if (event.kind === 'internal-error') series.internalErrors.add();
+  else if (event.kind === 'instance-left') {
+    series.attempts.keepWhere(({ service, instance }) => service !== event.service || instance !== event.instance);
+  } else if (event.kind === 'config-loaded') series.loaded();
+  else if (event.kind === 'config-refused') series.refused();
+}
+
+/** Callers may invent methods; labels may not grow with what callers invent. */
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT']);
+
+function recordRequest(series: Series, { route, method, status, code, totalMs }: RequestEvent): void {
+  const routeLabel = route ?? '';
+  series.inFlight.count -= 1;
+  series.requests.add(routeLabel, METHODS.has(method) ? method : 'OTHER', String(status));
+  series.requestTime.observe(routeLabel, totalMs);
+  if (code !== null) series.refusals.add(routeLabel, code);
+}
+
+function removeWhatIsGone(series: Series, { routeIds, services }: MetricsOptions): void {
+  const routes = routeIds();
+  const instances = new Map(services().map(view => [view.service, new Set(view.instances.map(({ id }) => id))]));
+  const isRoute = ({ route = '' }) => route === '' || routes.has(route);
+  const isService = ({ service = '' }) => instances.has(service);
+
+  for (const family of [series.requests, series.requestTime, series.refusals]) family.keepWhere(isRoute);
+  for (const family of [series.attemptTime, series.retries, series.queueTime, series.ejections]) {
+    family.keepWhere(isService);
+  }
+  series.attempts.keepWhere(({ service = '', instance = '' }) => instances.get(service)?.has(instance) ?? false);
+}
+
+/** Each is shown for every service, 0 included, so that an alert on 0 has a series to watch. */
+const STATES: readonly InstanceState[] = [
+  'in-rotation',
+  'slow-start',
+  'busy-unchecked',
+  'ejected',
+  'probation',
+  'unhealthy',
+  'draining',
+];
+
+type Reading = readonly [labels: Readonly<Record<string, string>>, value: number];
+
+function createGauges(registry: Registry, options: MetricsOptions): void {
+  const { services, rosterAges, version, node } = options;
+  const ofServices = (name: string, help: string, read: (view: ServiceView) => number) =>
+    viewGauge(registry, family(name, help, ['service']), () =>
+      services().map(view => [{ service: view.service }, read(view)]),
+    );
+
+  ofServices('queue_depth', 'Requests waiting for a place.', ({ queue }) => queue.depth);
+  ofServices('permits_in_use', 'Places taken at instances.', ({ permits }) => permits.inUse);
+  ofServices('permits_abandoned', 'Places where R still computes for nobody.', ({ permits }) => permits.abandoned);
+  viewGauge(registry, family('instances', 'Instances by state.', ['service', 'state']), () =>
+    services().flatMap(states),
+  );
+  viewGauge(registry, family('roster_age_seconds', 'Since the source was last heard.', ['source']), () =>
+    rosterAges().map(({ source, ageSeconds }) => [{ source }, ageSeconds]),
+  );
+  viewGauge(registry, family('build_info', 'What runs; always 1.', ['version', 'node']), () => [
+    [{ version, node }, 1],
+  ]);
+  new Counter({
+    ...familyOptions(registry, family('log_lines_dropped_total', 'Log lines dropped because nobody took them.')),
+    collect() {
+      this.reset();
+      this.inc(options.linesDropped());
+    },
+  });
+}
+
+function states({ service, instances }: ServiceView): Reading[] {
+  return STATES.map(state => [{ service, state }, instances.filter(instance => instance.state === state).length]);
+}
+
+function viewGauge(registry: Registry, shown: Family, read: () => readonly Reading[]): void {
+  new Gauge({
+    ...familyOptions(registry, shown),
+    collect() {
+      this.reset();
+      for (const [labels, value] of read()) this.set(labels, value);
+    },
+  });
+}
+
+function readGauge(registry: Registry, shown: Family, read: () => number): void {
+  viewGauge(registry, shown, () => [[{}, read()]]);
+}
+
+function family(name: string, help: string, labelNames: readonly string[] = []): Family {
+  return { name: `penstock_${name}`, help, labelNames };
+}

@@ -1,0 +1,248 @@
+import assert from 'node:assert/strict';
+import { describe, test, type TestContext } from 'node:test';
+import { createMetrics } from '../../gateway/edges/prom-client.ts';
+import type { RequestEvent } from '../../gateway/domain/events.ts';
+import type { InstanceView, ServiceView } from '../../gateway/domain/service.ts';
+
+const aRequest: RequestEvent = {
+  kind: 'request',
+  id: 'r-1',
+  caller: null,
+  method: 'POST',
+  path: '/api/fuel/predict',
+  route: 'fuel',
+  service: 'fuel',
+  instance: 'fuel-1',
+  version: null,
+  status: 200,
+  code: null,
+  attempts: 1,
+  queueMs: 0,
+  connectMs: 0.2,
+  firstByteMs: 2,
+  totalMs: 3,
+  bytesIn: 24,
+  bytesOut: 31,
+};
+
+const anInstanceView: InstanceView = {
+  id: 'fuel-1',
+  address: 'http://127.0.0.1:9101',
+  source: 'static',
+  version: null,
+  weight: 1,
+  state: 'in-rotation',
+  why: null,
+  until: null,
+  inFlight: 0,
+  streams: 0,
+  abandoned: 0,
+  latencyMs: null,
+  requests: 0,
+  failures: 0,
+};
+
+function aServiceView(service: string, instances: readonly Partial<InstanceView>[]): ServiceView {
+  return {
+    service,
+    queue: { depth: 3, depthMax: 256 },
+    permits: { inUse: 2, abandoned: 1 },
+    instances: instances.map(traits => ({ ...anInstanceView, ...traits })),
+  };
+}
+
+function startMetrics(t: TestContext) {
+  const world = {
+    routes: new Set(['fuel', 'iris']),
+    services: [aServiceView('fuel', [{ id: 'fuel-1' }, { id: 'fuel-2', state: 'ejected' }])],
+    ageSeconds: 3,
+    dropped: 0,
+  };
+  const metrics = createMetrics({
+    routeIds: () => world.routes,
+    services: () => world.services,
+    rosterAges: () => [{ source: 'consul', ageSeconds: world.ageSeconds, isStale: false, isKnown: true }],
+    linesDropped: () => world.dropped,
+    wallMs: () => 1_700_000_000_000,
+    version: '1.2.3',
+    node: 'v26.0.0',
+    withProcess: false,
+  });
+  t.after(() => metrics.close());
+  return {
+    world,
+    metrics,
+    lines: async () => (await metrics.text()).split('\n').filter(line => !line.startsWith('#')),
+  };
+}
+
+/** The names and labels of the contract, and nothing that a caller could make grow. */
+const CONTRACT = new Map([
+  ['penstock_requests_total', ['method', 'route', 'status']],
+  ['penstock_request_duration_seconds_count', ['route']],
+  ['penstock_requests_in_flight', []],
+  ['penstock_refusals_total', ['code', 'route']],
+  ['penstock_attempts_total', ['instance', 'outcome', 'service']],
+  ['penstock_attempt_duration_seconds_count', ['service']],
+  ['penstock_retries_total', ['reason', 'service']],
+  ['penstock_queue_depth', ['service']],
+  ['penstock_queue_wait_seconds_count', ['service']],
+  ['penstock_permits_in_use', ['service']],
+  ['penstock_permits_abandoned', ['service']],
+  ['penstock_instances', ['service', 'state']],
+  ['penstock_ejections_total', ['reason', 'service']],
+  ['penstock_config_reload_success', []],
+  ['penstock_config_reload_timestamp_seconds', []],
+  ['penstock_roster_age_seconds', ['source']],
+  ['penstock_build_info', ['node', 'version']],
+]);
+
+describe('metrics', () => {
+  test('have the names and labels of the contract', async t => {
+    const { metrics, lines } = startMetrics(t);
+    metrics.observe({ kind: 'request-began' });
+    metrics.observe({ ...aRequest, status: 503, code: 'QUEUE_FULL' });
+    metrics.observe({ kind: 'attempt', service: 'fuel', instance: 'fuel-1', outcome: 'ok', durationMs: 2 });
+    metrics.observe({ kind: 'retry', service: 'fuel', reason: '503', requestId: 'r-1', instance: 'fuel-1' });
+    metrics.observe({ kind: 'queue-left', service: 'fuel', waitedMs: 12 });
+    metrics.observe({ kind: 'ejected', service: 'fuel', instance: 'fuel-2', reason: 'refused', forMs: 30_000 });
+
+    const shown = new Map(
+      (await lines()).map(line => {
+        const [, name = '', labels = ''] = /^(\w+)(?:\{(.*)\})? /.exec(line) ?? [];
+        return [name, [...labels.matchAll(/(\w+)="/g)].map(([, label]) => label).sort()];
+      }),
+    );
+
+    for (const [name, labels] of CONTRACT) assert.deepEqual(shown.get(name), labels, name);
+  });
+
+  test('count requests by route, method and status, and those under way', async t => {
+    const { metrics, lines } = startMetrics(t);
+    for (let i = 0; i < 3; i++) metrics.observe({ kind: 'request-began' });
+    metrics.observe(aRequest);
+    metrics.observe(aRequest);
+
+    const shown = await lines();
+
+    assert.ok(shown.includes('penstock_requests_total{route="fuel",method="POST",status="200"} 2'));
+    assert.ok(shown.includes('penstock_requests_in_flight 1'));
+    assert.ok(shown.includes('penstock_request_duration_seconds_bucket{le="0.0025",route="fuel"} 0'));
+    assert.ok(shown.includes('penstock_request_duration_seconds_bucket{le="0.005",route="fuel"} 2'));
+    assert.ok(shown.includes('penstock_request_duration_seconds_sum{route="fuel"} 0.006'));
+  });
+
+  test('go on counting from one scrape to the next', async t => {
+    const { metrics, lines } = startMetrics(t);
+    metrics.observe(aRequest);
+    await lines();
+    metrics.observe(aRequest);
+
+    assert.ok((await lines()).includes('penstock_requests_total{route="fuel",method="POST",status="200"} 2'));
+  });
+
+  test('do not grow with what callers invent', async t => {
+    const { metrics, lines } = startMetrics(t);
+    for (let i = 0; i < 100; i++) {
+      metrics.observe({ ...aRequest, method: `M${i}`, path: `/${i}`, route: null, status: 404, code: 'NO_ROUTE' });
+    }
+
+    const shown = (await lines()).filter(line => line.startsWith('penstock_requests_total'));
+
+    assert.deepEqual(shown, ['penstock_requests_total{route="",method="OTHER",status="404"} 100']);
+  });
+
+  test('forget routes and services that are gone, even when a late request ends', async t => {
+    const { world, metrics, lines } = startMetrics(t);
+    const observeAll = () => {
+      metrics.observe({ ...aRequest, status: 503, code: 'QUEUE_FULL' });
+      metrics.observe({ kind: 'attempt', service: 'fuel', instance: 'fuel-1', outcome: 'ok', durationMs: 2 });
+      metrics.observe({ kind: 'queue-left', service: 'fuel', waitedMs: 0 });
+      metrics.observe({ kind: 'retry', service: 'fuel', reason: '503', requestId: 'r-1', instance: 'fuel-1' });
+      metrics.observe({ kind: 'ejected', service: 'fuel', instance: 'fuel-1', reason: 'refused', forMs: 1 });
+    };
+    observeAll();
+    world.routes = new Set(['iris']);
+    world.services = [];
+    metrics.observe({ kind: 'config-loaded', generation: 2, routes: 1, warnings: [] });
+    observeAll();
+
+    assert.deepEqual(
+      (await lines()).filter(line => line.includes('fuel')),
+      [],
+    );
+  });
+
+  test('forget an instance that left, and keep its neighbours', async t => {
+    const { world, metrics, lines } = startMetrics(t);
+    for (const instance of ['fuel-1', 'fuel-2']) {
+      metrics.observe({ kind: 'attempt', service: 'fuel', instance, outcome: 'ok', durationMs: 2 });
+    }
+    world.services = [aServiceView('fuel', [{ id: 'fuel-2' }])];
+    metrics.observe({ kind: 'instance-left', service: 'fuel', instance: 'fuel-1' });
+
+    const shown = (await lines()).filter(line => line.startsWith('penstock_attempts_total'));
+
+    assert.deepEqual(shown, ['penstock_attempts_total{service="fuel",instance="fuel-2",outcome="ok"} 1']);
+  });
+
+  test('read queues, permits, instances and rosters when asked', async t => {
+    const { world, lines } = startMetrics(t);
+    world.ageSeconds = 17;
+
+    const shown = await lines();
+
+    for (const line of [
+      'penstock_queue_depth{service="fuel"} 3',
+      'penstock_permits_in_use{service="fuel"} 2',
+      'penstock_permits_abandoned{service="fuel"} 1',
+      'penstock_instances{service="fuel",state="in-rotation"} 1',
+      'penstock_instances{service="fuel",state="ejected"} 1',
+      'penstock_instances{service="fuel",state="probation"} 0',
+      'penstock_roster_age_seconds{source="consul"} 17',
+      'penstock_build_info{version="1.2.3",node="v26.0.0"} 1',
+    ]) {
+      assert.ok(shown.includes(line), line);
+    }
+  });
+
+  test('say whether the last reload was taken, and when the one in use was', async t => {
+    const { metrics, lines } = startMetrics(t);
+
+    metrics.observe({ kind: 'config-loaded', generation: 1, routes: 2, warnings: [] });
+    assert.ok((await lines()).includes('penstock_config_reload_success 1'));
+
+    metrics.observe({ kind: 'config-refused', problems: ['routes.yaml:3:5 unknown key'] });
+    const shown = await lines();
+    assert.ok(shown.includes('penstock_config_reload_success 0'));
+    assert.ok(shown.includes('penstock_config_reload_timestamp_seconds 1700000000'));
+  });
+
+  test('count mistakes of the gateway and lines the log dropped', async t => {
+    const { world, metrics, lines } = startMetrics(t);
+    assert.ok((await lines()).includes('penstock_internal_errors_total 0'));
+    world.dropped = 4;
+    metrics.observe({ kind: 'internal-error', where: 'test', error: new Error('x'), requestId: null });
+
+    const shown = await lines();
+
+    assert.ok(shown.includes('penstock_internal_errors_total 1'));
+    assert.ok(shown.includes('penstock_log_lines_dropped_total 4'));
+  });
+
+  test('take a duration that is no number without throwing', async t => {
+    const { metrics, lines } = startMetrics(t);
+
+    metrics.observe({ ...aRequest, totalMs: NaN });
+
+    assert.ok((await lines()).includes('penstock_request_duration_seconds_count{route="fuel"} 1'));
+  });
+
+  test('escape what a route may be called', async t => {
+    const { world, metrics, lines } = startMetrics(t);
+    world.routes = new Set(['a"b\\c\nd']);
+    metrics.observe({ ...aRequest, route: 'a"b\\c\nd' });
+
+    assert.ok((await lines()).some(line => line.includes('route="a\\"b\\\\c\\nd"')));
+  });
+});
