@@ -1,0 +1,72 @@
+import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { runVisibly } from './command.mjs';
+import { trainModels } from './models.mjs';
+import { ensureNpmPackages } from './npm-packages.mjs';
+import { requireProjectNode } from './project-node.mjs';
+import { bold, say } from './say.mjs';
+import { ensureServer } from './servers.mjs';
+import { ROOT } from './state.mjs';
+import { ensureSystemPackages } from './system-packages.mjs';
+
+// `npm test` and `npm run test:long`: install what tests need, check, then run every test, R's among them.
+// `npm test -- FILE …` runs these test files alone.
+
+const LONG = join('test', 'long');
+const SHORT_LIMITS = { testMsMax: 180_000, fileMsMax: 600_000 };
+const LONG_LIMITS = { testMsMax: 3_600_000, fileMsMax: 7_200_000 };
+
+async function main(args) {
+  const isLong = args.includes('--long');
+  const chosen = args.filter(arg => arg !== '--long');
+
+  await ensureNpmPackages();
+  await ensureSystemPackages({ withTests: true });
+  await trainModels();
+  await ensureServer('consul');
+
+  const results = [];
+  if (!isLong && chosen.length === 0) results.push(await runCheck(), await runR());
+  const files = chosen.length > 0 ? chosen : testFiles(isLong);
+  if (files.length === 0) throw new Error('There is no test to run.'); // Given none, Node would look for some itself.
+  results.push(await runNode(files, isLong ? LONG_LIMITS : SHORT_LIMITS));
+
+  const failed = results.filter(({ code }) => code !== 0).map(({ part }) => part);
+  if (failed.length > 0) throw new Error(`\nFailed: ${failed.join(', ')}.`);
+}
+
+async function runCheck() {
+  return part('npm run check', process.execPath, { args: [join(ROOT, 'gateway', 'setup', 'check.mjs')] });
+}
+
+async function runR() {
+  return part('tests and lint of R', 'Rscript', { args: ['--vanilla', join('plumber-services', 'check.R')] });
+}
+
+/** Last, so that Node's summary is the last thing one reads. */
+async function runNode(files, { testMsMax, fileMsMax }) {
+  const watchdog = new URL('test-watchdog.mjs', import.meta.url).href;
+  const limits = [`--test-timeout=${testMsMax}`, `--test-concurrency=${availableParallelism()}`];
+  const env = { ...process.env, PENSTOCK_TEST_FILE_MS_MAX: String(fileMsMax) };
+  const args = ['--test', '--test-reporter=spec', ...limits, '--import', watchdog, ...files];
+  return part('tests', requireProjectNode(), { args, env });
+}
+
+async function part(name, program, { args, env = process.env }) {
+  say(`\n${bold(name)}`);
+  return { part: name, code: await runVisibly(program, args, { cwd: ROOT, env }) };
+}
+
+function testFiles(isLong) {
+  return readdirSync(join(ROOT, 'test'), { recursive: true })
+    .filter(path => path.endsWith('.test.ts'))
+    .map(path => join('test', path))
+    .filter(path => path.startsWith(LONG) === isLong)
+    .sort();
+}
+
+main(process.argv.slice(2)).catch(error => {
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+});
