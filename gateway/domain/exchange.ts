@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'; // a type alone: domain/ takes nothing else from outside
 import type { Caller } from './caller.ts';
 import type { Deadline } from './deadline.ts';
+import type { GatewayError } from './errors.ts';
 import type { RawFields } from './fields.ts';
 import type { Instance } from './instance.ts';
 import type { Notes } from './notes.ts';
@@ -36,6 +37,8 @@ export interface Received {
   readonly notes: Notes;
   /** The connection, as the edge that accepted it knows it; opaque to stages. */
   readonly wire: object;
+  /** Why the edge itself refuses the request, where it does: `respond` answers with it and nothing else happens. */
+  readonly refusal?: GatewayError | undefined;
 }
 
 /** A request's body, not yet taken in. */
@@ -86,6 +89,8 @@ export interface Answer {
 /** A stream or an upgrade that an edge carries by itself; `ended` settles when it is over and never rejects. */
 export interface HandedOver {
   readonly kind: 'handed-over';
+  /** What the caller was told. */
+  readonly status: number;
   readonly ended: Promise<void>;
 }
 

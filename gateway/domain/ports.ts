@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { ReplyDraft } from './route.ts';
 
 /** Time, as the domain sees it. The real one lives in edges/clock.ts; tests turn their own. */
 export interface Clock {
@@ -48,12 +49,27 @@ export interface UpstreamAnswer {
   readonly body: Buffer | Readable;
 }
 
-/** How an exchange with an instance ended, whoever still waited for it. */
-export type Settled = 'answered' | 'refused' | 'lost' | 'malformed' | 'hung';
+/**
+ * How an exchange with an instance ended, whoever still waited for it.
+ *
+ *   answered         it gave its answer, or the reader did not want the rest
+ *   refused          nothing took the connection; nothing reached it
+ *   connect-timeout  the connection did not come about in time; nothing reached it
+ *   lost             it broke off before its answer was complete
+ *   malformed        what it sent is not HTTP
+ *   hung             it did not end within `hangMsMax`
+ *   abandoned        the gateway itself gave up (it closes, or has no socket left): says nothing of the instance
+ */
+export type Settled = 'answered' | 'refused' | 'connect-timeout' | 'lost' | 'malformed' | 'hung' | 'abandoned';
 
 /** One exchange under way. It is its own owner: who asked may leave, and it still runs to its end. */
 export interface Sending {
-  /** The answer, or a GatewayError: CONNECT_FAILED, CONNECTION_LOST, UPSTREAM_FAULT. */
+  /**
+   * The answer, or a GatewayError: CONNECT_FAILED, CONNECTION_LOST, UPSTREAM_FAULT, ATTEMPT_TIMEOUT when it hung.
+   *
+   * It comes when the body is complete or has outgrown `bufferBytesMax`; that of an event stream at its head, since it
+   * need not end. Whoever takes a body that is a stream must read it or destroy it.
+   */
   readonly answer: Promise<UpstreamAnswer>;
   /** Never rejects. Until it resolves the instance must be counted as taken. */
   readonly settled: Promise<Settled>;
@@ -69,4 +85,33 @@ export interface Transport {
   /** Lets go of what is kept for an origin that left; exchanges under way end by themselves. */
   forget(origin: string): void;
   close(): Promise<void>;
+}
+
+/** What a stream is made of, and how it is bounded. */
+export interface StreamWanted {
+  /** The caller's connection: `Received.wire`. */
+  readonly wire: object;
+  readonly request: UpstreamRequest;
+  readonly connectTimeoutMs: number;
+  /** Without a byte in either direction for so long the stream is ended. */
+  readonly idleMsMax: number;
+  /** What the caller is told of the instance's answer; throws a GatewayError when it cannot be told. */
+  toHead(answer: Pick<UpstreamAnswer, 'status' | 'rawHeaders'>): ReplyDraft;
+}
+
+/** One stream under way. */
+export interface Carrying {
+  /** The status the caller was told, or a GatewayError while nothing was. */
+  readonly head: Promise<number>;
+  /** Never rejects. Until it resolves the instance carries the stream. */
+  readonly settled: Promise<Settled>;
+  /** As of a `Sending`. */
+  readonly timings: Sending['timings'];
+  /** Payload so far, in each direction. */
+  readonly bytes: { readonly in: number; readonly out: number };
+}
+
+/** Carries streams and upgrades, straight from the caller's connection to an instance. */
+export interface Carrier {
+  carry(stream: StreamWanted): Carrying;
 }
