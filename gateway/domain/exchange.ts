@@ -71,12 +71,23 @@ export interface Attempt {
   readonly number: number;
   readonly signal: AbortSignal;
   readonly tried: readonly Instance[];
+  /** A place was found: the attempt's own time begins. Waiting for one is bounded by the queue, not by this. */
+  placed(instance: Instance): void;
 }
 
 /** A place at an instance. Whoever holds it must release it exactly when the instance is free again. */
 export interface Place {
   readonly instance: Instance;
   release(): void;
+}
+
+/** The place of one call. */
+export interface Permit extends Place {
+  /** Something was sent: from here on whoever sent it releases the place, when the exchange has settled. */
+  begin(): void;
+  readonly hasBegun: boolean;
+  /** Nobody waits for the answer any more, while R still computes it. */
+  abandon(): void;
 }
 
 export interface Answer {
@@ -107,8 +118,8 @@ export interface Stages {
   readonly receive: (admitted: Admitted) => Promise<Complete>;
   readonly answer: (complete: Complete, next: () => Promise<Reply>) => Promise<Reply>;
   readonly attempt: (complete: Complete, next: (attempt: Attempt) => Promise<Reply>) => Promise<Reply>;
-  readonly schedule: (complete: Complete, attempt: Attempt, next: (place: Place) => Promise<Reply>) => Promise<Reply>;
-  readonly forward: (complete: Complete, attempt: Attempt, place: Place) => Promise<Reply>;
+  readonly schedule: (complete: Complete, attempt: Attempt, next: (place: Permit) => Promise<Reply>) => Promise<Reply>;
+  readonly forward: (complete: Complete, attempt: Attempt, place: Permit) => Promise<Reply>;
 }
 
 /** Adds what a stage learned to the request itself, and gives it back as what it now is. */

@@ -1,4 +1,4 @@
-import type { Place } from './exchange.ts';
+import type { Permit, Place } from './exchange.ts';
 import type { Instance, InstanceState } from './instance.ts';
 import type { RosterEntry, SourceName } from './roster.ts';
 import type { ServicePolicy } from './service-policy.ts';
@@ -36,7 +36,7 @@ export interface Service {
    * A place at an instance, at once or after waiting. Refuses with SERVICE_UNAVAILABLE, QUEUE_FULL, QUEUE_TIMEOUT or the
    * signal's reason.
    */
-  acquire(wanted: PlaceWanted): Promise<Place>;
+  acquire(wanted: PlaceWanted): Promise<Permit>;
   /** A place for a stream, beside the permits. Refuses with SERVICE_UNAVAILABLE. */
   board(wanted: PlaceWanted): Place;
   /** Tells what an attempt showed of its instance. */
