@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { findOnPath, runQuietly } from './command.mjs';
-import { step, warn } from './say.mjs';
+import { say, step, warn } from './say.mjs';
 
 /**
  * What the R services need beside R itself, each by its name in R: Debian's package is `r-cran-` and the name in
@@ -99,3 +100,6 @@ function elsewhere({ programs, r }) {
   ];
   return `The models need R with some packages. ${lines.join(' ')}`;
 }
+
+// Run by itself it prints the list, for the image of the Plumber services.
+if (process.argv[1] === fileURLToPath(import.meta.url)) say(debianPackages({ withTests: false }).join('\n'));
