@@ -7,7 +7,11 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --include=optional
 
 FROM debian:12.11-slim
-RUN useradd --system --uid 10001 --user-group --no-create-home penstock \
+# Node 26 needs libatomic.
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends libatomic1 \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 --user-group --no-create-home penstock \
     && install -d -o penstock -g penstock /app /app/.state /var/lib/penstock
 WORKDIR /app
 COPY --from=packages /app/node_modules node_modules

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { findOnPath, runQuietly } from './command.mjs';
+import { requireProjectNode } from './project-node.mjs';
 import { say, step, warn } from './say.mjs';
 
 /**
@@ -16,7 +17,10 @@ const R_TEST_PACKAGES = ['testthat', 'lintr'];
 /** Programs, and the Debian package each comes from. The screen at the end of the set-up shows curl commands. */
 const PROGRAMS = { Rscript: 'r-base-core', curl: 'curl' };
 
-/** Debian's packages for all of it, for those who install them by hand or in an image. */
+/** A library that Node 26 needs and a bare Debian lacks. */
+const NODE_LIBRARY = 'libatomic1';
+
+/** Debian's packages for R and its services, for those who install them by hand or in an image. */
 export function debianPackages({ withTests }) {
   return [...Object.values(PROGRAMS), ...rPackages(withTests).map(toDebian)];
 }
@@ -39,7 +43,18 @@ const toDebian = name => `r-cran-${name.toLowerCase()}`;
 function missingPackages(withTests) {
   const programs = Object.keys(PROGRAMS).filter(name => findOnPath(name) === undefined);
   const r = programs.includes('Rscript') ? rPackages(withTests) : missingInR(rPackages(withTests));
-  return { programs, r, debian: [...programs.map(name => PROGRAMS[name]), ...r.map(toDebian)] };
+  const node = doesNodeStart() ? [] : [NODE_LIBRARY];
+  return { programs, r, node, debian: [...node, ...programs.map(name => PROGRAMS[name]), ...r.map(toDebian)] };
+}
+
+function doesNodeStart() {
+  const node = requireProjectNode();
+  try {
+    execFileSync(node, ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false; // What is missing becomes plain when installing the library did not help.
+  }
 }
 
 /** Asks R itself, which also knows packages that did not come from Debian. */
@@ -89,10 +104,11 @@ function asRoot(packages) {
   return `The models need R with some packages, and installing them takes root. Run this, then start again:\n\n  ${asRootDo}\n`;
 }
 
-function elsewhere({ programs, r }) {
+function elsewhere({ programs, r, node }) {
   const list = r.map(name => `"${name}"`).join(', ');
   const inR = `Rscript -e 'chooseCRANmirror(ind = 1); install.packages(c(${list}))'`;
   const lines = [
+    ...(node.length > 0 ? ['Node 26 does not start: it needs the library libatomic.'] : []),
     ...(programs.length > 0
       ? [`Install ${programs.map(name => (name === 'Rscript' ? 'R' : name)).join(' and ')}.`]
       : []),
