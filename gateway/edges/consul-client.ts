@@ -1,0 +1,197 @@
+import Consul from 'consul';
+import { EventEmitter } from 'node:events';
+import { Agent as HttpAgent, type AgentOptions } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { connect as connectTcp, type Socket, type TcpNetConnectOpts } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { parseIndex } from '../domain/consul-index.ts';
+import { printable } from '../domain/printable.ts';
+import { recordOf, textOf } from '../domain/unknown-value.ts';
+
+/** Where Consul's agent is, and as whom to ask it. */
+export interface ConsulAddress {
+  readonly address: string;
+  readonly token: string | undefined;
+  readonly datacenter: string | undefined;
+}
+
+/** One blocking query. */
+export interface HealthQuery {
+  readonly service: string;
+  readonly tag: string | undefined;
+  /** 0 answers at once; another waits until Consul's index has passed it. */
+  readonly index: bigint;
+  readonly waitMs: number;
+}
+
+/** What a blocking query brought. */
+export interface HealthAnswer {
+  readonly index: bigint;
+  readonly list: readonly unknown[];
+}
+
+/** What the gateway tells Consul of itself. */
+export interface OwnService {
+  readonly id: string;
+  readonly host: string;
+  readonly port: number;
+  readonly ttlMs: number;
+  readonly forgetAfterMs: number;
+}
+
+/** Consul's HTTP interface, as far as the gateway uses it. Every call rejects with a ConsulError, or the signal's reason. */
+export interface ConsulClient {
+  askHealth(query: HealthQuery, signal: AbortSignal): Promise<HealthAnswer>;
+  register(service: OwnService, signal: AbortSignal): Promise<void>;
+  report(
+    id: string,
+    report: { status: 'passing' | 'warning' | 'critical'; output: string },
+    signal: AbortSignal,
+  ): Promise<void>;
+  deregister(id: string, signal: AbortSignal): Promise<void>;
+  /** Breaks off what is under way. */
+  close(): void;
+}
+
+/** Consul did not do what it was asked. Its message is fit for a log. */
+export class ConsulError extends Error {
+  override readonly name = 'ConsulError';
+  /** Consul answered, and said no: asking again will not help by itself. */
+  readonly isAnswer: boolean;
+
+  constructor(message: string, { isAnswer, cause }: { isAnswer: boolean; cause?: unknown }) {
+    super(message, { cause });
+    this.isAnswer = isAnswer;
+  }
+}
+
+/** A client of one agent. */
+export function createConsulClient({ address, token, datacenter }: ConsulAddress): ConsulClient {
+  const { consul, call, close } = createCalls(address);
+  const common = token === undefined || token === '' ? {} : { token };
+
+  return {
+    async askHealth({ service, tag, index, waitMs }, signal) {
+      const query = {
+        ...{ ...common, service },
+        ...(datacenter === undefined ? {} : { dc: datacenter }),
+        ...(tag === undefined ? {} : { tag }),
+        ...(index > 0n ? { index: String(index), wait: `${Math.ceil(waitMs)}ms` } : {}),
+      };
+      return readAnswer(await call(ctx => consul.health.service({ ...query, ...ctx }), signal));
+    },
+    async register({ id, host, port, ttlMs, forgetAfterMs }, signal) {
+      const check = {
+        name: 'What this gateway sees',
+        timeout: '0s', // The package's types ask for it; a check by TTL has none.
+        ttl: `${ttlMs}ms`,
+        status: 'passing',
+        deregistercriticalserviceafter: `${forgetAfterMs}ms`,
+      };
+      const service = { ...common, name: 'penstock', id, address: host, port, check };
+      await call(ctx => consul.agent.service.register({ ...service, ...ctx }), signal);
+    },
+    async report(id, { status, output }, signal) {
+      const verb = ({ passing: 'pass', warning: 'warn', critical: 'fail' } as const)[status];
+      const update = { ...common, id: `service:${id}`, note: output };
+      await call(ctx => consul.agent.check[verb]({ ...update, ...ctx }), signal);
+    },
+    async deregister(id, signal) {
+      await call(ctx => consul.agent.service.deregister({ ...common, id, ...ctx }), signal);
+    },
+    close,
+  };
+}
+
+/** How the `consul` package is told to break off, and to give the head of the answer along with the body. */
+type Handle = EventEmitter & { includeResponse: boolean };
+
+/** The package, and how its calls are made to end. Each has its own connection: a kept one may be dead when used again. */
+function createCalls(address: string) {
+  const underWay = new Set<Handle>();
+  let asking: Handle | undefined;
+  const agent = createAgent(address, socket => {
+    const handle = asking;
+    // An answer cut off in its middle settles nothing in the package. Whatever was complete is settled by then.
+    socket.once('close', () => setImmediate(() => handle?.emit('cancel')));
+  });
+  const options = { baseUrl: `${address.replace(/\/+$/, '')}/v1`, agent }; // baseUrl is missing in the package's types
+
+  async function call(send: (options: { ctx: Handle }) => Promise<unknown>, signal: AbortSignal): Promise<unknown> {
+    signal.throwIfAborted();
+    const ctx: Handle = Object.assign(new EventEmitter(), { includeResponse: true });
+    const cancel = () => ctx.emit('cancel');
+    signal.addEventListener('abort', cancel, { once: true });
+    underWay.add(ctx);
+    try {
+      asking = ctx; // The package connects while it is called, not later.
+      const sent = send({ ctx });
+      asking = undefined;
+      return await sent;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw toConsulError(error);
+    } finally {
+      underWay.delete(ctx);
+      signal.removeEventListener('abort', cancel);
+    }
+  }
+
+  function close(): void {
+    for (const ctx of underWay) ctx.emit('cancel');
+    agent.destroy();
+  }
+
+  return { consul: new Consul(options), call, close };
+}
+
+/** An agent that tells of each new connection, and takes IPv6 addresses as URLs write them. */
+function createAgent(address: string, onConnect: (socket: Socket) => void): HttpAgent {
+  const isSecure = address.startsWith('https:');
+  const agent = isSecure ? new HttpsAgent({ keepAlive: false }) : new HttpAgent({ keepAlive: false });
+  return Object.assign(agent, {
+    createConnection(given: AgentOptions & TcpNetConnectOpts): Socket {
+      const options = { ...given, host: given.host?.replace(/^\[(.*)\]$/, '$1') ?? 'localhost' };
+      const socket = isSecure ? connectTls(options) : connectTcp(options);
+      onConnect(socket);
+      return socket;
+    },
+  });
+}
+
+function readAnswer(answer: unknown): HealthAnswer {
+  const [response, list] = Array.isArray(answer) ? (answer as unknown[]) : [];
+  const headers = recordOf(recordOf(response)['headers']);
+  const index = parseIndex(headers['x-consul-index']);
+  if (index === undefined) throw new ConsulError('its answer has no X-Consul-Index', { isAnswer: true });
+  if (!Array.isArray(list)) throw new ConsulError('its answer is no list', { isAnswer: true });
+  const isFiltered = textOf(headers['x-consul-results-filtered-by-acls']) === 'true';
+  // An empty list of what one may not see says nothing of what there is.
+  if (isFiltered && list.length === 0) {
+    throw new ConsulError('the token may not read this service or its nodes', { isAnswer: true });
+  }
+  return { index, list };
+}
+
+function toConsulError(error: unknown): ConsulError {
+  const response = recordOf(recordOf(error)['response']);
+  const status = response['statusCode'];
+  if (typeof status === 'number' && recordOf(error)['isResponse'] === true) {
+    const said = printable(bodyText(response['body']).trim(), 200);
+    return new ConsulError(`it answered ${status}${said === '' ? '' : `: ${said}`}`, { isAnswer: true, cause: error });
+  }
+  if (recordOf(error)['isAbort'] === true) {
+    return new ConsulError('the connection broke off within its answer', { isAnswer: false, cause: error });
+  }
+  const code = textOf(recordOf(error)['code']);
+  const message = error instanceof Error ? printable(error.message, 200) : 'unknown';
+  return new ConsulError(code === '' || message.includes(code) ? message : `${message} (${code})`, {
+    isAnswer: false,
+    cause: error,
+  });
+}
+
+function bodyText(body: unknown): string {
+  if (typeof body === 'string') return body;
+  return Buffer.isBuffer(body) ? body.toString('utf8') : '';
+}

@@ -1,0 +1,111 @@
+import { readConsulListing, type ConsulListing } from '../domain/consul-entries.ts';
+import type { Observe } from '../domain/events.ts';
+import type { Clock, Random } from '../domain/ports.ts';
+import { believe, type Belief } from '../domain/roster-doubt.ts';
+import type { RosterEntry } from '../domain/roster.ts';
+import { createConsulClient, type ConsulAddress } from './consul-client.ts';
+import { watchConsul, type ConsulPace } from './consul-watch.ts';
+
+export interface ConsulServiceOptions {
+  readonly service: string;
+  readonly config: ConsulAddress & { readonly tag: string | undefined; readonly emptyHoldMs: number };
+  readonly pace: ConsulPace;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly observe: Observe;
+  /** Something was heard, missed or come to be believed; `isHeard` where Consul answered. */
+  readonly onNews: (isHeard: boolean) => void;
+}
+
+/** One service as Consul lists it, and what is to be believed of that. It asks from its creation until it is closed. */
+export class ConsulService {
+  /** Wall clock of the last good answer; undefined before the first. */
+  heardMs: number | undefined;
+  /** Why Consul is not heard at present. */
+  problem: string | undefined;
+
+  readonly #options: ConsulServiceOptions;
+  readonly #stop: () => void;
+  #belief: Belief | undefined;
+  #listing: ConsulListing | undefined;
+  #endDoubt: (() => void) | undefined;
+  /** What was reported of the last list, so that it is not reported again with each. */
+  #reported: ReadonlySet<string> = new Set();
+
+  constructor(options: ConsulServiceOptions) {
+    this.#options = options;
+    const { service, config, pace, clock, random } = options;
+    const client = createConsulClient(config);
+    const watch = watchConsul({
+      ...{ client, service, tag: config.tag, pace, clock, random },
+      onList: (list, hasGoneBack) => this.#hear(readConsulListing(list), hasGoneBack),
+      onTrouble: problem => this.#miss(problem),
+    });
+    this.#stop = () => {
+      watch.stop();
+      client.close();
+    };
+  }
+
+  /** The instances; undefined while nothing is known. */
+  get entries(): readonly RosterEntry[] | undefined {
+    return this.#belief?.entries;
+  }
+
+  /** Takes what an earlier run knew, where nothing newer is known. */
+  recall(entries: readonly RosterEntry[], heardMs: number): void {
+    if (this.#belief !== undefined) return;
+    this.#belief = { entries, doubt: null };
+    this.heardMs = heardMs;
+    this.problem ??= 'it has not answered yet';
+  }
+
+  close(): void {
+    this.#endDoubt?.();
+    this.#stop();
+  }
+
+  #hear(listing: ConsulListing, hasGoneBack: boolean): void {
+    const isSuspect = this.problem !== undefined || hasGoneBack;
+    this.#listing = listing;
+    this.heardMs = this.#options.clock.wallMs();
+    this.problem = undefined;
+    this.#reportMalformed(listing);
+    this.#settle(listing, isSuspect);
+    this.#options.onNews(true);
+  }
+
+  #miss(problem: string): void {
+    this.problem = problem;
+    this.#endDoubt?.(); // The last roster stands: an empty list is not believed while nobody can correct it.
+    this.#endDoubt = undefined;
+    this.#options.onNews(false);
+  }
+
+  /** Decides what to believe of what was heard last, and when to stop doubting it. */
+  #settle(listing: ConsulListing, isSuspect: boolean): void {
+    const { clock, config, observe, service, onNews } = this.#options;
+    this.#endDoubt?.();
+    this.#endDoubt = undefined;
+    const before = this.#belief?.doubt?.untilMs;
+    const nowMs = clock.nowMs();
+    this.#belief = believe(this.#belief, { ...listing, isSuspect }, { nowMs, holdMs: config.emptyHoldMs });
+    const untilMs = this.#belief.doubt?.untilMs;
+    if (untilMs === undefined) return;
+
+    if (untilMs !== before) observe({ kind: 'roster-doubted', source: 'consul', service, forMs: config.emptyHoldMs });
+    this.#endDoubt = clock.after(untilMs - nowMs, () => {
+      this.#settle(this.#listing ?? listing, false);
+      onNews(false);
+    });
+  }
+
+  #reportMalformed({ malformed }: ConsulListing): void {
+    const { observe, service } = this.#options;
+    for (const { instance, problem } of malformed) {
+      if (this.#reported.has(`${instance}\n${problem}`)) continue;
+      observe({ kind: 'registration-malformed', source: 'consul', service, instance, problem });
+    }
+    this.#reported = new Set(malformed.map(({ instance, problem }) => `${instance}\n${problem}`));
+  }
+}
