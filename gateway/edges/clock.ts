@@ -1,0 +1,14 @@
+import type { Clock } from '../domain/ports.ts';
+
+/** What a timer of Node's holds at most; a longer one would ring at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** The machine's own time. */
+export const systemClock: Clock = {
+  nowMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, Math.min(delayMs, TIMER_MS_MAX));
+    return () => clearTimeout(timer);
+  },
+};

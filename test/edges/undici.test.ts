@@ -1,0 +1,438 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { describe, test, type TestContext } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import type { Clock, SendBounds, Sending, UpstreamRequest } from '../../gateway/domain/ports.ts';
+import { systemClock } from '../../gateway/edges/clock.ts';
+import { createTransport } from '../../gateway/edges/undici.ts';
+import { manualClock } from '../support/manual-clock.ts';
+import {
+  answer,
+  bytes,
+  bytesThenEnd,
+  bytesThenReset,
+  deadOrigin,
+  flood,
+  stall,
+  startUpstream,
+} from '../support/scripted-upstream.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+function aTransport(t: TestContext, clock: Clock = systemClock) {
+  const transport = createTransport({ clock });
+  t.after(() => transport.close());
+  return transport;
+}
+
+function aRequest(origin: string, traits: Partial<UpstreamRequest> = {}): UpstreamRequest {
+  return { origin, method: 'GET', target: '/', host: undefined, rawHeaders: [], body: Buffer.alloc(0), ...traits };
+}
+
+function someBounds(traits: Partial<SendBounds> = {}): SendBounds {
+  return { reuse: false, connectTimeoutMs: 5_000, hangMsMax: 60_000, bufferBytesMax: MIB, ...traits };
+}
+
+/** The answer's body, whole. */
+async function textOf(sending: Sending): Promise<string> {
+  const { body } = await sending.answer;
+  return (Buffer.isBuffer(body) ? body : await buffer(body)).toString();
+}
+
+async function failureOf(sending: Sending) {
+  const code = await sending.answer.then(
+    () => 'no failure',
+    (error: unknown) => (error as { code: string }).code,
+  );
+  return { code, settled: await sending.settled };
+}
+
+describe('what goes to an instance', () => {
+  test('leaves as one piece, head and body together, with a length and nothing else of its own', async t => {
+    const upstream = await startUpstream(t, answer('ok'));
+    const body = Buffer.from(JSON.stringify({ x: 'y'.repeat(4_000) }));
+    const request = aRequest(upstream.origin, {
+      method: 'POST',
+      target: '/predict?a=1',
+      rawHeaders: ['X-One', '1', 'x-one', '2', 'Content-Type', 'application/json'],
+      body,
+    });
+
+    await aTransport(t).send(request, someBounds()).answer;
+
+    const [seen] = upstream.requests;
+    assert.equal(seen?.pieces, 1);
+    assert.equal(
+      seen.head,
+      `POST /predict?a=1 HTTP/1.1\r\nhost: 127.0.0.1:${upstream.port}\r\nconnection: close\r\n` +
+        `X-One: 1\r\nx-one: 2\r\nContent-Type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`,
+    );
+    assert.deepEqual(seen.body, body);
+  });
+
+  test('says that a POST without content has none, and says nothing of content for a GET', async t => {
+    const upstream = await startUpstream(t, answer('ok'));
+    const transport = aTransport(t);
+
+    await transport.send(aRequest(upstream.origin, { method: 'POST' }), someBounds()).answer;
+    await transport.send(aRequest(upstream.origin), someBounds()).answer;
+
+    assert.match(upstream.requests[0]?.head ?? '', /content-length: 0\r\n/);
+    assert.doesNotMatch(upstream.requests[1]?.head ?? '', /content-length/i);
+  });
+
+  test('carries the host it is given instead of the address', async t => {
+    const upstream = await startUpstream(t, answer('ok'));
+
+    await aTransport(t).send(aRequest(upstream.origin, { host: 'api.example.org' }), someBounds()).answer;
+
+    assert.match(upstream.requests[0]?.head ?? '', /^GET \/ HTTP\/1.1\r\nhost: api\.example\.org\r\n/);
+  });
+
+  test('is never two requests on one connection, unless connections are reused', async t => {
+    const upstream = await startUpstream(t, answer('ok'));
+    const transport = aTransport(t);
+
+    for (const reuse of [false, false, false, true, true, true]) {
+      await transport.send(aRequest(upstream.origin), someBounds({ reuse })).answer;
+      await setImmediate(); // undici looks once around whether the connection is still sound
+      await setImmediate();
+    }
+
+    assert.equal(upstream.taken, 4);
+    assert.match(upstream.requests[5]?.head ?? '', /connection: keep-alive/);
+  });
+
+  test('never waits behind another request, even where connections are reused', async t => {
+    const upstream = await startUpstream(t, stall);
+    const transport = aTransport(t);
+
+    transport.send(aRequest(upstream.origin), someBounds({ reuse: true }));
+    transport.send(aRequest(upstream.origin), someBounds({ reuse: true }));
+    while (upstream.requests.length < 2) await once(upstream.events, 'request');
+
+    assert.equal(upstream.taken, 2);
+  });
+
+  test('is refused here, without a word of the instance, when it could not be sent as it stands', async t => {
+    const upstream = await startUpstream(t, answer('ok'));
+    const request = aRequest(upstream.origin, { rawHeaders: ['transfer-encoding', 'chunked'] });
+
+    assert.deepEqual(await failureOf(aTransport(t).send(request, someBounds())), {
+      code: 'INTERNAL',
+      settled: 'abandoned',
+    });
+    assert.equal(upstream.taken, 0);
+  });
+});
+
+describe('an answer', () => {
+  test('comes with its status, its fields as they were spelled, and its body', async t => {
+    const upstream = await startUpstream(t, answer('[1,2]', { status: 422, fields: 'X-A: 1\r\nx-a: 2\r\n' }));
+
+    const sending = aTransport(t).send(aRequest(upstream.origin), someBounds());
+
+    assert.deepEqual(await sending.answer, {
+      status: 422,
+      rawHeaders: ['X-A', '1', 'x-a', '2', 'Content-Length', '5'],
+      body: Buffer.from('[1,2]'),
+    });
+    assert.equal(await sending.settled, 'answered');
+  });
+
+  const framings = {
+    'in chunks': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n',
+    'until the end of the connection': 'HTTP/1.1 200 OK\r\n\r\nabcdef',
+    'after news that are no answer yet': 'HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabcdef',
+  };
+  for (const [name, text] of Object.entries(framings)) {
+    test(`is taken in ${name}`, async t => {
+      const upstream = await startUpstream(t, bytesThenEnd(text));
+
+      const sending = aTransport(t).send(aRequest(upstream.origin), someBounds());
+
+      assert.equal((await sending.answer).status, 200);
+      assert.equal(await textOf(sending), 'abcdef');
+    });
+  }
+
+  test('tells how long the connection and the first byte took', async t => {
+    const upstream = await startUpstream(t, stall);
+    const clock = manualClock();
+    const sending = aTransport(t, clock).send(aRequest(upstream.origin), someBounds());
+    await once(upstream.events, 'request');
+
+    clock.advance(25);
+    upstream.play(answer('ok'));
+    const other = aTransport(t, clock).send(aRequest(upstream.origin), someBounds());
+    await other.answer;
+
+    assert.deepEqual(sending.timings, { connectMs: 0, firstByteMs: undefined });
+    assert.deepEqual(other.timings, { connectMs: 0, firstByteMs: 0 });
+  });
+
+  test('is off the instance’s hands however slowly it is read, while it fits the buffer', async t => {
+    const upstream = await startUpstream(t, flood(MIB));
+
+    const sending = aTransport(t).send(aRequest(upstream.origin), someBounds({ bufferBytesMax: MIB }));
+
+    assert.equal(await sending.settled, 'answered');
+    const { body } = await sending.answer;
+    assert.ok(Buffer.isBuffer(body));
+    assert.equal(body.length, MIB);
+  });
+
+  test('flows on as it is read once it outgrows the buffer, and holds the instance until then', async t => {
+    const upstream = await startUpstream(t, flood(8 * MIB));
+    const sending = aTransport(t).send(aRequest(upstream.origin), someBounds({ bufferBytesMax: 64 * KIB }));
+    const { body } = await sending.answer;
+    assert.ok(body instanceof Readable);
+    let isSettled = false;
+    void sending.settled.then(() => {
+      isSettled = true;
+    });
+
+    await setImmediate();
+    assert.equal(isSettled, false);
+    assert.ok(body.readableLength < MIB, 'no more is taken than there is room for');
+
+    assert.equal((await buffer(body)).length, 8 * MIB);
+    assert.equal(await sending.settled, 'answered');
+  });
+
+  test('ends when its reader leaves it, and the connection with it', async t => {
+    const upstream = await startUpstream(t, flood(64 * MIB));
+    const sending = aTransport(t).send(aRequest(upstream.origin), someBounds({ bufferBytesMax: KIB }));
+    const { body } = await sending.answer;
+    assert.ok(body instanceof Readable);
+
+    body.destroy();
+
+    assert.equal(await sending.settled, 'answered');
+    if (upstream.open > 0) await once(upstream.events, 'disconnection');
+    assert.equal(upstream.open, 0);
+  });
+
+  test('of an event stream comes at its head, for it need not end', async t => {
+    const upstream = await startUpstream(
+      t,
+      bytes('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n'),
+    );
+
+    const sending = aTransport(t).send(aRequest(upstream.origin), someBounds());
+    const { body } = await sending.answer;
+    assert.ok(body instanceof Readable);
+    sending.discard();
+
+    assert.equal(await sending.settled, 'answered');
+  });
+});
+
+describe('an exchange nobody waits for', () => {
+  test('holds the instance until it has answered, and keeps nothing of the answer', async t => {
+    const upstream = await startUpstream(t, stall);
+    const sending = aTransport(t).send(aRequest(upstream.origin), someBounds());
+    let isSettled = false;
+    void sending.settled.then(() => {
+      isSettled = true;
+    });
+    const socket = await new Promise<Socket>(resolve => upstream.play(resolve));
+
+    sending.discard();
+    await setImmediate();
+    assert.equal(isSettled, false);
+
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello');
+    assert.equal(await sending.settled, 'answered');
+    assert.equal(await textOf(sending), '');
+  });
+
+  test('does not take in an answer without end', async t => {
+    const upstream = await startUpstream(t, flood(1024 * MIB));
+    const sending = aTransport(t).send(aRequest(upstream.origin), someBounds({ bufferBytesMax: 64 * KIB }));
+
+    sending.discard();
+
+    assert.equal(await sending.settled, 'answered');
+  });
+});
+
+describe('a failure', () => {
+  test('to connect is told apart: nobody there', async t => {
+    const sending = aTransport(t).send(aRequest(await deadOrigin()), someBounds());
+
+    assert.deepEqual(await failureOf(sending), { code: 'CONNECT_FAILED', settled: 'refused' });
+  });
+
+  test('to connect is told apart: no connection in time', async t => {
+    const silent = createServer();
+    await once(silent.listen(0, '127.0.0.1'), 'listening');
+    const arrival = once(silent, 'connection');
+    t.after(() => void silent.close());
+    const clock = manualClock();
+    const origin = `https://127.0.0.1:${(silent.address() as AddressInfo).port}`; // the handshake never comes about
+
+    const sending = aTransport(t, clock).send(aRequest(origin), someBounds({ connectTimeoutMs: 1_000 }));
+    const [socket] = (await arrival) as [Socket];
+    socket.on('error', () => undefined).resume();
+    clock.advance(999);
+    assert.equal(clock.alarms, 2);
+    clock.advance(1);
+
+    assert.deepEqual(await failureOf(sending), { code: 'CONNECT_FAILED', settled: 'connect-timeout' });
+    assert.equal(clock.alarms, 0);
+  });
+
+  const cases: Record<string, { script: ReturnType<typeof bytes>; code: string; settled: string }> = {
+    'a reset before a word': { script: bytesThenReset(''), code: 'CONNECTION_LOST', settled: 'lost' },
+    'an end before a word': { script: bytesThenEnd(''), code: 'CONNECTION_LOST', settled: 'lost' },
+    'a reset within the head': {
+      script: bytesThenReset('HTTP/1.1 200 OK\r\nCon'),
+      code: 'CONNECTION_LOST',
+      settled: 'lost',
+    },
+    'an end within the head': {
+      script: bytesThenEnd('HTTP/1.1 200 OK\r\nCon'),
+      code: 'CONNECTION_LOST',
+      settled: 'lost',
+    },
+    'an end within the body': {
+      script: bytesThenEnd('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc'),
+      code: 'CONNECTION_LOST',
+      settled: 'lost',
+    },
+    'an end within a chunk': {
+      script: bytesThenEnd('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc'),
+      code: 'CONNECTION_LOST',
+      settled: 'lost',
+    },
+    'a reset within the body': {
+      script: bytesThenReset('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc'),
+      code: 'CONNECTION_LOST',
+      settled: 'lost',
+    },
+    'no HTTP at all': { script: bytes('220 smtp.example.org ESMTP\r\n'), code: 'UPSTREAM_FAULT', settled: 'malformed' },
+    'a bad chunk': {
+      script: bytes('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc'),
+      code: 'UPSTREAM_FAULT',
+      settled: 'malformed',
+    },
+    'two lengths': {
+      script: bytes('HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd'),
+      code: 'UPSTREAM_FAULT',
+      settled: 'malformed',
+    },
+    'a head without end': {
+      script: bytes(`HTTP/1.1 200 OK\r\nX: ${'y'.repeat(70 * KIB)}\r\n`),
+      code: 'UPSTREAM_FAULT',
+      settled: 'malformed',
+    },
+    'a switch of protocols unasked': {
+      script: bytes('HTTP/1.1 101 Switching\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'),
+      code: 'UPSTREAM_FAULT',
+      settled: 'malformed',
+    },
+  };
+  for (const [name, { script, code, settled }] of Object.entries(cases)) {
+    for (const reuse of [false, true]) {
+      test(`of the instance is told for what it is: ${name}${reuse ? ', on a reused connection' : ''}`, async t => {
+        const upstream = await startUpstream(t, script);
+
+        const sending = aTransport(t).send(
+          aRequest(upstream.origin, { method: 'POST', body: Buffer.from('x') }),
+          someBounds({ reuse }),
+        );
+
+        assert.deepEqual(await failureOf(sending), { code, settled });
+      });
+    }
+  }
+
+  test('within a body that is being read breaks the reading', async t => {
+    const text = `HTTP/1.1 200 OK\r\nContent-Length: ${MIB}\r\n\r\n${'x'.repeat(128 * KIB)}`;
+    const upstream = await startUpstream(t, bytesThenEnd(text));
+    const sending = aTransport(t).send(aRequest(upstream.origin), someBounds({ bufferBytesMax: KIB }));
+    const { body } = await sending.answer;
+
+    await assert.rejects(buffer(body as Readable), { code: 'CONNECTION_LOST' });
+    assert.equal(await sending.settled, 'lost');
+  });
+
+  test('to end within hangMsMax ends the exchange, whoever still waits', async t => {
+    const upstream = await startUpstream(t, stall);
+    const clock = manualClock();
+    const sending = aTransport(t, clock).send(aRequest(upstream.origin), someBounds({ hangMsMax: 120_000 }));
+    await once(upstream.events, 'request');
+    const left = once(upstream.events, 'disconnection');
+
+    sending.discard();
+    clock.advance(120_000);
+
+    assert.deepEqual(await failureOf(sending), { code: 'ATTEMPT_TIMEOUT', settled: 'hung' });
+    await left;
+  });
+
+  test('of the reader to read is not the instance’s hang', async t => {
+    const upstream = await startUpstream(t, flood(8 * MIB));
+    const clock = manualClock();
+    const sending = aTransport(t, clock).send(aRequest(upstream.origin), someBounds({ bufferBytesMax: KIB }));
+    const { body } = await sending.answer;
+    await once(body as Readable, 'readable');
+    await setImmediate();
+
+    clock.advance(60_000);
+
+    assert.equal(await sending.settled, 'answered');
+    await assert.rejects(buffer(body as Readable), { code: 'ATTEMPT_TIMEOUT' });
+  });
+
+  test('of hundreds at once leaves nothing behind', async t => {
+    const clock = manualClock();
+    const transport = aTransport(t, clock);
+    const origin = await deadOrigin();
+
+    const sendings = Array.from({ length: 300 }, (_, i) =>
+      transport.send(aRequest(origin), someBounds({ reuse: i % 2 === 0 })),
+    );
+    const settled = await Promise.all(sendings.map(sending => sending.settled));
+
+    assert.deepEqual(new Set(settled), new Set(['refused']));
+    assert.equal(clock.alarms, 0);
+  });
+});
+
+describe('letting go', () => {
+  test('of an origin lets what is under way end by itself, and begins anew when asked again', async t => {
+    const upstream = await startUpstream(t, stall);
+    const transport = aTransport(t);
+    const sending = transport.send(aRequest(upstream.origin), someBounds({ reuse: true }));
+    const socket = await new Promise<Socket>(resolve => upstream.play(resolve));
+
+    transport.forget(upstream.origin);
+    answer('late')(socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
+
+    assert.equal(await textOf(sending), 'late');
+    upstream.play(answer('anew'));
+    const again = transport.send(aRequest(upstream.origin), someBounds({ reuse: true }));
+    assert.equal(await textOf(again), 'anew');
+    assert.equal(upstream.taken, 2);
+  });
+
+  test('of everything breaks off what is under way, and takes nothing new', async t => {
+    const upstream = await startUpstream(t, stall);
+    const transport = createTransport({ clock: systemClock });
+    const sending = transport.send(aRequest(upstream.origin), someBounds());
+    await once(upstream.events, 'request');
+
+    await transport.close();
+
+    assert.deepEqual(await failureOf(sending), { code: 'CONNECTION_LOST', settled: 'abandoned' });
+    const late = transport.send(aRequest(upstream.origin), someBounds());
+    assert.deepEqual(await failureOf(late), { code: 'CONNECT_FAILED', settled: 'abandoned' });
+    assert.equal(upstream.requests.length, 1);
+  });
+});
