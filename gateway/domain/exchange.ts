@@ -56,6 +56,8 @@ export interface Matched extends Received {
   readonly route: Route;
   /** What the route's patterns captured, by name. */
   readonly variables: ReadonlyMap<string, string>;
+  /** A browser's question whether it may send another request; the route has `cors`. */
+  readonly isPreflight: boolean;
 }
 
 export interface Admitted extends Matched {

@@ -1,5 +1,8 @@
 import type { Readable } from 'node:stream';
-import type { ReplyDraft } from './route.ts';
+import type { TokenFault } from './bearer.ts';
+import type { Caller } from './caller.ts';
+import type { Tally } from './limits.ts';
+import type { Limit, ReplyDraft, RouteSpec } from './route.ts';
 
 /** Time, as the domain sees it. The real one lives in edges/clock.ts; tests turn their own. */
 export interface Clock {
@@ -114,4 +117,17 @@ export interface Carrying {
 /** Carries streams and upgrades, straight from the caller's connection to an instance. */
 export interface Carrier {
   carry(stream: StreamWanted): Carrying;
+}
+
+/** What verifying a token came to. */
+export type TokenFinding =
+  { readonly kind: 'valid'; readonly caller: Caller } | { readonly kind: 'refused'; readonly fault: TokenFault };
+
+/** Tells whose a bearer token is, or why it is not taken. It never throws for what a token contains. */
+export type VerifyToken = (token: string) => TokenFinding | Promise<TokenFinding>;
+
+/** Counts requests against limits. */
+export interface LimitCounter {
+  /** Counts one request against one of a route's limits, under a key. */
+  count(route: RouteSpec, limit: Limit, key: string): Promise<Tally>;
 }

@@ -1,0 +1,109 @@
+import { hash } from 'node:crypto';
+import jwt from 'jsonwebtoken';
+import type { TokenFault } from '../domain/bearer.ts';
+import type { Caller } from '../domain/caller.ts';
+import type { Clock, TokenFinding, VerifyToken } from '../domain/ports.ts';
+import { rolesOf, scopesOf } from '../domain/scopes.ts';
+import { createTokenMemory } from '../domain/token-memory.ts';
+import { parseToken, type ParsedToken } from '../domain/token.ts';
+import { toTrustedKeys, type TokenIssuer, type TrustedKey } from './token-keys.ts';
+
+/** Tokens remembered as good; one more displaces those not seen for longest. */
+const TOKENS_REMEMBERED_MAX = 10_000;
+
+/** What verifying asks. */
+export interface TokenVerifierOptions {
+  readonly issuers: readonly TokenIssuer[];
+  readonly tokenBytesMax: number;
+  readonly clock: Pick<Clock, 'wallMs'>;
+  readonly tokensRememberedMax?: number;
+}
+
+interface Trust extends TokenIssuer {
+  readonly keys: readonly TrustedKey[];
+}
+
+/** A key that may have signed a token, with the rules of the issuer it belongs to. */
+interface Candidate {
+  readonly trust: Trust;
+  readonly key: TrustedKey;
+}
+
+/**
+ * Verifies JWTs of the configured issuers with jsonwebtoken; throws at once when an issuer's keys are unsound.
+ *
+ * A token chooses among the keys of the issuer it names, and only those made for its algorithm: the type of a key, not
+ * the token, says how a signature is checked. What was verified is remembered by its hash until it expires, so that a
+ * caller's second call costs no signature; what was refused is not, so that guessing fills no memory.
+ */
+export function createTokenVerifier(options: TokenVerifierOptions): VerifyToken {
+  const { issuers, tokenBytesMax, clock, tokensRememberedMax = TOKENS_REMEMBERED_MAX } = options;
+  const trusts = issuers.map((issuer): Trust => ({ ...issuer, keys: toTrustedKeys(issuer) }));
+  const memory = createTokenMemory(tokensRememberedMax);
+
+  return function verifyToken(token) {
+    if (token.length > tokenBytesMax) return refused('too-large');
+    const wallMs = clock.wallMs();
+    const digest = hash('sha256', token, 'base64');
+    return memory.find(digest, wallMs) ?? verifyAnew(token, digest, wallMs);
+  };
+
+  function verifyAnew(token: string, digest: string, wallMs: number): TokenFinding {
+    const parsed = parseToken(token);
+    if (typeof parsed === 'string') return refused(parsed);
+    const candidates = candidatesFor(parsed, trusts);
+    if (typeof candidates === 'string') return refused(candidates);
+
+    let fault: TokenFault = 'wrong-signature';
+    for (const { trust, key } of candidates) {
+      const found = check({ token, trust, key, wallMs });
+      if (found === undefined) {
+        const finding = { kind: 'valid', caller: toCaller(parsed) } as const;
+        memory.keep(digest, { finding, endsMs: parsed.expires * 1000 + trust.leewayMs });
+        return finding;
+      }
+      if (found !== 'wrong-signature') fault = found;
+    }
+    return refused(fault);
+  }
+}
+
+/** The keys that may have signed it: its issuer's, for its audience, of its algorithm's kind. */
+function candidatesFor(parsed: ParsedToken, trusts: readonly Trust[]): readonly Candidate[] | TokenFault {
+  const ofIssuer = trusts.filter(({ issuer }) => issuer === parsed.issuer);
+  if (ofIssuer.length === 0) return 'unknown-issuer';
+  const candidates = ofIssuer.flatMap(trust =>
+    trust.keys.filter(key => key.algorithms.some(name => name === parsed.algorithm)).map(key => ({ trust, key })),
+  );
+  if (candidates.length === 0) return 'wrong-algorithm';
+  const meant = candidates.filter(({ trust }) => parsed.audiences.includes(trust.audience));
+  return meant.length === 0 ? 'wrong-audience' : meant;
+}
+
+function check(given: Candidate & { readonly token: string; readonly wallMs: number }): TokenFault | undefined {
+  const { token, trust, key, wallMs } = given;
+  try {
+    jwt.verify(token, key.key, {
+      algorithms: key.algorithms,
+      issuer: trust.issuer,
+      audience: trust.audience,
+      clockTimestamp: wallMs / 1000,
+      clockTolerance: trust.leewayMs / 1000,
+    });
+    return undefined;
+  } catch (error) {
+    if (error instanceof jwt.TokenExpiredError) return 'expired';
+    if (error instanceof jwt.NotBeforeError) return 'not-yet-valid';
+    return 'wrong-signature'; // of what else the library refuses, all was checked before
+  }
+}
+
+/** `/` in a subject is encoded, so that the last one in an id parts issuer and subject, and no two callers share an id. */
+function toCaller({ issuer, subject, claims }: ParsedToken): Caller {
+  const name = subject.replace(/[%/]/g, encodeURIComponent);
+  return { kind: 'jwt', id: `${issuer}/${name}`, subject, scopes: scopesOf(claims), roles: rolesOf(claims) };
+}
+
+function refused(fault: TokenFault): TokenFinding {
+  return { kind: 'refused', fault };
+}
