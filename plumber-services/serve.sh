@@ -106,12 +106,17 @@ exec 8<&0 </dev/null
 
 # Signals are sent to whole process groups: Ctrl-C, systemd, a gateway that gives up. They are for
 # this script; the processes beneath it would lose their work. So they ignore them, and end by the
-# files above, or by SIGKILL.
+# files above, or by SIGKILL. R sets a handler of its own for SIGINT; where env knows how, that
+# signal is blocked, which R leaves alone.
+block=''
+if env --block-signal=INT true 2>/dev/null; then block='env --block-signal=INT'; fi
+
 start_r() { # task, folder: the process becomes R, and never holds the lifeline open
   trap '' TERM INT HUP
   exec 7>&- 8<&- 9>&-
   cd "$2" || exit 1
-  exec Rscript --no-save --no-restore "$here/serve.R" "$1"
+  # shellcheck disable=SC2086 # none, or two words
+  exec $block Rscript --no-save --no-restore "$here/serve.R" "$1"
 }
 
 # Killed itself, this script can end nothing. The watchdog then kills R; the registrar sees the
@@ -182,22 +187,17 @@ start_registrar() {
 # --- How it ends -------------------------------------------------------------------------------
 
 # Waiting is cut short by every signal, and a child counts as running until it was waited for.
+# (The shell's own remarks on how children ended are no log lines.)
 await() {
-  while kill -0 "$1" 2>/dev/null; do wait "$1"; done
+  while is_running "$1"; do wait "$1"; done 2>/dev/null
 }
 
 # The same, but the second signal ends the waiting.
 await_patiently() {
-  while [ "$signals" -lt 2 ] && kill -0 "$1" 2>/dev/null; do wait "$1"; done
+  while [ "$signals" -lt 2 ] && is_running "$1"; do wait "$1"; done 2>/dev/null
 }
 
-await_r() { # R's exit status in $status; what it is worth after a signal, nobody asks
-  status=0
-  while [ "$signals" -eq 0 ] && kill -0 "$r" 2>/dev/null; do
-    wait "$r"
-    status=$?
-  done
-}
+is_running() { kill -0 "$1" 2>/dev/null; }
 
 deregister() {
   : >"$run/stop"
@@ -244,6 +244,8 @@ finish() { # exit status, then a log_event
 
 signals=0
 trap 'signals=$((signals + 1))' TERM INT HUP
+# A reader of the log who is gone must not end the draining.
+trap '' PIPE
 
 start_log
 exec 7>"$run/output"
@@ -253,12 +255,17 @@ start_watchdog
 start_service
 start_registrar
 
-await_r
-# Someone else took the free port that R had found.
-while [ "$signals" -eq 0 ] && [ "$status" -eq 98 ] && [ "$PENSTOCK_PORT" -eq 0 ]; do
-  start_service
-  await_r
-done
+# From here on the first signal stops all; in its own trap, since one that came just before a
+# `wait` would not be noticed by it.
+trap 'signals=$((signals + 1)); [ "$signals" -gt 1 ] || stop' TERM INT HUP
+[ "$signals" -eq 0 ] || stop
 
-if [ "$signals" -gt 0 ]; then stop; fi
+wait "$r" 2>/dev/null
+status=$?
+# Someone else took the free port that R had found.
+while [ "$status" -eq 98 ] && [ "$PENSTOCK_PORT" -eq 0 ]; do
+  start_service
+  wait "$r" 2>/dev/null
+  status=$?
+done
 fail

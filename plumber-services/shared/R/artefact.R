@@ -3,8 +3,8 @@
 
 #' Writes the artefact of the service in the working directory.
 #'
-#' The version is `version` and a hash of all that shaped the model: data, hyper-parameters and
-#' train.R. So the same training has the same version everywhere, and no other training has it.
+#' The version is `version` and a hash of all that shapes an answer: data, hyper-parameters, train.R
+#' and the functions in R/. So what answers alike has the same version everywhere.
 #'
 #' @param data The training data: the columns in `outcome`, and the model's inputs.
 #' @param hyper_parameters,metrics Named lists of scalars.
@@ -16,7 +16,7 @@ write_artefact <- function(name, version, description, model, data, outcome,
   data_hash <- hash_data(data)
   artefact <- list(
     name = name,
-    version = artefact_version(version, data_hash, hyper_parameters, read_script("train.R")),
+    version = artefact_version(version, data_hash, hyper_parameters, read_scripts()),
     description = description,
     model = model,
     prototype = inputs[1, , drop = FALSE],
@@ -44,8 +44,9 @@ read_artefact <- function() {
 }
 
 #' The published version: what the author calls it, and eight digits of what it was made from.
-artefact_version <- function(version, data_hash, hyper_parameters, script) {
-  made_from <- c(data_hash, names(hyper_parameters), vapply(hyper_parameters, format, ""), script)
+artefact_version <- function(version, data_hash, hyper_parameters, scripts) {
+  settings <- paste(names(hyper_parameters), vapply(hyper_parameters, format, ""))
+  made_from <- c(data_hash, settings, scripts)
   hash <- digest::digest(paste(made_from, collapse = "\n"), "sha256", serialize = FALSE)
   paste0(version, "-", substr(hash, 1, 8))
 }
@@ -56,6 +57,7 @@ hash_data <- function(data) {
   paste0("sha256:", digest::digest(paste0(csv, "\n", collapse = ""), "sha256", serialize = FALSE))
 }
 
-read_script <- function(path) {
-  if (file.exists(path)) readLines(path, encoding = "UTF-8") else character()
+read_scripts <- function() {
+  paths <- Filter(file.exists, c("train.R", sort(Sys.glob("R/*.R"), method = "radix")))
+  unlist(lapply(paths, readLines, encoding = "UTF-8"))
 }

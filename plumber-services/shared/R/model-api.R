@@ -8,7 +8,7 @@
 #' @return The router.
 model_api <- function(pr, artefact, predict) {
   respond <- function(new_data) {
-    predict(artefact$model, conform(new_data, artefact$prototype))
+    without_row_names(predict(artefact$model, conform(new_data, artefact$prototype)))
   }
   # A model that cannot predict shall not start; and the caller who comes first does not wait
   # for the compiler.
@@ -34,6 +34,12 @@ records_of <- function(req) {
 }
 
 `%||%` <- function(value, default) if (is.null(value)) default else value
+
+# jsonlite would make a field `_row` of them.
+without_row_names <- function(predictions) {
+  if (is.data.frame(predictions)) rownames(predictions) <- NULL
+  predictions
+}
 
 #' JSON as vetiver writes it, scalars unboxed, but with all digits R has.
 #'

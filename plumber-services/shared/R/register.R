@@ -8,13 +8,10 @@ register <- function(settings) {
   await(function() file.exists(listening) || should_stop(), Inf)
   if (should_stop()) return(invisible())
 
-  # Ctrl-C reaches the whole process group; the order to stop comes from serve.sh.
-  suspendInterrupts({
-    instance <- describe_instance(settings, as.integer(readLines(listening)))
-    ask <- consul_agent(settings$consul)
-    keep_registered(settings, instance, ask, should_stop)
-    leave(settings, instance, ask)
-  })
+  instance <- describe_instance(settings, as.integer(readLines(listening)))
+  ask <- consul_agent(settings$consul)
+  keep_registered(settings, instance, ask, should_stop)
+  leave(settings, instance, ask)
 }
 
 is_told_to_stop <- function(run_dir) {

@@ -17,8 +17,7 @@ serve <- function(settings) {
     watch_for_quit(settings$run_dir)
   })
 
-  # Ctrl-C reaches the whole process group; here it would turn the answer in hand into a 500.
-  suspendInterrupts(run_app(pr, settings$host, port))
+  run_app(pr, settings$host, port)
   unlink(file.path(settings$run_dir, "listening"))
 }
 

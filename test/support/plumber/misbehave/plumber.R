@@ -8,6 +8,7 @@
 #   ANY  /sleep?ms=        answers {"slept":ms,"pid":…} after so many milliseconds of R's one thread
 #   ANY  /busy?ms=         the same, computing instead of sleeping
 #   ANY  /loop             never answers, and keeps R's one thread for ever
+#                          (these three print a line "at work" when they begin)
 #   ANY  /crash            ends R at once (kill -9), so that the connection is lost
 #   ANY  /crash-once?file= the same if the file is not there, and makes it; else as /who
 #   ANY  /quit             R leaves by itself, with status 3
@@ -53,6 +54,7 @@ function(req) {
 #* @serializer unboxedJSON
 function(ms = "1000") {
   calls <<- calls + 1
+  cat("at work\n")
   Sys.sleep(as.numeric(ms) / 1000)
   list(slept = as.numeric(ms), pid = Sys.getpid())
 }
@@ -61,6 +63,7 @@ function(ms = "1000") {
 #* @post /busy
 #* @serializer unboxedJSON
 function(ms = "1000") {
+  cat("at work\n")
   end <- Sys.time() + as.numeric(ms) / 1000
   while (Sys.time() < end) sum(stats::runif(1000))
   list(slept = as.numeric(ms), pid = Sys.getpid())
@@ -68,7 +71,10 @@ function(ms = "1000") {
 
 #* @get /loop
 #* @post /loop
-function() repeat sum(stats::runif(1000))
+function() {
+  cat("at work\n")
+  repeat sum(stats::runif(1000))
+}
 
 #* @get /crash
 #* @post /crash
