@@ -12,7 +12,7 @@ model <- randomForest::randomForest(Ozone ~ ., data = days, ntree = trees)
 write_artefact(
   name = "ozone",
   version = "1.0.0",
-  description = "Ozone in New York's air (ppb), from sun, wind, temperature and month (random forest)",
+  description = "Ozone in New York (ppb), from sun, wind, warmth and month (random forest)",
   model = model,
   data = days,
   outcome = "Ozone",

@@ -13,6 +13,7 @@
 write_artefact <- function(name, version, description, model, data, outcome,
                            hyper_parameters = list(), metrics = list(), packages = character()) {
   inputs <- data[setdiff(names(data), outcome)]
+  check_types(inputs)
   data_hash <- hash_data(data)
   artefact <- list(
     name = name,
@@ -33,14 +34,26 @@ write_artefact <- function(name, version, description, model, data, outcome,
   invisible(artefact)
 }
 
-#' Reads the artefact of the service in the working directory, with its packages loaded.
-read_artefact <- function() {
-  if (!file.exists("model.rds")) {
-    stop("no model.rds: run `plumber-services/train.sh ", basename(getwd()), "` first")
+#' Reads the artefact of the service in `folder`, with its packages loaded.
+read_artefact <- function(folder = ".") {
+  path <- file.path(folder, "model.rds")
+  if (!file.exists(path)) {
+    name <- basename(normalizePath(folder))
+    stop("no model.rds: run `plumber-services/train.sh ", name, "` first")
   }
-  artefact <- readRDS("model.rds")
+  artefact <- readRDS(path)
   lapply(artefact$packages, loadNamespace)
   artefact
+}
+
+# What JSON brings can be held against these types, and no others.
+check_types <- function(inputs) {
+  types <- c("numeric", "integer", "logical", "character", "factor", "ordered", "Date")
+  other <- Filter(function(column) !class(column)[[1]] %in% types, inputs)
+  if (length(other) > 0) {
+    type <- class(other[[1]])[[1]]
+    stop("the input `", names(other)[[1]], "` is a ", type, "; it must be one of ", toString(types))
+  }
 }
 
 #' The published version: what the author calls it, and eight digits of what it was made from.

@@ -16,22 +16,29 @@ conform <- function(new_data, prototype) {
 }
 
 conform_column <- function(values, like, name) {
-  # A column of nulls alone, or of "NA", has come as logical.
-  known <- values[!is.na(values)]
   if (is.list(values)) stop("`", name, "` must hold one value in each record")
   if (is.factor(like)) return(conform_factor(values, like, name))
   if (is.character(like)) return(conform_text(values, name))
+  if (inherits(like, "Date")) return(conform_date(values, name))
   if (is.character(values)) values <- read_text(values, like, name)
   if (is.logical(like)) return(conform_logical(values, name))
-  if (is.logical(values) && length(known) > 0) stop("`", name, "` must be a number")
-  if (is.integer(like)) return(conform_integer(values, name))
-  as.double(values)
+  conform_number(values, like, name)
+}
+
+conform_number <- function(values, like, name) {
+  # A column of nulls alone, or of "NA", has come as logical.
+  if (is.logical(values) && !all(is.na(values))) stop("`", name, "` must be a number")
+  if (!is.integer(like)) return(as.double(values))
+  whole <- suppressWarnings(as.integer(values))
+  if (!identical(as.double(whole), as.double(values))) stop("`", name, "` must be a whole number")
+  whole
 }
 
 conform_factor <- function(values, like, name) {
   unknown <- setdiff(values[!is.na(values)], levels(like))
   if (length(unknown) > 0) {
-    stop("`", name, "`: \"", unknown[[1]], "\" is not one of ", paste(levels(like), collapse = ", "))
+    known <- paste(levels(like), collapse = ", ")
+    stop("`", name, "`: \"", unknown[[1]], "\" is not one of ", known)
   }
   factor(as.character(values), levels = levels(like), ordered = is.ordered(like))
 }
@@ -41,19 +48,22 @@ conform_text <- function(values, name) {
   as.character(values)
 }
 
+conform_date <- function(values, name) {
+  dates <- as.Date(as.character(values), optional = TRUE)
+  if (!identical(is.na(dates), is.na(values))) stop("`", name, "` must be a date, as 2024-02-29")
+  dates
+}
+
 conform_logical <- function(values, name) {
   if (!all(values %in% c(0, 1, NA))) stop("`", name, "` must be true or false")
   as.logical(values)
 }
 
-conform_integer <- function(values, name) {
-  whole <- suppressWarnings(as.integer(values))
-  if (!identical(as.double(whole), as.double(values))) stop("`", name, "` must be a whole number")
-  whole
-}
-
 read_text <- function(values, like, name) {
-  read <- utils::type.convert(values, as.is = TRUE, na.strings = c("NA", ""))
-  if (is.character(read)) stop("`", name, "`: \"", values[[1]], "\" is not a ", class(like)[[1]])
+  values[values %in% c("NA", "")] <- NA
+  read <- if (is.logical(like)) as.logical(values) else suppressWarnings(as.numeric(values))
+  unread <- values[is.na(read) & !is.na(values)]
+  kind <- if (is.logical(like)) "true or false" else "a number"
+  if (length(unread) > 0) stop("`", name, "`: \"", unread[[1]], "\" is not ", kind)
   read
 }

@@ -88,8 +88,10 @@ describe_instance <- function(settings, port) {
 advertised <- function(settings, port) {
   advertise <- settings$registration$advertise
   if (nzchar(advertise)) {
-    parts <- regmatches(advertise, regexec("^\\[?([^]]*?)\\]?(?::([0-9]+))?$", advertise, perl = TRUE))[[1]]
-    return(list(host = parts[[2]], port = if (nzchar(parts[[3]])) as.integer(parts[[3]]) else port))
+    pattern <- "^\\[?([^]]*?)\\]?(?::([0-9]+))?$"
+    parts <- regmatches(advertise, regexec(pattern, advertise, perl = TRUE))[[1]]
+    if (nzchar(parts[[3]])) port <- as.integer(parts[[3]])
+    return(list(host = parts[[2]], port = port))
   }
   if (!settings$host %in% c("0.0.0.0", "::")) return(list(host = settings$host, port = port))
   name <- Sys.info()[["nodename"]]

@@ -4,7 +4,7 @@
 #   GET  /ping             {"status":"online","time":…}
 #   GET  /metadata         {"name":"misbehave","version":"0.0.1"}
 #   POST /predict          the JSON body, as R has parsed it
-#   GET  /who              {"pid":…,"port":…}, and "calls": how many calls of /who and /sleep R has had
+#   GET  /who              {"pid":…,"port":…,"calls":…}: so many calls of /who and /sleep yet
 #   ANY  /sleep?ms=        answers {"slept":ms,"pid":…} after so many milliseconds of R's one thread
 #   ANY  /busy?ms=         the same, computing instead of sleeping
 #   ANY  /loop             never answers, and keeps R's one thread for ever
