@@ -6,6 +6,7 @@ import { connect as connectTcp, type Socket, type TcpNetConnectOpts } from 'node
 import { connect as connectTls } from 'node:tls';
 import { parseIndex } from '../domain/consul-index.ts';
 import { printable } from '../domain/printable.ts';
+import type { StatusReport } from '../domain/status-text.ts';
 import { recordOf, textOf } from '../domain/unknown-value.ts';
 
 /** Where Consul's agent is, and as whom to ask it. */
@@ -35,6 +36,7 @@ export interface OwnService {
   readonly id: string;
   readonly host: string;
   readonly port: number;
+  readonly status: StatusReport['status'];
   readonly ttlMs: number;
   readonly forgetAfterMs: number;
 }
@@ -43,11 +45,8 @@ export interface OwnService {
 export interface ConsulClient {
   askHealth(query: HealthQuery, signal: AbortSignal): Promise<HealthAnswer>;
   register(service: OwnService, signal: AbortSignal): Promise<void>;
-  report(
-    id: string,
-    report: { status: 'passing' | 'warning' | 'critical'; output: string },
-    signal: AbortSignal,
-  ): Promise<void>;
+  /** Renews the check of a service that `register` made known. */
+  report(id: string, report: StatusReport, signal: AbortSignal): Promise<void>;
   deregister(id: string, signal: AbortSignal): Promise<void>;
   /** Breaks off what is under way. */
   close(): void;
@@ -80,12 +79,12 @@ export function createConsulClient({ address, token, datacenter }: ConsulAddress
       };
       return readAnswer(await call(ctx => consul.health.service({ ...query, ...ctx }), signal));
     },
-    async register({ id, host, port, ttlMs, forgetAfterMs }, signal) {
+    async register({ id, host, port, status, ttlMs, forgetAfterMs }, signal) {
       const check = {
         name: 'What this gateway sees',
         timeout: '0s', // The package's types ask for it; a check by TTL has none.
         ttl: `${ttlMs}ms`,
-        status: 'passing',
+        status,
         deregistercriticalserviceafter: `${forgetAfterMs}ms`,
       };
       const service = { ...common, name: 'penstock', id, address: host, port, check };

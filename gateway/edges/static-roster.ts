@@ -1,0 +1,65 @@
+import type { Clock } from '../domain/ports.ts';
+import type { Roster, RosterEntry, RosterSource } from '../domain/roster.ts';
+
+/** A service and the origins of its instances, as written down by hand. */
+export interface StaticService {
+  readonly service: string;
+  readonly instances: readonly string[];
+}
+
+/** A source that never changes by itself. */
+export interface StaticSource extends RosterSource {
+  /** Other instances are written down now, as after a reload. */
+  replace(services: readonly StaticService[]): void;
+}
+
+export interface StaticSourceOptions {
+  readonly services: readonly StaticService[];
+  readonly clock: Clock;
+  readonly onRoster: (roster: Roster) => void;
+}
+
+/** The instances that stand in the configuration. Nobody watches them but the active checks. */
+export function createStaticSource({ services, clock, onRoster }: StaticSourceOptions): StaticSource {
+  let listed = entriesByService(services);
+  let wanted: ReadonlySet<string> = new Set();
+
+  function publish(): void {
+    const followed = new Map([...listed].filter(([service]) => wanted.has(service)));
+    onRoster({ source: 'static', services: followed, heardMs: clock.wallMs() });
+  }
+
+  return {
+    name: 'static',
+    follow(next) {
+      wanted = next;
+      publish();
+    },
+    replace(next) {
+      listed = entriesByService(next);
+      publish();
+    },
+    age: () => ({ source: 'static', ageSeconds: 0, isStale: false, isKnown: true }),
+    close: () => Promise.resolve(),
+  };
+}
+
+function entriesByService(services: readonly StaticService[]): ReadonlyMap<string, readonly RosterEntry[]> {
+  const byService = new Map<string, RosterEntry[]>();
+  for (const { service, instances } of services) {
+    const entries = byService.get(service) ?? [];
+    const known = new Set(entries.map(({ id }) => id));
+    const added = instances.map(toEntry).filter(({ id }) => !known.has(id) && known.add(id));
+    byService.set(service, [...entries, ...added]);
+  }
+  return byService;
+}
+
+function toEntry(url: string): RosterEntry {
+  const { protocol, hostname, port } = new URL(url);
+  const id = `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}`;
+  return {
+    ...{ id, origin: `${protocol}//${id}`, source: 'static', weight: 1, health: 'passing', healthNote: null },
+    ...{ version: null, model: null, concurrency: undefined },
+  };
+}
