@@ -9,7 +9,7 @@ import { say, step, warn } from './say.mjs';
  * What the R services need beside R itself, each by its name in R: Debian's package is `r-cran-` and the name in
  * lower case. This is the one list: the set-up, its messages and the images' build read it.
  */
-const R_PACKAGES = ['plumber', 'httpuv', 'jsonlite', 'digest', 'curl', 'later', 'randomForest'];
+const R_PACKAGES = ['plumber', 'httpuv', 'jsonlite', 'digest', 'curl', 'later', 'randomForest', 'MASS'];
 
 /** What their tests need besides. */
 const R_TEST_PACKAGES = ['testthat', 'lintr'];
