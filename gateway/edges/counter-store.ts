@@ -1,4 +1,5 @@
 import { hash, randomBytes } from 'node:crypto';
+import type { Clock } from '../domain/ports.ts';
 
 /** Keys of a table unless told otherwise: 40 MiB once all are in use. */
 const KEYS_MAX = 2 ** 21;
@@ -7,6 +8,12 @@ const KEYS_MAX = 2 ** 21;
 const WAYS = 16;
 
 const HITS_MAX = 2 ** 32 - 1;
+
+/** What a table asks. */
+export interface CounterTableOptions {
+  readonly clock: Pick<Clock, 'nowMs'>;
+  readonly keysMax?: number;
+}
 
 /** What a window counts to, and when it ends. */
 export interface Count {
@@ -29,8 +36,8 @@ export interface CounterTable {
  * the fewest hits, and of those the one whose window ends first. So a flood of new keys displaces its own, never a
  * heavy one, and nobody is refused for want of room.
  */
-export function createCounterTable(options: { readonly nowMs: () => number; readonly keysMax?: number }): CounterTable {
-  const { nowMs, keysMax = KEYS_MAX } = options;
+export function createCounterTable(options: CounterTableOptions): CounterTable {
+  const { clock, keysMax = KEYS_MAX } = options;
   const sets = 2 ** Math.max(0, Math.round(Math.log2(keysMax / WAYS)));
   const seed = randomBytes(16).toString('latin1');
   const low = new Uint32Array(sets * WAYS);
@@ -39,7 +46,7 @@ export function createCounterTable(options: { readonly nowMs: () => number; read
   const resets = new Float64Array(sets * WAYS);
 
   function hit(key: string, windowMs: number): Count {
-    const now = nowMs();
+    const now = clock.nowMs();
     const digest = hash('sha256', seed + key, 'latin1');
     const [a, b] = [wordAt(digest, 0), wordAt(digest, 4)];
     const first = (wordAt(digest, 8) & (sets - 1)) * WAYS;

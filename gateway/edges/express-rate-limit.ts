@@ -1,6 +1,6 @@
 import { rateLimit, type RateLimitInfo, type RateLimitRequestHandler, type Store } from 'express-rate-limit';
 import { limitName } from '../domain/limits.ts';
-import type { LimitCounter } from '../domain/ports.ts';
+import type { Clock, LimitCounter } from '../domain/ports.ts';
 import type { Limit } from '../domain/route.ts';
 import type { CounterTable } from './counter-store.ts';
 
@@ -25,9 +25,9 @@ const goOn = () => undefined;
  */
 export function createLimitCounter(options: {
   readonly table: CounterTable;
-  readonly nowMs: () => number;
+  readonly clock: Pick<Clock, 'nowMs'>;
 }): LimitCounter {
-  const { table, nowMs } = options;
+  const { table, clock } = options;
   const handlers = new WeakMap<Limit, RateLimitRequestHandler>();
 
   function handlerOf(limit: Limit): RateLimitRequestHandler {
@@ -48,7 +48,7 @@ export function createLimitCounter(options: {
       return {
         limit,
         remaining: info.remaining,
-        resetsInMs: info.resetTime.getTime() - nowMs(),
+        resetsInMs: info.resetTime.getTime() - clock.nowMs(),
         isExceeded: info.used > info.limit,
       };
     },
