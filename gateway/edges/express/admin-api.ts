@@ -1,0 +1,128 @@
+import type { Express, Request, Response } from 'express';
+import { ORDERS, type Admin, type ExplainQuestion, type Order } from '../../domain/admin.ts';
+import { GatewayError } from '../../domain/errors.ts';
+import type { Observe } from '../../domain/events.ts';
+import { LOG_LEVELS, isLogLevel } from '../../domain/log-line.ts';
+import { allowOnly } from './admin-method.ts';
+
+interface ApiOptions {
+  readonly admin: Admin;
+  readonly observe: Observe;
+}
+
+/** Adds what operators look at and change. Every change is told to the log, with who made it. */
+export function addApi(app: Express, options: ApiOptions): void {
+  const { admin } = options;
+  addReading(app, '/api/routes', () => admin.routes());
+  addReading(app, '/api/services', () => admin.services());
+  addReading(app, '/api/config', () => admin.config());
+  app
+    .route('/api/reload')
+    .post((req, res) => reload(options, { req, res }))
+    .all(allowOnly('POST'));
+  app
+    .route('/api/explain')
+    .post(async (req, res) => void res.json(await admin.explain(toQuestion(req.body))))
+    .all(allowOnly('POST'));
+  app
+    .route('/api/services/:service/instances/:instance/:order')
+    .post((req, res) => command(options, { req, res }))
+    .all(allowOnly('POST'));
+  app
+    .route('/api/log/level')
+    .get((_req, res) => void res.json({ level: admin.level() }))
+    .put((req, res) => setLevel(options, { req, res }))
+    .all(allowOnly('GET', 'HEAD', 'PUT'));
+}
+
+interface Exchange {
+  readonly req: Request;
+  readonly res: Response;
+}
+
+function addReading(app: Express, path: string, read: () => unknown): void {
+  app
+    .route(path)
+    .get((_req, res) => void res.json(read()))
+    .all(allowOnly('GET', 'HEAD'));
+}
+
+async function reload(options: ApiOptions, { req, res }: Exchange): Promise<void> {
+  tell(options, { req, res });
+  const outcome = await options.admin.reload();
+  if (outcome.kind === 'loaded') {
+    res.json({ generation: outcome.generation, warnings: outcome.warnings });
+    return;
+  }
+  const { generation, problems } = outcome;
+  const detail = `The configuration has errors; generation ${generation} goes on serving.`;
+  res.status(422).type('application/problem+json');
+  res.json({ type: 'about:blank', title: 'Unprocessable Content', status: 422, detail, generation, problems });
+}
+
+function command(options: ApiOptions, { req, res }: Exchange): void {
+  const { service = '', instance = '', order = '' } = req.params as Record<string, string | undefined>;
+  if (!isOrder(order)) throw notThere(`An instance can be told to ${ORDERS.join(', ')}; not to ${quoted(order)}.`);
+  const outcome = options.admin.command(service, instance, order);
+  if (outcome === 'no-service') throw notThere(`There is no service ${quoted(service)}.`);
+  if (outcome === 'no-instance') throw notThere(`The service ${service} has no instance ${quoted(instance)}.`);
+  tell(options, { req, res });
+  const view = options.admin.services().find(candidate => candidate.service === service);
+  res.json({ service, order, instance: view?.instances.find(({ id }) => id === instance) ?? null });
+}
+
+function setLevel(options: ApiOptions, { req, res }: Exchange): void {
+  const level = memberOf(req.body, 'level');
+  if (!isLogLevel(level)) throw badRequest(`\`level\` is one of ${LOG_LEVELS.join(', ')}.`);
+  options.admin.setLevel(level);
+  tell(options, { req, res });
+  res.json({ level });
+}
+
+function tell({ observe }: ApiOptions, { req, res }: Exchange): void {
+  const about = { by: String(res.locals['who']), method: req.method, path: req.path };
+  observe({ kind: 'notice', level: 'info', text: 'told by hand', about });
+}
+
+function toQuestion(body: unknown): ExplainQuestion {
+  const { method = 'GET', url, headers = {}, body: content = '' } = isObject(body) ? body : {};
+  if (typeof url !== 'string') throw badRequest('`url` is missing: the path and query, or the whole URL.');
+  if (typeof method !== 'string' || typeof content !== 'string') throw badRequest('`method` and `body` are texts.');
+  return { method, url, rawHeaders: toRawHeaders(headers), body: content };
+}
+
+function toRawHeaders(headers: unknown): string[] {
+  const wrong = () => badRequest('`headers` is an object of names and values: a text, or a list of texts.');
+  if (!isObject(headers)) throw wrong();
+  return Object.entries(headers).flatMap(([name, value]) => {
+    const values: unknown[] = Array.isArray(value) ? value : [value];
+    return values.flatMap(one => {
+      if (typeof one !== 'string') throw wrong();
+      return [name, one];
+    });
+  });
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  return isObject(value) ? value[name] : undefined;
+}
+
+function isOrder(text: string): text is Order {
+  return ORDERS.some(order => order === text);
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text.slice(0, 100));
+}
+
+function notThere(detail: string): GatewayError {
+  return new GatewayError('NO_ROUTE', 'unknown on the admin listener', { detail });
+}
+
+function badRequest(detail: string): GatewayError {
+  return new GatewayError('BAD_REQUEST', 'unusable admin request', { detail });
+}
