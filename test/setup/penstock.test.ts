@@ -90,6 +90,7 @@ for (const { name, args: nodeArgs } of NODES) {
     test('leaves no gateway behind when it is killed', async t => {
       const { command, nextLine } = startCommand(t, aClone(t, { main: NOTING }), { nodeArgs, args: [] });
       const { pid } = JSON.parse(await nextLine()) as { pid: number };
+      t.after(() => isAlive(pid) && process.kill(pid, 'SIGKILL'));
 
       command.kill('SIGKILL');
 
