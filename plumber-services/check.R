@@ -1,5 +1,5 @@
-# Lints all R code and runs all testthat tests: `Rscript plumber-services/check.R`.
-# Prints each test and each lint, and exits with 1 where anything is wrong.
+# Lints the R code and runs the testthat tests: `Rscript plumber-services/check.R [NAME]…`, of the
+# services named, or of all. Prints each test and each lint; exits with 1 where anything is wrong.
 
 here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)[[1]]))
 root <- normalizePath(file.path(here, ".."))
@@ -9,8 +9,7 @@ lint_folder <- function(folder) {
   lintr::lint_dir(folder, pattern = "[.]R$", relative_path = FALSE)
 }
 
-lint_all <- function() {
-  folders <- c(services, file.path(root, "test", "support", "plumber"))
+lint_all <- function(folders) {
   # One file of settings for all, wherever R is started.
   options(lintr.linter_file = file.path(services, ".lintr"))
   lints <- unlist(lapply(folders, lint_folder), recursive = FALSE)
@@ -23,6 +22,10 @@ lint_all <- function() {
 
 #' Runs the tests of one folder, with what it and all services define. Returns how many failed.
 test_folder <- function(folder) {
+  if (!dir.exists(file.path(folder, "tests", "testthat"))) {
+    cat("FAIL ", folder, " has no tests\n", sep = "")
+    return(1)
+  }
   previous <- setwd(folder)
   on.exit(setwd(previous))
   env <- new.env(parent = globalenv())
@@ -35,7 +38,13 @@ test_folder <- function(folder) {
   sum(bad) + (nrow(results) == 0)
 }
 
-folders <- dirname(dirname(Sys.glob(file.path(services, "*", "tests", "testthat"))))
-problems <- lint_all() + sum(vapply(folders, test_folder, 0))
+tested <- file.path(services, commandArgs(TRUE))
+linted <- tested
+if (length(tested) == 0) {
+  tested <- dirname(dirname(Sys.glob(file.path(services, "*", "tests", "testthat"))))
+  linted <- c(services, file.path(root, "test", "support", "plumber"))
+}
+
+problems <- lint_all(linted) + sum(vapply(tested, test_folder, 0))
 cat(if (problems == 0) "All is well.\n" else sprintf("%d problems.\n", problems))
 quit(save = "no", status = if (problems == 0) 0 else 1)

@@ -72,7 +72,9 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$service" ] || refuse 'which service?'
 case $PENSTOCK_PORT in '' | *[!0-9]*) refuse '--port needs a number' ;; esac
-[ "${#PENSTOCK_PORT}" -le 5 ] && [ "$PENSTOCK_PORT" -le 65535 ] || refuse '--port goes to 65535'
+if [ "${#PENSTOCK_PORT}" -gt 5 ] || [ "$PENSTOCK_PORT" -gt 65535 ]; then
+  refuse '--port goes to 65535'
+fi
 
 case $service in
   */*) folder=$service ;;
@@ -230,7 +232,7 @@ fail() {
 finish() { # exit status, then a log_event
   code=$1
   shift
-  echo done >&9 # so that the watchdog knows
+  echo finished >&9 # so that the watchdog knows
   await "$watchdog"
   [ -z "$stdin_watch" ] || kill -KILL "$stdin_watch" 2>/dev/null
   exec 7>&-
