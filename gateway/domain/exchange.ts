@@ -75,6 +75,8 @@ export interface Attempt {
   readonly tried: readonly Instance[];
   /** A place was found: the attempt's own time begins. Waiting for one is bounded by the queue, not by this. */
   placed(instance: Instance): void;
+  /** What the instance itself answered, whatever filters make of it. */
+  answered(status: number): void;
 }
 
 /** A place at an instance. Whoever holds it must release it exactly when the instance is free again. */

@@ -1,0 +1,164 @@
+import { backOffMs } from '../domain/back-off.ts';
+import { GatewayError, toGatewayError } from '../domain/errors.ts';
+import type { Observe } from '../domain/events.ts';
+import type { Attempt, Complete, Reply, Stages } from '../domain/exchange.ts';
+import type { Instance } from '../domain/instance.ts';
+import type { Clock, Random } from '../domain/ports.ts';
+import { pause } from '../domain/pause.ts';
+import { isRepeatable, isUnplaced, LOSSES_MAX, retryReasonOf } from '../domain/retry-rules.ts';
+import type { RetryReason } from '../domain/route.ts';
+
+interface AttemptPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly observe: Observe;
+}
+
+/** How one attempt ended. */
+type Ended = { readonly reply: Reply; readonly error?: undefined } | { readonly error: GatewayError };
+
+const NOBODY: readonly Instance[] = [];
+
+/**
+ * Tries, and tries again where the route's retry policy, the nature of the request and the service's budget allow it.
+ *
+ * What the last attempt brought is what the caller gets, an answer of R as R gave it. When a retry does not even find a
+ * place, what was brought before says more.
+ */
+export function createAttempt({ clock, random, observe }: AttemptPorts): Stages['attempt'] {
+  return async function attempt(complete, next) {
+    const { service } = complete.route;
+    service.budget.request();
+    let tried = NOBODY;
+    let losses = 0;
+    let before: Ended | undefined;
+    for (let number = 1; ; number++) {
+      const trial = new Trial(complete, { number, tried, clock });
+      const ended = await run(trial, next);
+      if (before !== undefined && saysLess(ended, before)) return outcome(before);
+      if (ended.error?.code === 'CONNECTION_LOST') losses += 1;
+      const waitMs = losses < LOSSES_MAX ? waitToRetry(complete, trial, ended) : undefined;
+      if (waitMs === undefined) return outcome(ended);
+      before = ended;
+      if (trial.instance !== undefined) tried = [...tried, trial.instance];
+      await pause(clock, waitMs, complete.deadline.signal); // aborted meanwhile: the next attempt does not begin
+    }
+  };
+
+  /** How long to wait before one more attempt; undefined: there is none. */
+  function waitToRetry(complete: Complete, trial: Trial, ended: Ended): number | undefined {
+    const reason = reasonToRetry(complete, trial, ended);
+    if (reason === undefined) return undefined;
+    const waitMs = backOffMs(trial.number, random);
+    if (waitMs >= complete.deadline.remainingMs()) return undefined;
+    const { service, policy } = complete.route;
+    if (!service.budget.tryRetry(policy.retry.budgetPercent)) return undefined; // asked last: asking takes
+    tellRetry(complete, reason, trial.instance?.id ?? '');
+    return waitMs;
+  }
+
+  async function run(trial: Trial, next: (attempt: Attempt) => Promise<Reply>): Promise<Ended> {
+    try {
+      trial.begin();
+      return { reply: await next(trial) };
+    } catch (error) {
+      return { error: toGatewayError(error) };
+    } finally {
+      trial.end();
+    }
+  }
+
+  function tellRetry({ route, id: requestId }: Complete, reason: RetryReason, instance: string): void {
+    observe({ kind: 'retry', service: route.service.name, reason: String(reason), requestId, instance });
+  }
+}
+
+function outcome(ended: Ended): Reply {
+  if (ended.error !== undefined) throw ended.error;
+  return ended.reply;
+}
+
+/** A retry that found no place says less than the attempt before it; a deadline says less than an answer. */
+function saysLess({ error }: Ended, before: Ended): boolean {
+  if (error === undefined) return false;
+  return isUnplaced(error) || (error.code === 'DEADLINE_EXCEEDED' && before.error === undefined);
+}
+
+/** Why one more attempt is asked for and safe; undefined: it is not. */
+function reasonToRetry({ route, method, deadline }: Complete, trial: Trial, ended: Ended): RetryReason | undefined {
+  const { retry, isPure } = route.policy;
+  if (trial.number >= retry.attempts || deadline.signal.aborted) return undefined;
+  const mayRepeat = isRepeatable(method, isPure);
+  const reason = ended.error === undefined ? statusToRetry(trial, ended.reply) : retryReasonOf(ended.error);
+  const isSafe = ended.error?.isSafeToRetry(mayRepeat) ?? mayRepeat;
+  return reason !== undefined && isSafe && retry.on.has(reason) ? reason : undefined;
+}
+
+/** An answer that is still a stream is not asked for again: the instance is giving it. */
+function statusToRetry(trial: Trial, reply: Reply): number | undefined {
+  return reply.kind === 'answer' && Buffer.isBuffer(reply.body) ? trial.status : undefined;
+}
+
+interface TrialOptions {
+  readonly number: number;
+  readonly tried: readonly Instance[];
+  readonly clock: Clock;
+}
+
+/** One attempt under way. Where its own time cannot end before the request's, the request's signal is its signal. */
+class Trial implements Attempt {
+  readonly number: number;
+  readonly tried: readonly Instance[];
+  instance: Instance | undefined;
+  status: number | undefined;
+  readonly #complete: Complete;
+  readonly #clock: Clock;
+  readonly #controller: AbortController | undefined;
+  #cancelTimeout: (() => void) | undefined;
+
+  constructor(complete: Complete, { number, tried, clock }: TrialOptions) {
+    this.number = number;
+    this.tried = tried;
+    this.#complete = complete;
+    this.#clock = clock;
+    const isShorter = complete.route.policy.retry.attemptTimeoutMs < complete.deadline.remainingMs();
+    if (isShorter) this.#controller = new AbortController();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller?.signal ?? this.#complete.deadline.signal;
+  }
+
+  begin(): void {
+    const { signal } = this.#complete.deadline;
+    signal.throwIfAborted();
+    if (this.#controller !== undefined) signal.addEventListener('abort', this);
+  }
+
+  /** The request is over. */
+  handleEvent(): void {
+    this.#controller?.abort(this.#complete.deadline.signal.reason);
+  }
+
+  placed(instance: Instance): void {
+    this.instance = instance;
+    this.#complete.notes.attempts = this.number;
+    const controller = this.#controller;
+    if (controller === undefined) return;
+    const { attemptTimeoutMs } = this.#complete.route.policy.retry;
+    this.#cancelTimeout = this.#clock.after(attemptTimeoutMs, () => {
+      controller.abort(
+        new GatewayError('ATTEMPT_TIMEOUT', `${instance.id} gave no answer within ${attemptTimeoutMs} ms`),
+      );
+    });
+  }
+
+  answered(status: number): void {
+    this.status = status;
+  }
+
+  end(): void {
+    this.#cancelTimeout?.();
+    if (this.#controller !== undefined) this.#complete.deadline.signal.removeEventListener('abort', this);
+  }
+}

@@ -1,0 +1,37 @@
+import { affinityOf } from '../domain/affinity.ts';
+import type { Attempt, Complete, Permit, Stages } from '../domain/exchange.ts';
+import type { Observe } from '../domain/events.ts';
+import type { Clock } from '../domain/ports.ts';
+
+interface SchedulePorts {
+  readonly clock: Clock;
+  readonly observe: Observe;
+}
+
+/** Waits for a place at an instance of the route's service, and goes on with it. */
+export function createSchedule({ clock, observe }: SchedulePorts): Stages['schedule'] {
+  return async function schedule(complete, attempt, next) {
+    const permit = await place(complete, attempt);
+    try {
+      attempt.placed(permit.instance);
+      return await next(permit);
+    } catch (error) {
+      if (!permit.hasBegun) permit.release(); // nothing was sent: the instance is free
+      throw error;
+    }
+  };
+
+  async function place(complete: Complete, { signal, tried }: Attempt): Promise<Permit> {
+    const { route, caller, notes } = complete;
+    const { service } = route;
+    const startedMs = clock.nowMs();
+    try {
+      const affinity = affinityOf(service.policy.balance, complete);
+      return await service.acquire({ signal, tried, affinity, callerId: caller.id });
+    } finally {
+      const waitedMs = clock.nowMs() - startedMs;
+      notes.queueMs += waitedMs;
+      observe({ kind: 'queue-left', service: service.name, waitedMs });
+    }
+  }
+}
