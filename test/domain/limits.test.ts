@@ -78,6 +78,15 @@ describe('the RateLimit fields', () => {
     ]);
   });
 
+  test('of two that leave the same, tell first the one that takes longer to pass', () => {
+    const [, stands = ''] = rateLimitFields([
+      { limit: aLimit(5, 1000), remaining: 0, resetsInMs: 1000, isExceeded: false },
+      { limit: aLimit(5, 60_000), remaining: 0, resetsInMs: 60_000, isExceeded: true },
+    ]);
+
+    assert.match(stands, /^"5-per-1m/);
+  });
+
   test('are absent where nothing was counted', () => assert.deepEqual(rateLimitFields([]), []));
 
   test('replace earlier ones among what is owed, and nothing else', () => {

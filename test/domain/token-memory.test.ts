@@ -26,6 +26,14 @@ describe('the memory of tokens', () => {
     }
   });
 
+  test('holds a token once, also when it is kept anew', () => {
+    const memory = createTokenMemory(4);
+
+    for (const digest of ['a', 'b', 'c', 'a']) memory.keep(digest, until(Infinity));
+
+    assert.equal(memory.size, 3);
+  });
+
   test('keeps what is asked for again, and forgets what is not', () => {
     const memory = createTokenMemory(10);
     memory.keep('wanted', until(Infinity));

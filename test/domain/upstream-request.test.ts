@@ -190,6 +190,12 @@ describe('where a request came from', () => {
     for (const name of ['forwarded', 'x-forwarded-prefix', 'x-real-ip']) assert.ok(!hasField(fields, name), name);
   });
 
+  test('a stranger who names themselves among others changes nothing', () => {
+    const fields = sent(['X-Forwarded-For', '10.9.9.9, 192.0.2.7, 10.8.8.8']);
+
+    assert.equal(fieldOf(fields, 'x-forwarded-for'), '192.0.2.7');
+  });
+
   test('a trusted proxy’s word is passed on, with the proxy at the end of the chain', () => {
     const fields = sent(
       [
