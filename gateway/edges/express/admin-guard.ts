@@ -41,11 +41,17 @@ function isChange({ method, path }: Request): boolean {
 }
 
 function refuseOtherSites(req: Request): void {
-  const { origin, 'sec-fetch-site': site, host } = req.headers;
-  const isOtherSite = site !== undefined && site !== 'same-origin' && site !== 'none';
-  const isOtherOrigin = origin !== undefined && origin !== `http://${host ?? ''}` && origin !== `https://${host ?? ''}`;
-  if (req.method === 'GET' || req.method === 'HEAD' || !(isOtherSite || isOtherOrigin)) return;
+  if (req.method === 'GET' || req.method === 'HEAD' || (isSameSite(req) && isSameOrigin(req))) return;
   throw new GatewayError('FORBIDDEN', 'asked by another site', { detail: 'Pages of other sites may change nothing.' });
+}
+
+function isSameSite({ headers }: Request): boolean {
+  const site = headers['sec-fetch-site'];
+  return site === undefined || site === 'same-origin' || site === 'none';
+}
+
+function isSameOrigin({ headers: { origin, host = '' } }: Request): boolean {
+  return origin === undefined || origin === `http://${host}` || origin === `https://${host}`;
 }
 
 function refuseOtherNames(req: Request, host: string): void {

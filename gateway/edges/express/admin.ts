@@ -90,7 +90,7 @@ function addProbes(app: Express, admin: Admin): void {
 }
 
 function problems(observe: Observe): ErrorRequestHandler {
-  // eslint-disable-next-line max-params -- Express knows an error handler by its four parameters
+  // eslint-disable-next-line max-params, @typescript-eslint/no-unused-vars -- Express knows an error handler by its four parameters
   return (error: unknown, _req, res, _next) => {
     const failure = toFailure(error);
     const requestId = idOf(res);
