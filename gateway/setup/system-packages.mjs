@@ -95,7 +95,7 @@ const INSTALL = ['install', '-y', '-q', '--no-install-recommends', '-oDPkg::Lock
 /** apt's status lines: `dlstatus:3:41.5:…` while downloading, `pmstatus:r-base-core:52.1:…` while installing. */
 function tellProgress(line, tell) {
   const [, phase, percent] = /^(dl|pm)status:[^:]*:([\d.]+):/.exec(line) ?? [];
-  if (percent !== undefined) tell(`${phase === 'dl' ? 'downloading' : 'unpacking'} ${Math.round(Number(percent))} %`);
+  if (percent !== undefined) tell(`${phase === 'dl' ? 'downloading' : 'installing'} ${Math.round(Number(percent))} %`);
 }
 
 function asRoot(packages) {
