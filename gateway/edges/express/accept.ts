@@ -21,6 +21,7 @@ interface AcceptParts {
   readonly inHand: InHand;
   readonly emit: Observe;
   readonly clock: Clock;
+  readonly urlBytesMax: number;
   /** Why nothing new is taken, while that is so. */
   readonly refusal: () => GatewayError | undefined;
 }
@@ -35,7 +36,7 @@ export interface Accept {
 
 /** Sends what comes in through the flow, and what comes back to the caller. */
 export function createAccept(parts: AcceptParts): Accept {
-  const { intake, write, emit, clock, refusal } = parts;
+  const { intake, write, emit, clock, refusal, urlBytesMax } = parts;
   /** The request now on each connection, for a fault in the middle of its body. */
   const current = new WeakMap<Duplex, { readonly res: ServerResponse; readonly body: HttpBody | undefined }>();
 
@@ -61,7 +62,7 @@ export function createAccept(parts: AcceptParts): Accept {
     },
 
     fault(error, socket) {
-      const failure = toFailure(error, socket);
+      const failure = toFailure(error, socket, urlBytesMax);
       const open = current.get(socket);
       if (open !== undefined && !open.res.writableFinished) {
         if (failure === undefined || open.body?.fail(failure) !== true) socket.destroy();

@@ -7,11 +7,10 @@ export interface ProtocolFault extends Error {
   readonly rawPacket?: Buffer;
 }
 
+type FaultySocket = Duplex & { readonly bytesRead?: number };
+
 /** The failure to answer with, or undefined where nobody is left, or nothing was said, to answer. */
-export function toFailure(
-  fault: ProtocolFault,
-  socket: Duplex & { readonly bytesRead?: number },
-): GatewayError | undefined {
+export function toFailure(fault: ProtocolFault, socket: FaultySocket, urlBytesMax: number): GatewayError | undefined {
   if (!socket.writable || fault.code === 'ECONNRESET' || fault.code === 'HPE_INVALID_EOF_STATE') return undefined;
   const options = { cause: fault };
   switch (fault.code) {
@@ -21,7 +20,7 @@ export function toFailure(
         ? undefined
         : new GatewayError('REQUEST_TIMEOUT', 'the head came too slowly', options);
     case 'HPE_HEADER_OVERFLOW':
-      return isWithinRequestLine(fault.rawPacket)
+      return isRequestLineTooLong(fault.rawPacket, urlBytesMax)
         ? new GatewayError('URL_TOO_LONG', 'the request line does not end', options)
         : new GatewayError('HEADERS_TOO_LARGE', 'the head does not end', options);
     case undefined:
@@ -30,7 +29,9 @@ export function toFailure(
   }
 }
 
-/** Not one line has ended, and it begins like a request's: the URL it is that has no end. */
-function isWithinRequestLine(packet: Buffer | undefined): boolean {
-  return packet !== undefined && !packet.includes('\n') && /^[A-Z]+ /.test(packet.toString('latin1', 0, 32));
+/** It begins like a request, and its first line alone is longer than a URL may be. */
+function isRequestLineTooLong(packet: Buffer | undefined, urlBytesMax: number): boolean {
+  if (packet === undefined || !/^[A-Z]+ /.test(packet.toString('latin1', 0, 32))) return false;
+  const lineEnd = packet.indexOf('\n');
+  return lineEnd < 0 || lineEnd > urlBytesMax;
 }

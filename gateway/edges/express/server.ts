@@ -57,6 +57,7 @@ export function createServer({ listen, clock, flow, emit }: ServerParts): Gatewa
     inHand,
     emit,
     clock,
+    urlBytesMax: listen.urlBytesMax,
     refusal: () => (isRefusing ? draining() : undefined),
   });
   const server = createHttpServer(serverOptions(listen));
