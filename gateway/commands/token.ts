@@ -1,0 +1,164 @@
+import { createHmac } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { IdentityConfig, IssuerConfig } from '../config/gateway-config.ts';
+import { parseGateway } from '../config/parse.ts';
+import { problemLine } from '../config/problem.ts';
+import { durationMs } from '../config/units.ts';
+import { parseToken } from '../domain/token.ts';
+
+const HELP = `penstock token --sub NAME [--scope S]… [--role R]… [--expires 1h] [--config FILE] [--json]
+
+Prints a token of the first configured issuer that signs with HS256, for trying things out.
+
+  --sub NAME      whom the token names
+  --scope S       a scope it grants; as often as needed
+  --role R        a role it grants; as often as needed
+  --expires 1h    how long it is valid: 30s, 15m, 1h, 30d
+  --config FILE   gateway.yaml; default config/gateway.yaml
+  --json          the token with what it says, as JSON
+`;
+
+const EXPIRES_MS_MAX = 366 * 86_400_000;
+
+/** What a command is given of the world. */
+interface CommandIo {
+  readonly stdout: { write(text: string): unknown };
+  readonly stderr: { write(text: string): unknown };
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+}
+
+interface Wanted {
+  readonly subject: string;
+  readonly scopes: readonly string[];
+  readonly roles: readonly string[];
+  readonly expiresMs: number;
+  readonly file: string;
+  readonly isJson: boolean;
+}
+
+/** Why there is no token, in words for whoever asked. */
+class Refusal extends Error {
+  override readonly name = 'Refusal';
+}
+
+/** Prints a token for trying things out; resolves to the exit status. */
+export function run(args: readonly string[], io: CommandIo): Promise<number> {
+  try {
+    const wanted = readArguments(args);
+    io.stdout.write(wanted === 'help' ? HELP : issue(wanted, io));
+    return Promise.resolve(0);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    io.stderr.write(`penstock token: ${error.message}\n`);
+    return Promise.resolve(1);
+  }
+}
+
+function readArguments(args: readonly string[]): Wanted | 'help' {
+  const { values } = parse(args);
+  if (values.help === true) return 'help';
+  const expiresMs = durationMs(values.expires);
+  if (expiresMs === undefined || expiresMs < 1000 || expiresMs > EXPIRES_MS_MAX) {
+    throw new Refusal('--expires takes a duration such as 30s, 15m, 1h or 30d, up to 366d');
+  }
+  const { scope: scopes, role: roles } = values;
+  if (scopes.some(name => name === '' || name.includes(' ')))
+    throw new Refusal('--scope takes one scope; repeat it for more');
+  return {
+    subject: values.sub ?? '',
+    scopes,
+    roles,
+    expiresMs,
+    file: values.config,
+    isJson: values.json === true,
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        sub: { type: 'string' },
+        scope: { type: 'string', multiple: true, default: [] },
+        role: { type: 'string', multiple: true, default: [] },
+        expires: { type: 'string', default: '1h' },
+        config: { type: 'string', default: 'config/gateway.yaml' },
+        json: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+  } catch (error) {
+    throw new Refusal(`${error instanceof Error ? error.message : 'wrong arguments'}\n\n${HELP}`);
+  }
+}
+
+function issue(wanted: Wanted, io: CommandIo): string {
+  if (wanted.subject === '') throw new Refusal(`--sub NAME says whom the token names\n\n${HELP}`);
+  const identity = readIdentity(wanted.file, io);
+  const issuer = identity.jwt.find(({ algorithms }) => algorithms.includes('HS256'));
+  if (issuer === undefined) {
+    throw new Refusal(`${wanted.file} has no issuer that signs with HS256: the others sign their tokens themselves`);
+  }
+  const claims = claimsFor(wanted, issuer);
+  const token = sign(claims, issuer);
+  if (token.length > identity.tokenBytesMax) {
+    throw new Refusal(
+      `the token has ${token.length} bytes, more than tokenBytesMax (${identity.tokenBytesMax}) allows`,
+    );
+  }
+  if (typeof parseToken(token) === 'string')
+    throw new Refusal('--sub is empty, too long, or no text: no gateway would take it');
+  return wanted.isJson ? `${JSON.stringify({ token, claims }, null, 2)}\n` : `${token}\n`;
+}
+
+function claimsFor({ subject, scopes, roles, expiresMs }: Wanted, { issuer, audience }: IssuerConfig) {
+  const nowSeconds = Math.floor(Date.now() / 1000);
+  return {
+    iss: issuer,
+    aud: audience,
+    sub: subject,
+    iat: nowSeconds,
+    exp: nowSeconds + Math.floor(expiresMs / 1000),
+    ...(scopes.length > 0 && { scope: scopes.join(' ') }),
+    ...(roles.length > 0 && { roles }),
+  };
+}
+
+/** HS256 (RFC 7515, appendix A.1): commands do without the packages of edges. */
+function sign(claims: object, { secret }: IssuerConfig): string {
+  const input = [{ alg: 'HS256', typ: 'JWT' }, claims].map(part =>
+    Buffer.from(JSON.stringify(part)).toString('base64url'),
+  );
+  const signature = createHmac('sha256', secret?.reveal() ?? '').update(input.join('.'));
+  return [...input, signature.digest('base64url')].join('.');
+}
+
+function readIdentity(file: string, { env, cwd, stderr }: CommandIo): IdentityConfig {
+  const path = resolve(cwd, file);
+  const text = readText(path);
+  if (text === undefined) throw new Refusal(`${file} cannot be read; --config names another`);
+  const { config, problems } = parseGateway(text, {
+    file,
+    variables: env,
+    absolute: other => resolve(dirname(path), other),
+    readText,
+  });
+  if (config === undefined) {
+    for (const problem of problems) stderr.write(`${problemLine(problem)}\n`);
+    throw new Refusal(`${file} cannot be used`);
+  }
+  if (config.identity === undefined) throw new Refusal(`${file} configures no identity: the gateway asks for no token`);
+  return config.identity;
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined; // whoever asked says what for
+  }
+}

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test, type TestContext } from 'node:test';
+import { run } from '../../gateway/commands/token.ts';
+import { createTokenVerifier } from '../../gateway/edges/jsonwebtoken.ts';
+
+const SECRET = 'a-development-secret-of-forty-characters';
+const DEV =
+  'identity: { jwt: [{ issuer: dev, audience: penstock, algorithms: [HS256], secret: "${env:TOKEN_SECRET}" }] }';
+
+/** Runs the command in a folder of its own that holds this gateway.yaml. */
+function inFolder(t: TestContext, yaml: string) {
+  const cwd = mkdtempSync(join(tmpdir(), 'penstock-token-'));
+  t.after(() => rmSync(cwd, { recursive: true }));
+  writeFileSync(join(cwd, 'gateway.yaml'), yaml);
+  return async (...args: string[]) => {
+    const said = { stdout: '', stderr: '' };
+    const status = await run(['--config', 'gateway.yaml', ...args], {
+      stdout: { write: text => (said.stdout += text) },
+      stderr: { write: text => (said.stderr += text) },
+      env: { TOKEN_SECRET: SECRET },
+      cwd,
+    });
+    return { status, ...said };
+  };
+}
+
+const verify = createTokenVerifier({
+  issuers: [{ issuer: 'dev', audience: 'penstock', algorithms: ['HS256'], secret: SECRET, leewayMs: 0 }],
+  tokenBytesMax: 8192,
+  clock: { wallMs: () => Date.now() },
+});
+
+describe('penstock token', () => {
+  test('prints a token that the gateway takes, and nothing else', async t => {
+    const token = inFolder(t, DEV);
+
+    const { status, stdout, stderr } = await token(
+      '--sub',
+      'alice',
+      '--scope',
+      'predict',
+      '--scope',
+      'read',
+      '--role',
+      'x y',
+    );
+
+    assert.equal(status, 0);
+    assert.equal(stderr, '');
+    assert.match(stdout, /^[\w-]+\.[\w-]+\.[\w-]+\n$/);
+    assert.deepEqual(await verify(stdout.trim()), {
+      kind: 'valid',
+      caller: { kind: 'jwt', id: 'dev/alice', subject: 'alice', scopes: ['predict', 'read'], roles: ['x y'] },
+    });
+  });
+
+  test('gives it an hour, or as long as asked for', async t => {
+    const token = inFolder(t, DEV);
+    const lifetimeOf = async (...args: string[]) => {
+      const { stdout } = await token('--sub', 'alice', '--json', ...args);
+      const { claims } = JSON.parse(stdout) as { claims: { iat: number; exp: number } };
+      return claims.exp - claims.iat;
+    };
+
+    assert.equal(await lifetimeOf(), 3600);
+    assert.equal(await lifetimeOf('--expires', '2m'), 120);
+  });
+
+  test('is of the first issuer that signs with HS256', async t => {
+    const hs512 = `{ issuer: first, audience: a, algorithms: [HS512], secret: ${'x'.repeat(64)} }`;
+    const hs256 = `{ issuer: second, audience: b, algorithms: [HS512, HS256], secret: ${'y'.repeat(64)} }`;
+    const token = inFolder(t, `identity: { jwt: [${hs512}, ${hs256}] }`);
+
+    const { stdout } = await token('--sub', 'alice', '--json');
+
+    const { claims } = JSON.parse(stdout) as { claims: { iss: string; aud: string } };
+    assert.deepEqual([claims.iss, claims.aud], ['second', 'b']);
+  });
+
+  test('shows how it is used', async t => {
+    const { status, stdout } = await inFolder(t, '')('--help');
+
+    assert.equal(status, 0);
+    assert.match(stdout, /--sub NAME/);
+  });
+
+  const refusals: [name: string, yaml: string, args: string[], message: RegExp][] = [
+    ['without a subject', DEV, [], /--sub/],
+    ['with a subject of blanks', DEV, ['--sub', '  '], /--sub/],
+    ['with a subject that is too long', DEV, ['--sub', 'x'.repeat(257)], /--sub/],
+    ['with two scopes in one', DEV, ['--sub', 'a', '--scope', 'b c'], /--scope/],
+    ['with a lifetime that is none', DEV, ['--sub', 'a', '--expires', 'soon'], /--expires/],
+    ['with no lifetime', DEV, ['--sub', 'a', '--expires', '0s'], /--expires/],
+    ['with an unknown option', DEV, ['--sub', 'a', '--admin'], /--admin/],
+    ['where no file is', DEV, ['--sub', 'a', '--config', 'nowhere.yaml'], /nowhere.yaml cannot be read/],
+    ['where the file is wrong', 'identity: { jwtt: [] }', ['--sub', 'a'], /jwtt/],
+    ['where no identity is configured', 'log: { level: info }', ['--sub', 'a'], /no identity/],
+    [
+      'larger than the gateway takes',
+      DEV,
+      ['--sub', 'a', ...Array.from({ length: 900 }, (_, i) => ['--role', `role${i}`]).flat()],
+      /tokenBytesMax/,
+    ],
+  ];
+  for (const [name, yaml, args, message] of refusals) {
+    test(`refuses, and never shows the secret, ${name}`, async t => {
+      const { status, stdout, stderr } = await inFolder(t, yaml)(...args);
+
+      assert.equal(status, 1);
+      assert.equal(stdout, '');
+      assert.match(stderr, message);
+      assert.ok(!stderr.includes(SECRET));
+    });
+  }
+});
