@@ -1,0 +1,75 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import type { Readable } from 'node:stream';
+import { createLineSplitter } from '../domain/line-splitter.ts';
+import type { Clock } from '../domain/ports.ts';
+
+/** How to start one R process. */
+export interface RProcessOptions {
+  /** `plumber-services/serve.sh`, or what keeps its promises. */
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly clock: Clock;
+  readonly onLine: (line: string, stream: 'stdout' | 'stderr') => void;
+}
+
+/** A started R process, in a process group of its own. */
+export interface RProcess {
+  readonly pid: number | undefined;
+  /** How it ended, in words. Never rejects. */
+  readonly ended: Promise<string>;
+  /** Asks it to end, and kills its whole group when it has not within `graceMs`. */
+  stop(graceMs: number): Promise<void>;
+}
+
+const LINE_CHARS_MAX = 8 * 1024;
+
+/**
+ * Starts R through its script. The script's standard input is a pipe that only this process holds: when this process
+ * dies, however it dies, the pipe ends, and so does R.
+ */
+export function startRProcess({ command, args, env, clock, onLine }: RProcessOptions): RProcess {
+  const child = spawn(command, [...args, '--watch-stdin'], { env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+  child.stdin.on('error', () => undefined); // It may end before us; `ended` tells.
+  readLines(child.stdout, line => onLine(line, 'stdout'));
+  readLines(child.stderr, line => onLine(line, 'stderr'));
+  const ended = endOf(child).finally(() => killGroup(child.pid)); // Whatever the script may have left behind.
+
+  return {
+    pid: child.pid,
+    ended,
+    async stop(graceMs) {
+      child.kill('SIGTERM'); // The script alone: it lets R finish.
+      const cancel = clock.after(graceMs, () => killGroup(child.pid));
+      await ended;
+      cancel();
+    },
+  };
+}
+
+async function endOf(child: ChildProcess): Promise<string> {
+  try {
+    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+    return signal ?? `exit status ${code ?? 'unknown'}`;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error); // It could not be started.
+  }
+}
+
+function readLines(stream: Readable, onLine: (line: string) => void): void {
+  const splitter = createLineSplitter(LINE_CHARS_MAX, onLine);
+  stream.setEncoding('utf8');
+  stream.on('data', (text: string) => splitter.push(text));
+  stream.once('end', () => splitter.end());
+  stream.on('error', () => undefined); // There is nothing more to read then.
+}
+
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // No process of the group is left.
+  }
+}

@@ -1,0 +1,102 @@
+import type { Observe } from '../domain/events.ts';
+import type { Clock, Random } from '../domain/ports.ts';
+import type { Roster, RosterEntry, RosterSource } from '../domain/roster.ts';
+import { createRKeeper, type RKeeper } from './r-keeper.ts';
+
+/** A service whose R processes the gateway starts itself. */
+export interface LocalService {
+  readonly service: string;
+  /** The service's folder, absolute. */
+  readonly entry: string;
+  readonly instances: number;
+}
+
+export interface LocalSourceOptions {
+  readonly entries: readonly LocalService[];
+  /** The path of `plumber-services/serve.sh`. */
+  readonly serveCommand: string;
+  /** The gateway's own environment; R gets it without what is the gateway's or Consul's. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly observe: Observe;
+  readonly onRoster: (roster: Roster) => void;
+}
+
+/** Starting R is heavy: so many at a time. */
+const STARTS_MAX = 2;
+
+/**
+ * R processes of the gateway's own: started when their service is first wanted, watched, started again when they end,
+ * and ended with the gateway. A service that is no longer wanted keeps its processes, as its route may come back.
+ */
+export function createLocalSource(options: LocalSourceOptions): RosterSource {
+  const { entries, clock, onRoster } = options;
+  const keepers = new Map<string, RKeeper[]>();
+  const enterStart = createGate(STARTS_MAX);
+  const env = environmentForR(options.env);
+  let wanted: ReadonlySet<string> = new Set();
+
+  function publish(): void {
+    const services = new Map<string, readonly RosterEntry[]>();
+    for (const [service, kept] of keepers) {
+      if (wanted.has(service))
+        services.set(
+          service,
+          kept.map(keeper => keeper.entry()).filter(entry => entry !== null),
+        );
+    }
+    onRoster({ source: 'local', services, heardMs: clock.wallMs() });
+  }
+
+  function keep({ service, entry, instances }: LocalService): RKeeper[] {
+    const keeper = { ...options, service, folder: entry, env, enterStart, onChange: publish };
+    return Array.from({ length: instances }, () => createRKeeper(keeper));
+  }
+
+  return {
+    name: 'local',
+    follow(services) {
+      wanted = services;
+      for (const local of entries) {
+        if (!services.has(local.service) || keepers.has(local.service)) continue;
+        const siblings = entries.filter(({ service }) => service === local.service);
+        keepers.set(local.service, siblings.flatMap(keep));
+      }
+      publish();
+    },
+    age() {
+      const kept = [...keepers].filter(([service]) => wanted.has(service)).flatMap(([, of]) => of);
+      return { source: 'local', ageSeconds: 0, isStale: false, isKnown: kept.every(keeper => keeper.hasBeenTried()) };
+    },
+    async close() {
+      await Promise.all([...keepers.values()].flat().map(keeper => keeper.close()));
+    },
+  };
+}
+
+/** R must neither see the gateway's secrets nor register with Consul: this gateway knows it already. */
+function environmentForR(env: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> {
+  const passed: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (value !== undefined && !/^(PENSTOCK|CONSUL)_/.test(name)) passed[name] = value;
+  }
+  return passed;
+}
+
+/** Lets so many in at a time, in the order they came. What it resolves to lets the next one in. */
+function createGate(placesMax: number): () => Promise<() => void> {
+  const waiting: (() => void)[] = [];
+  let free = placesMax;
+
+  const leave = () => {
+    const next = waiting.shift();
+    if (next === undefined) free += 1;
+    else next();
+  };
+  return async () => {
+    if (free > 0) free -= 1;
+    else await new Promise<void>(resolve => waiting.push(resolve));
+    return leave;
+  };
+}

@@ -1,0 +1,90 @@
+import type { Observe } from '../domain/events.ts';
+import type { Clock } from '../domain/ports.ts';
+import { printable } from '../domain/printable.ts';
+import { readRLine } from '../domain/r-line.ts';
+import type { RosterEntry } from '../domain/roster.ts';
+import { recordOf, textOf } from '../domain/unknown-value.ts';
+import { askBriefly } from './http-probe.ts';
+import { startRProcess, type RProcess } from './r-process.ts';
+
+/** What to start, and how. */
+export interface RStartOptions {
+  readonly service: string;
+  /** The folder of the service, absolute. */
+  readonly folder: string;
+  readonly serveCommand: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly clock: Clock;
+  readonly observe: Observe;
+}
+
+/** How long R may take to finish when it is to end. The gateway has drained by then, so it should have little to do. */
+export const STOP_MS_MAX = 10_000;
+
+const HOST = '127.0.0.1';
+const START_MS_MAX = 60_000;
+const METADATA_MS_MAX = 5_000;
+
+/** An R process, and the entry it becomes once it answers; rejected where it ends before, or does not in time. */
+export function startR(
+  options: RStartOptions,
+  signal: AbortSignal,
+): { process: RProcess; ready: Promise<RosterEntry> } {
+  const { service, folder, serveCommand, clock, observe } = options;
+  const bounds = { PENSTOCK_DRAIN_TIMEOUT_S: String(STOP_MS_MAX / 1000 - 1), PENSTOCK_SETTLE_S: '0' };
+  let hear: (port: number) => void = () => undefined;
+  const listening = new Promise<number>(resolve => {
+    hear = resolve;
+  });
+
+  const process = startRProcess({
+    ...{ command: serveCommand, args: [folder, '--host', HOST, '--port', '0'], clock },
+    env: { ...options.env, ...bounds, PENSTOCK_SERVICE_NAME: service },
+    onLine(line, stream) {
+      const { level, text, about, listening: heard } = readRLine(line, stream === 'stderr' ? 'warn' : 'info');
+      observe({ kind: 'notice', level, text, about: { ...about, service } });
+      if (heard !== undefined) hear(heard.port);
+    },
+  });
+
+  const answering = listening.then(port => meet(options, port, signal));
+  const ready = Promise.race([answering, endedEarly(process), tooLate(clock, process)]);
+  return { process, ready };
+}
+
+async function endedEarly({ ended }: RProcess): Promise<never> {
+  throw new Error(`${await ended}, before it answered`);
+}
+
+async function tooLate(clock: Clock, { ended }: RProcess): Promise<never> {
+  await new Promise<void>(resolve => {
+    const cancel = clock.after(START_MS_MAX, resolve);
+    void ended.then(cancel);
+  });
+  throw new Error(`it did not answer within ${START_MS_MAX / 1000} s`);
+}
+
+/** Waits until R answers, and asks it which model it is. */
+async function meet({ service, env }: RStartOptions, port: number, signal: AbortSignal): Promise<RosterEntry> {
+  const origin = `http://${HOST}:${port}`;
+  const asked = { origin, sharedSecret: env['PLUMBER_SHARED_SECRET'], signal };
+  await askBriefly({ ...asked, path: '/ping', timeoutMs: START_MS_MAX });
+  const metadata = await askBriefly({ ...asked, path: '/metadata', timeoutMs: METADATA_MS_MAX }).catch(() => undefined);
+  const { version, name } = metadata?.status === 200 ? parseObject(metadata.body) : {};
+  return {
+    ...{ id: `${service}-${port}`, origin, source: 'local', weight: 1, health: 'passing', healthNote: null },
+    ...{ version: labelOf(version), model: labelOf(name), concurrency: undefined },
+  };
+}
+
+function parseObject(text: string): Record<string, unknown> {
+  try {
+    return recordOf(JSON.parse(text));
+  } catch {
+    return {}; // An application of its own kind, with another idea of /metadata.
+  }
+}
+
+function labelOf(value: unknown): string | null {
+  return textOf(value) === '' ? null : printable(textOf(value), 128);
+}

@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { before, describe, test, type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { GatewayEvent } from '../../gateway/domain/events.ts';
+import type { Roster, RosterEntry } from '../../gateway/domain/roster.ts';
+import { systemClock } from '../../gateway/edges/clock.ts';
+import { createLocalSource, type LocalSourceOptions } from '../../gateway/edges/r-processes.ts';
+import { systemRandom } from '../../gateway/edges/random.ts';
+import { isRunning } from '../support/plumber/serve.ts';
+import { until } from '../support/until.ts';
+
+type Notice = Extract<GatewayEvent, { kind: 'notice' }>;
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const fuel = { service: 'fuel', entry: `${root}plumber-services/fuel`, instances: 1 };
+
+function startLocal(t: TestContext, options: Partial<LocalSourceOptions> = {}) {
+  const told = new EventEmitter<{ news: [] }>();
+  const notices: Notice[] = [];
+  let roster: Roster | undefined;
+  const source = createLocalSource({
+    ...{ entries: [fuel], serveCommand: `${root}plumber-services/serve.sh`, env: process.env },
+    ...{ clock: systemClock, random: systemRandom },
+    observe: event => {
+      if (event.kind === 'notice') notices.push(event);
+      told.emit('news');
+    },
+    onRoster: next => {
+      roster = next;
+      told.emit('news');
+    },
+    ...options,
+  });
+  t.after(() => source.close());
+  const entries = (service = 'fuel') => roster?.services.get(service) ?? [];
+
+  /** Resolves when it holds; asked at every event. */
+  const happens = async (holds: () => boolean) => {
+    while (!holds()) await once(told, 'news');
+  };
+  return { source, notices, entries, roster: () => roster, happens };
+}
+
+/** The process ids of the R that listen, by their port. */
+function rPids(notices: readonly Notice[]): Map<unknown, number> {
+  const listening = notices.filter(({ about }) => about['rEvent'] === 'listening');
+  return new Map(listening.map(({ about }) => [about['port'], Number(about['pid'])]));
+}
+
+const portOf = (entry: RosterEntry | undefined) => Number(new URL(String(entry?.origin)).port);
+
+/** A command in place of serve.sh. */
+async function script(t: TestContext, text: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'penstock-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, 'serve.sh');
+  await writeFile(path, `#!/bin/sh\n${text}\n`);
+  await chmod(path, 0o755);
+  return path;
+}
+
+describe('local R processes', { concurrency: false }, () => {
+  before(() => promisify(execFile)(`${root}plumber-services/train.sh`, ['fuel']));
+
+  test('answer on ports of their own, with the version of their model, and end with the source', async t => {
+    const local = startLocal(t, { entries: [{ ...fuel, instances: 2 }] });
+    assert.deepEqual(local.source.age().isKnown, true, 'nothing is wanted yet');
+
+    local.source.follow(new Set(['fuel']));
+    assert.equal(local.source.age().isKnown, false);
+    await local.happens(() => local.entries().length === 2);
+
+    assert.equal(local.source.age().isKnown, true);
+    const [one, two] = local.entries();
+    assert.notEqual(portOf(one), portOf(two));
+    assert.deepEqual([one?.id, one?.source, one?.health], [`fuel-${portOf(one)}`, 'local', 'passing']);
+    const metadata = (await (await fetch(`${one?.origin}/metadata`)).json()) as { version: string };
+    assert.deepEqual([one?.version, one?.model], [metadata.version, 'fuel']);
+
+    const pids = [...rPids(local.notices).values()];
+    assert.deepEqual(pids.map(isRunning), [true, true]);
+    await local.source.close();
+    assert.deepEqual(pids.map(isRunning), [false, false]);
+  });
+
+  test('are started again when they were killed, and leave the roster at once', async t => {
+    const local = startLocal(t, { entries: [{ ...fuel, instances: 2 }] });
+    local.source.follow(new Set(['fuel']));
+    await local.happens(() => local.entries().length === 2);
+    const [victim, survivor] = local.entries();
+
+    process.kill(rPids(local.notices).get(portOf(victim)) ?? 0, 'SIGKILL');
+    await local.happens(() => local.entries().length === 1);
+    assert.deepEqual(local.entries(), [survivor]);
+
+    await local.happens(() => local.entries().length === 2);
+    assert.ok(local.entries().some(entry => entry === survivor));
+    assert.ok(local.notices.some(({ text, level }) => level === 'warn' && text.startsWith('R ended')));
+  });
+
+  test('do not outlive a gateway that is killed', async t => {
+    const parent = spawn(process.execPath, [`${root}test/support/local-parent.ts`], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    t.after(() => parent.kill('SIGKILL'));
+    let pid: number | undefined;
+    for await (const line of createInterface({ input: parent.stdout })) {
+      const event = JSON.parse(line) as Notice;
+      if (event.about['rEvent'] === 'listening') pid = Number(event.about['pid']);
+      if (event.text === 'R answers') break;
+    }
+    assert.ok(pid !== undefined && isRunning(pid));
+
+    parent.kill('SIGKILL');
+
+    const killed = pid;
+    await until(() => !isRunning(killed), 'R has ended');
+  });
+
+  test('see neither the secrets of the gateway nor where Consul is', async t => {
+    const serveCommand = await script(t, 'env; exec cat >/dev/null');
+    const env = { ...process.env, PENSTOCK_JWT_SECRET: 'x', CONSUL_HTTP_ADDR: 'y', TZ: 'UTC' };
+    const local = startLocal(t, { serveCommand, env });
+
+    local.source.follow(new Set(['fuel']));
+    await local.happens(() => local.notices.some(({ text }) => text === 'TZ=UTC'));
+    await local.source.close();
+
+    const texts = local.notices.map(({ text }) => text).join('\n');
+    assert.match(texts, /^PENSTOCK_SERVICE_NAME=fuel$/m);
+    assert.doesNotMatch(texts, /PENSTOCK_JWT_SECRET|CONSUL_HTTP_ADDR/);
+  });
+
+  test('that fail again and again are started ever later, and the gateway need not wait for them', async t => {
+    const serveCommand = await script(t, 'echo "no package called plumber" >&2; exit 3');
+    const local = startLocal(t, { serveCommand });
+    const waits = () => local.notices.map(({ about }) => about['againInMs']).filter(ms => typeof ms === 'number');
+
+    local.source.follow(new Set(['fuel']));
+    await local.happens(() => waits().length === 3);
+
+    assert.deepEqual([local.source.age().isKnown, local.entries()], [true, []]);
+    const [first = 0, , third = 0] = waits();
+    assert.ok(first <= 500 && third >= 1_000, `${first} then ${third}`);
+    assert.ok(local.notices.some(({ text, level }) => level === 'warn' && text === 'no package called plumber'));
+    assert.ok(local.notices.some(({ text }) => text.includes('exit status 3')));
+  });
+
+  test('that will not end are killed with all that they have started', async t => {
+    const serveCommand = await script(t, 'trap "" TERM; sleep 600 & echo "child $!"; while :; do wait; done');
+    const local = startLocal(t, {
+      serveCommand,
+      // Time passes quickly for whoever waits.
+      clock: { ...systemClock, after: (ms, callback) => systemClock.after(Math.min(ms, 1_000), callback) },
+    });
+    local.source.follow(new Set(['fuel']));
+    const childLine = () => local.notices.find(({ text }) => text.startsWith('child '));
+    await local.happens(() => childLine() !== undefined);
+    const child = Number(childLine()?.text.split(' ')[1]);
+    assert.ok(isRunning(child));
+
+    await local.source.close();
+
+    await until(() => !isRunning(child), 'the child has ended');
+  });
+
+  test('of a service that nobody wants are not started, and none is listed', async t => {
+    const local = startLocal(t);
+
+    local.source.follow(new Set(['iris']));
+
+    assert.deepEqual([...(local.roster()?.services ?? [])], []);
+    assert.deepEqual(local.notices, []);
+  });
+
+  test('cannot be started where the command is missing, and that is said', async t => {
+    const local = startLocal(t, { serveCommand: '/nowhere/serve.sh' });
+
+    local.source.follow(new Set(['fuel']));
+
+    await local.happens(() => local.notices.some(({ text }) => text.includes('ENOENT')));
+  });
+});

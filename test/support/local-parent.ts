@@ -1,0 +1,15 @@
+import { fileURLToPath } from 'node:url';
+import { systemClock } from '../../gateway/edges/clock.ts';
+import { createLocalSource } from '../../gateway/edges/r-processes.ts';
+import { systemRandom } from '../../gateway/edges/random.ts';
+
+// A process that keeps one R of its own, for a test that kills it. It writes R's notices, one JSON object a line.
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const source = createLocalSource({
+  entries: [{ service: 'fuel', entry: `${root}plumber-services/fuel`, instances: 1 }],
+  serveCommand: `${root}plumber-services/serve.sh`,
+  ...{ env: process.env, clock: systemClock, random: systemRandom, onRoster: () => undefined },
+  observe: event => process.stdout.write(`${JSON.stringify(event)}\n`),
+});
+source.follow(new Set(['fuel']));
