@@ -1,0 +1,108 @@
+import type { z } from 'zod';
+import { corsProblem } from '../domain/cors.ts';
+import type { Auth, Cors, RetryPolicy, RoutePolicy } from '../domain/route.ts';
+import type { WrittenPolicy } from './parse-routes.ts';
+import type { Complain, KeyPath } from './problem.ts';
+import { RoutePolicyKeys } from './schema/route-policy.ts';
+
+type FullPolicy = z.output<typeof RoutePolicyKeys>;
+
+/** What a policy is made of beside what the route says. */
+export interface PolicyContext {
+  readonly path: KeyPath;
+  readonly complain: Complain;
+  readonly defaults: WrittenPolicy;
+  readonly identityConfigured: boolean;
+  readonly isStream: boolean;
+  /** From the Method predicate; undefined: any. */
+  readonly methods: readonly string[] | undefined;
+  /** What RequestSize filters say. */
+  readonly bodyBytesMax: number;
+}
+
+/** What is in force where neither the route nor `defaults` says anything. */
+const UNWRITTEN: FullPolicy = RoutePolicyKeys.parse({});
+
+/** The route's own key, else that of `defaults`, else the schema's default: each whole, and none missing. */
+export function compilePolicy(written: WrittenPolicy, context: PolicyContext): RoutePolicy {
+  const full: FullPolicy = { ...UNWRITTEN, ...context.defaults, ...written };
+  const isStream = full.stream || context.isStream;
+  warnOfUseless(written, { ...context, isStream });
+  return {
+    auth: authOf(full, written, context),
+    limits: full.limits,
+    bodyBytesMax: Math.min(full.body.max, context.bodyBytesMax),
+    answerBytesMax: full.answer.bufferMax,
+    timeoutMs: full.timeout,
+    isPure: full.pure,
+    retry: retryOf(full, written, context),
+    cors: corsOf(full, written, context),
+    isStream,
+    streamIdleMs: full.streamIdle,
+  };
+}
+
+/** Secure by default: where there is an identity, a route without `auth` asks for a credential. */
+function authOf(full: FullPolicy, written: WrittenPolicy, context: PolicyContext): Auth | undefined {
+  const { identityConfigured } = context;
+  const asks = full.auth !== undefined && !full.auth.allow.includes('anonymous');
+  const needs = full.auth !== undefined && full.auth.scopes.length + full.auth.roles.length > 0;
+  if (!identityConfigured && (asks || needs)) {
+    context.complain({
+      path: placeOf('auth', written, context),
+      message: 'asks for a credential, but gateway.yaml configures no `identity` to judge one by',
+      hint: 'configure `identity`, or leave `auth` out to serve openly',
+    });
+  }
+  if (!identityConfigured) return undefined;
+  return full.auth ?? { allow: ['jwt'], scopes: [], roles: [], forwardToken: false };
+}
+
+function placeOf(key: keyof WrittenPolicy, written: WrittenPolicy, { path }: PolicyContext): KeyPath {
+  return key in written ? [...path, key] : ['defaults', key];
+}
+
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
+
+/** A third of the timeout where a repeat is allowed, so that there is time for one. */
+function retryOf(full: FullPolicy, written: WrittenPolicy, context: PolicyContext): RetryPolicy {
+  const { attempts, attemptTimeout, on, budgetPercent } = full.retry;
+  const thirdMs = attempts > 1 ? Math.max(1, Math.floor(full.timeout / 3)) : full.timeout;
+  const mayAlwaysRepeat = full.pure || (context.methods?.every(method => IDEMPOTENT.has(method)) ?? false);
+  if (attemptTimeout !== undefined && attemptTimeout > full.timeout) {
+    context.complain({
+      path: [...placeOf('retry', written, context), 'attemptTimeout'],
+      severity: 'warning',
+      message: 'is longer than `timeout`, which ends the request before',
+    });
+  }
+  return {
+    attempts,
+    attemptTimeoutMs: attemptTimeout ?? (mayAlwaysRepeat ? thirdMs : full.timeout),
+    repeatableTimeoutMs: attemptTimeout ?? thirdMs,
+    on: new Set(on),
+    budgetPercent,
+  };
+}
+
+function corsOf(full: FullPolicy, written: WrittenPolicy, context: PolicyContext): Cors | undefined {
+  if (full.cors === undefined) return undefined;
+  const cors = { ...full.cors, origins: new Set(full.cors.origins) };
+  const problem = corsProblem(cors);
+  if (problem !== undefined) context.complain({ path: placeOf('cors', written, context), message: problem });
+  return cors;
+}
+
+/** What a stream never does, if it was written for this very route. */
+function warnOfUseless(written: WrittenPolicy, { isStream, path, complain }: PolicyContext): void {
+  if (!isStream) return;
+  for (const key of ['retry', 'timeout'] as const) {
+    if (!(key in written)) continue;
+    complain({
+      path: [...path, key],
+      severity: 'warning',
+      message: 'has no effect: the route is a stream',
+      isAboutKey: true,
+    });
+  }
+}

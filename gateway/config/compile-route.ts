@@ -1,0 +1,98 @@
+import type { CompileRegex } from '../domain/regex.ts';
+import type { RouteSpec } from '../domain/route.ts';
+import { compilePolicy } from './compile-policy.ts';
+import { FILTERS, type MadeFilter } from './dialect/filters.ts';
+import { makePart, type PartTools } from './dialect/part.ts';
+import { PREDICATES, type MadePredicate } from './dialect/predicates.ts';
+import type { WrittenPart } from './dialect/written-part.ts';
+import type { RoutesFile, WrittenRoute } from './parse-routes.ts';
+import type { Complain } from './problem.ts';
+import { parseRouteUri, type RouteTarget } from './route-uri.ts';
+
+/** What compiling one route needs of the whole. */
+export interface RouteContext {
+  readonly file: RoutesFile;
+  readonly complain: Complain;
+  readonly compileRegex: CompileRegex;
+  readonly identityConfigured: boolean;
+}
+
+/** A route that may be bound to its service, and where its service is. */
+export interface CompiledRoute {
+  readonly spec: RouteSpec;
+  readonly target: RouteTarget;
+}
+
+/** A route as it will be followed; undefined, after every complaint there is, when it cannot be. */
+export function compileRoute(written: WrittenRoute, id: string, context: RouteContext): CompiledRoute | undefined {
+  const target = targetOf(written, context);
+  const predicates = partsOf(written.predicates, part => makePredicate(part, context));
+  const captured = new Set(predicates.flatMap(({ captures = [] }) => captures));
+  const filters = filtersOf(written, captured, context);
+  const methods = methodsOf(predicates);
+  const policy = compilePolicy(written.policy, {
+    path: written.path,
+    complain: context.complain,
+    defaults: context.file.defaults,
+    identityConfigured: context.identityConfigured,
+    isStream: target?.isStream ?? false,
+    methods,
+    bodyBytesMax: Math.min(...filters.map(({ bodyBytesMax = Infinity }) => bodyBytesMax)),
+  });
+  if (target === undefined) return undefined;
+  const spec = {
+    id,
+    order: written.order,
+    predicates: predicates.map(({ predicate }) => predicate),
+    methods,
+    paths: predicates.find(({ paths }) => paths !== undefined)?.paths ?? [],
+    filters: filters.map(({ filter }) => filter),
+    serviceName: target.serviceName,
+    policy,
+  };
+  return { spec, target };
+}
+
+function targetOf({ uri, path }: WrittenRoute, { complain }: RouteContext): RouteTarget | undefined {
+  if (uri === undefined) return undefined;
+  const target = parseRouteUri(uri);
+  if ('problem' in target) {
+    complain({ path: [...path, 'uri'], message: target.problem, hint: target.hint });
+    return undefined;
+  }
+  const { warning } = target;
+  if (warning !== undefined) complain({ path: [...path, 'uri'], severity: 'warning', message: warning });
+  return target;
+}
+
+function partsOf<T>(parts: readonly WrittenPart[], make: (part: WrittenPart) => T | undefined): T[] {
+  return parts.flatMap(part => make(part) ?? []);
+}
+
+function makePredicate(part: WrittenPart, context: RouteContext): MadePredicate | undefined {
+  return makePart(part, { kind: 'predicate', definitions: PREDICATES }, toolsOf(context, new Set()));
+}
+
+function toolsOf({ file, complain, compileRegex }: RouteContext, captured: ReadonlySet<string>): PartTools {
+  return { complain, compileRegex, captured, resolve: (text, complainOfPart) => file.resolve(text, complainOfPart) };
+}
+
+/** As in Spring: first default, first own, second default, second own, and so on. */
+function filtersOf(written: WrittenRoute, captured: ReadonlySet<string>, context: RouteContext): MadeFilter[] {
+  const tools = toolsOf(context, captured);
+  const own = written.filters;
+  const defaults = context.file.defaultFilters;
+  const longest = Math.max(own.length, defaults.length);
+  const interleaved = Array.from({ length: longest }, (_, i) => [defaults[i], own[i]]).flat();
+  return partsOf(
+    interleaved.filter(part => part !== undefined),
+    part => makePart(part, { kind: 'filter', definitions: FILTERS }, tools),
+  );
+}
+
+/** Several Method predicates must all hold. */
+function methodsOf(predicates: readonly MadePredicate[]): readonly string[] | undefined {
+  const lists = predicates.flatMap(({ methods }) => (methods === undefined ? [] : [methods]));
+  const [first, ...others] = lists;
+  return first?.filter(method => others.every(list => list.includes(method)));
+}

@@ -1,0 +1,46 @@
+import type { ServicePolicy } from '../domain/service-policy.ts';
+import type { WrittenService } from './parse-routes.ts';
+import { Service } from './schema/service.ts';
+
+/** What is right for R, which computes one thing at a time and stalls on kept connections. */
+const FOR_LB = { concurrency: 1, reuse: false };
+
+/** What is right for an ordinary server behind a plain URI. */
+const FOR_ADDRESS = { concurrency: 64, reuse: true };
+
+const UNWRITTEN: WrittenService = Service.parse({});
+
+/** How the instances behind a name are treated; a name without an entry gets the defaults. */
+export function compileService(written: WrittenService | undefined, isAddress: boolean): ServicePolicy {
+  const service = written ?? UNWRITTEN;
+  const { balance, queue, connection, health, outlier } = service;
+  const usual = isAddress ? FOR_ADDRESS : FOR_LB;
+  return {
+    balance:
+      balance.policy === 'hash' ? { policy: 'hash', by: balance.by ?? { kind: 'caller' } } : { policy: balance.policy },
+    concurrency: service.concurrency ?? usual.concurrency,
+    queueDepthMax: queue.depthMax,
+    queueWaitMsMax: queue.waitMax,
+    hangMsMax: service.hangMax,
+    streamsMax: service.streamsMax,
+    reuse: connection.reuse ?? usual.reuse,
+    connectTimeoutMs: connection.connectTimeout,
+    sharedSecret: service.sharedSecret,
+    health: {
+      path: health.path,
+      intervalMs: health.interval,
+      timeoutMs: health.timeout,
+      passes: health.passes,
+      fails: health.fails,
+    },
+    outlier: {
+      failures: outlier.failures,
+      ejectForMs: outlier.ejectFor,
+      ejectForMsMax: outlier.ejectForMax,
+      percentMax: outlier.percentMax,
+      keepMin: outlier.keepMin,
+      statuses: new Set(outlier.statuses),
+    },
+    slowStartMs: service.slowStart,
+  };
+}

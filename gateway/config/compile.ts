@@ -1,0 +1,149 @@
+import type { CompileRegex } from '../domain/regex.ts';
+import type { RouteSpec } from '../domain/route.ts';
+import type { ServicePolicy } from '../domain/service-policy.ts';
+import { compileRoute, type CompiledRoute, type RouteContext } from './compile-route.ts';
+import { compileService } from './compile-services.ts';
+import { nearestOf } from './nearest.ts';
+import type { RoutesFile, WrittenRoute } from './parse-routes.ts';
+import { hasError, inOrder, type Complain, type Problem } from './problem.ts';
+
+/** What the rest of the configuration and the edges have to say about routes. */
+export interface CompileOptions {
+  /** Whether gateway.yaml has an `identity`. */
+  readonly identityConfigured: boolean;
+  readonly compileRegex: CompileRegex;
+  /** The services that `local` and `static` discovery know; undefined where Consul may know any. */
+  readonly knownServices?: ReadonlySet<string> | undefined;
+}
+
+/** A service whose instances stand in the routes themselves. */
+export interface RoutedAddress {
+  readonly service: string;
+  readonly instances: readonly string[];
+}
+
+/** Routes and services of one generation. */
+export interface CompiledRoutes {
+  /** In the order in which they are tried, disabled ones left out; empty when any problem is an error. */
+  readonly specs: readonly RouteSpec[];
+  /** The policy of every service that a route leads to. */
+  readonly services: ReadonlyMap<string, ServicePolicy>;
+  /** The policy of any service, led to or not. */
+  policyOf(service: string): ServicePolicy;
+  /** Plain `http(s)://` URIs as services of one instance, for the static source. */
+  readonly statics: readonly RoutedAddress[];
+  /** All of them: those of reading the file too. */
+  readonly problems: readonly Problem[];
+}
+
+/** What a routes file means. Nothing downstream sees an unchecked value, a missing default or a unit. */
+export function compileRoutes(file: RoutesFile, options: CompileOptions): CompiledRoutes {
+  const problems = [...file.problems];
+  const complain: Complain = complaint => problems.push(file.locate(complaint));
+  const context: RouteContext = { ...options, file, complain, compileRegex: remembering(options.compileRegex) };
+
+  const ids = idsOf(file.routes, complain);
+  const compiled = file.routes.flatMap((route, i) => {
+    const made = compileRoute(route, ids[i] ?? '', context);
+    return made !== undefined && route.isEnabled ? [{ ...made, path: route.path }] : [];
+  });
+  const addresses = addressesOf(compiled, complain);
+  warnOfUnknown(compiled, options.knownServices, complain);
+  warnOfUnused(file, complain);
+
+  const policyOf = (name: string) => compileService(file.services.get(name), addresses.has(name));
+  const isSound = !hasError(problems);
+  const specs = isSound ? compiled.map(({ spec }) => spec).sort((a, b) => a.order - b.order) : [];
+  return {
+    specs,
+    services: new Map(specs.map(({ serviceName }) => [serviceName, policyOf(serviceName)])),
+    policyOf,
+    statics: [...addresses].map(([service, origin]) => ({ service, instances: [origin] })),
+    problems: inOrder(problems),
+  };
+}
+
+type Placed = CompiledRoute & Pick<WrittenRoute, 'path'>;
+
+/** One pattern may stand on thousands of routes, in a default filter for one; it is compiled once. */
+function remembering(compileRegex: CompileRegex): CompileRegex {
+  const known = new Map<string, ReturnType<CompileRegex>>();
+  return pattern => {
+    const compiled = known.get(pattern) ?? compileRegex(pattern);
+    known.set(pattern, compiled);
+    return compiled;
+  };
+}
+
+/** Each route's id, or one made from its place; an id names a route in logs, metrics and limits, and must be its own. */
+function idsOf(routes: readonly WrittenRoute[], complain: Complain): string[] {
+  const written = new Set(routes.map(({ id }) => id));
+  const taken = new Set<string>();
+  return routes.map(({ id, path }, i) => {
+    if (id === undefined) return freeId(`route-${i + 1}`, written);
+    if (taken.has(id)) complain({ path: [...path, 'id'], message: `another route is called ${id} already` });
+    taken.add(id);
+    return id;
+  });
+}
+
+function freeId(id: string, written: ReadonlySet<string | undefined>): string {
+  return written.has(id) ? freeId(`${id}-unnamed`, written) : id;
+}
+
+/** Services of one address, by name. */
+function addressesOf(routes: readonly Placed[], complain: Complain): Map<string, string> {
+  const addresses = new Map<string, string>();
+  for (const { target, path } of routes) {
+    const { origin, serviceName } = target;
+    const known = addresses.get(serviceName);
+    if (origin === undefined) continue;
+    if (known !== undefined && known !== origin) {
+      complain({
+        path: [...path, 'uri'],
+        message: `${serviceName} is called by ${known.split(':')[0] ?? ''} elsewhere`,
+      });
+    }
+    addresses.set(serviceName, origin);
+  }
+  return addresses;
+}
+
+/** `lb://` may name what nobody knows yet; but where no Consul is asked, nobody ever will. */
+function warnOfUnknown(routes: readonly Placed[], known: ReadonlySet<string> | undefined, complain: Complain): void {
+  if (known === undefined) return;
+  for (const { target, path } of routes) {
+    const { serviceName, origin } = target;
+    if (origin !== undefined || known.has(serviceName)) continue;
+    const nearest = nearestOf(serviceName, known);
+    complain({
+      path: [...path, 'uri'],
+      severity: 'warning',
+      message: `no discovery in gateway.yaml knows a service called ${serviceName}`,
+      hint: nearest === undefined ? listOf(known) : `did you mean lb://${nearest}?`,
+    });
+  }
+}
+
+function listOf(known: ReadonlySet<string>): string | undefined {
+  return known.size === 0 ? undefined : `known: ${[...known].slice(0, 10).join(', ')}`;
+}
+
+/** An entry that no route leads to is mostly a slip of the pen. */
+function warnOfUnused(file: RoutesFile, complain: Complain): void {
+  const named = new Set(
+    file.routes.flatMap(({ uri }) => (uri === undefined ? [] : [uri.replace(/^.*:\/\//, '').split('/')[0] ?? ''])),
+  );
+  for (const name of file.services.keys()) {
+    if (named.has(name)) continue;
+    const nearest = nearestOf(name, named);
+    const hint = nearest === undefined ? undefined : `did you mean \`${nearest}\`?`;
+    complain({
+      path: ['services', name],
+      severity: 'warning',
+      message: `no route leads to ${name}`,
+      hint,
+      isAboutKey: true,
+    });
+  }
+}

@@ -1,0 +1,157 @@
+import type { CompileRegex, Regex } from '../../domain/regex.ts';
+import { isProblem } from '../../domain/regex.ts';
+import { nearestOf } from '../nearest.ts';
+import type { Complaint } from '../problem.ts';
+import { LATER_NAMES, LATER_WAY, OUR_WAY } from '../schema/dialect-names.ts';
+import type { PartKind, WrittenPart } from './written-part.ts';
+
+/** How a predicate or filter takes its values, and what it becomes. */
+export interface PartDefinition<T> {
+  /** 'fields': by position or name. 'list': all values are one list, whatever their names. */
+  readonly shape: 'fields' | 'list';
+  /** In the order of the shortcut. Of a list: the name of the list. */
+  readonly fields: readonly string[];
+  /** How many of the fields there must be. */
+  readonly required: number;
+  /** Fields that only `args` can give. */
+  readonly named?: readonly string[];
+  /** A line for the manual. */
+  readonly manual: string;
+  readonly example: string;
+  make(part: Part): T | undefined;
+}
+
+/** A part with its values bound to their fields, references resolved. */
+export interface Part {
+  readonly written: WrittenPart;
+  /** The value of a field; undefined where it has none. */
+  one(field: string): string | undefined;
+  /** The values of a field. */
+  all(field: string): readonly string[];
+  complain(message: string, more?: Partial<Complaint>): void;
+  readonly compileRegex: CompileRegex;
+  /** The names that the route's predicates capture. */
+  readonly captured: ReadonlySet<string>;
+}
+
+/** What making parts of one route needs. */
+export interface PartTools {
+  readonly complain: (complaint: Complaint) => void;
+  readonly resolve: (text: string, complain: (message: string, hint?: string) => void) => string | undefined;
+  readonly compileRegex: CompileRegex;
+  readonly captured: ReadonlySet<string>;
+}
+
+/** What is written, as what it means; undefined after saying what is wrong with it. */
+export function makePart<T>(
+  written: WrittenPart,
+  { kind, definitions }: { kind: PartKind; definitions: ReadonlyMap<string, PartDefinition<T>> },
+  tools: PartTools,
+): T | undefined {
+  const definition = definitions.get(written.name);
+  if (definition === undefined) {
+    tools.complain({
+      path: written.path,
+      ...unknownName(written.name, kind, [...definitions.keys()]),
+      piece: written.name,
+    });
+    return undefined;
+  }
+  const part = bind(written, definition, tools);
+  return part && definition.make(part);
+}
+
+function unknownName(
+  name: string,
+  kind: PartKind,
+  known: readonly string[],
+): { message: string; hint?: string | undefined } {
+  if (LATER_NAMES.has(name)) return { message: `${name}: not yet supported`, hint: LATER_WAY.get(name) };
+  const way = OUR_WAY.get(name);
+  if (way !== undefined) return { message: `${name} is not part of this gateway`, hint: way };
+  const nearest = nearestOf(name, known);
+  return {
+    message: `there is no ${kind} called ${name}`,
+    hint: nearest === undefined ? `known: ${known.join(', ')}` : `did you mean ${nearest}?`,
+  };
+}
+
+/** The values by field; undefined when some are too many, missing or unknown. */
+function bind<T>(written: WrittenPart, definition: PartDefinition<T>, tools: PartTools): Part | undefined {
+  let isSound = true;
+  const complain: Part['complain'] = (message, more = {}) => {
+    isSound = isSound && more.severity === 'warning';
+    tools.complain({ path: written.path, message: `${written.name}: ${message}`, ...more });
+  };
+  const values = new Map<string, string[]>();
+  written.values.forEach(({ key, text }, position) => {
+    const field = fieldOf(definition, key, position);
+    if (field === undefined) {
+      complain(...surplus(definition, key, text));
+      return;
+    }
+    const resolved = tools.resolve(text, (message, hint) => complain(message, { hint, piece: text }));
+    if (resolved !== undefined) values.set(field, [...(values.get(field) ?? []), resolved]);
+  });
+  for (const field of definition.fields.slice(0, definition.required)) {
+    if (isSound && !values.has(field))
+      complain(`\`${field}\` is missing`, { hint: `for example ${definition.example}` });
+  }
+  const { compileRegex, captured } = tools;
+  const part = {
+    written,
+    one: (field: string) => values.get(field)?.[0],
+    all: (field: string) => values.get(field) ?? [],
+    complain,
+    compileRegex,
+    captured,
+  };
+  return isSound ? part : undefined;
+}
+
+function fieldOf<T>(
+  { shape, fields, named = [] }: PartDefinition<T>,
+  key: string | undefined,
+  position: number,
+): string | undefined {
+  const generated = /^_genkey_(\d+)$/.exec(key ?? '')?.[1];
+  if (key !== undefined && named.includes(key)) return key;
+  if (shape === 'list') return fields[0];
+  if (key === undefined) return fields[position];
+  if (generated !== undefined) return fields[Number(generated)];
+  return fields.find(field => field === key);
+}
+
+function surplus<T>(
+  { fields, named = [], example }: PartDefinition<T>,
+  key: string | undefined,
+  text: string,
+): [message: string, more: Partial<Complaint>] {
+  if (key !== undefined) {
+    const known = [...fields, ...named];
+    const nearest = nearestOf(key, known);
+    const hint =
+      nearest === undefined
+        ? known.length > 0
+          ? `known: ${known.join(', ')}`
+          : undefined
+        : `did you mean \`${nearest}\`?`;
+    return [`unknown argument \`${key}\``, { hint, piece: key }];
+  }
+  const hint = 'a value that holds a comma is written with `name` and `args`';
+  if (fields.length === 0) return ['takes no values', { hint: `for example ${example}`, piece: text }];
+  return [
+    `takes ${fields.length} ${fields.length === 1 ? 'value' : 'values'} (${fields.join(', ')}), here is one more`,
+    { hint, piece: text },
+  ];
+}
+
+/** A regex of a part; undefined after saying what is wrong with it. */
+export function regexOf(part: Part, field: string): Regex | undefined {
+  const source = part.one(field);
+  if (source === undefined) return undefined;
+  const compiled = part.compileRegex(source);
+  if (!isProblem(compiled)) return compiled;
+  part.complain(`${field}: ${compiled.problem}`, { piece: compiled.piece === '' ? source : compiled.piece });
+  return undefined;
+}

@@ -1,0 +1,247 @@
+import { parseAddressRange } from '../../domain/address-range.ts';
+import { isFieldName } from '../../domain/field-syntax.ts';
+import { parseHostPattern } from '../../domain/host-pattern.ts';
+import { parsePathPattern } from '../../domain/path-pattern.ts';
+import { cookie } from '../../domain/predicates/cookie.ts';
+import { header } from '../../domain/predicates/header.ts';
+import { host } from '../../domain/predicates/host.ts';
+import { method } from '../../domain/predicates/method.ts';
+import { path } from '../../domain/predicates/path.ts';
+import { query } from '../../domain/predicates/query.ts';
+import { remoteAddr } from '../../domain/predicates/remote-addr.ts';
+import { after, before, between } from '../../domain/predicates/time.ts';
+import { isProblem, type RegexProblem } from '../../domain/regex.ts';
+import type { Predicate } from '../../domain/route.ts';
+import { parseZonedDateTime } from '../../domain/zoned-date-time.ts';
+import { nearestOf } from '../nearest.ts';
+import { regexOf, type Part, type PartDefinition } from './part.ts';
+
+/** A predicate, and what the route table and the filters need to know of it. */
+export interface MadePredicate {
+  readonly predicate: Predicate;
+  readonly captures?: readonly string[];
+  readonly paths?: readonly string[];
+  readonly methods?: readonly string[];
+}
+
+const INSTANT_HINT =
+  'for example 2026-01-20T17:42:47.789-07:00[America/Denver], 2026-01-20T17:42:47Z or milliseconds since 1970';
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'];
+
+/** The predicates there are, by name. */
+export const PREDICATES: ReadonlyMap<string, PartDefinition<MadePredicate>> = new Map([
+  [
+    'After',
+    {
+      shape: 'fields',
+      fields: ['datetime'],
+      required: 1,
+      manual: 'The request comes after this instant.',
+      example: 'After=2026-01-20T17:42:47.789-07:00[America/Denver]',
+      make: part => made(part, instantOf(part, 'datetime'), after),
+    },
+  ],
+  [
+    'Before',
+    {
+      shape: 'fields',
+      fields: ['datetime'],
+      required: 1,
+      manual: 'The request comes before this instant.',
+      example: 'Before=2026-12-31T23:59:59Z',
+      make: part => made(part, instantOf(part, 'datetime'), before),
+    },
+  ],
+  [
+    'Between',
+    {
+      shape: 'fields',
+      fields: ['datetime1', 'datetime2'],
+      required: 2,
+      manual: 'The request comes after the first instant and before the second.',
+      example: 'Between=2026-01-01T00:00:00Z, 2026-12-31T23:59:59Z',
+      make: part => made(part, rangeOf(part), between),
+    },
+  ],
+  [
+    'Cookie',
+    {
+      shape: 'fields',
+      fields: ['name', 'regexp'],
+      required: 2,
+      manual: 'A cookie of that name has a value that the regex matches whole.',
+      example: 'Cookie=chocolate, ch.p',
+      make(part) {
+        const regex = regexOf(part, 'regexp');
+        return regex && made(part, { name: part.one('name') ?? '', regex }, cookie);
+      },
+    },
+  ],
+  [
+    'Header',
+    {
+      shape: 'fields',
+      fields: ['header', 'regexp'],
+      required: 1,
+      manual: 'The field is there; with a regex, one of its values matches it whole.',
+      example: 'Header=X-Request-Id, \\d+',
+      make(part) {
+        const name = part.one('header') ?? '';
+        if (!isFieldName(name)) part.complain('is no name of a header field', { piece: name });
+        const regex = regexOf(part, 'regexp');
+        const isSound = isFieldName(name) && (regex !== undefined || part.one('regexp') === undefined);
+        return isSound ? made(part, { name, regex }, header) : undefined;
+      },
+    },
+  ],
+  [
+    'Host',
+    {
+      shape: 'list',
+      fields: ['patterns'],
+      required: 1,
+      named: ['includePort'],
+      manual: 'The host, with its port as the caller sent it, matches one of the patterns; `{name}` captures.',
+      example: 'Host=**.example.org, {sub}.example.com',
+      make: hostOf,
+    },
+  ],
+  [
+    'Method',
+    {
+      shape: 'list',
+      fields: ['methods'],
+      required: 1,
+      manual: 'The method is one of these; HEAD wherever GET is.',
+      example: 'Method=GET,POST',
+      make: methodOf,
+    },
+  ],
+  [
+    'Path',
+    {
+      shape: 'list',
+      fields: ['patterns'],
+      required: 1,
+      named: ['matchTrailingSlash'],
+      manual: 'The path matches one of the patterns: `{name}`, `{name:regex}`, `*`, `?`, `**`, `{*rest}`.',
+      example: 'Path=/api/fuel/**, /old/{model}',
+      make: pathOf,
+    },
+  ],
+  [
+    'Query',
+    {
+      shape: 'fields',
+      fields: ['param', 'regexp'],
+      required: 1,
+      manual: 'The parameter is there; with a regex, one of its values matches it whole.',
+      example: 'Query=red, gree.',
+      make(part) {
+        const regex = regexOf(part, 'regexp');
+        const isSound = regex !== undefined || part.one('regexp') === undefined;
+        return isSound ? made(part, { param: part.one('param') ?? '', regex }, query) : undefined;
+      },
+    },
+  ],
+  [
+    'RemoteAddr',
+    {
+      shape: 'list',
+      fields: ['sources'],
+      required: 1,
+      manual: 'The connection comes from one of these addresses or ranges.',
+      example: 'RemoteAddr=192.168.1.1/24, 10.1.2.3',
+      make: remoteAddrOf,
+    },
+  ],
+] satisfies [string, PartDefinition<MadePredicate>][]);
+
+function made<A>(
+  part: Part,
+  args: A | undefined,
+  create: (text: string, args: A) => Predicate,
+): MadePredicate | undefined {
+  return args === undefined ? undefined : { predicate: create(part.written.text, args) };
+}
+
+function instantOf(part: Part, field: string): number | undefined {
+  const text = part.one(field) ?? '';
+  const ms = parseZonedDateTime(text);
+  if (ms === undefined)
+    part.complain(`${field} is no date and time with an offset`, { hint: INSTANT_HINT, piece: text });
+  return ms;
+}
+
+function rangeOf(part: Part): { fromMs: number; toMs: number } | undefined {
+  const [fromMs, toMs] = [instantOf(part, 'datetime1'), instantOf(part, 'datetime2')];
+  if (fromMs === undefined || toMs === undefined) return undefined;
+  if (fromMs < toMs) return { fromMs, toMs };
+  part.complain('datetime1 must be before datetime2');
+  return undefined;
+}
+
+/** Every pattern of the list, or nothing after saying what is wrong with which. */
+function patternsOf<P extends object>(
+  part: Part,
+  texts: readonly string[],
+  parse: (text: string) => P | RegexProblem,
+): P[] | undefined {
+  const patterns: P[] = [];
+  for (const text of texts) {
+    const pattern = parse(text);
+    if (isProblem(pattern)) part.complain(pattern.problem, { piece: pattern.piece === '' ? text : pattern.piece });
+    else patterns.push(pattern);
+  }
+  return patterns.length === texts.length ? patterns : undefined;
+}
+
+function hostOf(part: Part): MadePredicate | undefined {
+  const patterns = patternsOf(part, part.all('patterns'), text => parseHostPattern(text, part.compileRegex));
+  if (patterns === undefined) return undefined;
+  const includePort = part.one('includePort') !== 'false';
+  const captures = patterns.flatMap(pattern => pattern.names);
+  return { predicate: host(part.written.text, { patterns, includePort }), captures };
+}
+
+function methodOf(part: Part): MadePredicate | undefined {
+  const methods = part.all('methods');
+  for (const each of methods.filter(name => !/^[A-Z][A-Z-]*$/.test(name))) {
+    const nearest = nearestOf(each, METHODS);
+    part.complain('methods are written in capitals', { hint: nearest && `did you mean ${nearest}?`, piece: each });
+  }
+  const odd = methods.find(name => /^[A-Z][A-Z-]*$/.test(name) && !METHODS.includes(name));
+  if (odd !== undefined) {
+    const nearest = nearestOf(odd, METHODS);
+    const hint = nearest && `did you mean ${nearest}?`;
+    part.complain('is a method that is not in use', { severity: 'warning', hint, piece: odd });
+  }
+  const isSound = methods.every(name => /^[A-Z][A-Z-]*$/.test(name));
+  return isSound ? { predicate: method(part.written.text, methods), methods } : undefined;
+}
+
+/** A last value of true or false is Spring's `matchTrailingSlash`, which it no longer heeds; nor is it heeded here. */
+function pathOf(part: Part): MadePredicate | undefined {
+  const values = part.all('patterns');
+  const hasFlag = /^(?:true|false)$/.test(values.at(-1) ?? '') && values.length > 1;
+  if (part.one('matchTrailingSlash') === 'true' || (hasFlag && values.at(-1) === 'true')) {
+    const hint = 'list both spellings: `Path=/red, /red/`';
+    part.complain('matchTrailingSlash has no effect: a slash at the end counts', { severity: 'warning', hint });
+  }
+  const texts = hasFlag ? values.slice(0, -1) : values;
+  const patterns = patternsOf(part, texts, text => parsePathPattern(text, part.compileRegex));
+  if (patterns === undefined) return undefined;
+  const captures = patterns.flatMap(pattern => pattern.names);
+  return { predicate: path(part.written.text, patterns), captures, paths: texts };
+}
+
+function remoteAddrOf(part: Part): MadePredicate | undefined {
+  const ranges = part.all('sources').flatMap(text => {
+    const range = parseAddressRange(text);
+    if (range === undefined)
+      part.complain('is no address or range', { hint: 'write 192.168.1.0/24, or fd00::/8', piece: text });
+    return range ?? [];
+  });
+  const isSound = ranges.length === part.all('sources').length;
+  return isSound ? { predicate: remoteAddr(part.written.text, ranges) } : undefined;
+}

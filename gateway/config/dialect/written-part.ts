@@ -1,0 +1,92 @@
+import type { Complain, KeyPath } from '../problem.ts';
+import { parseShortcut } from './shortcut.ts';
+
+/** A predicate or filter as it stands in the file, shortcut or `name` and `args`. */
+export interface WrittenPart {
+  readonly name: string;
+  /** As the operator wrote it, references unresolved. */
+  readonly text: string;
+  readonly path: KeyPath;
+  /** By position, or by name. A shortcut has only positions. */
+  readonly values: readonly WrittenValue[];
+}
+
+/** One value; `key` is its name in `args`, undefined in a shortcut. */
+export interface WrittenValue {
+  readonly key: string | undefined;
+  readonly text: string;
+}
+
+/** What it is part of, for the words of complaints. */
+export type PartKind = 'predicate' | 'filter';
+
+/** Reads one part; undefined, after a complaint, when it has no shape. */
+export function readPart(
+  raw: unknown,
+  kind: PartKind,
+  where: { path: KeyPath; complain: Complain },
+): WrittenPart | undefined {
+  if (typeof raw === 'string') return fromShortcut(raw, kind, where);
+  if (typeof raw === 'object' && raw !== null && !Array.isArray(raw)) return fromArgs(raw as Raw, where);
+  where.complain({ path: where.path, message: `must be text such as ${EXAMPLES[kind]}, or \`name\` and \`args\`` });
+  return undefined;
+}
+
+type Raw = Readonly<Record<string, unknown>>;
+
+const EXAMPLES: Record<PartKind, string> = { predicate: 'Path=/api/**', filter: 'StripPrefix=1' };
+
+function fromShortcut(
+  raw: string,
+  kind: PartKind,
+  { path, complain }: { path: KeyPath; complain: Complain },
+): WrittenPart | undefined {
+  if (kind === 'predicate' && raw.indexOf('=') < 1) {
+    complain({ path, message: 'a predicate is written name=value', hint: `for example ${EXAMPLES.predicate}` });
+    return undefined;
+  }
+  const shortcut = parseShortcut(raw);
+  if ('problem' in shortcut) {
+    complain({ path, message: shortcut.problem, hint: shortcut.hint, piece: shortcut.piece });
+    return undefined;
+  }
+  const values = shortcut.pieces.map(text => ({ key: undefined, text }));
+  return { name: shortcut.name, text: raw.trim(), path, values };
+}
+
+function fromArgs(raw: Raw, { path, complain }: { path: KeyPath; complain: Complain }): WrittenPart | undefined {
+  for (const key of Object.keys(raw)) {
+    if (key === 'name' || key === 'args') continue;
+    complain({ path: [...path, key], message: `unknown key \`${key}\``, hint: 'known: name, args', isAboutKey: true });
+  }
+  const { name, args = {} } = raw;
+  if (typeof name !== 'string' || name === '') {
+    complain({ path: 'name' in raw ? [...path, 'name'] : path, message: '`name` is missing' });
+    return undefined;
+  }
+  if (args !== null && (typeof args !== 'object' || Array.isArray(args))) {
+    complain({ path: [...path, 'args'], message: 'must be a map of names and values' });
+    return undefined;
+  }
+  const values = valuesOf((args ?? {}) as Raw, { path: [...path, 'args'], complain });
+  const shown = values.map(({ text }) => text).join(', ');
+  return { name, text: shown === '' ? name : `${name}=${shown}`, path, values };
+}
+
+/** Lists count as several values of one name; so do `patterns.0` and `patterns[0]`. */
+function valuesOf(args: Raw, { path, complain }: { path: KeyPath; complain: Complain }): WrittenValue[] {
+  return Object.entries(args).flatMap(([key, value]) => {
+    const name = camel(key.replace(/(?:\.\d+|\[\d+\])$/, ''));
+    return (Array.isArray(value) ? (value as unknown[]) : [value]).flatMap(item => {
+      if (item === null || item === undefined) return [];
+      if (typeof item !== 'object') return [{ key: name, text: String(item as string | number | boolean) }];
+      complain({ path: [...path, key], message: 'must be a value, or a list of values' });
+      return [];
+    });
+  });
+}
+
+/** `include-request-params` and `includeRequestParams` are one name. */
+function camel(key: string): string {
+  return key.replaceAll(/(?<=[a-z0-9])-([a-z])/g, (_dash, letter: string) => letter.toUpperCase());
+}

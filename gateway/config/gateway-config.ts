@@ -1,0 +1,44 @@
+import type { z } from 'zod';
+import type { GatewayFile } from './schema/gateway.ts';
+import { REDACTED, Secret } from './secret.ts';
+
+type Parsed = z.output<typeof GatewayFile>;
+type ParsedIdentity = NonNullable<Parsed['identity']>;
+type ParsedIssuer = ParsedIdentity['jwt'][number];
+
+/** Where callers come in. */
+export type ListenConfig = Readonly<Parsed['listen']>;
+
+/** The listener for operators. */
+export type AdminConfig = Readonly<Parsed['admin']>;
+
+/** Where instances are known from; paths are absolute. */
+export type DiscoveryConfig = Readonly<Parsed['discovery']>;
+
+/** The Consul agent, and how it is used. */
+export type ConsulConfig = Readonly<NonNullable<DiscoveryConfig['consul']>>;
+
+/** One issuer of tokens: either a secret, or the PEM text of a public key. */
+export type IssuerConfig = Readonly<Omit<ParsedIssuer, 'publicKey' | 'secret'>> & {
+  readonly secret: Secret | undefined;
+  readonly publicKey: string | undefined;
+};
+
+/** Whose credentials are believed. */
+export interface IdentityConfig {
+  readonly jwt: readonly IssuerConfig[];
+  readonly tokenBytesMax: number;
+}
+
+/**
+ * gateway.yaml, understood: milliseconds and bytes, absolute paths, no default missing. Secrets are wrapped: whoever
+ * prints it prints `[redacted]`.
+ */
+export type GatewayConfig = Readonly<Omit<Parsed, 'identity'>> & {
+  readonly identity: IdentityConfig | undefined;
+};
+
+/** The configuration as operators may see it: `GET /api/config`. Digests of tokens are left out as well. */
+export function redactedGateway(config: GatewayConfig): unknown {
+  return JSON.parse(JSON.stringify(config, (key, value: unknown) => (key === 'sha256' ? REDACTED : value))) as unknown;
+}

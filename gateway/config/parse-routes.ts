@@ -1,0 +1,222 @@
+import type { z } from 'zod';
+import { readPart, type PartKind, type WrittenPart } from './dialect/written-part.ts';
+import { heeding, warnOfLiteralSecrets, withNumbers } from './parse.ts';
+import { hasError, type Complain, type KeyPath, type Problem } from './problem.ts';
+import { resolveData, resolveText, type Resolved, type Surroundings } from './references.ts';
+import { laterOf } from './schema/later.ts';
+import { RoutePolicyKeys } from './schema/route-policy.ts';
+import { DialectKeys, NOT_IN_DEFAULTS, RoutesFileShape } from './schema/routes.ts';
+import { Service } from './schema/service.ts';
+import { isSpring, readSpring, type Section } from './spring.ts';
+import { keysOf, unknownKeyWords, validate } from './validate.ts';
+import { readYaml } from './yaml-file.ts';
+
+type PolicyShape = typeof RoutePolicyKeys.shape;
+
+/** What a route, or `defaults`, says of its policy: only the keys that are written, each understood. */
+export type WrittenPolicy = { readonly [K in keyof PolicyShape]?: z.output<PolicyShape[K]> };
+
+/** What a service's entry says. */
+export type WrittenService = Readonly<z.output<typeof Service>>;
+
+/** A route as it is written. */
+export interface WrittenRoute {
+  readonly path: KeyPath;
+  readonly id: string | undefined;
+  /** Undefined after a complaint. */
+  readonly uri: string | undefined;
+  readonly order: number;
+  readonly isEnabled: boolean;
+  readonly predicates: readonly WrittenPart[];
+  readonly filters: readonly WrittenPart[];
+  readonly policy: WrittenPolicy;
+}
+
+/** routes.yaml, read: its shape is judged, its meaning not yet. `compileRoutes` does the rest, and reports all at once. */
+export interface RoutesFile {
+  readonly name: string;
+  readonly problems: readonly Problem[];
+  readonly defaults: WrittenPolicy;
+  readonly defaultFilters: readonly WrittenPart[];
+  readonly services: ReadonlyMap<string, WrittenService>;
+  readonly routes: readonly WrittenRoute[];
+  /** Values that came from outside the file, never to be shown. */
+  readonly secrets: readonly string[];
+  locate(complaint: Parameters<Complain>[0]): Problem;
+  /** Replaces the references in one value of the dialect. */
+  resolve(text: string, complain: (message: string, hint?: string) => void): string | undefined;
+}
+
+/** Within the dialect's texts a reference is replaced after they are cut into values: what it holds cannot change the cut. */
+const DIALECT_KEYS: ReadonlySet<string> = new Set(['predicates', 'filters', 'default-filters', 'defaultFilters']);
+
+interface Reading {
+  readonly resolved: Resolved;
+  readonly complain: Complain;
+}
+
+/** Reads routes.yaml, or a file written for Spring Cloud Gateway. */
+export function parseRoutes(text: string, surroundings: Surroundings): RoutesFile {
+  const yaml = readYaml(text, surroundings.file);
+  const problems = [...yaml.problems];
+  const complain: Complain = complaint => problems.push(yaml.locate(complaint));
+  const resolved = resolveData(hasError(problems) ? {} : (yaml.value ?? {}), surroundings, {
+    complain,
+    except: DIALECT_KEYS,
+  });
+  warnOfLiteralSecrets(resolved, complain);
+  const reading = { resolved, complain: heeding(resolved, complain) };
+  const secrets = [...resolved.secrets];
+  return {
+    name: surroundings.file,
+    problems,
+    secrets,
+    ...sectionsOf(reading),
+    locate: complaint => yaml.locate(complaint),
+    resolve(part, complainOfPart) {
+      const value = resolveText(part, surroundings, complainOfPart);
+      if (value !== undefined && value !== part) secrets.push(value);
+      return value;
+    },
+  };
+}
+
+type Sections = Pick<RoutesFile, 'defaults' | 'defaultFilters' | 'services' | 'routes'>;
+
+function sectionsOf({ resolved, complain }: Reading): Sections {
+  const root = withNumbers(resolved.value, resolved);
+  if (!isMap(root)) {
+    complain({ path: [], message: 'must be a map of keys', hint: 'for example `routes: []`' });
+    return { defaults: {}, defaultFilters: [], services: new Map(), routes: [] };
+  }
+  const { routes, defaultFilters } = findSections(root, complain);
+  return {
+    defaults: readDefaults({ value: root['defaults'], path: ['defaults'] }, complain),
+    defaultFilters: readParts(defaultFilters, 'filter', complain),
+    services: readServices({ value: root['services'], path: ['services'] }, complain),
+    routes: listOf(routes, complain).flatMap(item => readRoute(item, complain) ?? []),
+  };
+}
+
+function findSections(
+  root: Readonly<Record<string, unknown>>,
+  complain: Complain,
+): { routes: Section; defaultFilters: Section } {
+  const spring = isSpring(root) ? readSpring(root, complain) : undefined;
+  const filtersKey = 'defaultFilters' in root ? 'defaultFilters' : 'default-filters';
+  if (spring === undefined) complainOfUnknown(root, complain);
+  if (spring?.routes !== undefined && 'routes' in root) {
+    complain({ path: ['routes'], message: 'routes stand here, and under `spring:` too', isAboutKey: true });
+  }
+  return {
+    routes: spring?.routes ?? { value: root['routes'], path: ['routes'] },
+    defaultFilters: spring?.defaultFilters ?? { value: root[filtersKey], path: [filtersKey] },
+  };
+}
+
+function complainOfUnknown(root: Readonly<Record<string, unknown>>, complain: Complain): void {
+  const known = keysOf(RoutesFileShape);
+  for (const key of Object.keys(root)) {
+    if (!known.includes(key) && key !== 'defaultFilters') complain({ path: [key], ...unknownKeyWords(key, known) });
+  }
+}
+
+function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The items of a list, each with its place; nothing written is an empty list. */
+function listOf({ value, path }: Section, complain: Complain): Section[] {
+  if (value === undefined || value === null) return [];
+  if (Array.isArray(value)) return value.map((item: unknown, i) => ({ value: item, path: [...path, i] }));
+  complain({ path, message: 'must be a list' });
+  return [];
+}
+
+/** The entries of a map, each with its place; nothing written is an empty map. */
+function entriesOf({ value, path }: Section, complain: Complain): (Section & { key: string })[] {
+  if (value === undefined || value === null) return [];
+  if (isMap(value)) return Object.entries(value).map(([key, item]) => ({ key, value: item, path: [...path, key] }));
+  complain({ path, message: 'must be a map of keys' });
+  return [];
+}
+
+function readParts(section: Section, kind: PartKind, complain: Complain): WrittenPart[] {
+  return listOf(section, complain).flatMap(({ value, path }) => readPart(value, kind, { path, complain }) ?? []);
+}
+
+function readServices(section: Section, complain: Complain): Map<string, WrittenService> {
+  const services = new Map<string, WrittenService>();
+  for (const { key, value, path } of entriesOf(section, complain)) {
+    const service = validate(Service, value ?? {}, { path, complain });
+    if (service !== undefined) services.set(key, service);
+  }
+  return services;
+}
+
+function readDefaults(section: Section, complain: Complain): WrittenPolicy {
+  return readPolicy(entriesOf(section, complain), complain, key => {
+    if (!NOT_IN_DEFAULTS.includes(key)) return unknownKeyWords(key, keysOf(RoutePolicyKeys));
+    return { message: `${key} belongs to each route`, hint: undefined, isAboutKey: true };
+  });
+}
+
+type Entry = Section & { readonly key: string };
+type UnknownWords = (key: string) => ReturnType<typeof unknownKeyWords>;
+
+/** Each key by itself, so that what is wrong with one does not hide what is wrong with another. */
+function readPolicy(entries: readonly Entry[], complain: Complain, unknown: UnknownWords): WrittenPolicy {
+  const shape: Readonly<Record<string, z.ZodType>> = RoutePolicyKeys.shape;
+  const policy: Record<string, unknown> = {};
+  for (const { key, value, path } of entries) {
+    const schema = Object.hasOwn(shape, key) ? shape[key] : undefined;
+    if (schema !== undefined) policy[key] = validate(schema, value, { path, complain });
+    if (schema !== undefined) continue;
+    const isLater = laterOf(RoutePolicyKeys)?.keys?.includes(key) === true;
+    const words = isLater ? { message: `${key}: not yet supported`, isAboutKey: true } : unknown(key);
+    complain({ path, ...words });
+  }
+  return Object.fromEntries(Object.entries(policy).filter(([, value]) => value !== undefined));
+}
+
+function readRoute({ value, path }: Section, complain: Complain): WrittenRoute | undefined {
+  if (!isMap(value)) {
+    complain({ path, message: 'must be a map of keys', hint: 'for example `- id: fuel` and `uri: lb://fuel`' });
+    return undefined;
+  }
+  const known = [...keysOf(DialectKeys), ...keysOf(RoutePolicyKeys)];
+  const entries = entriesOf({ value, path }, complain);
+  const { id, uri, order, enabled } = DialectKeys.shape;
+  const read = <S extends z.ZodType>(key: string, schema: S) =>
+    validate(schema, value[key], { path: [...path, key], complain });
+  warnOfMetadata({ value: value['metadata'], path: [...path, 'metadata'] }, complain);
+  return {
+    path,
+    id: read('id', id),
+    uri: read('uri', uri),
+    order: read('order', order) ?? 0,
+    isEnabled: read('enabled', enabled) ?? true,
+    predicates: readParts({ value: value['predicates'], path: [...path, 'predicates'] }, 'predicate', complain),
+    filters: readParts({ value: value['filters'], path: [...path, 'filters'] }, 'filter', complain),
+    policy: readPolicy(
+      entries.filter(({ key }) => !NOT_IN_DEFAULTS.includes(key)),
+      complain,
+      key => unknownKeyWords(key, known),
+    ),
+  };
+}
+
+/** Metadata that Spring heeds, and what to write for it: silence would change what a route does. */
+const METADATA_WAY: ReadonlyMap<string, string> = new Map([
+  ['response-timeout', 'write `timeout` on the route'],
+  ['connect-timeout', 'write `services: { NAME: { connection: { connectTimeout } } }`'],
+  ['cors', 'write `cors` on the route'],
+]);
+
+function warnOfMetadata(section: Section, complain: Complain): void {
+  for (const { key, path } of entriesOf(section, complain)) {
+    const hint = METADATA_WAY.get(key);
+    if (hint !== undefined)
+      complain({ path, severity: 'warning', message: `metadata ${key} is not heeded`, hint, isAboutKey: true });
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * Text → configuration, or every problem with its place.
+ *
+ *   parseGateway(text, surroundings): { config: GatewayConfig | undefined, problems }
+ *   parseRoutes(text, surroundings):  RoutesFile (parse-routes.ts)
+ *   compileRoutes(file, options):     { specs, services, policyOf, statics, problems } (compile.ts)
+ *
+ * Pure: `surroundings` offers the environment and the files that may be referred to; gateway/load.ts puts all together.
+ */
+import type { GatewayConfig, IdentityConfig } from './gateway-config.ts';
+import { hasError, inOrder, type Complain, type KeyPath, type Problem } from './problem.ts';
+import { resolveData, type Resolved, type Surroundings } from './references.ts';
+import { GatewayFile } from './schema/gateway.ts';
+import { isSecretPath } from './secret-keys.ts';
+import { validate } from './validate.ts';
+import { readYaml } from './yaml-file.ts';
+
+/** gateway.yaml, understood, or why it cannot be. */
+export interface ParsedGateway {
+  /** Undefined when any problem is an error. */
+  readonly config: GatewayConfig | undefined;
+  readonly problems: readonly Problem[];
+}
+
+/** Understands gateway.yaml; reports all that is wrong at once. */
+export function parseGateway(text: string, surroundings: Surroundings): ParsedGateway {
+  const yaml = readYaml(text, surroundings.file);
+  const problems = [...yaml.problems];
+  if (hasError(problems)) return { config: undefined, problems: inOrder(problems) };
+
+  const complain: Complain = complaint => problems.push(yaml.locate(complaint));
+  const resolved = resolveData(yaml.value ?? {}, surroundings, { complain });
+  const quiet = heeding(resolved, complain);
+  warnOfLiteralSecrets(resolved, complain);
+  const parsed = validate(GatewayFile, withNumbers(resolved.value, resolved), { path: [], complain: quiet });
+  const config = parsed && {
+    ...parsed,
+    routes: surroundings.absolute(parsed.routes),
+    discovery: withPaths(parsed.discovery, surroundings),
+    identity: parsed.identity && withKeys(parsed.identity, { surroundings, complain: quiet }),
+  };
+  return { config: hasError(problems) ? undefined : config, problems: inOrder(problems) };
+}
+
+/** What a reference that leads nowhere has broken was said already. */
+export function heeding({ failed }: Resolved, complain: Complain): Complain {
+  return complaint => {
+    if (!failed.has(JSON.stringify(complaint.path))) complain(complaint);
+  };
+}
+
+/** A reference gives text; where it stands for a number or a switch, it is read as one. */
+export function withNumbers(value: unknown, { referred }: Resolved): unknown {
+  if (referred.size === 0) return value;
+  return mapScalars(value, [], (part, path) => {
+    if (!referred.has(JSON.stringify(path)) || !isNumeric(path)) return part;
+    if (part === 'true' || part === 'false') return part === 'true';
+    return /^(?:0|[1-9]\d{0,14})$/.test(part) ? Number(part) : part;
+  });
+}
+
+const NUMERIC_KEYS: ReadonlySet<string | number> = new Set([
+  ...['port', 'connectionsMax', 'instances', 'register', 'access', 'order', 'enabled', 'concurrency', 'depthMax'],
+  ...[
+    'streamsMax',
+    'reuse',
+    'passes',
+    'fails',
+    'failures',
+    'percentMax',
+    'keepMin',
+    'rate',
+    'attempts',
+    'budgetPercent',
+  ],
+  ...['pure', 'stream', 'credentials', 'forwardToken'],
+]);
+
+function isNumeric(path: KeyPath): boolean {
+  return NUMERIC_KEYS.has(path.at(-1) ?? '');
+}
+
+function mapScalars(value: unknown, path: KeyPath, change: (part: string, path: KeyPath) => unknown): unknown {
+  if (typeof value === 'string') return change(value, path);
+  if (Array.isArray(value)) return value.map((item, i) => mapScalars(item, [...path, i], change));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, mapScalars(item, [...path, key], change)]),
+  ) as unknown;
+}
+
+/** A secret in the file itself ends up in version control; better it came from elsewhere. */
+export function warnOfLiteralSecrets({ value, referred, failed }: Resolved, complain: Complain): void {
+  mapScalars(value, [], (part, path) => {
+    const key = JSON.stringify(path);
+    if (isSecretPath(path) && part !== '' && !referred.has(key) && !failed.has(key)) {
+      complain({
+        path,
+        severity: 'warning',
+        message: 'a secret stands in the file',
+        hint: 'write ${env:NAME} or ${file:PATH}',
+      });
+    }
+    return part;
+  });
+}
+
+function withPaths(discovery: GatewayConfig['discovery'], { absolute }: Surroundings): GatewayConfig['discovery'] {
+  const { consul, local, static: fixed } = discovery;
+  return {
+    consul: consul && { ...consul, snapshot: absolute(consul.snapshot) },
+    local: local.map(entry => ({ ...entry, entry: absolute(entry.entry) })),
+    static: fixed,
+  };
+}
+
+type Identity = NonNullable<ReturnType<typeof GatewayFile.parse>['identity']>;
+
+function withKeys(identity: Identity, io: { surroundings: Surroundings; complain: Complain }): IdentityConfig {
+  return {
+    ...identity,
+    jwt: identity.jwt.map((issuer, i) => ({
+      ...issuer,
+      secret: issuer.secret,
+      publicKey: issuer.publicKey === undefined ? undefined : keyText(issuer.publicKey, i, io),
+    })),
+  };
+}
+
+function keyText(path: string, i: number, io: { surroundings: Surroundings; complain: Complain }): string {
+  const { surroundings, complain } = io;
+  const text = surroundings.readText(surroundings.absolute(path));
+  const flaw = keyFlaw(text);
+  if (flaw !== undefined) complain({ path: ['identity', 'jwt', i, 'publicKey'], message: flaw });
+  return text ?? '';
+}
+
+function keyFlaw(text: string | undefined): string | undefined {
+  if (text === undefined) return 'the file cannot be read';
+  if (text.includes('PRIVATE KEY-----')) return 'is a private key: here belongs the public one';
+  if (!/-----BEGIN (?:[A-Z ]*PUBLIC KEY|CERTIFICATE)-----/.test(text)) return 'is no public key in PEM form';
+  return undefined;
+}

@@ -1,0 +1,109 @@
+import type { Complain, KeyPath } from './problem.ts';
+
+/** What a configuration file may refer to, as the edge that reads files offers it. */
+export interface Surroundings {
+  /** The file's name, as problems show it. */
+  readonly file: string;
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  /** A path in the file as an absolute one. */
+  absolute(path: string): string;
+  /** The text of a file (given absolutely); undefined when it cannot be read. */
+  readText(path: string): string | undefined;
+}
+
+const REFERENCE = /\$\{(env|file):([^}]*)\}/g;
+
+/** True for text that refers to something outside the file. */
+export function hasReference(text: string): boolean {
+  return text.search(REFERENCE) !== -1;
+}
+
+/**
+ * Text with `${env:NAME}`, `${env:NAME:-default}` and `${file:PATH}` replaced; undefined, after a complaint, when one of
+ * them leads nowhere. The complaint names the reference and never what it holds.
+ */
+export function resolveText(
+  text: string,
+  surroundings: Surroundings,
+  complain: (message: string, hint?: string) => void,
+): string | undefined {
+  let isComplete = true;
+  const resolved = text.replace(REFERENCE, (_whole, kind: string, body: string) => {
+    const value = kind === 'env' ? fromEnvironment(body, surroundings) : fromFile(body, surroundings);
+    if (typeof value === 'string') return value;
+    complain(value.problem, value.hint);
+    isComplete = false;
+    return '';
+  });
+  return isComplete ? resolved : undefined;
+}
+
+interface Unresolved {
+  readonly problem: string;
+  readonly hint?: string;
+}
+
+function fromEnvironment(body: string, { variables }: Surroundings): string | Unresolved {
+  const at = body.indexOf(':-');
+  const name = at === -1 ? body : body.slice(0, at);
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+    return { problem: 'not the name of an environment variable', hint: 'write ${env:NAME} or ${env:NAME:-default}' };
+  }
+  const value = variables[name];
+  const isUnset = value === undefined || value === '';
+  if (!isUnset) return value;
+  if (at !== -1) return body.slice(at + 2);
+  return {
+    problem: `the environment variable ${name} is not set`,
+    hint: `set it, or write \${env:${name}:-default}`,
+  };
+}
+
+function fromFile(path: string, { absolute, readText }: Surroundings): string | Unresolved {
+  if (path.trim() === '') return { problem: 'names no file', hint: 'write ${file:PATH}' };
+  const text = readText(absolute(path));
+  // A secret in a file ends with the line end that the editor, or `echo`, put there.
+  return text === undefined ? { problem: `the file ${path} cannot be read` } : text.replace(/\r?\n$/, '');
+}
+
+/** Data with its references replaced, and where they stood. */
+export interface Resolved {
+  readonly value: unknown;
+  /** Paths, as `JSON.stringify` writes them, of values that came from a reference. */
+  readonly referred: ReadonlySet<string>;
+  /** Paths of values whose reference leads nowhere: said already. */
+  readonly failed: ReadonlySet<string>;
+  /** What the references held: never to be shown. */
+  readonly secrets: readonly string[];
+}
+
+/** Replaces the references in data, but for what lies under the keys in `except`. */
+export function resolveData(
+  value: unknown,
+  surroundings: Surroundings,
+  { complain, except = new Set() }: { complain: Complain; except?: ReadonlySet<string> },
+): Resolved {
+  const [referred, failed] = [new Set<string>(), new Set<string>()];
+  const secrets: string[] = [];
+
+  function resolve(part: unknown, path: KeyPath): unknown {
+    if (typeof part === 'string') return hasReference(part) ? resolveScalar(part, path) : part;
+    if (Array.isArray(part)) return part.map((item, i) => resolve(item, [...path, i]));
+    if (typeof part !== 'object' || part === null) return part;
+    const written = Object.entries(part).filter(([, item]) => item !== null); // `key:` alone is as good as no key
+    const entries = written.map(([key, item]) => [
+      key,
+      except.has(key) ? (item as unknown) : resolve(item, [...path, key]),
+    ]);
+    return Object.fromEntries(entries) as unknown;
+  }
+
+  function resolveScalar(text: string, path: KeyPath): unknown {
+    const resolved = resolveText(text, surroundings, (message, hint) => complain({ path, message, hint }));
+    (resolved === undefined ? failed : referred).add(JSON.stringify(path));
+    if (resolved !== undefined && resolved !== '') secrets.push(resolved);
+    return resolved ?? text; // judged as it stands: what is wrong with it was said already
+  }
+
+  return { value: resolve(value, []), referred, failed, secrets };
+}

@@ -1,0 +1,71 @@
+import { originOf, portOf } from './schema/scalars.ts';
+import { SERVICE_NAME } from './schema/discovery.ts';
+
+/** Where a route leads. */
+export interface RouteTarget {
+  readonly serviceName: string;
+  /** The one address of a plain URI; undefined for `lb://`, whose instances a roster knows. */
+  readonly origin: string | undefined;
+  readonly isStream: boolean;
+  /** What of the URI has no effect. */
+  readonly warning: string | undefined;
+}
+
+/** Why a URI leads nowhere. */
+export interface UriProblem {
+  readonly problem: string;
+  readonly hint: string | undefined;
+}
+
+const FORMS = 'write lb://SERVICE, http://HOST:PORT or https://HOST:PORT';
+
+/** Reads a route's `uri`: `lb://NAME`, `http(s)://HOST:PORT`, and `ws(s)://…`, `lb:ws://NAME` for streams. */
+export function parseRouteUri(text: string): RouteTarget | UriProblem {
+  const [, scheme = '', rest = ''] = /^([A-Za-z][A-Za-z0-9+.-]*(?::[a-z]+)?):\/\/(.*)$/.exec(text) ?? [];
+  if (/\$\{/.test(text)) return { problem: 'is no URI', hint: 'write a variable as ${env:NAME}' };
+  switch (scheme.toLowerCase()) {
+    case 'lb':
+    case 'lb:http':
+      return named(rest, false);
+    case 'lb:ws':
+      return named(rest, true);
+    case 'lb:https':
+    case 'lb:wss':
+      return { problem: `${scheme}: not yet supported`, hint: 'write lb://SERVICE' };
+    case 'http':
+    case 'https':
+      return addressed(text, false);
+    case 'ws':
+    case 'wss':
+      return addressed(text.replace(/^ws/i, 'http'), true);
+    default:
+      return /^forward:/.test(text)
+        ? { problem: 'forward: is not part of this gateway', hint: 'name the service that answers: lb://SERVICE' }
+        : { problem: 'is no URI of a service', hint: FORMS };
+  }
+}
+
+function named(rest: string, isStream: boolean): RouteTarget | UriProblem {
+  const [name = '', ...path] = rest.split('/');
+  if (/:\d+$/.test(name)) return { problem: 'a service has no port: its instances have', hint: 'write lb://SERVICE' };
+  if (!SERVICE_NAME.test(name)) {
+    return { problem: 'is no name of a service', hint: 'write lb://SERVICE, of letters, digits, `.`, `_` and `-`' };
+  }
+  return { serviceName: name, origin: undefined, isStream, warning: warningOf(path.join('/')) };
+}
+
+function addressed(text: string, isStream: boolean): RouteTarget | UriProblem {
+  const problem = { problem: 'is no address of a service', hint: FORMS };
+  if (!URL.canParse(text)) return problem;
+  const url = new URL(text);
+  if (url.username !== '' || url.password !== '') return { problem: 'credentials do not belong in a URI', hint: FORMS };
+  const origin = originOf(`${url.protocol}//${url.host}`);
+  if (origin === undefined) return problem;
+  const serviceName = `${url.hostname}:${portOf(url)}`;
+  return { serviceName, origin, isStream, warning: warningOf(`${url.pathname.slice(1)}${url.search}${url.hash}`) };
+}
+
+/** As in Spring: only scheme, host and port count. */
+function warningOf(surplus: string): string | undefined {
+  return surplus === '' ? undefined : 'what follows the address has no effect: use SetPath or PrefixPath';
+}

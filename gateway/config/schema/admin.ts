@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import { flaw, listeningPort, text } from './scalars.ts';
+
+const Token = z.strictObject({
+  name: text().describe('Whose token it is, for the log.'),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-fA-F]{64}$/, 'must be a SHA-256 digest: 64 hexadecimal digits')
+    .transform(digest => digest.toLowerCase())
+    .describe('The digest of the token: `printf %s TOKEN | sha256sum`. The token itself stands nowhere.'),
+  role: z.enum(['viewer', 'operator']).describe('A viewer reads; an operator also changes.'),
+});
+
+const Access = z.strictObject({
+  open: z
+    .array(z.enum(['livez', 'readyz', 'metrics']))
+    .default(['livez', 'readyz', 'metrics'])
+    .describe('What anyone may read.'),
+  tokens: z.array(Token).default([]).describe('Who else may do what, by `Authorization: Bearer TOKEN`.'),
+});
+
+/** True for an address that only this machine can reach. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
+}
+
+/** The listener for operators. */
+export const Admin = z
+  .strictObject({
+    host: text().default('127.0.0.1').describe('The address to listen on.'),
+    port: listeningPort().default(9090).describe('The port to listen on; 0 takes any that is free.'),
+    access: Access.optional().describe(
+      'Who may do what. Needed where `host` is not loopback; there, what is not open asks for a token. On loopback everything is open.',
+    ),
+  })
+  .check(({ value, issues }) => {
+    if (isLoopback(value.host) || value.access !== undefined) return;
+    const hint = 'write `access: { open: [livez, readyz, metrics], tokens: [] }`';
+    const issue = flaw(value.host, 'is not loopback, and `admin.access` says nothing of who may do what', hint);
+    issues.push({ ...issue, path: ['host'] });
+  });

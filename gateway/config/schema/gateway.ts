@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { Admin } from './admin.ts';
+import { Discovery } from './discovery.ts';
+import { Identity } from './identity.ts';
+import { withLater } from './later.ts';
+import { Listen } from './listen.ts';
+import { duration, text } from './scalars.ts';
+
+const Log = z.strictObject({
+  level: z.enum(['error', 'warn', 'info', 'debug']).default('info').describe('The least grave line that is written.'),
+  access: z.boolean().default(true).describe('One line a request.'),
+});
+
+const Drain = z
+  .strictObject({
+    grace: duration({ min: '0ms', max: '10m' })
+      .prefault('5s')
+      .describe('On SIGTERM: unready for so long, before new requests are refused.'),
+    timeout: duration({ min: '0ms', max: '1h' }).prefault('30s').describe('Then what is in hand may take so long.'),
+  })
+  .transform(({ grace, timeout }) => ({ graceMs: grace, timeoutMs: timeout }));
+
+/** The shape of gateway.yaml: the process. Its descriptions are the manual. */
+export const GatewayFile = withLater(
+  z.strictObject({
+    listen: Listen.prefault({}).describe('Where callers come in.'),
+    admin: Admin.prefault({}).describe('The listener for operators: health, metrics, API.'),
+    routes: text().default('routes.yaml').describe('The file with routes and services.'),
+    discovery: Discovery.prefault({}).describe(
+      'Where instances are known from. One or more; `lb://NAME` is the union of what they know of NAME.',
+    ),
+    identity: Identity.optional().describe(
+      'Whose credentials are believed. Without it the gateway serves openly, and says so loudly at start.',
+    ),
+    log: Log.prefault({}).describe('What is written to standard output: one JSON object a line.'),
+    drain: Drain.prefault({}).describe('How the gateway ends on SIGTERM or SIGINT.'),
+  }),
+  { keys: ['addresses', 'redis'] },
+);

@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { parseAddressRange } from '../../domain/address-range.ts';
+import { withLater } from './later.ts';
+import { duration, flaw, listeningPort, size, text, whole } from './scalars.ts';
+
+const AddressRange = z
+  .string()
+  .meta({ examples: ['10.0.0.0/8', '::1'] })
+  .check(({ value, issues }) => {
+    if (parseAddressRange(value) === undefined) {
+      issues.push(flaw(value, 'must be an address or a range of addresses', 'write 10.0.0.0/8, or fd00::/8'));
+    }
+  });
+
+/** Where callers come in, and what they may cost before anything is known of them. */
+export const Listen = withLater(
+  z.strictObject({
+    host: text().default('0.0.0.0').describe('The address to listen on.'),
+    port: listeningPort().default(8080).describe('The port to listen on; 0 takes any that is free.'),
+    trustedProxies: z
+      .array(AddressRange)
+      .default([])
+      .describe('Addresses and ranges whose `X-Forwarded-*` are believed. None by default.'),
+    urlBytesMax: size({ min: '256B', max: '64KiB' })
+      .prefault('8KiB')
+      .describe('A longer URL is refused with URL_TOO_LONG.'),
+    headerBytesMax: size({ min: '1KiB', max: '1MiB' })
+      .prefault('16KiB')
+      .describe('Larger header fields are refused with HEADERS_TOO_LARGE.'),
+    headersTimeout: duration({ min: '100ms', max: '1h' })
+      .prefault('10s')
+      .describe('How long a caller may take to send the header fields.'),
+    bodyIdleTimeout: duration({ min: '100ms', max: '1h' })
+      .prefault('30s')
+      .describe('The longest pause within a body; then REQUEST_TIMEOUT.'),
+    keepAliveTimeout: duration({ min: '0ms', max: '1h' })
+      .prefault('65s')
+      .describe('How long an idle connection is kept. Longer than what a balancer before the gateway keeps.'),
+    connectionsMax: whole(1, 1_000_000).default(10_000).describe('Connections at once; one more is closed.'),
+  }),
+  { keys: ['tls', 'redirectFrom'] },
+).transform(({ headersTimeout, bodyIdleTimeout, keepAliveTimeout, ...rest }) => ({
+  ...rest,
+  headersTimeoutMs: headersTimeout,
+  bodyIdleTimeoutMs: bodyIdleTimeout,
+  keepAliveTimeoutMs: keepAliveTimeout,
+}));

@@ -1,0 +1,128 @@
+import { z } from 'zod';
+import type { LimitKey, RetryReason } from '../../domain/route.ts';
+import { withLater } from './later.ts';
+import { duration, flaw, size, text, whole } from './scalars.ts';
+import { isNamedKey, keyOf } from './service.ts';
+
+const Auth = z.strictObject({
+  allow: z
+    .array(withLater(z.enum(['jwt', 'anonymous']), { values: ['api-key', 'opaque'] }))
+    .min(1)
+    .default(['jwt'])
+    .describe('Schemes that are accepted. A bad credential is refused even where `anonymous` is allowed.'),
+  scopes: z.array(text()).default([]).describe('All of them are needed.'),
+  roles: z.array(text()).default([]).describe('Any of them is needed.'),
+  forwardToken: z.boolean().default(false).describe('Whether the instance gets the `Authorization` field.'),
+});
+
+const LimitBy = z
+  .string()
+  .meta({ pattern: '^(caller|ip|route|header:.+)$', examples: ['caller', 'ip', 'route', 'header:X-Tenant'] })
+  .transform((written, { issues }): LimitKey => {
+    if (written === 'caller' || written === 'ip' || written === 'route') return { kind: written };
+    if (isNamedKey(written, ['header'])) return { kind: 'header', name: keyOf(written).name.toLowerCase() };
+    issues.push(flaw(written, 'must be one of caller, ip, route, header:NAME'));
+    return { kind: 'caller' };
+  });
+
+const Limit = withLater(
+  z.strictObject({
+    rate: whole(1, 1_000_000_000).describe('How many requests.'),
+    per: duration({ min: '100ms', max: '1d' }).describe('In which time: a window that begins with the first request.'),
+    by: LimitBy.prefault('caller').describe('What is counted together: caller, ip, route or header:NAME.'),
+    excess: withLater(z.enum(['reject']), { values: ['queue'] })
+      .default('reject')
+      .describe('What happens to the rest: it is refused with RATE_LIMITED.'),
+  }),
+  { keys: ['burst', 'waitMax', 'cost', 'enforce', 'onStoreFailure'] },
+).transform(({ rate, per, by }) => ({ rate, perMs: per, by }));
+
+const RETRY_REASONS = ['connect-failure', 'connection-lost', 'attempt-timeout'] as const;
+
+const RetryOn = z.union([z.enum(RETRY_REASONS), whole(400, 599)], {
+  error: 'must be one of connect-failure, connection-lost, attempt-timeout, or a status from 400 to 599',
+});
+
+const RETRY_ON: RetryReason[] = ['connect-failure', 'connection-lost', 'attempt-timeout', 502, 503, 504];
+
+const Retry = z.strictObject({
+  attempts: whole(1, 10).default(3).describe('How many, the first counted.'),
+  attemptTimeout: duration({ max: '1d' })
+    .optional()
+    .describe('How long one attempt may take. Default `timeout`, and a third of it where a repeat is allowed.'),
+  on: z
+    .array(RetryOn)
+    .default(RETRY_ON)
+    .describe('What is repeated: failures of transport by name, answers by status.'),
+  budgetPercent: whole(0, 100)
+    .default(20)
+    .describe('The share of requests that may be retries; never fewer than 10 a second.'),
+});
+
+const Cors = z
+  .strictObject({
+    origins: z.array(text()).min(1).describe('Origins in full, such as https://app.example.org, or `*`.'),
+    methods: z
+      .array(z.string().regex(/^(?:\*|[A-Z]+)$/, 'must be a method in capitals, or *'))
+      .min(1)
+      .default(['GET', 'POST'])
+      .describe('Methods they may use.'),
+    headers: z
+      .array(z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'must be the name of a header field'))
+      .default(['authorization', 'content-type'])
+      .describe('Header fields they may send.'),
+    credentials: z.boolean().default(false).describe('Whether cookies and the like may be sent.'),
+    maxAge: duration({ min: '0ms', max: '1d' }).prefault('10m').describe('How long a browser may remember this.'),
+  })
+  .check(({ value, issues }) => {
+    value.origins.forEach((origin, i) => {
+      if (isOrigin(origin)) return;
+      issues.push({
+        ...flaw(origin, 'must be an origin', 'write https://HOST or https://HOST:PORT, without a path'),
+        path: ['origins', i],
+      });
+    });
+  })
+  .transform(({ maxAge, ...rest }) => ({ ...rest, maxAgeSeconds: Math.floor(maxAge / 1_000) }));
+
+/** Browsers send `null` for files and sandboxes, and other schemes for apps. */
+function isOrigin(text: string): boolean {
+  return text === '*' || text === 'null' || /^[a-z][a-z0-9+.-]*:\/\/[^/\s?#@*]+$/.test(text);
+}
+
+const Body = z.strictObject({
+  max: size({ min: '0B', max: '1GiB' }).prefault('1MiB').describe('A larger body is refused with BODY_TOO_LARGE.'),
+});
+
+const Answer = z.strictObject({
+  bufferMax: size({ min: '0B', max: '1GiB' })
+    .prefault('1MiB')
+    .describe('R’s answer is taken off R’s hands up to this size, so that a slow reader does not hold R.'),
+});
+
+/** What a route may have beside the dialect, and `defaults` may say for all. */
+export const RoutePolicyKeys = withLater(
+  z.strictObject({
+    auth: Auth.optional().describe(
+      'Who may use the route. Where `identity` is configured, a route without it asks for a credential.',
+    ),
+    limits: z.array(Limit).default([]).describe('Fixed windows; several may hold at once. Off unless written.'),
+    body: Body.prefault({}).describe('What callers may send.'),
+    answer: Answer.prefault({}).describe('What instances send back.'),
+    timeout: duration({ max: '1d' }).prefault('30s').describe('The whole request: queue, attempts, back-off and body.'),
+    pure: z
+      .boolean()
+      .default(false)
+      .describe('True: calling twice does no harm, whatever the method. Then a POST may be repeated.'),
+    retry: Retry.prefault({}).describe('When, and how often, a request is sent again.'),
+    cors: Cors.optional().describe('What scripts of other origins may do. Off unless written.'),
+    stream: z
+      .boolean()
+      .default(false)
+      .describe('WebSocket, server-sent events, long bodies: never buffered or retried.'),
+    streamIdle: duration({ min: '1s', max: '1d' })
+      .prefault('5m')
+      .describe('A stream in which nothing moves for so long is ended.'),
+  }),
+  { keys: ['priority', 'coalesce', 'cache', 'batch', 'varyBy', 'compress', 'validate', 'addresses'] },
+);

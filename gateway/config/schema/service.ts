@@ -1,0 +1,129 @@
+import { z } from 'zod';
+import type { AffinityKey } from '../../domain/service-policy.ts';
+import { withLater } from './later.ts';
+import { duration, flaw, text, whole } from './scalars.ts';
+
+const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+/** A key of requests: a word, or `header:NAME`, `cookie:NAME`. */
+export function keyOf(written: string): { kind: string; name: string } {
+  const at = written.indexOf(':');
+  return at === -1 ? { kind: written, name: '' } : { kind: written.slice(0, at), name: written.slice(at + 1) };
+}
+
+/** A key of requests that is `kind:NAME` with a name that may stand in a header or cookie. */
+export function isNamedKey(written: string, kinds: readonly string[]): boolean {
+  const { kind, name } = keyOf(written);
+  return kinds.includes(kind) && FIELD_NAME.test(name);
+}
+
+const Affinity = z
+  .string()
+  .meta({
+    pattern: '^(caller|ip|header:.+|cookie:.+)$',
+    examples: ['caller', 'ip', 'header:X-Tenant', 'cookie:session'],
+  })
+  .transform((written, { issues }): AffinityKey => {
+    if (written === 'caller' || written === 'ip') return { kind: written };
+    const { kind, name } = keyOf(written);
+    if (isNamedKey(written, ['header', 'cookie'])) {
+      return kind === 'header' ? { kind, name: name.toLowerCase() } : { kind: 'cookie', name };
+    }
+    issues.push(flaw(written, 'must be one of caller, ip, header:NAME, cookie:NAME'));
+    return { kind: 'caller' };
+  });
+
+const Balance = z
+  .strictObject({
+    policy: z
+      .enum(['least-loaded', 'round-robin', 'two-choices', 'hash'])
+      .default('least-loaded')
+      .describe('How an instance is chosen among those that are free.'),
+    by: Affinity.optional().describe(
+      'For `hash`: what keeps requests together: caller, ip, header:NAME or cookie:NAME. Default caller.',
+    ),
+  })
+  .check(({ value, issues }) => {
+    if (value.by === undefined || value.policy === 'hash') return;
+    issues.push({ ...flaw(undefined, '`by` is only for `policy: hash`'), path: ['by'] });
+  });
+
+const Queue = withLater(
+  z.strictObject({
+    depthMax: whole(0, 100_000).default(256).describe('Requests that may wait. One more is refused with QUEUE_FULL.'),
+    waitMax: duration({ min: '0ms', max: '1h' })
+      .prefault('5s')
+      .describe('How long a request may wait before it is refused with QUEUE_TIMEOUT.'),
+  }),
+  { keys: ['fair'] },
+);
+
+const Connection = z.strictObject({
+  reuse: z
+    .boolean()
+    .optional()
+    .describe(
+      'Whether connections are kept between calls. `false` is right for Plumber, which stalls on kept ones. Default false; true for a route’s plain http(s) URI.',
+    ),
+  connectTimeout: duration({ min: '1ms', max: '5m' }).prefault('1s').describe('How long connecting may take.'),
+});
+
+const Health = z.strictObject({
+  path: z.string().startsWith('/', 'must start with /').default('/ping').describe('What is asked for.'),
+  interval: duration({ min: '100ms', max: '1h' }).prefault('5s').describe('How often.'),
+  timeout: duration({ min: '10ms', max: '10m' }).prefault('2s').describe('How long the answer may take.'),
+  passes: whole(1, 100).default(1).describe('Good answers in a row that make an instance well.'),
+  fails: whole(1, 100).default(3).describe('Failures in a row that make it unwell.'),
+});
+
+const Outlier = z
+  .strictObject({
+    failures: whole(1, 10_000)
+      .default(5)
+      .describe('Failures in a row that eject an instance; only those that no caller can cause count.'),
+    ejectFor: duration({ min: '10ms', max: '1d' })
+      .prefault('30s')
+      .describe('How long, the first time; longer with each repetition.'),
+    ejectForMax: duration({ min: '10ms', max: '1d' }).prefault('5m').describe('How long at most.'),
+    percentMax: whole(0, 100)
+      .default(50)
+      .describe(
+        'The share of instances that may be out at once; rounded down, but at least one where `keepMin` allows.',
+      ),
+    keepMin: whole(0, 1_000).default(1).describe('Instances that stay in, however badly they do.'),
+    statuses: z
+      .array(whole(400, 599))
+      .default([502, 503, 504])
+      .describe('Answers that count as failures of the instance.'),
+  })
+  .check(({ value, issues }) => {
+    if (value.ejectForMax >= value.ejectFor) return;
+    issues.push({ ...flaw(undefined, 'must not be shorter than `ejectFor`'), path: ['ejectForMax'] });
+  });
+
+/** How the instances behind one name are treated. */
+export const Service = withLater(
+  z.strictObject({
+    balance: Balance.prefault({}).describe('How an instance is chosen.'),
+    concurrency: whole(1, 10_000)
+      .optional()
+      .describe(
+        'Requests one instance works on at once; Consul meta `concurrency` overrides it. Default 1, as R computes one thing at a time; 64 for a route’s plain http(s) URI.',
+      ),
+    queue: Queue.prefault({}).describe('The service’s one queue, in the gateway.'),
+    hangMax: duration({ min: '100ms', max: '1d' })
+      .prefault('2m')
+      .describe('An instance that has not answered for so long is hung, whoever still waits.'),
+    streamsMax: whole(0, 100_000).default(64).describe('Streams an instance carries beside its permits.'),
+    connection: Connection.prefault({}).describe('How instances are connected to.'),
+    sharedSecret: text()
+      .optional()
+      .describe('Sent as PLUMBER_SHARED_SECRET, so that R’s own port is no way round the gateway. Best `${env:NAME}`.'),
+    health: Health.prefault({}).describe('How an instance is asked whether it is well, beside what its source says.'),
+    outlier: Outlier.prefault({}).describe('When an instance’s failures stand out, and what then happens.'),
+    slowStart: duration({ min: '0ms', max: '1h' })
+      .prefault('0s')
+      .describe('A new or returning instance gets its full share only after so long.'),
+  }),
+  { keys: ['tls'] },
+);

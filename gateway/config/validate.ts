@@ -1,0 +1,151 @@
+import { z } from 'zod';
+import { nearestOf } from './nearest.ts';
+import type { Complain, KeyPath } from './problem.ts';
+import { laterOf } from './schema/later.ts';
+
+interface Where {
+  /** Where the value stands in its file. */
+  readonly path: KeyPath;
+  readonly complain: Complain;
+}
+
+/** A value by its schema; undefined, after every complaint there is, when it does not fit. */
+export function validate<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  { path, complain }: Where,
+): z.output<S> | undefined {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  for (const issue of parsed.error.issues) {
+    const inner = issue.path as KeyPath;
+    for (const { at, ...rest } of complaintsOf(issue, schema, value)) {
+      complain({ path: [...path, ...inner, ...at], ...rest });
+    }
+  }
+  return undefined;
+}
+
+interface Words {
+  readonly at: KeyPath;
+  readonly message: string;
+  readonly hint?: string | undefined;
+  readonly isAboutKey?: boolean;
+}
+
+function complaintsOf(issue: z.core.$ZodIssue, schema: z.ZodType, root: unknown): Words[] {
+  const path = issue.path as KeyPath;
+  const value = valueAt(root, path);
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return issue.keys.map(key => unknownKey(key, schemaAt(schema, path)));
+    case 'invalid_type':
+      return [{ at: [], message: value === undefined ? 'is missing' : `must be ${kindText(issue.expected)}` }];
+    case 'invalid_value':
+      return [wrongChoice(issue.values.map(String), value, schemaAt(schema, path))];
+    case 'too_small':
+      return [{ at: [], message: boundText('at least', issue.minimum, issue.origin) }];
+    case 'too_big':
+      return [{ at: [], message: boundText('at most', issue.maximum, issue.origin) }];
+    case 'custom':
+      return [{ at: [], message: issue.message, hint: hintOf(issue.params) }];
+    default:
+      return [{ at: [], message: issue.message }];
+  }
+}
+
+function hintOf(params: Record<string, unknown> | undefined): string | undefined {
+  const hint = params?.['hint'];
+  return typeof hint === 'string' ? hint : undefined;
+}
+
+function unknownKey(key: string, schema: z.ZodType | undefined): Words {
+  const later = laterOf(schema);
+  if (later?.keys?.includes(key) === true) return { at: [key], message: `${key}: not yet supported`, isAboutKey: true };
+  const known = schema === undefined ? [] : keysOf(schema);
+  return { at: [key], ...unknownKeyWords(key, known) };
+}
+
+/** What is said of a key that is none, with the one that was probably meant. */
+export function unknownKeyWords(
+  key: string,
+  known: readonly string[],
+): { message: string; hint: string | undefined; isAboutKey: true } {
+  const nearest = nearestOf(key, known);
+  const hint = nearest === undefined ? listHint(known) : `did you mean \`${nearest}\`?`;
+  return { message: `unknown key \`${key}\``, hint, isAboutKey: true };
+}
+
+function listHint(known: readonly string[]): string | undefined {
+  return known.length === 0 ? undefined : `known: ${known.join(', ')}`;
+}
+
+function wrongChoice(choices: readonly string[], value: unknown, schema: z.ZodType | undefined): Words {
+  const text = typeof value === 'string' ? value : undefined;
+  if (text !== undefined && laterOf(schema)?.values?.includes(text) === true) {
+    return { at: [], message: `${text}: not yet supported` };
+  }
+  const nearest = text === undefined ? undefined : nearestOf(text, choices);
+  const hint = nearest === undefined ? undefined : `did you mean \`${nearest}\`?`;
+  return { at: [], message: `must be ${choices.length > 1 ? 'one of ' : ''}${choices.join(', ')}`, hint };
+}
+
+function kindText(expected: string): string {
+  const kinds: Record<string, string> = {
+    int: 'a whole number',
+    number: 'a number',
+    string: 'text',
+    boolean: 'true or false',
+    array: 'a list',
+    object: 'a map of keys',
+    record: 'a map of keys',
+  };
+  return kinds[expected] ?? expected;
+}
+
+function boundText(bound: string, limit: number | bigint, origin: string): string {
+  if (origin === 'array' || origin === 'set') return `must have ${bound} ${limit} ${limit === 1 ? 'item' : 'items'}`;
+  if (origin === 'string') return `must have ${bound} ${limit} ${limit === 1 ? 'character' : 'characters'}`;
+  return `must be ${bound} ${limit}`;
+}
+
+function valueAt(root: unknown, path: KeyPath): unknown {
+  let value = root;
+  for (const key of path) {
+    if (typeof value !== 'object' || value === null) return undefined;
+    value = (value as Record<string | number, unknown>)[key];
+  }
+  return value;
+}
+
+/** The keys an object schema knows. */
+export function keysOf(schema: z.ZodType): string[] {
+  const inner = unwrap(schema);
+  return inner instanceof z.ZodObject ? Object.keys(inner.shape as object) : [];
+}
+
+function schemaAt(root: z.ZodType, path: KeyPath): z.ZodType | undefined {
+  let schema: z.ZodType | undefined = unwrap(root);
+  for (const key of path) {
+    if (schema === undefined) return undefined;
+    const part = partOf(schema, key);
+    schema = part === undefined ? undefined : unwrap(part);
+  }
+  return schema;
+}
+
+function partOf(schema: z.ZodType, key: string | number): z.ZodType | undefined {
+  if (schema instanceof z.ZodObject) return (schema.shape as Record<string, z.ZodType>)[key];
+  if (schema instanceof z.ZodArray) return schema.element as z.ZodType;
+  if (schema instanceof z.ZodRecord) return schema.valueType as z.ZodType;
+  return undefined;
+}
+
+/** The shape itself, under what gives it a default or turns it into something else. */
+function unwrap(schema: z.ZodType): z.ZodType {
+  if (schema instanceof z.ZodPipe) return unwrap(schema.in as z.ZodType);
+  if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional) {
+    return unwrap(schema.unwrap() as z.ZodType);
+  }
+  return schema;
+}

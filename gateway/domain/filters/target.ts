@@ -1,0 +1,86 @@
+import type { Regex } from '../regex.ts';
+import type { Filter, RequestDraft } from '../route.ts';
+import type { Template } from '../template.ts';
+
+/** Drops so many parts from the path's start; empty parts do not count, and a slash at the end stays. */
+export function stripPrefix(text: string, parts: number): Filter {
+  return {
+    name: 'StripPrefix',
+    text,
+    onRequest: draft => {
+      draft.path = withoutParts(draft.path, parts);
+    },
+  };
+}
+
+function withoutParts(path: string, count: number): string {
+  const kept = path
+    .split('/')
+    .filter(part => part !== '')
+    .slice(count)
+    .join('/');
+  return kept !== '' && path.endsWith('/') ? `/${kept}/` : `/${kept}`;
+}
+
+/** Puts a prefix before the path; once a request, however many such filters there are. */
+export function prefixPath(text: string, prefix: Template): Filter {
+  return {
+    name: 'PrefixPath',
+    text,
+    onRequest(draft, { variables }) {
+      if (draft.isPrefixed) return;
+      draft.isPrefixed = true;
+      draft.path = prefix.expand(variables) + draft.path;
+    },
+  };
+}
+
+/** Puts another path in place of the whole. */
+export function setPath(text: string, template: Template): Filter {
+  return {
+    name: 'SetPath',
+    text,
+    onRequest: (draft, { variables }) => {
+      draft.path = template.expand(variables);
+    },
+  };
+}
+
+interface Rewrite {
+  readonly regex: Regex;
+  readonly replacement: readonly (string | number)[];
+}
+
+/** Replaces what the regex finds in the path as it came, still encoded. A `?` in the replacement begins a query. */
+export function rewritePath(text: string, { regex, replacement }: Rewrite): Filter {
+  return {
+    name: 'RewritePath',
+    text,
+    onRequest(draft) {
+      const rewritten = regex.replaceAll(draft.path, replacement);
+      const at = rewritten.indexOf('?');
+      const path = at === -1 ? rewritten : rewritten.slice(0, at);
+      draft.path = path.startsWith('/') ? path : `/${path}`;
+      if (at !== -1) draft.query = joined(rewritten.slice(at + 1), draft.query);
+    },
+  };
+}
+
+/** Adds a parameter to the query's end. What was captured cannot end the parameter or begin another. */
+export function addRequestParameter(text: string, { name, value }: { name: string; value: Template }): Filter {
+  return {
+    name: 'AddRequestParameter',
+    text,
+    onRequest(draft: RequestDraft, { variables }) {
+      draft.query = joined(draft.query, `${name}=${value.expand(variables, asValue)}`);
+    },
+  };
+}
+
+function asValue(captured: string): string {
+  return captured.replaceAll(/[&=+;#]/g, encodeURIComponent);
+}
+
+function joined(first: string, second: string): string {
+  return first === '' || second === '' ? first + second : `${first}&${second}`;
+}

@@ -1,0 +1,153 @@
+import type { RegexProblem } from './regex.ts';
+
+/**
+ * Turns Java's syntax into RE2's where both mean the same, and refuses what RE2 lacks or would read differently.
+ *
+ * Operators bring patterns that were written for `java.util.regex`. A pattern that silently meant something else would
+ * route requests past the rule it was written for.
+ */
+export function toRe2(pattern: string): { readonly pattern: string } | RegexProblem {
+  const reader = { text: pattern, at: 0, out: '' };
+  while (reader.at < reader.text.length) {
+    const problem = readOne(reader);
+    if (problem !== undefined) return problem;
+  }
+  return { pattern: reader.out };
+}
+
+/** Where reading stands, and what was written so far. */
+interface Reader {
+  readonly text: string;
+  at: number;
+  out: string;
+}
+
+type Read = RegexProblem | undefined;
+
+/** What `.` and `\s` are in Java; RE2 takes fewer line ends and no vertical tab. */
+const ANY = '[^\\n\\r\\x{85}\\x{2028}\\x{2029}]';
+const SPACE = '\\t\\n\\x0B\\f\\r ';
+
+function readOne(reader: Reader): Read {
+  switch (reader.text.charAt(reader.at)) {
+    case '\\':
+      return readEscape(reader, false);
+    case '[':
+      return readClass(reader);
+    case '(':
+      return readGroup(reader);
+    case '.':
+      return after(reader, put(reader, 1, ANY), false);
+    case '{':
+      return { problem: 'a literal { is written \\{', piece: reader.text.slice(reader.at) };
+    default:
+      put(reader, 1);
+      return readQuantifier(reader);
+  }
+}
+
+/** Copies, or replaces, so many characters. */
+function put(reader: Reader, length: number, as?: string): undefined {
+  reader.out += as ?? reader.text.slice(reader.at, reader.at + length);
+  reader.at += length;
+}
+
+function lacks(piece: string, what: string): RegexProblem {
+  return { problem: `${what} are not supported: patterns run in linear time`, piece };
+}
+
+/** Escapes that mean the same in both, inside and outside of a class. */
+const COMMON_ESCAPES = 'dDwWSntrfa';
+
+function readEscape(reader: Reader, isInClass: boolean): Read {
+  const { text, at } = reader;
+  const char = text.charAt(at + 1);
+  if (char === '') return { problem: 'ends in a backslash that escapes nothing', piece: '\\' };
+  if (COMMON_ESCAPES.includes(char)) return after(reader, put(reader, 2), isInClass);
+  if (char === 's') return after(reader, put(reader, 2, isInClass ? SPACE : `[${SPACE}]`), isInClass);
+  if (!/[A-Za-z0-9]/.test(char)) return after(reader, put(reader, 2), isInClass);
+  if (char === 'x' || char === 'u') return readCodePoint(reader, isInClass);
+  if (char === 'p' || char === 'P') return readProperty(reader, isInClass);
+  if (!isInClass && 'bBAz'.includes(char)) return put(reader, 2);
+  if (!isInClass && char === 'Q') return readQuoted(reader);
+  if (/[1-9k]/.test(char)) return lacks(text.slice(at, at + 2), 'back-references');
+  return { problem: `\\${char} is not supported`, piece: text.slice(at, at + 2) };
+}
+
+function after(reader: Reader, _put: undefined, isInClass: boolean): Read {
+  return isInClass ? undefined : readQuantifier(reader);
+}
+
+function readCodePoint(reader: Reader, isInClass: boolean): Read {
+  const found = /^\\(?:x([0-9A-Fa-f]{2})|x\{([0-9A-Fa-f]{1,6})\}|u([0-9A-Fa-f]{4}))/.exec(reader.text.slice(reader.at));
+  if (found === null) {
+    return { problem: 'is no character', piece: reader.text.slice(reader.at, reader.at + 2) };
+  }
+  const digits = found[1] ?? found[2] ?? found[3] ?? '';
+  return after(reader, put(reader, found[0].length, `\\x{${digits}}`), isInClass);
+}
+
+function readProperty(reader: Reader, isInClass: boolean): Read {
+  const found = /^\\[pP](?:[LMNPSZC]|\{(?:L[ulmto]?|M[nce]?|N[dlo]?|P[cdseifo]?|S[mcko]?|Z[slp]?|C[cf]?)\})/.exec(
+    reader.text.slice(reader.at),
+  );
+  if (found !== null) return after(reader, put(reader, found[0].length), isInClass);
+  const piece = /^\\[pP](?:\{[^}]*\}?|.?)/.exec(reader.text.slice(reader.at))?.[0] ?? '\\p';
+  return { problem: 'of \\p only general categories such as \\p{L} and \\p{Nd} are supported', piece };
+}
+
+function readQuoted(reader: Reader): Read {
+  const end = reader.text.indexOf('\\E', reader.at);
+  const stop = end === -1 ? reader.text.length : end + 2;
+  const quoted = reader.text.slice(reader.at + 2, end === -1 ? stop : end);
+  reader.out += quoted.replaceAll(/[\\^$.|?*+()[\]{}]/g, '\\$&');
+  reader.at = stop;
+  return readQuantifier(reader);
+}
+
+const INTERSECTION = { problem: '&& in a class is not supported', piece: '&&' };
+const UNION = { problem: 'a class within a class is not supported; a literal [ is written \\[' };
+
+function readClass(reader: Reader): Read {
+  const start = reader.at;
+  put(reader, reader.text.startsWith('[^', start) ? 2 : 1);
+  if (reader.text.charAt(reader.at) === ']') put(reader, 1, '\\]');
+  while (reader.at < reader.text.length) {
+    if (reader.text.charAt(reader.at) === ']') {
+      put(reader, 1);
+      return readQuantifier(reader);
+    }
+    const problem = readMember(reader);
+    if (problem !== undefined) return problem;
+  }
+  return { problem: 'the class is not closed', piece: reader.text.slice(start) };
+}
+
+function readMember(reader: Reader): Read {
+  const { text, at } = reader;
+  if (text.startsWith('&&', at)) return INTERSECTION;
+  if (text.charAt(at) === '[') return { ...UNION, piece: text.slice(at) };
+  return text.charAt(at) === '\\' ? readEscape(reader, true) : put(reader, 1);
+}
+
+function readGroup(reader: Reader): Read {
+  const rest = reader.text.slice(reader.at);
+  if (!rest.startsWith('(?')) return put(reader, 1);
+  if (/^\(\?<?[=!]/.test(rest))
+    return lacks(rest.slice(0, rest.startsWith('(?<') ? 4 : 3), 'look-ahead and look-behind');
+  if (rest.startsWith('(?>')) return lacks('(?>', 'atomic groups');
+  const known = /^\(\?(?:<[A-Za-z][A-Za-z0-9]*>|[ims]*(?:-[ims]+)?:|[ims]+(?:-[ims]+)?\)|-[ims]+\))/.exec(rest);
+  if (known === null)
+    return { problem: 'this group is not supported', piece: /^\(\?[^)]{0,8}/.exec(rest)?.[0] ?? '(?' };
+  return put(reader, known[0].length);
+}
+
+/** RE2 repeats a thousand times at most; what is over that its own compiler says. */
+function readQuantifier(reader: Reader): Read {
+  const found = /^(?:[*+?]|\{\d+(?:,\d*)?\})/.exec(reader.text.slice(reader.at));
+  if (found === null) return undefined;
+  put(reader, found[0].length);
+  const next = reader.text.charAt(reader.at);
+  if (next === '+') return lacks(`${found[0]}+`, 'possessive quantifiers');
+  return next === '?' ? put(reader, 1) : undefined;
+}

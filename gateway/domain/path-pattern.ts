@@ -1,0 +1,119 @@
+import { decode, segmentsOf, type PathSegments } from './path-segments.ts';
+import { isProblem, type CompileRegex, type RegexProblem } from './regex.ts';
+import { closingBrace, NO_CAPTURES, parseSegment, type Captures, type SegmentPattern } from './segment-pattern.ts';
+
+/** A pattern of paths, with the syntax and meaning of Spring's PathPattern. */
+export interface PathPattern {
+  readonly text: string;
+  /** The parts that must be there, one each. */
+  readonly segments: readonly SegmentPattern[];
+  /** Where any number of further parts may stand: `/**` or `/{*name}`. */
+  readonly rest: 'none' | 'first' | 'last';
+  readonly names: readonly string[];
+  /** What it captures of a path; undefined when it does not match. */
+  match(path: string): Captures | undefined;
+}
+
+interface Parts {
+  readonly segments: readonly SegmentPattern[];
+  readonly rest: 'none' | 'first' | 'last';
+  readonly restName: string | undefined;
+}
+
+/** Reads `{name}`, `{name:regex}`, `*`, `?`, and `**` or `{*name}` at either end. */
+export function parsePathPattern(text: string, compileRegex: CompileRegex): PathPattern | RegexProblem {
+  const written = split(text.startsWith('/') ? text.slice(1) : text);
+  const rest = restOf(written);
+  if ('problem' in rest) return rest;
+  const segments: SegmentPattern[] = [];
+  for (const part of rest.parts) {
+    const segment = parseSegment(decodeLiteral(part), compileRegex);
+    if (isProblem(segment)) return segment;
+    segments.push(segment);
+  }
+  const names = [...segments.flatMap(segment => segment.names), ...(rest.name === undefined ? [] : [rest.name])];
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined) return { problem: `captures ${twice} twice`, piece: `{${twice}` };
+  const parts = { segments, rest: rest.where, restName: rest.name };
+  return { text, segments, rest: rest.where, names, match: matcherOf(parts) };
+}
+
+/** Splits at slashes, but not within braces. */
+function split(text: string): string[] {
+  const parts = [''];
+  for (let at = 0; at < text.length; at++) {
+    const char = text.charAt(at);
+    const end = char === '{' ? closingBrace(text, at) : -1;
+    if (char === '/') parts.push('');
+    else parts[parts.length - 1] += end === -1 ? char : text.slice(at, end + 1);
+    if (end !== -1) at = end;
+  }
+  return parts;
+}
+
+interface Rest {
+  readonly parts: readonly string[];
+  readonly where: 'none' | 'first' | 'last';
+  readonly name: string | undefined;
+}
+
+function restOf(written: readonly string[]): Rest | RegexProblem {
+  const open = written.flatMap((part, at) => (isRest(part) ? [at] : []));
+  const [at] = open;
+  if (at === undefined) return { parts: written, where: 'none', name: undefined };
+  const piece = written[at] ?? '';
+  const isLast = at === written.length - 1;
+  if (open.length > 1 || !(isLast || at === 0)) {
+    return { problem: `${piece} may only stand once, at the end or the start`, piece };
+  }
+  const name = /^\{\*([A-Za-z_$][\w$-]*)\}$/.exec(piece)?.[1];
+  if (piece !== '**' && name === undefined) return { problem: `${piece} is no name`, piece };
+  return { parts: written.filter((_, i) => i !== at), where: isLast ? 'last' : 'first', name };
+}
+
+function isRest(part: string): boolean {
+  return part === '**' || part.startsWith('{*');
+}
+
+/** A pattern may be written encoded; it is compared decoded. */
+function decodeLiteral(part: string): string {
+  return /[{}*?]/.test(part) ? part : decode(part);
+}
+
+function matcherOf(parts: Parts): PathPattern['match'] {
+  const literals = parts.segments.map(segment => segment.literal);
+  const bySegments = (path: string) => matchSegments(parts, segmentsOf(path));
+  if (parts.rest === 'first' || parts.restName !== undefined || literals.includes(undefined)) return bySegments;
+  const plain = literals.map(literal => `/${literal ?? ''}`).join('');
+  const isLiteral = parts.rest === 'none' ? (path: string) => path === plain : (path: string) => isBeneath(path, plain);
+  // Most patterns are text, and most paths need no decoding: two comparisons of text then say it all.
+  return path => (path.includes('%') ? bySegments(path) : isLiteral(path) ? NO_CAPTURES : undefined);
+}
+
+function isBeneath(path: string, parent: string): boolean {
+  return path.startsWith(parent) && (path.length === parent.length || path.charAt(parent.length) === '/');
+}
+
+function matchSegments({ segments, rest, restName }: Parts, path: PathSegments): Captures | undefined {
+  const surplus = path.raw.length - segments.length;
+  if (rest === 'none' ? surplus !== 0 : surplus < 0) return undefined;
+  const from = rest === 'first' ? surplus : 0;
+  const captures: string[] = [];
+  for (const [i, segment] of segments.entries()) {
+    const [text = '', raw = ''] = [path.text[from + i], path.raw[from + i]];
+    // A `*` may stand for nothing only where nothing follows: `/a/*` takes `/a/`, `/*/b` does not take `//b`.
+    const mayBeEmpty = segment.literal !== undefined || (from + i === path.raw.length - 1 && rest !== 'last');
+    const found = text === '' && !mayBeEmpty ? undefined : segment.match(text, raw);
+    if (found === undefined) return undefined;
+    captures.push(...found);
+  }
+  if (restName !== undefined)
+    captures.push(restName, restText(path.raw, rest === 'first' ? [0, from] : [segments.length]));
+  return captures;
+}
+
+/** As in Spring, with its leading slash; empty where there is nothing. */
+function restText(raw: readonly string[], range: readonly [number, number?]): string {
+  const parts = raw.slice(...range);
+  return parts.length === 0 ? '' : `/${parts.join('/')}`;
+}

@@ -1,0 +1,18 @@
+import type { PathPattern } from '../path-pattern.ts';
+import type { Predicate } from '../route.ts';
+import { remember } from './captures.ts';
+
+/** Holds for a path that one of the patterns matches; the first that does captures. */
+export function path(text: string, patterns: readonly PathPattern[]): Predicate {
+  return {
+    name: 'Path',
+    text,
+    holds(asked, variables) {
+      for (const pattern of patterns) {
+        const captures = pattern.match(asked.path);
+        if (captures !== undefined) return remember(captures, variables);
+      }
+      return false;
+    },
+  };
+}

@@ -1,0 +1,110 @@
+import { readFileSync, realpathSync, watch, type FSWatcher } from 'node:fs';
+import { dirname, isAbsolute, resolve } from 'node:path';
+
+/** What a configuration file may refer to: the environment, and files beside it. */
+export interface FileSurroundings {
+  readonly file: string;
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  absolute(path: string): string;
+  readText(path: string): string | undefined;
+}
+
+/** A file's surroundings: paths in it are relative to the folder it stands in. */
+export function surroundingsOf(file: string, variables: FileSurroundings['variables']): FileSurroundings {
+  const folder = dirname(resolve(file));
+  return {
+    file,
+    variables,
+    absolute: path => (isAbsolute(path) ? path : resolve(folder, path)),
+    readText,
+  };
+}
+
+/** The text of a file, without the mark that some editors put before it; undefined when it cannot be read. */
+export function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
+  } catch {
+    return undefined; // missing, forbidden or a folder: whoever asked says so, with the place that names it
+  }
+}
+
+export interface WatchOptions {
+  /** Paths, and the texts that are in force. */
+  readonly files: ReadonlyMap<string, string | undefined>;
+  /** A file holds something else now; undefined when it is gone for longer than an editor takes. */
+  readonly onChange: (file: string, text: string | undefined) => void;
+  /** How long a file must be left alone before it is read: editors truncate first and write then. */
+  readonly settleMs?: number;
+  /** How often files are read even when nothing was heard: network and container mounts may tell nothing. */
+  readonly pollMs?: number;
+}
+
+/** Watches files however they are saved: written in place, renamed over, or swapped by a symbolic link. */
+export function watchFiles({ files, onChange, settleMs = 100, pollMs = 5_000 }: WatchOptions): { close(): void } {
+  const known = new Map(files);
+  const folders = new Map<string, FSWatcher>();
+  let settling: NodeJS.Timeout | undefined;
+
+  // A file itself is no good thing to watch: whoever renames another over it leaves the watcher with the old one.
+  function watchFolders(): void {
+    const wanted = new Set([...known.keys()].flatMap(foldersOf));
+    for (const [folder, watcher] of folders) {
+      if (wanted.has(folder)) continue;
+      watcher.close();
+      folders.delete(folder);
+    }
+    for (const folder of wanted) if (!folders.has(folder)) watchFolder(folder);
+  }
+
+  function watchFolder(folder: string): void {
+    try {
+      const watcher = watch(folder, { persistent: false }, settle);
+      watcher.on('error', () => {
+        watcher.close();
+        folders.delete(folder); // gone with its folder; the next poll looks for it anew
+      });
+      folders.set(folder, watcher);
+    } catch {
+      return; // no such folder now, or no watchers left: polling still finds the change
+    }
+  }
+
+  function settle(): void {
+    clearTimeout(settling);
+    settling = setTimeout(compare, settleMs);
+    settling.unref();
+  }
+
+  function compare(): void {
+    for (const [file, before] of known) {
+      const now = readText(file);
+      if (now === before) continue;
+      known.set(file, now);
+      onChange(file, now);
+    }
+    watchFolders();
+  }
+
+  watchFolders();
+  const polling = setInterval(compare, pollMs);
+  polling.unref();
+  return {
+    close() {
+      clearTimeout(settling);
+      clearInterval(polling);
+      for (const watcher of folders.values()) watcher.close();
+      folders.clear();
+    },
+  };
+}
+
+/** The folder of a file, and of what it leads to where it is a symbolic link. */
+function foldersOf(file: string): string[] {
+  const folder = dirname(resolve(file));
+  try {
+    return [folder, dirname(realpathSync(file))];
+  } catch {
+    return [folder]; // the file is not there now
+  }
+}

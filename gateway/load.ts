@@ -1,0 +1,80 @@
+import { compileRoutes, type CompiledRoutes } from './config/compile.ts';
+import type { GatewayConfig } from './config/gateway-config.ts';
+import { parseRoutes } from './config/parse-routes.ts';
+import { parseGateway } from './config/parse.ts';
+import { hasError, type Problem } from './config/problem.ts';
+import { readText, surroundingsOf } from './edges/config-file.ts';
+import { compileRegex } from './edges/re2js.ts';
+
+/** The environment, as references in the files may name it. */
+export type Variables = Readonly<Record<string, string | undefined>>;
+
+/** Both files, understood as far as they can be. */
+export interface Contract {
+  /** Undefined when gateway.yaml has an error. */
+  readonly gateway: GatewayConfig | undefined;
+  /** Undefined when the routes file could not be found out or read; its `specs` are empty when it has an error. */
+  readonly routes: CompiledRoutes | undefined;
+  readonly problems: readonly Problem[];
+  /** The texts that were read, by the names that problems use. */
+  readonly texts: ReadonlyMap<string, string>;
+  /** Values that must never be shown. */
+  readonly secrets: readonly string[];
+}
+
+/** The routes file alone, as a reload reads it. */
+export type LoadedRoutes = Omit<Contract, 'gateway'>;
+
+/** Reads and understands gateway.yaml and the routes file it names; every problem of both at once. */
+export function loadContract(gatewayFile: string, variables: Variables): Contract {
+  const text = readText(gatewayFile);
+  if (text === undefined) return unread(gatewayFile);
+  const { config, problems } = parseGateway(text, surroundingsOf(gatewayFile, variables));
+  const texts = new Map([[gatewayFile, text]]);
+  // With an error in one file the other is still judged, if it can be found.
+  const fallback = surroundingsOf(gatewayFile, variables).absolute('routes.yaml');
+  if (config === undefined && readText(fallback) === undefined) {
+    return { gateway: undefined, routes: undefined, problems, texts, secrets: [] };
+  }
+  const loaded = loadRoutes(config, { routesFile: config?.routes ?? fallback, variables });
+  return {
+    gateway: config,
+    routes: loaded.routes,
+    problems: [...problems, ...loaded.problems],
+    texts: new Map([...texts, ...loaded.texts]),
+    secrets: loaded.secrets,
+  };
+}
+
+/** Reads and understands the routes file for a gateway that is configured so; undefined: not known, assume the usual. */
+export function loadRoutes(
+  gateway: GatewayConfig | undefined,
+  { routesFile, variables }: { routesFile: string; variables: Variables },
+): LoadedRoutes {
+  const text = readText(routesFile);
+  if (text === undefined) return unread(routesFile);
+  const file = parseRoutes(text, surroundingsOf(routesFile, variables));
+  const routes = compileRoutes(file, {
+    identityConfigured: gateway === undefined || gateway.identity !== undefined,
+    compileRegex,
+    knownServices: gateway && knownServices(gateway),
+  });
+  return { routes, problems: routes.problems, texts: new Map([[routesFile, text]]), secrets: file.secrets };
+}
+
+/** Undefined where Consul may know any. */
+function knownServices({ discovery }: GatewayConfig): ReadonlySet<string> | undefined {
+  if (discovery.consul !== undefined) return undefined;
+  return new Set([...discovery.local, ...discovery.static].map(({ service }) => service));
+}
+
+function unread(file: string): Omit<Contract, 'routes'> & { routes: undefined } {
+  const message = 'the file cannot be read';
+  const problem: Problem = { file, line: 1, column: 1, severity: 'error', path: '', message, hint: undefined };
+  return { gateway: undefined, routes: undefined, problems: [problem], texts: new Map(), secrets: [] };
+}
+
+/** True when the gateway may start with these files. */
+export function isUsable(contract: Contract): boolean {
+  return contract.gateway !== undefined && contract.routes !== undefined && !hasError(contract.problems);
+}
