@@ -25,16 +25,10 @@ export function isForwardingClaim(name: string, isPeerTrusted: boolean): boolean
 
 /** Where the request came from, for the instance: nothing in it is the caller's word alone. */
 export function forwardingFields(origin: Origin): string[] {
-  return [
-    'X-Forwarded-For',
-    believedChain(origin).join(', '),
-    'X-Forwarded-Proto',
-    origin.scheme,
-    'X-Forwarded-Host',
-    origin.host,
-    'X-Forwarded-Port',
-    portOf(origin),
-  ];
+  const fields = ['X-Forwarded-For', believedChain(origin).join(', '), 'X-Forwarded-Proto', origin.scheme];
+  if (origin.host !== '') fields.push('X-Forwarded-Host', origin.host); // HTTP/1.0 may do without
+  fields.push('X-Forwarded-Port', portOf(origin));
+  return fields;
 }
 
 /**

@@ -238,6 +238,10 @@ describe('where a request came from', () => {
     });
   }
 
+  test('no host is made up where the caller named none', () => {
+    assert.ok(!hasField(compose({ request: { host: '' } }).rawHeaders, 'x-forwarded-host'));
+  });
+
   test('each is sent once', () => {
     const fields = sent(claims, { request: { isPeerTrusted: true } });
 
