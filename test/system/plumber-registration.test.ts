@@ -68,7 +68,7 @@ describe('a registered service', () => {
     const service = await startRegistered(t, misbehave, { consul });
     const inHand = fetch(`${service.url}/sleep?ms=3000`, { headers: { connection: 'close' } }).then(async response => ({
       status: response.status,
-      body: (await response.json()),
+      body: await response.json(),
       left: (await entriesOf(consul, 'misbehave')).length === 0,
     }));
     await service.event('r-output');

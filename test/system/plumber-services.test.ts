@@ -3,7 +3,6 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { get as httpGet, type IncomingMessage } from 'node:http';
-import { tmpdir } from 'node:os';
 import { before, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -31,7 +30,7 @@ async function post(url: string, body: unknown, headers: Record<string, string> 
     headers: { 'content-type': 'application/json', connection: 'close', ...headers },
     body: typeof body === 'string' ? body : JSON.stringify(body),
   });
-  return { status: response.status, body: (await response.json()) };
+  return { status: response.status, body: await response.json() };
 }
 
 async function get(url: string, headers: Record<string, string> = {}) {
@@ -234,13 +233,13 @@ describe('serve.sh', () => {
     const service = await startPlumberService(t, misbehave);
     const inHand = get(`${service.url}/loop`);
     await service.event('r-output');
-    const directories = runDirectories();
+    assert.equal(readdirSync(service.directory).length, 1);
 
     service.child.kill('SIGKILL');
 
     await assert.rejects(inHand);
     await until(() => !isRunning(service.rPid), 'R has ended');
-    await until(() => runDirectories().length < directories.length, 'its directory is gone');
+    await until(() => readdirSync(service.directory).length === 0, 'its directory is gone');
   });
 
   test('ends gently when its standard input does, if told to watch it', async t => {
@@ -340,9 +339,4 @@ function bodySchemaOf(openapi: Record<string, unknown>): unknown {
 function pidOf({ child }: { child: { pid?: number | undefined } }): number {
   if (child.pid === undefined) throw new Error('not started');
   return child.pid;
-}
-
-/** Where each running service keeps its files. */
-function runDirectories(): string[] {
-  return readdirSync(tmpdir()).filter(name => name.startsWith('penstock-r.'));
 }

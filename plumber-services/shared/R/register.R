@@ -8,7 +8,14 @@ register <- function(settings) {
   await(function() file.exists(listening) || should_stop(), Inf)
   if (should_stop()) return(invisible())
 
-  instance <- describe_instance(settings, as.integer(readLines(listening)))
+  port <- as.integer(readLines(listening))
+  metadata <- NULL
+  # An R that computes answers later; what it is has to be known before it is registered.
+  await(function() {
+    metadata <<- read_metadata(settings, port, timeout_s = 2)
+    !is.null(metadata) || should_stop()
+  }, Inf)
+  instance <- describe_instance(settings, port, metadata)
   ask <- consul_agent(settings$consul)
   keep_registered(settings, instance, ask, should_stop)
   leave(settings, instance, ask)
@@ -60,17 +67,18 @@ report <- function(settings, instance, is_known, was_known, status) {
 
 leave <- function(settings, instance, ask) {
   status <- ask("PUT", paste0("/v1/agent/service/deregister/", instance$id))
-  log_line("info", "deregistered", service = settings$service, id = instance$id, status = status)
+  left <- status == 200
+  log_line(if (left) "info" else "warn", if (left) "deregistered" else "deregistration-failed",
+           service = settings$service, id = instance$id, status = status)
   # Where R is gone there is nothing to keep for the gateways that have not heard yet.
-  if (status == 200 && !file.exists(file.path(settings$run_dir, "gone"))) {
+  if (left && !file.exists(file.path(settings$run_dir, "gone"))) {
     Sys.sleep(settings$registration$settle_s)
   }
 }
 
 #' Where the instance is reached, and what it says of itself.
-describe_instance <- function(settings, port) {
+describe_instance <- function(settings, port, metadata) {
   where <- advertised(settings, port)
-  about <- read_metadata(settings, port)
   id <- settings$registration$id
   if (!nzchar(id)) id <- paste(settings$service, Sys.info()[["nodename"]], where$port, sep = "-")
   list(
@@ -78,8 +86,8 @@ describe_instance <- function(settings, port) {
     address = where$host,
     port = where$port,
     check_host = where$host,
-    version = about$version,
-    model = about$name
+    version = text_or(metadata$version, ""),
+    model = text_or(metadata$name, settings$service)
   )
 }
 
@@ -100,19 +108,22 @@ advertised <- function(settings, port) {
   list(host = if (length(outside) > 0) outside[[1]] else name, port = port)
 }
 
-#' Version and name from GET /metadata, as vetiver has it; empty where the application has none.
-read_metadata <- function(settings, port) {
-  handle <- curl::new_handle(noproxy = "*", timeout = 60)
+#' What GET /metadata says, as vetiver has it: empty where the application has no such path, NULL
+#' where nobody answered in time.
+read_metadata <- function(settings, port, timeout_s) {
+  handle <- curl::new_handle(noproxy = "*", timeout = timeout_s)
   if (nzchar(settings$shared_secret)) {
     curl::handle_setheaders(handle, "PLUMBER_SHARED_SECRET" = settings$shared_secret)
   }
-  host <- bracket(loopback_of(settings$host))
-  metadata <- tryCatch({
-    reply <- curl::curl_fetch_memory(sprintf("http://%s:%d/metadata", host, port), handle)
-    if (reply$status_code == 200) jsonlite::fromJSON(rawToChar(reply$content)) else list()
-  }, error = function(err) list())
-  list(version = text_or(metadata$version, ""),
-       name = text_or(metadata$name, settings$service))
+  url <- sprintf("http://%s:%d/metadata", bracket(loopback_of(settings$host)), port)
+  reply <- tryCatch(curl::curl_fetch_memory(url, handle), error = function(err) NULL)
+  if (is.null(reply)) return(NULL)
+  if (reply$status_code == 200) parse_metadata(rawToChar(reply$content)) else list()
+}
+
+parse_metadata <- function(text) {
+  metadata <- tryCatch(jsonlite::fromJSON(text), error = function(err) list())
+  if (is.list(metadata)) metadata else list()
 }
 
 text_or <- function(value, default) {

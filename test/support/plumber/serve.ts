@@ -1,6 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +17,8 @@ export interface PlumberService {
   readonly url: string;
   /** The process id of R itself. */
   readonly rPid: number;
+  /** Where it keeps its files while it runs. */
+  readonly directory: string;
   /** All that it has written so far, each line a JSON object. */
   readonly lines: readonly LogLine[];
   /** The first line of that event, written already or to come. */
@@ -34,8 +38,9 @@ export async function startPlumberService(
   service: string,
   { args = [], env = {} }: { args?: readonly string[]; env?: Readonly<Record<string, string>> } = {},
 ): Promise<PlumberService> {
+  const directory = mkdtempSync(join(tmpdir(), 'plumber-service-'));
   const child = spawn(`${root}plumber-services/serve.sh`, [service, ...args], {
-    env: { ...withoutConsul(process.env), ...env },
+    env: { ...withoutConsul(process.env), TMPDIR: directory, ...env },
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true, // a process group of its own, so that nothing of it outlives the test
   });
@@ -44,6 +49,7 @@ export async function startPlumberService(
   t.after(async () => {
     killGroup(child.pid);
     await ended;
+    rmSync(directory, { recursive: true, force: true });
   });
 
   const { lines, event } = readLines(child);
@@ -53,7 +59,8 @@ export async function startPlumberService(
   const listening = await Promise.race([event('listening'), failed]);
   failed.catch(() => undefined); // once it listens, `ended` tells
   const port = listening['port'] as number;
-  return { child, port, url: `http://127.0.0.1:${port}`, rPid: listening['pid'] as number, lines, event, ended };
+  const rPid = listening['pid'] as number;
+  return { child, port, url: `http://127.0.0.1:${port}`, rPid, directory, lines, event, ended };
 }
 
 /** Whether the process runs: a dead one that nobody has waited for does not. */

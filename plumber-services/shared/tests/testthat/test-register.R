@@ -63,3 +63,21 @@ test_that("a Consul that is away is reported once", {
 test_that("a Consul that refuses is reported", {
   expect_equal(follow(c(404, 403))$events, "registration-failed")
 })
+
+test_that("an instance is what its metadata say, and else what it is called", {
+  settings <- read_settings(c(PENSTOCK_SERVICE_NAME = "fuel"))
+  about <- function(text) {
+    describe_instance(settings, 9101L, parse_metadata(text))[c("version", "model")]
+  }
+
+  expect_equal(about('{"version":"2.0","name":"mpg"}'), list(version = "2.0", model = "mpg"))
+  for (text in c("{}", "[1]", "\"text\"", "no JSON", '{"version":2,"name":["a","b"]}')) {
+    expect_equal(about(text), list(version = "", model = "fuel"))
+  }
+})
+
+test_that("an id has no characters that a URL would change", {
+  settings <- read_settings(c(PENSTOCK_SERVICE_NAME = "fuel", PENSTOCK_SERVICE_ID = "fuel/1 a"))
+
+  expect_equal(describe_instance(settings, 9101L, list())$id, "fuel-1-a")
+})
