@@ -11,7 +11,7 @@ FROM debian:12.11-slim
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends libatomic1 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --user-group --no-create-home penstock \
+    && useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin penstock \
     && install -d -o penstock -g penstock /app /app/.state /var/lib/penstock
 WORKDIR /app
 COPY --from=packages /app/node_modules node_modules

@@ -12,7 +12,7 @@ COPY --from=list /packages.txt /packages.txt
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive xargs apt-get install -y --no-install-recommends < /packages.txt \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --user-group --no-create-home penstock
+    && useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin penstock
 WORKDIR /app
 COPY LICENSE ./
 COPY plumber-services plumber-services

@@ -136,11 +136,7 @@ function osRelease(key) {
 
 /** A script beside the unpacked files which lets the program find the libraries that came with it, and becomes it. */
 function writeWrapper(name, draft) {
-  const libraries = ['usr/lib', 'lib']
-    .filter(folder => existsSync(join(draft, 'root', folder)))
-    .flatMap(folder => [folder, ...subfolders(join(draft, 'root', folder)).map(sub => `${folder}/${sub}`)])
-    .filter(folder => readdirSync(join(draft, 'root', folder)).some(file => /\.so(\.|$)/.test(file)))
-    .map(folder => `$root/${folder}`);
+  const libraries = ['usr/lib', 'lib'].flatMap(folder => foldersWithLibraries(join(draft, 'root'), folder));
   const script = [
     '#!/bin/sh',
     'root="${0%/*}/root"',
@@ -154,10 +150,14 @@ function writeWrapper(name, draft) {
   chmodSync(join(draft, name), 0o755);
 }
 
-function subfolders(folder) {
-  return readdirSync(folder, { withFileTypes: true })
+/** Some libraries lie in folders of their own, which those that need them name by their place on an installed system. */
+function foldersWithLibraries(root, folder) {
+  if (!existsSync(join(root, folder))) return [];
+  const entries = readdirSync(join(root, folder), { withFileTypes: true });
+  const below = entries
     .filter(entry => entry.isDirectory())
-    .map(entry => entry.name);
+    .flatMap(({ name }) => foldersWithLibraries(root, `${folder}/${name}`));
+  return entries.some(({ name }) => /\.so(\.|$)/.test(name)) ? [`$root/${folder}`, ...below] : below;
 }
 
 /** Better a failure now than "no such library" in the middle of a test. */
