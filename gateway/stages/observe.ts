@@ -4,9 +4,9 @@ import type { Observe } from '../domain/events.ts';
 import { isMatched, type Received, type Reply, type Stages } from '../domain/exchange.ts';
 import type { Clock } from '../domain/ports.ts';
 
-interface Parts {
+interface ObservePorts {
   readonly clock: Clock;
-  readonly emit: Observe;
+  readonly observe: Observe;
 }
 
 /**
@@ -15,7 +15,7 @@ interface Parts {
  * A buffered reply is over when it leaves the flow; a streamed one when its body has ended, well or badly; what was
  * handed over when it has ended by itself.
  */
-export function observe({ clock, emit }: Parts): Stages['observe'] {
+export function createObserve({ clock, observe: emit }: ObservePorts): Stages['observe'] {
   const tell = (received: Received, status: number) => emit(toEvent(received, status, clock.nowMs()));
 
   return async (received, next) => {

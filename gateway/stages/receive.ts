@@ -4,7 +4,7 @@ import { learn, type Admitted, type Complete, type Stages } from '../domain/exch
 const NOTHING = Buffer.alloc(0);
 
 /** Takes the body in, up to the route's bound; what belongs to a stream is refused by the name of the key it lacks. */
-export function receive(): Stages['receive'] {
+export function createReceive(): Stages['receive'] {
   return admitted => {
     if (admitted.isUpgrade) return Promise.reject(streamNotEnabled(admitted));
     if (admitted.body.length === 0) return Promise.resolve(learn(admitted, { content: NOTHING }));

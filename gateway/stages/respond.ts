@@ -5,7 +5,7 @@ import { payOwedFields } from '../domain/owed-fields.ts';
 import { toProblem } from '../domain/problem.ts';
 
 /** Turns any failure into problem+json, and sees that every answer carries what it owes. */
-export function respond({ emit }: { readonly emit: Observe }): Stages['respond'] {
+export function createRespond({ observe }: { readonly observe: Observe }): Stages['respond'] {
   return async (received, next) => {
     const reply = await answerOrProblem(received, next);
     return reply.kind === 'answer' ? withOwedFields(reply, received) : reply;
@@ -19,7 +19,7 @@ export function respond({ emit }: { readonly emit: Observe }): Stages['respond']
       const failure = toGatewayError(error);
       received.notes.code = failure.code;
       if (failure.code === 'INTERNAL') {
-        emit({ kind: 'internal-error', where: 'flow', error: causeOf(failure), requestId: received.id });
+        observe({ kind: 'internal-error', where: 'flow', error: causeOf(failure), requestId: received.id });
       }
       return toProblem(failure, received.id);
     }

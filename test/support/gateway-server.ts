@@ -6,8 +6,8 @@ import type { Clock } from '../../gateway/domain/ports.ts';
 import { systemClock } from '../../gateway/edges/clock.ts';
 import type { ListenOptions } from '../../gateway/edges/express/listen-options.ts';
 import { createServer, type GatewayServer } from '../../gateway/edges/express/server.ts';
-import { observe } from '../../gateway/stages/observe.ts';
-import { respond } from '../../gateway/stages/respond.ts';
+import { createObserve } from '../../gateway/stages/observe.ts';
+import { createRespond } from '../../gateway/stages/respond.ts';
 
 /** What a test may say of a listener. */
 export interface ServerTraits {
@@ -32,15 +32,15 @@ export async function startServer(t: TestContext, traits: ServerTraits): Promise
   const clock = traits.clock ?? systemClock;
   const told: GatewayEvent[] = [];
   const news = new EventEmitter<{ told: [] }>();
-  const emit = (event: GatewayEvent) => {
+  const observe = (event: GatewayEvent) => {
     told.push(event);
     news.emit('told');
   };
-  const [observeIt, respondTo] = [observe({ clock, emit }), respond({ emit })];
+  const [observeIt, respondTo] = [createObserve({ clock, observe }), createRespond({ observe })];
   const server = createServer({
     listen: { ...LISTEN, ...traits.listen },
     clock,
-    emit,
+    observe,
     flow: received => observeIt(received, () => respondTo(received, () => traits.travel(received))),
   });
   const { port } = await server.listen();

@@ -19,7 +19,7 @@ interface AcceptParts {
   readonly intake: Intake;
   readonly write: WriteAnswer;
   readonly inHand: InHand;
-  readonly emit: Observe;
+  readonly observe: Observe;
   readonly clock: Clock;
   readonly urlBytesMax: number;
   /** Why nothing new is taken, while that is so. */
@@ -36,7 +36,7 @@ export interface Accept {
 
 /** Sends what comes in through the flow, and what comes back to the caller. */
 export function createAccept(parts: AcceptParts): Accept {
-  const { intake, write, emit, clock, refusal, urlBytesMax } = parts;
+  const { intake, write, observe, clock, refusal, urlBytesMax } = parts;
   /** The request now on each connection, for a fault in the middle of its body. */
   const current = new WeakMap<Duplex, { readonly res: ServerResponse; readonly body: HttpBody | undefined }>();
 
@@ -67,7 +67,7 @@ export function createAccept(parts: AcceptParts): Accept {
       if (open !== undefined && !open.res.writableFinished) {
         if (failure === undefined || open.body?.fail(failure) !== true) socket.destroy();
       } else if (failure === undefined) socket.destroy();
-      else refuseRaw(failure, socket, { emit, clock });
+      else refuseRaw(failure, socket, { observe, clock });
     },
   };
 }
@@ -93,17 +93,17 @@ function keepInHand({ inHand }: AcceptParts, about: Heard & { readonly isAnswere
 async function pass(parts: AcceptParts, about: Heard & { readonly answer: (reply: Answer) => void }): Promise<void> {
   const { received, half, answer } = about;
   try {
-    const reply = await parts.flow(received).catch((error: unknown) => lastResort(parts.emit, received, error));
+    const reply = await parts.flow(received).catch((error: unknown) => lastResort(parts.observe, received, error));
     if (reply.kind === 'answer') answer(reply);
   } catch (error) {
-    parts.emit({ kind: 'internal-error', where: 'edge', error, requestId: received.id });
+    parts.observe({ kind: 'internal-error', where: 'edge', error, requestId: received.id });
     half.destroy();
   }
 }
 
 /** The flow answers its own failures; what still fails is a mistake of ours, and the caller hears no more than that. */
-function lastResort(emit: Observe, { id }: Received, error: unknown): Answer {
-  emit({ kind: 'internal-error', where: 'edge', error, requestId: id });
+function lastResort(observe: Observe, { id }: Received, error: unknown): Answer {
+  observe({ kind: 'internal-error', where: 'edge', error, requestId: id });
   const problem = toProblem(new GatewayError('INTERNAL', 'outside the flow', { cause: error }), id);
   return { ...problem, rawHeaders: [...problem.rawHeaders, 'X-Request-Id', id] };
 }

@@ -7,16 +7,16 @@ import { toProblem } from '../../domain/problem.ts';
 import { answerRaw } from './raw-answer.ts';
 
 interface Parts {
-  readonly emit: Observe;
+  readonly observe: Observe;
   readonly clock: Clock;
 }
 
 /** Refuses what is no request, on the connection itself, and tells of it as of a request. */
-export function refuseRaw(failure: GatewayError, socket: Duplex, { emit, clock }: Parts): void {
+export function refuseRaw(failure: GatewayError, socket: Duplex, { observe, clock }: Parts): void {
   const id = randomUUID();
   const problem = toProblem(failure, id);
-  emit({ kind: 'request-began' });
-  emit(faultEvent(failure, id, problem));
+  observe({ kind: 'request-began' });
+  observe(faultEvent(failure, id, problem));
   answerRaw(socket, { ...problem, rawHeaders: [...problem.rawHeaders, 'X-Request-Id', id] }, clock.wallMs());
 }
 

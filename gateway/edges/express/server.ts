@@ -30,7 +30,7 @@ interface ServerParts {
   readonly listen: ListenOptions;
   readonly clock: Clock;
   readonly flow: (received: Received) => Promise<Reply>;
-  readonly emit: Observe;
+  readonly observe: Observe;
 }
 
 /** The listener for callers. */
@@ -46,7 +46,7 @@ export interface GatewayServer {
 }
 
 /** Express on Node's HTTP server, with everything that comes in sent through the flow. */
-export function createServer({ listen, clock, flow, emit }: ServerParts): GatewayServer {
+export function createServer({ listen, clock, flow, observe }: ServerParts): GatewayServer {
   const inHand = createInHand(clock);
   const upgraded = createUpgradedSockets();
   let isRefusing = false;
@@ -55,7 +55,7 @@ export function createServer({ listen, clock, flow, emit }: ServerParts): Gatewa
     intake: createIntake({ listen, clock, standingOf: createTrust(listen.trustedProxies) }),
     write: createWriter({ clock, idleMsMax: listen.bodyIdleTimeoutMs }, () => isRefusing),
     inHand,
-    emit,
+    observe,
     clock,
     urlBytesMax: listen.urlBytesMax,
     refusal: () => (isRefusing ? draining() : undefined),
@@ -63,7 +63,7 @@ export function createServer({ listen, clock, flow, emit }: ServerParts): Gatewa
   const server = createHttpServer(serverOptions(listen));
   server.maxConnections = listen.connectionsMax;
   server.maxHeadersCount = 0; // bounded by size; a count would drop the rest without a word
-  subscribe(server, { accept, upgraded, emit });
+  subscribe(server, { accept, upgraded, observe });
 
   const refuse = () => {
     isRefusing = true;
@@ -112,10 +112,10 @@ function serverOptions(listen: ListenOptions) {
 interface Subscribers {
   readonly accept: Accept;
   readonly upgraded: UpgradedSockets;
-  readonly emit: Observe;
+  readonly observe: Observe;
 }
 
-function subscribe(server: Server, { accept, upgraded, emit }: Subscribers): void {
+function subscribe(server: Server, { accept, upgraded, observe }: Subscribers): void {
   const app = createApp();
   const askedToContinue = new WeakSet<IncomingMessage>();
   const enter = (req: IncomingMessage, res: ServerResponse) => {
@@ -145,7 +145,7 @@ function subscribe(server: Server, { accept, upgraded, emit }: Subscribers): voi
     created.disable('etag');
     created.set('query parser', false);
     created.use((req, res) => accept.request(req, res, askedToContinue.has(req)));
-    created.use(problemHandler(emit, randomUUID));
+    created.use(problemHandler(observe, randomUUID));
     return created;
   }
 }

@@ -1,6 +1,7 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Answer, Received } from '../../domain/exchange.ts';
+import { hasField } from '../../domain/fields.ts';
 import type { Clock } from '../../domain/ports.ts';
 import { lingerAtEnd } from './linger.ts';
 import type { HttpWire } from './wire.ts';
@@ -27,14 +28,20 @@ export function createWriter({ clock, idleMsMax }: WriterParts, isLast: () => bo
     }
     const mustClose = isLast() || isRestUnwanted(wire, received);
     if (mustClose && !req.complete) lingerAtEnd(req, clock);
-    res.writeHead(answer.status, framed(answer, mustClose));
+    res.writeHead(answer.status, framed(answer, received, mustClose));
     const { body } = answer;
     if (Buffer.isBuffer(body)) endWith(isBodiless(answer) ? undefined : body, res, idleMsMax);
     else if (isBodiless(answer) || received.method === 'HEAD') {
       leave(answer);
       res.end();
     } else pour(body, res, { received, idleMsMax });
+    readPast(req);
   };
+}
+
+/** What nobody wanted of a body must not stand between this request and the next one on the connection. */
+function readPast(req: IncomingMessage): void {
+  if (!req.complete) req.resume();
 }
 
 function leave({ body }: Answer): void {
@@ -45,12 +52,20 @@ function isBodiless({ status }: Answer): boolean {
   return status === 204 || status === 304;
 }
 
-function framed(answer: Answer, mustClose: boolean): string[] {
-  const { body, rawHeaders } = answer;
-  const fields = [...rawHeaders];
-  if (Buffer.isBuffer(body) && !isBodiless(answer)) fields.push('Content-Length', String(body.length));
+function framed(answer: Answer, received: Received, mustClose: boolean): string[] {
+  const fields = [...answer.rawHeaders];
+  if (Buffer.isBuffer(answer.body) && isLengthDue(answer, received)) {
+    fields.push('Content-Length', String(answer.body.length));
+  }
   if (mustClose) fields.push('Connection', 'close');
   return fields;
+}
+
+/** The answer to HEAD may have brought the length that its body had, or not know it. */
+function isLengthDue(answer: Answer, { method }: Received): boolean {
+  if (isBodiless(answer)) return false;
+  if (method !== 'HEAD') return true;
+  return Buffer.isBuffer(answer.body) && answer.body.length > 0 && !hasField(answer.rawHeaders, 'content-length');
 }
 
 /** Node leaves the body out by itself where HEAD asked. */
