@@ -1,0 +1,180 @@
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { hasError, problemLine } from '../config/problem.ts';
+import type { Observe } from '../domain/events.ts';
+import { loadContract, type Contract } from '../load.ts';
+import { USAGE_ERROR, type CommandIo, type Run } from './io.ts';
+
+/** What an operator, a terminal or an init system tells the gateway by. */
+export type Signal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
+
+/** What `serve` needs of the process it runs in. */
+export interface ServeProcess {
+  onSignal(handle: (signal: Signal) => void): void;
+  /** Errors that nobody caught. */
+  onMistake(handle: (where: string, error: unknown) => void): void;
+  /** Ends the process at once. */
+  exit(code: number): void;
+}
+
+/** The gateway as `serve` handles it. */
+export interface RunningGateway {
+  readonly observe: Observe;
+  /** Resolves when it listens; rejects when it cannot. */
+  start(): Promise<unknown>;
+  /** Unready, grace, refuse, finish what is in hand within the timeout, deregister, stop what was started. */
+  drain(): Promise<unknown>;
+  /** Lets go of everything, whoever waits. */
+  stopNow(): void;
+  reload(reason: string): Promise<unknown>;
+}
+
+/** A gateway that is made but not started, and the log it writes to. */
+export interface Opened {
+  readonly gateway: RunningGateway;
+  readonly log: { flush(): void; close(): Promise<void> };
+}
+
+/** Both files, without an error. */
+export type UsableContract = Contract & {
+  readonly gateway: NonNullable<Contract['gateway']>;
+  readonly routes: NonNullable<Contract['routes']>;
+};
+
+export interface ServeParts {
+  readonly process: ServeProcess;
+  /** Makes the gateway of files that can be used. */
+  open(contract: UsableContract, about: Pick<CommandIo, 'env'> & { readonly gatewayFile: string }): Opened;
+}
+
+const HELP = `penstock serve [--config FILE]
+
+Runs the gateway until it is told to stop.
+
+  --config FILE   gateway.yaml; default config/gateway.yaml
+
+SIGTERM, SIGINT   stop gently: unready, grace, refuse, finish what is in hand; a second one stops at once
+SIGHUP            reload routes.yaml
+`;
+
+/** The command that runs the gateway: its start, its signals and its end. */
+export function createServe(parts: ServeParts): Run {
+  return async (args, io) => {
+    const asked = parseServeArgs(args);
+    if (typeof asked === 'string') {
+      io.stderr.write(`${asked}\n\n${HELP}`);
+      return USAGE_ERROR;
+    }
+    if (asked.isHelp) {
+      io.stdout.write(HELP);
+      return 0;
+    }
+    const gatewayFile = resolve(io.cwd, asked.config);
+    const contract = loadContract(gatewayFile, io.env);
+    for (const problem of contract.problems) io.stderr.write(`${problemLine(problem)}\n`);
+    if (!isUsable(contract)) return 1;
+    return live(parts.open(contract, { gatewayFile, env: io.env }), { parts, io });
+  };
+}
+
+function parseServeArgs(args: readonly string[]): { config: string; isHelp: boolean } | string {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        config: { type: 'string', default: 'config/gateway.yaml' },
+        help: { type: 'boolean', default: false },
+      },
+    });
+    return { config: values.config, isHelp: values.help };
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+async function live({ gateway, log }: Opened, { parts, io }: { parts: ServeParts; io: CommandIo }): Promise<number> {
+  surviveMistakes(gateway, parts.process);
+  const told = heedSignals({ gateway, log }, parts.process);
+  const started = gateway.start();
+  try {
+    await Promise.race([started, told]);
+  } catch (error) {
+    gateway.stopNow();
+    await log.close();
+    io.stderr.write(`penstock: ${toWords(error)}\n`);
+    return 1;
+  }
+  started.catch((error: unknown) => tellMistake(gateway, { where: 'start', error })); // told to stop while it started
+  const code = await stop(gateway, await told);
+  await log.close();
+  return code;
+}
+
+async function stop(gateway: RunningGateway, signal: Signal): Promise<number> {
+  gateway.observe({ kind: 'notice', level: 'info', text: 'told to stop', about: { signal } });
+  try {
+    await gateway.drain();
+    return 0;
+  } catch (error) {
+    tellMistake(gateway, { where: 'drain', error });
+    gateway.stopNow();
+    return 1;
+  }
+}
+
+/**
+ * An error that nobody caught belongs to one request, or to one timer: the many others in hand have no part in it, and
+ * what they share (permits, rosters, tables) is changed in single synchronous steps. Ending the process would lose them
+ * all, and let any caller who finds such an error end it again and again. So it is told, counted, and survived; the
+ * alert on `penstock_internal_errors_total` is for people.
+ */
+function surviveMistakes(gateway: RunningGateway, process: ServeProcess): void {
+  process.onMistake((where, error) => tellMistake(gateway, { where, error }));
+}
+
+function tellMistake(gateway: RunningGateway, { where, error }: { where: string; error: unknown }): void {
+  gateway.observe({ kind: 'internal-error', where, error, requestId: null });
+}
+
+const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const;
+
+/** Resolves with the first signal to stop; the second one ends the process. */
+function heedSignals({ gateway, log }: Opened, process: ServeProcess): Promise<Signal> {
+  return new Promise(resolve => {
+    let isStopping = false;
+    process.onSignal(signal => {
+      if (signal === 'SIGHUP') {
+        gateway.reload('SIGHUP').catch((error: unknown) => tellMistake(gateway, { where: 'reload', error }));
+      } else if (isStopping) {
+        gateway.stopNow();
+        log.flush();
+        process.exit(128 + SIGNAL_NUMBERS[signal]); // as a shell reports a death by signal
+      } else {
+        isStopping = true;
+        resolve(signal);
+      }
+    });
+  });
+}
+
+function isUsable(contract: Contract): contract is UsableContract {
+  return contract.gateway !== undefined && contract.routes !== undefined && !hasError(contract.problems);
+}
+
+/** Why it does not start, in an operator's words. */
+function toWords(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code, address, port } = error as Error & { code?: string; address?: string; port?: number };
+  const where = port === undefined ? (address ?? '') : `port ${port} on ${address ?? 'this host'}`;
+  switch (code) {
+    case 'EADDRINUSE':
+      return `${where} is taken by another process; stop that one, or set another \`port\` in gateway.yaml`;
+    case 'EACCES':
+      return `${where} may not be listened on by this user; ports below 1024 are often reserved`;
+    case 'EADDRNOTAVAIL':
+      return `${where} is no address of this machine; look at \`host\` in gateway.yaml`;
+    case undefined:
+    default:
+      return error.stack ?? error.message;
+  }
+}
