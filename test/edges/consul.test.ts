@@ -5,7 +5,7 @@ import { createServer as createHttpServer, type IncomingMessage, type ServerResp
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, test, type TestContext } from 'node:test';
+import { after, describe, test, type TestContext } from 'node:test';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
 import type { Roster, RosterEntry, RosterSource } from '../../gateway/domain/roster.ts';
 import { systemClock } from '../../gateway/edges/clock.ts';
@@ -106,9 +106,13 @@ async function listen(t: TestContext, server: Server | ReturnType<typeof createH
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-async function folder(t: TestContext): Promise<string> {
+/** Folders are removed after all tests: sources that close later write their snapshot once more. */
+const folders: string[] = [];
+after(() => Promise.all(folders.map(path => rm(path, { recursive: true, force: true }))));
+
+async function folder(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'penstock-'));
-  t.after(() => rm(path, { recursive: true, force: true }));
+  folders.push(path);
   return path;
 }
 
@@ -369,7 +373,7 @@ describe('a Consul source', { concurrency: false }, () => {
   }
 
   test('serves from its snapshot where it starts while Consul is away', async t => {
-    const path = join(await folder(t), 'state', 'roster.json');
+    const path = join(await folder(), 'state', 'roster.json');
     const agent = await startConsulAgent(t);
     await register(agent, 'fuel-1');
     const before = watchFuel(t, { address: agent.url, snapshotPath: path });
@@ -389,7 +393,7 @@ describe('a Consul source', { concurrency: false }, () => {
   });
 
   test('believes Consul, not the snapshot, where Consul answers', async t => {
-    const path = join(await folder(t), 'roster.json');
+    const path = join(await folder(), 'roster.json');
     const agent = await startConsulAgent(t);
     await register(agent, 'fuel-1');
     const before = watchFuel(t, { address: agent.url, snapshotPath: path });
@@ -404,7 +408,7 @@ describe('a Consul source', { concurrency: false }, () => {
   });
 
   test('reports a broken snapshot, ignores it and writes a new one', async t => {
-    const path = join(await folder(t), 'roster.json');
+    const path = join(await folder(), 'roster.json');
     await writeFile(path, '{"version":1,');
     const agent = await startConsulAgent(t);
     await register(agent, 'fuel-1');

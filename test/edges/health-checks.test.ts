@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict';
+import { describe, test, type TestContext } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { createHealthChecks } from '../../gateway/edges/health-checks.ts';
+import type { Probe, ProbeRequest } from '../../gateway/edges/http-probe.ts';
+import { createPlaces } from '../../gateway/domain/permits.ts';
+import {
+  aFinding,
+  anEntry,
+  aService,
+  aServicePolicy,
+  seeded,
+  wantedBy,
+  type PolicyTraits,
+} from '../support/builders.ts';
+import { manualClock } from '../support/manual-clock.ts';
+
+const oneFail: PolicyTraits = { health: { path: '/ping', intervalMs: 5_000, timeoutMs: 2_000, passes: 1, fails: 1 } };
+
+/** Checks of services at work, with a probe that answers as the test says. */
+function check(
+  t: TestContext,
+  services: readonly ReturnType<typeof aService>[],
+  clock = services[0]?.clock ?? manualClock(),
+) {
+  const asked: ProbeRequest[] = [];
+  const sick = new Set<string>();
+  const probe: Probe = request => {
+    asked.push(request);
+    const isWell = !sick.has(new URL(request.origin).hostname.split('.')[0] ?? '');
+    return Promise.resolve({ isWell, note: isWell ? 'fine' : 'no answer' });
+  };
+  const living = services.map(({ service }) => service);
+  const checks = createHealthChecks({ services: () => living, clock, random: seeded(7), probe });
+  t.after(() => checks.close());
+
+  /** Turns the clock, a quarter of a second at a time, and lets every probe be answered. */
+  const pass = async (ms: number) => {
+    for (let passed = 0; passed < ms; passed += 250) {
+      clock.advance(250);
+      await setImmediate();
+    }
+  };
+  const askedOf = (id: string) => asked.filter(({ origin }) => origin.startsWith(`http://${id}.`)).length;
+  return { checks, asked, sick, pass, askedOf };
+}
+
+describe('active health checks', () => {
+  test('ask each instance about once an interval, as the policy says', async t => {
+    const fuel = aService({ policy: { sharedSecret: 's3cret' } });
+    const { asked, pass, askedOf } = check(t, [fuel]);
+
+    await pass(50_000);
+
+    for (const id of ['a', 'b']) assert.ok(askedOf(id) >= 9 && askedOf(id) <= 12, `${askedOf(id)} of ${id}`);
+    assert.deepEqual([asked[0]?.path, asked[0]?.timeoutMs, asked[0]?.sharedSecret], ['/ping', 2_000, 's3cret']);
+  });
+
+  test('take an instance out after as many failures as the policy says, and bring it back', async t => {
+    const fuel = aService();
+    const { sick, pass, askedOf } = check(t, [fuel]);
+    sick.add('a');
+
+    while (askedOf('a') < 2) await pass(250);
+    assert.equal(fuel.state('a'), 'in-rotation');
+    while (askedOf('a') < 3) await pass(250);
+    assert.deepEqual([fuel.state('a'), fuel.state('b')], ['unhealthy', 'in-rotation']);
+
+    sick.clear();
+    while (askedOf('a') < 4) await pass(250);
+    assert.equal(fuel.state('a'), 'in-rotation');
+  });
+
+  test('want as many passes in a row as the policy says', async t => {
+    const fuel = aService({ policy: { health: { ...aServicePolicy().health, passes: 2, fails: 1 } } });
+    const { sick, pass, askedOf } = check(t, [fuel]);
+    sick.add('a');
+    while (fuel.state('a') !== 'unhealthy') await pass(250);
+
+    sick.clear();
+    const before = askedOf('a');
+    while (askedOf('a') < before + 1) await pass(250);
+    assert.equal(fuel.state('a'), 'unhealthy');
+    while (askedOf('a') < before + 2) await pass(250);
+    assert.equal(fuel.state('a'), 'in-rotation');
+  });
+
+  test('end an ejection with the first pass', async t => {
+    const fuel = aService({ policy: { health: { ...aServicePolicy().health, passes: 9 } } });
+    const { pass, askedOf } = check(t, [fuel]);
+    const permit = await fuel.take();
+    const { id } = permit.instance;
+    fuel.service.report(permit.instance, aFinding({ outcome: 'refused' }));
+    permit.release();
+    assert.equal(fuel.state(id), 'ejected');
+
+    const before = askedOf(id);
+    while (askedOf(id) === before) await pass(250);
+
+    assert.equal(fuel.state(id), 'probation');
+  });
+
+  test('leave an instance in peace while it works for us, under whatever name', async t => {
+    const [clock, places] = [manualClock(), createPlaces()];
+    const fuel = aService({ clock, places, entries: [anEntry('a')], policy: oneFail });
+    const alias = aService({ clock, places, name: 'car', entries: [anEntry('a')], policy: oneFail });
+    const { sick, pass, askedOf } = check(t, [fuel, alias], clock);
+    sick.add('a');
+    const permit = await fuel.service.acquire(wantedBy());
+
+    await pass(30_000);
+    assert.deepEqual([askedOf('a'), alias.state('a')], [0, 'in-rotation']);
+
+    permit.release();
+    await pass(6_000);
+    assert.equal(alias.state('a'), 'unhealthy');
+  });
+
+  test('think nothing of a failure while a call came in between', async t => {
+    const fuel = aService({ entries: [anEntry('a')], policy: oneFail });
+    let fail: () => void = () => undefined;
+    const probe: Probe = () =>
+      new Promise(resolve => {
+        fail = () => resolve({ isWell: false, note: 'late' });
+      });
+    const { clock, service } = fuel;
+    const checks = createHealthChecks({ services: () => [service], clock, random: seeded(7), probe });
+    t.after(() => checks.close());
+    clock.advance(5_250);
+
+    const permit = await fuel.take();
+    fail();
+    await setImmediate();
+    permit.release();
+
+    assert.equal(fuel.state('a'), 'in-rotation');
+  });
+
+  test('heed another interval at once', async t => {
+    const fuel = aService({ policy: { health: { ...aServicePolicy().health, intervalMs: 3_600_000 } } });
+    const { pass, asked } = check(t, [fuel]);
+    await pass(60_000);
+    assert.ok(asked.length <= 1);
+
+    fuel.service.adopt(aServicePolicy());
+
+    await pass(60_000);
+    assert.ok(asked.length >= 20, `${asked.length}`);
+  });
+
+  test('ask only so many at a time, and those first who have waited longest', async () => {
+    const entries = Array.from({ length: 50 }, (_, i) => anEntry(`r${i}`));
+    const fuel = aService({ entries });
+    const waiting: (() => void)[] = [];
+    const asked: string[] = [];
+    const probe: Probe = ({ origin }) => {
+      asked.push(origin);
+      return new Promise(resolve => waiting.push(() => resolve({ isWell: true, note: '' })));
+    };
+    const { clock, service } = fuel;
+    const checks = createHealthChecks({ services: () => [service], clock, random: seeded(7), probe });
+
+    clock.advance(60_000);
+    assert.equal(waiting.length, 8);
+
+    for (let round = 0; round < 10; round += 1) {
+      for (const answer of waiting.splice(0)) answer();
+      await setImmediate();
+      clock.advance(250);
+    }
+    assert.equal(new Set(asked.slice(0, 50)).size, 50);
+    const closed = checks.close();
+    for (const answer of waiting) answer();
+    await closed;
+  });
+
+  test('stop with the gateway, and leave nothing behind', async t => {
+    const fuel = aService();
+    const { checks, asked, pass } = check(t, [fuel]);
+    await pass(10_000);
+
+    await checks.close();
+
+    const before = asked.length;
+    await pass(60_000);
+    assert.equal(asked.length, before);
+    assert.ok(asked.every(({ signal }) => signal.aborted));
+    assert.equal(fuel.clock.alarms, 0);
+  });
+});

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describe, test, type TestContext } from 'node:test';
+import { askBriefly, probeHttp, type ProbeRequest } from '../../gateway/edges/http-probe.ts';
+
+async function startInstance(t: TestContext, listener: RequestListener): Promise<string> {
+  const server = createServer(listener);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  t.after(async () => {
+    server.closeAllConnections();
+    await once(server.close(), 'close');
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const ask = (origin: string, more: Partial<ProbeRequest> = {}): ProbeRequest => ({
+  ...{ origin, path: '/ping', timeoutMs: 5_000, sharedSecret: undefined, signal: new AbortController().signal },
+  ...more,
+});
+
+describe('a probe', () => {
+  for (const [status, isWell] of [
+    [200, true],
+    [204, true],
+    [404, true],
+    [400, false],
+    [500, false],
+    [503, false],
+  ] as const) {
+    test(`finds an instance that answers ${status} ${isWell ? 'well' : 'not well'}`, async t => {
+      const origin = await startInstance(t, (_request, response) => response.writeHead(status).end());
+
+      const found = await probeHttp(ask(origin));
+
+      assert.equal(found.isWell, isWell);
+      assert.match(found.note, new RegExp(`/ping answered ${status}`));
+    });
+  }
+
+  test('finds nobody well where nobody listens', async () => {
+    const server = createServer();
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const { port } = server.address() as AddressInfo;
+    await once(server.close(), 'close');
+
+    const found = await probeHttp(ask(`http://127.0.0.1:${port}`));
+
+    assert.equal(found.isWell, false);
+    assert.match(found.note, /ECONNREFUSED/);
+  });
+
+  test('waits no longer than its time, though bytes come', async t => {
+    const origin = await startInstance(t, (_request, response) => {
+      response.writeHead(200).write('a');
+    });
+
+    const found = await probeHttp(ask(origin, { timeoutMs: 100 }));
+
+    assert.deepEqual(found, { isWell: false, note: '/ping: no answer within 100 ms' });
+  });
+
+  test('ends at once with its signal', async t => {
+    const origin = await startInstance(t, () => undefined);
+    const ending = new AbortController();
+    const probing = probeHttp(ask(origin, { signal: ending.signal }));
+
+    ending.abort();
+
+    assert.equal((await probing).isWell, false);
+  });
+
+  test('comes on a connection of its own, with the shared secret', async t => {
+    const seen: unknown[][] = [];
+    const origin = await startInstance(t, ({ headers, socket }, response) => {
+      seen.push([headers['plumber-shared-secret'], headers.connection, socket.remotePort]);
+      response.end();
+    });
+
+    await probeHttp(ask(origin, { sharedSecret: 's3cret' }));
+    await probeHttp(ask(origin, { sharedSecret: 's3cret' }));
+
+    const [first, second] = seen as [unknown[], unknown[]];
+    assert.deepEqual(first.slice(0, 2), ['s3cret', 'close']);
+    assert.notEqual(first[2], second[2]);
+  });
+
+  test('takes no more than so much of an endless answer', async t => {
+    const origin = await startInstance(t, (_request, response) => {
+      const more = () => {
+        while (!response.destroyed && response.write('x'.repeat(10_000)));
+      };
+      response.on('drain', more);
+      more();
+    });
+
+    const { body } = await askBriefly(ask(origin));
+
+    assert.ok(body.length > 64 * 1024 && body.length < 1024 * 1024);
+  });
+});
