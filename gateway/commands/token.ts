@@ -1,12 +1,12 @@
 import { createHmac } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { IdentityConfig, IssuerConfig } from '../config/gateway-config.ts';
-import { parseGateway } from '../config/parse.ts';
-import { problemLine } from '../config/problem.ts';
+import { hasError, problemLine } from '../config/problem.ts';
 import { durationMs } from '../config/units.ts';
 import { parseToken } from '../domain/token.ts';
+import { loadContract } from '../load.ts';
+import { USAGE_ERROR, type CommandIo } from './io.ts';
 
 const HELP = `penstock token --sub NAME [--scope S]… [--role R]… [--expires 1h] [--config FILE] [--json]
 
@@ -22,14 +22,6 @@ Prints a token of the first configured issuer that signs with HS256, for trying 
 
 const EXPIRES_MS_MAX = 366 * 86_400_000;
 
-/** What a command is given of the world. */
-interface CommandIo {
-  readonly stdout: { write(text: string): unknown };
-  readonly stderr: { write(text: string): unknown };
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly cwd: string;
-}
-
 interface Wanted {
   readonly subject: string;
   readonly scopes: readonly string[];
@@ -42,6 +34,17 @@ interface Wanted {
 /** Why there is no token, in words for whoever asked. */
 class Refusal extends Error {
   override readonly name = 'Refusal';
+  readonly status: number;
+
+  constructor(message: string, status = 1) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** The arguments make no sense. */
+function misused(message: string): Refusal {
+  return new Refusal(message, USAGE_ERROR);
 }
 
 /** Prints a token for trying things out; resolves to the exit status. */
@@ -53,7 +56,7 @@ export function run(args: readonly string[], io: CommandIo): Promise<number> {
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     io.stderr.write(`penstock token: ${error.message}\n`);
-    return Promise.resolve(1);
+    return Promise.resolve(error.status);
   }
 }
 
@@ -62,11 +65,11 @@ function readArguments(args: readonly string[]): Wanted | 'help' {
   if (values.help === true) return 'help';
   const expiresMs = durationMs(values.expires);
   if (expiresMs === undefined || expiresMs < 1000 || expiresMs > EXPIRES_MS_MAX) {
-    throw new Refusal('--expires takes a duration such as 30s, 15m, 1h or 30d, up to 366d');
+    throw misused('--expires takes a duration such as 30s, 15m, 1h or 30d, up to 366d');
   }
   const { scope: scopes, role: roles } = values;
   if (scopes.some(name => name === '' || name.includes(' ')))
-    throw new Refusal('--scope takes one scope; repeat it for more');
+    throw misused('--scope takes one scope; repeat it for more');
   return {
     subject: values.sub ?? '',
     scopes,
@@ -92,12 +95,12 @@ function parse(args: readonly string[]) {
       },
     });
   } catch (error) {
-    throw new Refusal(`${error instanceof Error ? error.message : 'wrong arguments'}\n\n${HELP}`);
+    throw misused(`${error instanceof Error ? error.message : 'wrong arguments'}\n\n${HELP}`);
   }
 }
 
 function issue(wanted: Wanted, io: CommandIo): string {
-  if (wanted.subject === '') throw new Refusal(`--sub NAME says whom the token names\n\n${HELP}`);
+  if (wanted.subject === '') throw misused(`--sub NAME says whom the token names\n\n${HELP}`);
   const identity = readIdentity(wanted.file, io);
   const issuer = identity.jwt.find(({ algorithms }) => algorithms.includes('HS256'));
   if (issuer === undefined) {
@@ -111,7 +114,7 @@ function issue(wanted: Wanted, io: CommandIo): string {
     );
   }
   if (typeof parseToken(token) === 'string')
-    throw new Refusal('--sub is empty, too long, or no text: no gateway would take it');
+    throw misused('--sub is empty, too long, or no text: no gateway would take it');
   return wanted.isJson ? `${JSON.stringify({ token, claims }, null, 2)}\n` : `${token}\n`;
 }
 
@@ -137,28 +140,17 @@ function sign(claims: object, { secret }: IssuerConfig): string {
   return [...input, signature.digest('base64url')].join('.');
 }
 
+/** Of the routes file nothing is needed here, nor is it judged. */
 function readIdentity(file: string, { env, cwd, stderr }: CommandIo): IdentityConfig {
   const path = resolve(cwd, file);
-  const text = readText(path);
-  if (text === undefined) throw new Refusal(`${file} cannot be read; --config names another`);
-  const { config, problems } = parseGateway(text, {
-    file,
-    variables: env,
-    absolute: other => resolve(dirname(path), other),
-    readText,
-  });
-  if (config === undefined) {
-    for (const problem of problems) stderr.write(`${problemLine(problem)}\n`);
-    throw new Refusal(`${file} cannot be used`);
+  const { gateway, problems } = loadContract(path, env);
+  if (gateway === undefined) {
+    for (const problem of problems.filter(each => each.file === path && hasError([each]))) {
+      stderr.write(`${problemLine(problem)}\n`);
+    }
+    throw new Refusal(`${file} cannot be used; --config names another`);
   }
-  if (config.identity === undefined) throw new Refusal(`${file} configures no identity: the gateway asks for no token`);
-  return config.identity;
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined; // whoever asked says what for
-  }
+  if (gateway.identity === undefined)
+    throw new Refusal(`${file} configures no identity: the gateway asks for no token`);
+  return gateway.identity;
 }
