@@ -38,6 +38,8 @@ export class LivingInstance implements Instance {
   isOnTrial = false;
   /** Among those a policy may choose from right now. */
   isFree = false;
+  /** It came into or out of rotation with the last change of its work in hand, and nothing was done about it yet. */
+  hasTurned = false;
 
   order: Order;
   isLeaving = false;
@@ -90,6 +92,11 @@ export class LivingInstance implements Instance {
     if (this.slowFromMs === undefined) return this.entry.weight;
     const share = (this.#moment.nowMs - this.slowFromMs) / this.slowForMs;
     return this.entry.weight * Math.min(1, Math.max(SHARE_MIN, share));
+  }
+
+  /** A service shares its moment with its own instances and nobody else's. */
+  isOf(moment: Moment): boolean {
+    return this.#moment === moment;
   }
 
   get hasRoom(): boolean {

@@ -19,12 +19,19 @@ export function createService(options: ServiceOptions): LivingService {
   const standings = createStandings(core, instance => health.review(instance));
   const ejections = createEjections(core, { dispatch, standings });
   const health = createServiceHealth(core, ejections);
-  const onChanged = (instance: LivingInstance) => {
-    if (!instance.isDoubted) core.rotation.update(instance);
+  const onChange = {
     // Whether one that a check failed is in rotation depends on what it has in hand.
-    else if (standings.assess(instance) && !instance.isEligible) ejections.lost();
+    note(instance: LivingInstance) {
+      if (!instance.isDoubted) core.rotation.update(instance);
+      else if (standings.assess(instance)) instance.hasTurned = true;
+    },
+    followUp(instance: LivingInstance) {
+      if (!instance.hasTurned) return;
+      instance.hasTurned = false;
+      ejections.reassess(instance, true);
+    },
   };
-  const roster = createServiceRoster(core, { dispatch, health, ejections, onChanged });
+  const roster = createServiceRoster(core, { dispatch, health, ejections, onChange });
 
   return {
     name: core.name,
@@ -34,7 +41,7 @@ export function createService(options: ServiceOptions): LivingService {
     acquire: dispatch.acquire,
     board: dispatch.board,
     report: (instance: Instance, finding) => {
-      if (instance instanceof LivingInstance) health.report(instance, finding);
+      if (instance instanceof LivingInstance && instance.isOf(core.moment)) health.report(instance, finding);
     },
     budget: createRetryBudget(core.clock),
     view: () => viewOf(core),

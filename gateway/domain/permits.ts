@@ -8,8 +8,10 @@ export interface Claim {
   longestWaiting(): Waiter | undefined;
   /** Hands the permit to that waiter; takes it with `Address.take`. */
   serve(waiter: Waiter): void;
-  /** The address has more or less in hand than before. */
+  /** The address has more or less in hand than before. Must only take note: other claims have not heard yet. */
   changed(): void;
+  /** Every claim has heard: what follows from the change may be done. */
+  followUp(): void;
 }
 
 /** Everything the gateway has at one address, whichever services list it. One R behind two names is still one R. */
@@ -92,6 +94,7 @@ class LivingAddress implements Address {
   take(): void {
     this.inUse += 1;
     this.#tell();
+    this.#followUp();
   }
 
   release(): void {
@@ -126,13 +129,18 @@ class LivingAddress implements Address {
     this.#tell();
     while (this.inUse < this.permits) {
       const longest = this.#longestWaiting();
-      if (longest === undefined) return;
+      if (longest === undefined) break;
       longest.claim.serve(longest.waiter);
     }
+    this.#followUp();
   }
 
   #tell(): void {
     for (const claim of this.#claims) claim.changed();
+  }
+
+  #followUp(): void {
+    for (const claim of this.#claims) claim.followUp();
   }
 
   #longestWaiting(): { claim: Claim; waiter: Waiter } | undefined {

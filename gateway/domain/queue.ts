@@ -7,8 +7,9 @@ export interface Waiter {
   /** Its number in the one line of the whole process: the smaller, the longer it has waited. */
   readonly ticket: number;
   readonly wanted: PlaceWanted;
-  /** Ends the waiting with a place. */
-  proceed(permit: Permit): void;
+  readonly isWaiting: boolean;
+  /** Ends the waiting, and then takes the place: nobody may serve it twice. */
+  proceed(take: () => Permit): void;
   /** Ends the waiting without one. */
   refuse(error: unknown): void;
 }
@@ -89,9 +90,13 @@ class WaitingOne implements Waiter {
     this.refuse(this.wanted.signal.reason);
   }
 
-  proceed(permit: Permit): void {
+  get isWaiting(): boolean {
+    return this.#ends.line.has(this);
+  }
+
+  proceed(take: () => Permit): void {
     this.#leave();
-    this.#ends.resolve(permit);
+    this.#ends.resolve(take());
   }
 
   refuse(error: unknown): void {

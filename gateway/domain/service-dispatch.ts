@@ -8,6 +8,12 @@ import type { ServiceCore } from './service-core.ts';
 import { queueFull, queueTimeout, unavailable } from './service-refusals.ts';
 import type { PlaceWanted } from './service.ts';
 
+/** The address of an instance has more or less in hand: first that is noted, then what follows is done. */
+export interface OnChange {
+  note(instance: LivingInstance): void;
+  followUp(instance: LivingInstance): void;
+}
+
 /** Gives out the places of a service. */
 export interface Dispatch {
   readonly acquire: (wanted: PlaceWanted) => Promise<Permit>;
@@ -15,7 +21,7 @@ export interface Dispatch {
   /** Looks through the queue for those who would now take an instance they would not take before. */
   serveWaiting(): void;
   /** What the service has at an instance's address. */
-  claimOf(instance: LivingInstance, onChanged: () => void): Claim;
+  claimOf(instance: LivingInstance, onChange: OnChange): Claim;
   refuseAll(): void;
 }
 
@@ -35,7 +41,7 @@ export function createDispatch(core: ServiceCore, onLeft: (instance: LivingInsta
   const onExpiry = (waiter: Waiter) => {
     core.look();
     const instance = rotation.pick({ ...waiter.wanted, tried: NOBODY }, core.balance);
-    if (instance !== undefined) waiter.proceed(grant(instance));
+    if (instance !== undefined) waiter.proceed(() => grant(instance));
     else waiter.refuse(queueTimeout(core, core.policy.queueWaitMsMax));
   };
 
@@ -63,12 +69,12 @@ export function createDispatch(core: ServiceCore, onLeft: (instance: LivingInsta
       if (queue.depth === 0) return;
       for (const waiter of queue.waiters()) {
         if (!rotation.hasFree) return;
-        const instance = rotation.pick(waiter.wanted, core.balance);
-        if (instance !== undefined) waiter.proceed(grant(instance));
+        const instance = waiter.isWaiting ? rotation.pick(waiter.wanted, core.balance) : undefined;
+        if (instance !== undefined) waiter.proceed(() => grant(instance));
       }
     },
 
-    claimOf: (instance, onChanged) => ({
+    claimOf: (instance, onChange) => ({
       get concurrency() {
         return instance.entry.concurrency ?? core.policy.concurrency;
       },
@@ -76,8 +82,9 @@ export function createDispatch(core: ServiceCore, onLeft: (instance: LivingInsta
         queue.depth > 0 && instance.isFree
           ? queue.next(waiter => rotation.wouldTake(waiter.wanted, instance))
           : undefined,
-      serve: waiter => waiter.proceed(grant(instance)),
-      changed: onChanged,
+      serve: waiter => waiter.proceed(() => grant(instance)),
+      changed: () => onChange.note(instance),
+      followUp: () => onChange.followUp(instance),
     }),
 
     refuseAll() {

@@ -1,7 +1,7 @@
 import { keyOf, LivingInstance } from './living-instance.ts';
 import type { RosterEntry } from './roster.ts';
 import type { ServiceCore } from './service-core.ts';
-import type { Dispatch } from './service-dispatch.ts';
+import type { Dispatch, OnChange } from './service-dispatch.ts';
 import type { Ejections } from './service-ejection.ts';
 import type { ServiceHealth } from './service-health.ts';
 
@@ -16,14 +16,13 @@ interface Parts {
   readonly dispatch: Dispatch;
   readonly health: ServiceHealth;
   readonly ejections: Ejections;
-  /** The address of an instance has more or less in hand. */
-  readonly onChanged: (instance: LivingInstance) => void;
+  readonly onChange: OnChange;
 }
 
 /** The roster of one service. */
 export function createServiceRoster(
   core: ServiceCore,
-  { dispatch, health, ejections, onChanged }: Parts,
+  { dispatch, health, ejections, onChange }: Parts,
 ): ServiceRoster {
   const { name, observe, instances, leavers, rotation } = core;
   let isFirst = true; // at the gateway's start nobody is new, and nobody need start slowly
@@ -47,7 +46,7 @@ export function createServiceRoster(
     const { moment } = core;
     const instance = new LivingInstance(entry, { address: core.places.at(entry.origin), moment, predecessor });
     if (instance.outlier.state.kind === 'ejected') instance.outlier.tryOut(); // at another address it may do better
-    instance.claim = dispatch.claimOf(instance, () => onChanged(instance));
+    instance.claim = dispatch.claimOf(instance, onChange);
     instance.address.claim(instance.claim);
     const { id, origin: address, version } = entry;
     observe({ kind: 'instance-joined', service: name, instance: id, address, version });
@@ -76,7 +75,7 @@ export function createServiceRoster(
       for (const [key, instance] of [...instances]) if (!byKey.has(key)) retire(key, instance);
       for (const leaver of [...leavers]) left(leaver);
       core.balance.adopt?.([...instances.values()]);
-      isFirst = false;
+      if (entries.length > 0) isFirst = false;
     },
   };
 }

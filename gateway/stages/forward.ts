@@ -1,4 +1,4 @@
-import { GatewayError } from '../domain/errors.ts';
+import { GatewayError, toGatewayError } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
 import type { Answer, Attempt, Complete, Permit, Stages } from '../domain/exchange.ts';
 import { fieldOf, setField } from '../domain/fields.ts';
@@ -72,9 +72,9 @@ class Exchange {
           if (this.#hasLeft) dropBody(answer);
           else resolve(answer);
         },
-        (error: Error) => {
+        (error: unknown) => {
           arrive();
-          reject(error);
+          reject(toGatewayError(error));
         },
       );
     });

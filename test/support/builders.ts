@@ -108,14 +108,14 @@ export interface ServiceAtWork {
   readonly places: Places;
   readonly events: GatewayEvent[];
   /** The events of one kind. */
-  told<K extends GatewayEvent['kind']>(kind: K): Extract<GatewayEvent, { kind: K }>[];
-  state(instanceId: string): InstanceState | undefined;
+  readonly told: <K extends GatewayEvent['kind']>(kind: K) => Extract<GatewayEvent, { kind: K }>[];
+  readonly state: (instanceId: string) => InstanceState | undefined;
   /** Takes a place without waiting longer than what is due now. */
-  take(traits?: Partial<PlaceWanted>): Promise<Permit>;
+  readonly take: (traits?: Partial<PlaceWanted>) => Promise<Permit>;
   /** One request that ends so: takes a place, reports and releases. */
-  call(finding?: Partial<Finding>): Promise<string>;
+  readonly call: (finding?: Partial<Finding>) => Promise<string>;
   /** Reports of an instance without having asked for a place: what was sent before. */
-  find(instanceId: string, finding: Partial<Finding>): void;
+  readonly find: (instanceId: string, finding: Partial<Finding>) => void;
 }
 
 let requests = 0;
