@@ -40,7 +40,7 @@ async function consulArgs(port) {
   const [server, serf] = [await freePort(), await freePort()];
   const ports = ['-http-port', port, '-server-port', server, '-serf-lan-port', serf, '-serf-wan-port', -1];
   const off = ['-grpc-port', -1, '-dns-port', -1];
-  const addresses = ['-bind', '127.0.0.1', '-client', '127.0.0.1', '-node', 'penstock-demo'];
+  const addresses = ['-log-level', 'info', '-bind', '127.0.0.1', '-client', '127.0.0.1', '-node', 'penstock-demo'];
   return ['agent', '-dev', '-ui', ...addresses, ...ports, ...off].map(String);
 }
 
