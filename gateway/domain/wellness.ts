@@ -42,7 +42,8 @@ interface Evidence extends Moment {
 export function excusedUntilMs(wellness: Wellness, evidence: Evidence): number | undefined {
   if (!wellness.wasBusy) return undefined;
   const atMostMs = wellness.sinceMs + evidence.hangMsMax;
-  const proofMs = Math.max(evidence.lastGoodMs + PROOF_FOR_MS, evidence.isBusy ? Infinity : 0);
+  const hasProved = evidence.lastGoodMs >= wellness.sinceMs;
+  const proofMs = evidence.isBusy ? Infinity : hasProved ? evidence.lastGoodMs + PROOF_FOR_MS : 0;
   const untilMs = Math.min(atMostMs, proofMs);
   return untilMs > evidence.nowMs ? untilMs : undefined;
 }
