@@ -1,0 +1,48 @@
+import { redactedGateway, type GatewayConfig } from './config/gateway-config.ts';
+import type { Admin, AdminAccess } from './domain/admin.ts';
+import type { Observe } from './domain/events.ts';
+import type { Life } from './domain/life.ts';
+import { routeViews } from './domain/route-view.ts';
+import type { ServiceRegistry } from './domain/service-registry.ts';
+import { createAdminServer, type AdminServer } from './edges/express/admin.ts';
+import type { Metrics } from './edges/prom-client.ts';
+import type { Log } from './edges/winston.ts';
+import type { Generations } from './reload.ts';
+
+interface AdminParts {
+  readonly config: GatewayConfig;
+  readonly life: Life;
+  readonly generations: Generations;
+  readonly registry: ServiceRegistry;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly observe: Observe;
+}
+
+/** The listener for operators, asking the gateway's parts. */
+export function composeAdmin(parts: AdminParts): AdminServer {
+  const { host, port, access } = parts.config.admin;
+  return createAdminServer({ host, port, access: access ?? CLOSED, admin: adminOf(parts), observe: parts.observe });
+}
+
+/** Without `access` the listener is on loopback, where nobody is asked. */
+const CLOSED: AdminAccess = { open: [], tokens: [] };
+
+function adminOf({ config, life, generations, registry, metrics, log }: AdminParts): Admin {
+  return {
+    readiness: () => life.readiness(generations.state()),
+    metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
+    routes: () => routeViews(generations.current().routes),
+    services: () => registry.living().map(service => service.view()),
+    config: () => redactedGateway(config),
+    reload: () => Promise.resolve(generations.reload()),
+    explain: question => Promise.resolve(question),
+    command(name, instance, order) {
+      const service = registry.find(name);
+      if (service === undefined) return 'no-service';
+      return service.command(instance, order) ? 'done' : 'no-instance';
+    },
+    level: () => log.level,
+    setLevel: level => log.setLevel(level),
+  };
+}

@@ -1,0 +1,52 @@
+import type { CompiledRoutes } from './config/compile.ts';
+import type { GatewayConfig } from './config/gateway-config.ts';
+import type { Observe } from './domain/events.ts';
+import type { Clock, Random } from './domain/ports.ts';
+import type { Roster, RosterAge, RosterSource } from './domain/roster.ts';
+import { createConsulSource } from './edges/consul.ts';
+import { createLocalSource } from './edges/r-processes.ts';
+import { createStaticSource } from './edges/static-roster.ts';
+
+/** Where instances are known from, all sources as one. */
+export interface Discovery {
+  follow(compiled: CompiledRoutes): void;
+  ages(): readonly RosterAge[];
+  /** Stops watching, and ends what `local` started. */
+  close(): Promise<void>;
+}
+
+export interface DiscoveryParts {
+  readonly config: GatewayConfig;
+  /** The path of plumber-services/serve.sh. */
+  readonly serveCommand: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly observe: Observe;
+  readonly onRoster: (roster: Roster) => void;
+}
+
+/** The configured sources. `static` is always one of them: it holds the plain addresses that routes lead to. */
+export function composeDiscovery(parts: DiscoveryParts): Discovery {
+  const { consul, local, static: written } = parts.config.discovery;
+  const fixed = createStaticSource({ ...parts, services: written });
+  const sources: RosterSource[] = [fixed];
+  if (local.length > 0) sources.push(createLocalSource({ ...parts, entries: local }));
+  if (consul !== undefined) {
+    const { address, datacenter, tag, emptyHoldMs, snapshot: snapshotPath } = consul;
+    const config = { address, datacenter, tag, emptyHoldMs, snapshotPath, token: consul.token?.reveal() };
+    sources.push(createConsulSource({ ...parts, config }));
+  }
+  const isShown = ({ name }: RosterSource) => name !== 'static' || sources.length === 1 || written.length > 0;
+
+  return {
+    follow({ services, statics }) {
+      fixed.replace([...written, ...statics]);
+      for (const source of sources) source.follow(new Set(services.keys()));
+    },
+    ages: () => sources.filter(isShown).map(source => source.age()),
+    async close() {
+      await Promise.all(sources.map(source => source.close()));
+    },
+  };
+}

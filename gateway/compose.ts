@@ -1,0 +1,142 @@
+import type { Writable } from 'node:stream';
+import { composeAdmin } from './compose-admin.ts';
+import { composeDiscovery, type Discovery } from './compose-discovery.ts';
+import type { CompiledRoutes } from './config/compile.ts';
+import type { GatewayConfig, IdentityConfig } from './config/gateway-config.ts';
+import type { Observe } from './domain/events.ts';
+import type { Stages } from './domain/exchange.ts';
+import { createLife, type Life } from './domain/life.ts';
+import { createService } from './domain/living-service.ts';
+import { createPlaces } from './domain/permits.ts';
+import type { Transport, VerifyToken } from './domain/ports.ts';
+import { createServiceRegistry, type ServiceRegistry } from './domain/service-registry.ts';
+import { systemClock as clock } from './edges/clock.ts';
+import { createCounterTable } from './edges/counter-store.ts';
+import type { AdminServer } from './edges/express/admin.ts';
+import { createServer, type GatewayServer } from './edges/express/server.ts';
+import { createLimitCounter } from './edges/express-rate-limit.ts';
+import { createHealthChecks, type HealthChecks } from './edges/health-checks.ts';
+import { probeHttp } from './edges/http-probe.ts';
+import { createCarrier } from './edges/http-proxy-middleware.ts';
+import { createTokenVerifier } from './edges/jsonwebtoken.ts';
+import { createMetrics, type Metrics } from './edges/prom-client.ts';
+import { systemRandom as random } from './edges/random.ts';
+import { createTransport } from './edges/undici.ts';
+import { createLog, type Log } from './edges/winston.ts';
+import { createFlow } from './flow.ts';
+import { createGateway, type Gateway } from './gateway.ts';
+import { createGenerations, type Generations, type RoutesNow } from './reload.ts';
+import { createAdmit } from './stages/admit.ts';
+import { createAnswer } from './stages/answer.ts';
+import { createAttempt } from './stages/attempt.ts';
+import { createCarry } from './stages/carry.ts';
+import { createForward } from './stages/forward.ts';
+import { createMatch } from './stages/match.ts';
+import { createObserve } from './stages/observe.ts';
+import { createPreflight } from './stages/preflight.ts';
+import { createReceive } from './stages/receive.ts';
+import { createRespond } from './stages/respond.ts';
+import { createSchedule } from './stages/schedule.ts';
+
+/** What the process gives its gateway. */
+export interface ComposeParts {
+  readonly config: GatewayConfig;
+  /** The routes to begin with, without errors. */
+  readonly routes: CompiledRoutes;
+  /** Reads the routes file as it is now. */
+  readonly readRoutes: () => RoutesNow;
+  /** The files in force: paths and texts. */
+  readonly files: { readonly gateway: string; readonly texts: ReadonlyMap<string, string> };
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The path of plumber-services/serve.sh. */
+  readonly serveCommand: string;
+  readonly stdout: Writable;
+  readonly version: string;
+  readonly node: string;
+}
+
+/** Builds the running gateway from its parts; decides nothing. */
+export function compose(parts: ComposeParts): { readonly gateway: Gateway; readonly log: Log } {
+  const { config, version, node } = parts;
+  const log = createLog({ ...config.log, stream: parts.stdout, wallMs: clock.wallMs });
+  const observe: Observe = event => {
+    metrics.observe(event);
+    log.observe(event);
+  };
+  const metrics: Metrics = createMetrics({
+    routeIds: () => new Set(generations.current().routes.map(({ id }) => id)),
+    services: () => registry.living().map(service => service.view()),
+    rosterAges: () => discovery.ages(),
+    linesDropped: () => log.linesDropped,
+    wallMs: clock.wallMs,
+    version,
+    node,
+    withProcess: true,
+  });
+
+  const transport = createTransport({ clock });
+  const places = createPlaces({ onVacant: origin => transport.forget(origin) });
+  const registry: ServiceRegistry = createServiceRegistry({
+    create: (name, policy) => createService({ name, policy, clock, random, places, observe }),
+    retireAfterMs: () => Math.max(0, ...generations.current().routes.map(({ policy }) => policy.timeoutMs)),
+    clock,
+  });
+  const discovery: Discovery = composeDiscovery({
+    ...{ ...parts, clock, random, observe },
+    onRoster: roster => {
+      registry.heard(roster);
+      life.reconsider();
+    },
+  });
+  const life: Life = createLife({ clock, rosterAges: () => discovery.ages(), observe });
+  const generations: Generations = createGenerations({
+    ...{ first: parts.routes, read: parts.readRoutes, registry, clock, observe },
+    follow: compiled => discovery.follow(compiled),
+  });
+
+  const flow = createFlow(composeStages({ generations, transport, identity: config.identity, observe }));
+  const server: GatewayServer = createServer({ listen: config.listen, clock, flow, observe });
+  const checks: HealthChecks = createHealthChecks({
+    services: () => registry.living(),
+    clock,
+    random,
+    probe: probeHttp,
+  });
+  const admin: AdminServer = composeAdmin({ ...parts, life, generations, registry, metrics, log, observe });
+  const gateway = createGateway({
+    ...{ config, files: parts.files, clock, random, observe, life, generations },
+    ...{ registry, discovery, transport, server, admin, checks, metrics },
+  });
+  return { gateway, log };
+}
+
+interface StageParts {
+  readonly generations: Generations;
+  readonly transport: Transport;
+  readonly identity: IdentityConfig | undefined;
+  readonly observe: Observe;
+}
+
+function composeStages({ generations, transport, identity, observe }: StageParts): Stages {
+  const limits = createLimitCounter({ table: createCounterTable({ clock }), clock });
+  return {
+    observe: createObserve({ clock, observe }),
+    respond: createRespond({ observe }),
+    match: createMatch({ table: () => generations.current().table, clock }),
+    preflight: createPreflight(),
+    admit: createAdmit({ verifyToken: composeVerifier(identity), limits }),
+    carry: createCarry({ carrier: createCarrier({ clock }), clock, observe }),
+    receive: createReceive(),
+    answer: createAnswer(),
+    attempt: createAttempt({ clock, random, observe }),
+    schedule: createSchedule({ clock, observe }),
+    forward: createForward({ transport, clock, observe }),
+  };
+}
+
+/** Without an identity no route asks for a token, and none is good. */
+function composeVerifier(identity: IdentityConfig | undefined): VerifyToken {
+  const { jwt = [], tokenBytesMax = 0 } = identity ?? {};
+  const issuers = jwt.map(({ secret, ...issuer }) => ({ ...issuer, secret: secret?.reveal() }));
+  return createTokenVerifier({ issuers, tokenBytesMax, clock });
+}

@@ -1,0 +1,129 @@
+import type { GatewayConfig } from './config/gateway-config.ts';
+import type { Discovery } from './compose-discovery.ts';
+import type { ReloadOutcome } from './domain/admin.ts';
+import type { Observe } from './domain/events.ts';
+import type { Life } from './domain/life.ts';
+import type { Clock, Random, Transport } from './domain/ports.ts';
+import type { ServiceRegistry } from './domain/service-registry.ts';
+import { reportStatus } from './domain/status-text.ts';
+import { watchFiles } from './edges/config-file.ts';
+import { createConsulRegistration, type ConsulRegistration } from './edges/consul-registration.ts';
+import type { AdminServer } from './edges/express/admin.ts';
+import type { GatewayServer } from './edges/express/server.ts';
+import type { HealthChecks } from './edges/health-checks.ts';
+import { advertisedAddress, type HostPort } from './edges/host-address.ts';
+import type { Metrics } from './edges/prom-client.ts';
+import type { Generations } from './reload.ts';
+
+/** The gateway as a whole: it starts, reloads, drains and ends. */
+export interface Gateway {
+  readonly observe: Observe;
+  /** Listens, looks for instances, and registers; resolves with where it listens, rejects when it cannot. */
+  start(): Promise<{ readonly callers: HostPort; readonly admin: HostPort }>;
+  reload(reason: string): Promise<ReloadOutcome>;
+  /** Unready, grace, refuse, finish what is in hand within the timeout, deregister, stop what was started. */
+  drain(): Promise<void>;
+  /** Lets go of everything, whoever waits. */
+  stopNow(): void;
+}
+
+export interface GatewayParts {
+  readonly config: GatewayConfig;
+  readonly files: { readonly gateway: string; readonly texts: ReadonlyMap<string, string> };
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly observe: Observe;
+  readonly life: Life;
+  readonly generations: Generations;
+  readonly registry: ServiceRegistry;
+  readonly discovery: Discovery;
+  readonly transport: Transport;
+  readonly server: GatewayServer;
+  readonly admin: AdminServer;
+  readonly checks: HealthChecks;
+  readonly metrics: Metrics;
+}
+
+/** The order in which the parts begin and end. */
+export function createGateway(parts: GatewayParts): Gateway {
+  const { config, clock, observe, life, generations, server, admin } = parts;
+  let registration: ConsulRegistration | undefined;
+  let watch: ReturnType<typeof watchFiles> | undefined;
+
+  function reload(reason: string): Promise<ReloadOutcome> {
+    observe({ kind: 'notice', level: 'info', text: 'reload', about: { reason } });
+    return Promise.resolve(generations.reload());
+  }
+
+  /** Everything that would keep the process, or somebody waiting. */
+  async function release(): Promise<void> {
+    watch?.close();
+    await Promise.allSettled([parts.checks.close(), registration?.close()]);
+    parts.registry.close();
+    await Promise.allSettled([parts.discovery.close(), parts.transport.close()]);
+    await admin.close();
+    parts.metrics.close();
+  }
+
+  return {
+    observe,
+    async start() {
+      observe({ kind: 'process', phase: 'starting', note: 'opening the listeners' });
+      // First the ports: a second gateway by mistake must not start R processes before it notices.
+      const [callers, operators] = [await server.listen(), await admin.listen()];
+      generations.begin();
+      watch = watchFiles({ files: parts.files.texts, onChange: file => onSaved(parts, file, reload) });
+      registration = composeRegistration(parts, callers);
+      registration?.start();
+      if (config.identity === undefined) warnOfOpenness(observe);
+      life.opened();
+      return { callers, admin: operators };
+    },
+    reload,
+    async drain() {
+      const { graceMs, timeoutMs } = config.drain;
+      life.advance('draining', `unready for ${graceMs} ms, then finishing within ${timeoutMs} ms`);
+      void registration?.refresh();
+      await new Promise<void>(resolve => clock.after(graceMs, resolve));
+      life.advance('refusing', `${server.inFlight} in hand`);
+      server.refuse();
+      await server.close(timeoutMs);
+      await release();
+      life.advance('stopped', '');
+    },
+    stopNow() {
+      void server.close(0);
+      void release();
+    },
+  };
+}
+
+function onSaved(
+  { files, observe }: GatewayParts,
+  file: string,
+  reload: (reason: string) => Promise<ReloadOutcome>,
+): void {
+  if (file === files.gateway) observe({ kind: 'restart-needed', file });
+  else void reload(`${file} was saved`);
+}
+
+function composeRegistration(parts: GatewayParts, callers: HostPort): ConsulRegistration | undefined {
+  const { consul } = parts.config.discovery;
+  if (consul?.register !== true) return undefined;
+  const { life, registry } = parts;
+  return createConsulRegistration({
+    ...parts,
+    config: { address: consul.address, token: consul.token?.reveal() },
+    advertise: advertisedAddress(callers, consul.advertise),
+    report: () =>
+      reportStatus(
+        registry.living().map(service => service.view()),
+        life.phase !== 'starting' && life.phase !== 'ready',
+      ),
+  });
+}
+
+function warnOfOpenness(observe: Observe): void {
+  const text = 'no identity is configured: whoever reaches this gateway may call every route';
+  observe({ kind: 'notice', level: 'warn', text, about: { key: 'identity' } });
+}

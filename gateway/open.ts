@@ -1,0 +1,32 @@
+import type { Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import type { CommandIo } from './commands/io.ts';
+import type { Opened } from './commands/serve.ts';
+import { compose } from './compose.ts';
+import { problemLine } from './config/problem.ts';
+import { isUsable, loadContract, loadRoutes } from './load.ts';
+
+interface OpenParts {
+  readonly io: CommandIo;
+  readonly stdout: Writable;
+  readonly version: string;
+  readonly node: string;
+}
+
+const SERVE_COMMAND = fileURLToPath(new URL('../plumber-services/serve.sh', import.meta.url));
+
+/** Reads both files and makes the gateway; undefined when they have errors, which stderr is told. */
+export function openGateway(file: string, { io, ...parts }: OpenParts): Promise<Opened | undefined> {
+  const contract = loadContract(file, io.env);
+  const { gateway: config, routes, problems } = contract;
+  if (config === undefined || routes === undefined || !isUsable(contract)) {
+    io.stderr.write(problems.map(problem => `${problemLine(problem)}\n`).join(''));
+    return Promise.resolve(undefined);
+  }
+  const opened = compose({
+    ...{ ...parts, config, routes, env: io.env, serveCommand: SERVE_COMMAND },
+    readRoutes: () => loadRoutes(config, { routesFile: config.routes, variables: io.env }),
+    files: { gateway: file, texts: contract.texts },
+  });
+  return Promise.resolve(opened);
+}
