@@ -1,7 +1,8 @@
 import type { CompileRegex } from '../domain/regex.ts';
 import type { RouteSpec } from '../domain/route.ts';
 import { compilePolicy } from './compile-policy.ts';
-import { FILTERS, type MadeFilter } from './dialect/filters.ts';
+import { FILTERS } from './dialect/filters.ts';
+import type { MadeFilter } from './dialect/made-filter.ts';
 import { makePart, type PartTools } from './dialect/part.ts';
 import { PREDICATES, type MadePredicate } from './dialect/predicates.ts';
 import type { WrittenPart } from './dialect/written-part.ts';

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { GatewayFile } from './schema/gateway.ts';
-import { REDACTED, Secret } from './secret.ts';
+import { REDACTED, type Secret } from './secret.ts';
 
 type Parsed = z.output<typeof GatewayFile>;
 type ParsedIdentity = NonNullable<Parsed['identity']>;

@@ -17,24 +17,27 @@ function bare(name: string): string {
 
 /** Insertions, deletions, substitutions and swaps of neighbours that turn one text into the other. */
 function distanceBetween(a: string, b: string): number {
-  const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)];
+  const width = b.length + 1;
+  const cells = new Uint16Array((a.length + 1) * width);
+  for (let j = 0; j < width; j++) cells[j] = j;
   for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) row.push(cellOf(rows, row, { a, b, i, j }));
-    rows.push(row);
+    cells[i * width] = i;
+    for (let j = 1; j < width; j++) cells[i * width + j] = cellOf(cells, { a, b, i, j, width });
   }
-  return rows[a.length]?.[b.length] ?? 0;
+  return cells[a.length * width + b.length] ?? 0;
 }
 
-function cellOf(
-  rows: readonly number[][],
-  row: readonly number[],
-  { a, b, i, j }: { a: string; b: string; i: number; j: number },
-): number {
+interface Cell {
+  readonly a: string;
+  readonly b: string;
+  readonly i: number;
+  readonly j: number;
+  readonly width: number;
+}
+
+function cellOf(cells: Uint16Array, { a, b, i, j, width }: Cell): number {
+  const back = (rows: number, columns: number) => cells[(i - rows) * width + j - columns] ?? 0;
   const cost = a[i - 1] === b[j - 1] ? 0 : 1;
-  const above = rows[i - 1] ?? [];
-  const steps = [(above[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (above[j - 1] ?? 0) + cost];
   const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
-  if (isSwap) steps.push((rows[i - 2]?.[j - 2] ?? 0) + 1);
-  return Math.min(...steps);
+  return Math.min(back(1, 0) + 1, back(0, 1) + 1, back(1, 1) + cost, isSwap ? back(2, 2) + 1 : Infinity);
 }

@@ -102,16 +102,21 @@ function findSections(
   root: Readonly<Record<string, unknown>>,
   complain: Complain,
 ): { routes: Section; defaultFilters: Section } {
-  const spring = isSpring(root) ? readSpring(root, complain) : undefined;
   const filtersKey = 'defaultFilters' in root ? 'defaultFilters' : 'default-filters';
-  if (spring === undefined) complainOfUnknown(root, complain);
-  if (spring?.routes !== undefined && 'routes' in root) {
-    complain({ path: ['routes'], message: 'routes stand here, and under `spring:` too', isAboutKey: true });
-  }
-  return {
-    routes: spring?.routes ?? { value: root['routes'], path: ['routes'] },
-    defaultFilters: spring?.defaultFilters ?? { value: root[filtersKey], path: [filtersKey] },
+  const own = {
+    routes: { value: root['routes'], path: ['routes'] },
+    defaultFilters: { value: root[filtersKey], path: [filtersKey] },
   };
+  if (!isSpring(root)) {
+    complainOfUnknown(root, complain);
+    return own;
+  }
+  const springs = readSpring(root, complain);
+  for (const key of ['routes', 'defaultFilters'] as const) {
+    if (springs[key] === undefined || own[key].value === undefined) continue;
+    complain({ path: own[key].path, message: 'stand here, and under `spring:` too', isAboutKey: true });
+  }
+  return { routes: springs.routes ?? own.routes, defaultFilters: springs.defaultFilters ?? own.defaultFilters };
 }
 
 function complainOfUnknown(root: Readonly<Record<string, unknown>>, complain: Complain): void {

@@ -86,7 +86,7 @@ function mapScalars(value: unknown, path: KeyPath, change: (part: string, path: 
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
     Object.entries(value).map(([key, item]) => [key, mapScalars(item, [...path, key], change)]),
-  ) as unknown;
+  );
 }
 
 /** A secret in the file itself ends up in version control; better it came from elsewhere. */

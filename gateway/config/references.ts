@@ -6,9 +6,9 @@ export interface Surroundings {
   readonly file: string;
   readonly variables: Readonly<Record<string, string | undefined>>;
   /** A path in the file as an absolute one. */
-  absolute(path: string): string;
+  readonly absolute: (path: string) => string;
   /** The text of a file (given absolutely); undefined when it cannot be read. */
-  readText(path: string): string | undefined;
+  readonly readText: (path: string) => string | undefined;
 }
 
 const REFERENCE = /\$\{(env|file):([^}]*)\}/g;
@@ -27,15 +27,15 @@ export function resolveText(
   surroundings: Surroundings,
   complain: (message: string, hint?: string) => void,
 ): string | undefined {
-  let isComplete = true;
+  const unresolved: Unresolved[] = [];
   const resolved = text.replace(REFERENCE, (_whole, kind: string, body: string) => {
     const value = kind === 'env' ? fromEnvironment(body, surroundings) : fromFile(body, surroundings);
     if (typeof value === 'string') return value;
-    complain(value.problem, value.hint);
-    isComplete = false;
+    unresolved.push(value);
     return '';
   });
-  return isComplete ? resolved : undefined;
+  for (const { problem, hint } of unresolved) complain(problem, hint);
+  return unresolved.length === 0 ? resolved : undefined;
 }
 
 interface Unresolved {

@@ -19,30 +19,34 @@ export interface UriProblem {
 
 const FORMS = 'write lb://SERVICE, http://HOST:PORT or https://HOST:PORT';
 
+type ReadRest = (rest: string) => RouteTarget | UriProblem;
+
+/** What each scheme means; a URI of any other leads nowhere. */
+const SCHEMES: ReadonlyMap<string, ReadRest> = new Map<string, ReadRest>([
+  ['lb', rest => named(rest, false)],
+  ['lb:http', rest => named(rest, false)],
+  ['lb:ws', rest => named(rest, true)],
+  ['lb:https', () => NOT_YET_SECURE],
+  ['lb:wss', () => NOT_YET_SECURE],
+  ['http', rest => addressed(`http://${rest}`, false)],
+  ['https', rest => addressed(`https://${rest}`, false)],
+  ['ws', rest => addressed(`http://${rest}`, true)],
+  ['wss', rest => addressed(`https://${rest}`, true)],
+]);
+
+const NOT_YET_SECURE: UriProblem = {
+  problem: 'secure instances by name: not yet supported',
+  hint: 'write lb://SERVICE',
+};
+
 /** Reads a route's `uri`: `lb://NAME`, `http(s)://HOST:PORT`, and `ws(s)://…`, `lb:ws://NAME` for streams. */
 export function parseRouteUri(text: string): RouteTarget | UriProblem {
-  const [, scheme = '', rest = ''] = /^([A-Za-z][A-Za-z0-9+.-]*(?::[a-z]+)?):\/\/(.*)$/.exec(text) ?? [];
-  if (/\$\{/.test(text)) return { problem: 'is no URI', hint: 'write a variable as ${env:NAME}' };
-  switch (scheme.toLowerCase()) {
-    case 'lb':
-    case 'lb:http':
-      return named(rest, false);
-    case 'lb:ws':
-      return named(rest, true);
-    case 'lb:https':
-    case 'lb:wss':
-      return { problem: `${scheme}: not yet supported`, hint: 'write lb://SERVICE' };
-    case 'http':
-    case 'https':
-      return addressed(text, false);
-    case 'ws':
-    case 'wss':
-      return addressed(text.replace(/^ws/i, 'http'), true);
-    default:
-      return /^forward:/.test(text)
-        ? { problem: 'forward: is not part of this gateway', hint: 'name the service that answers: lb://SERVICE' }
-        : { problem: 'is no URI of a service', hint: FORMS };
+  if (text.includes('${')) return { problem: 'is no URI', hint: 'write a variable as ${env:NAME}' };
+  if (text.startsWith('forward:')) {
+    return { problem: 'forward: is not part of this gateway', hint: 'name the service that answers: lb://SERVICE' };
   }
+  const [, scheme = '', rest = ''] = /^([A-Za-z][A-Za-z0-9+.-]*(?::[A-Za-z]+)?):\/\/(.*)$/.exec(text) ?? [];
+  return SCHEMES.get(scheme.toLowerCase())?.(rest) ?? { problem: 'is no URI of a service', hint: FORMS };
 }
 
 function named(rest: string, isStream: boolean): RouteTarget | UriProblem {

@@ -36,22 +36,18 @@ interface Words {
 function complaintsOf(issue: z.core.$ZodIssue, schema: z.ZodType, root: unknown): Words[] {
   const path = issue.path as KeyPath;
   const value = valueAt(root, path);
-  switch (issue.code) {
-    case 'unrecognized_keys':
-      return issue.keys.map(key => unknownKey(key, schemaAt(schema, path)));
-    case 'invalid_type':
-      return [{ at: [], message: value === undefined ? 'is missing' : `must be ${kindText(issue.expected)}` }];
-    case 'invalid_value':
-      return [wrongChoice(issue.values.map(String), value, schemaAt(schema, path))];
-    case 'too_small':
-      return [{ at: [], message: boundText('at least', issue.minimum, issue.origin) }];
-    case 'too_big':
-      return [{ at: [], message: boundText('at most', issue.maximum, issue.origin) }];
-    case 'custom':
-      return [{ at: [], message: issue.message, hint: hintOf(issue.params) }];
-    default:
-      return [{ at: [], message: issue.message }];
+  if (issue.code === 'unrecognized_keys') return issue.keys.map(key => unknownKey(key, schemaAt(schema, path)));
+  if (issue.code === 'invalid_value') return [wrongChoice(issue.values.map(String), value, schemaAt(schema, path))];
+  return [{ at: [], ...wordsOf(issue, value) }];
+}
+
+function wordsOf(issue: z.core.$ZodIssue, value: unknown): { message: string; hint?: string | undefined } {
+  if (issue.code === 'invalid_type') {
+    return { message: value === undefined ? 'is missing' : `must be ${kindText(issue.expected)}` };
   }
+  if (issue.code === 'too_small') return { message: boundText('at least', issue.minimum, issue.origin) };
+  if (issue.code === 'too_big') return { message: boundText('at most', issue.maximum, issue.origin) };
+  return { message: issue.message, hint: issue.code === 'custom' ? hintOf(issue.params) : undefined };
 }
 
 function hintOf(params: Record<string, unknown> | undefined): string | undefined {
@@ -121,7 +117,7 @@ function valueAt(root: unknown, path: KeyPath): unknown {
 /** The keys an object schema knows. */
 export function keysOf(schema: z.ZodType): string[] {
   const inner = unwrap(schema);
-  return inner instanceof z.ZodObject ? Object.keys(inner.shape as object) : [];
+  return inner instanceof z.ZodObject ? Object.keys(inner.shape) : [];
 }
 
 function schemaAt(root: z.ZodType, path: KeyPath): z.ZodType | undefined {

@@ -31,78 +31,75 @@ const SPACE = '\\t\\n\\x0B\\f\\r ';
 function readOne(reader: Reader): Read {
   switch (reader.text.charAt(reader.at)) {
     case '\\':
-      return readEscape(reader, false);
+      return readEscape(reader) ?? readQuantifier(reader);
     case '[':
-      return readClass(reader);
+      return readClass(reader) ?? readQuantifier(reader);
     case '(':
       return readGroup(reader);
     case '.':
-      return after(reader, put(reader, 1, ANY), false);
+      return put(reader, 1, ANY) ?? readQuantifier(reader);
     case '{':
       return { problem: 'a literal { is written \\{', piece: reader.text.slice(reader.at) };
     default:
-      put(reader, 1);
-      return readQuantifier(reader);
+      return put(reader, 1) ?? readQuantifier(reader);
   }
 }
 
-/** Copies, or replaces, so many characters. */
-function put(reader: Reader, length: number, as?: string): undefined {
+/** Copies, or replaces, so many characters; never a problem. */
+function put(reader: Reader, length: number, as?: string): Read {
   reader.out += as ?? reader.text.slice(reader.at, reader.at + length);
   reader.at += length;
+  return undefined;
 }
 
 function lacks(piece: string, what: string): RegexProblem {
   return { problem: `${what} are not supported: patterns run in linear time`, piece };
 }
 
-/** Escapes that mean the same in both, inside and outside of a class. */
-const COMMON_ESCAPES = 'dDwWSntrfa';
-
-function readEscape(reader: Reader, isInClass: boolean): Read {
-  const { text, at } = reader;
-  const char = text.charAt(at + 1);
+/** Reads an escape, by the letter after the backslash; outside of a class unless said otherwise. */
+function readEscape(reader: Reader, isInClass = false): Read {
+  const char = reader.text.charAt(reader.at + 1);
   if (char === '') return { problem: 'ends in a backslash that escapes nothing', piece: '\\' };
-  if (COMMON_ESCAPES.includes(char)) return after(reader, put(reader, 2), isInClass);
-  if (char === 's') return after(reader, put(reader, 2, isInClass ? SPACE : `[${SPACE}]`), isInClass);
-  if (!/[A-Za-z0-9]/.test(char)) return after(reader, put(reader, 2), isInClass);
-  if (char === 'x' || char === 'u') return readCodePoint(reader, isInClass);
-  if (char === 'p' || char === 'P') return readProperty(reader, isInClass);
-  if (!isInClass && 'bBAz'.includes(char)) return put(reader, 2);
-  if (!isInClass && char === 'Q') return readQuoted(reader);
-  if (/[1-9k]/.test(char)) return lacks(text.slice(at, at + 2), 'back-references');
-  return { problem: `\\${char} is not supported`, piece: text.slice(at, at + 2) };
+  // Classes and control characters that are the same in both, and punctuation that stands for itself.
+  if (/[dDwWSntrfa]|[^A-Za-z0-9]/.test(char)) return put(reader, 2);
+  if (char === 's') return put(reader, 2, isInClass ? SPACE : `[${SPACE}]`);
+  if ('xu'.includes(char)) return readCodePoint(reader);
+  if ('pP'.includes(char)) return readProperty(reader);
+  return isInClass ? unsupported(reader, char) : readOutsideOnly(reader, char);
 }
 
-function after(reader: Reader, _put: undefined, isInClass: boolean): Read {
-  return isInClass ? undefined : readQuantifier(reader);
+function readOutsideOnly(reader: Reader, char: string): Read {
+  if ('bBAz'.includes(char)) return put(reader, 2);
+  return char === 'Q' ? readQuoted(reader) : unsupported(reader, char);
 }
 
-function readCodePoint(reader: Reader, isInClass: boolean): Read {
+function unsupported({ text, at }: Reader, char: string): RegexProblem {
+  const piece = text.slice(at, at + 2);
+  return /[1-9k]/.test(char) ? lacks(piece, 'back-references') : { problem: `\\${char} is not supported`, piece };
+}
+
+function readCodePoint(reader: Reader): Read {
   const found = /^\\(?:x([0-9A-Fa-f]{2})|x\{([0-9A-Fa-f]{1,6})\}|u([0-9A-Fa-f]{4}))/.exec(reader.text.slice(reader.at));
-  if (found === null) {
-    return { problem: 'is no character', piece: reader.text.slice(reader.at, reader.at + 2) };
-  }
+  if (found === null) return { problem: 'is no character', piece: reader.text.slice(reader.at, reader.at + 2) };
   const digits = found[1] ?? found[2] ?? found[3] ?? '';
-  return after(reader, put(reader, found[0].length, `\\x{${digits}}`), isInClass);
+  return put(reader, found[0].length, `\\x{${digits}}`);
 }
 
-function readProperty(reader: Reader, isInClass: boolean): Read {
-  const found = /^\\[pP](?:[LMNPSZC]|\{(?:L[ulmto]?|M[nce]?|N[dlo]?|P[cdseifo]?|S[mcko]?|Z[slp]?|C[cf]?)\})/.exec(
-    reader.text.slice(reader.at),
-  );
-  if (found !== null) return after(reader, put(reader, found[0].length), isInClass);
-  const piece = /^\\[pP](?:\{[^}]*\}?|.?)/.exec(reader.text.slice(reader.at))?.[0] ?? '\\p';
+const PROPERTY = /^\\[pP](?:[LMNPSZC]|\{(?:L[ulmto]?|M[nce]?|N[dlo]?|P[cdseifo]?|S[mcko]?|Z[slp]?|C[cf]?)\})/;
+
+function readProperty(reader: Reader): Read {
+  const rest = reader.text.slice(reader.at);
+  const found = PROPERTY.exec(rest);
+  if (found !== null) return put(reader, found[0].length);
+  const piece = /^\\[pP](?:\{[^}]*\}?|.?)/.exec(rest)?.[0] ?? '\\p';
   return { problem: 'of \\p only general categories such as \\p{L} and \\p{Nd} are supported', piece };
 }
 
 function readQuoted(reader: Reader): Read {
   const end = reader.text.indexOf('\\E', reader.at);
-  const stop = end === -1 ? reader.text.length : end + 2;
-  const quoted = reader.text.slice(reader.at + 2, end === -1 ? stop : end);
-  reader.out += quoted.replaceAll(/[\\^$.|?*+()[\]{}]/g, '\\$&');
-  reader.at = stop;
-  return readQuantifier(reader);
+  const stop = end === -1 ? reader.text.length : end;
+  const quoted = reader.text.slice(reader.at + 2, stop);
+  return put(reader, stop - reader.at + (end === -1 ? 0 : 2), quoted.replaceAll(/[\\^$.|?*+()[\]{}]/g, '\\$&'));
 }
 
 const INTERSECTION = { problem: '&& in a class is not supported', piece: '&&' };
@@ -113,10 +110,7 @@ function readClass(reader: Reader): Read {
   put(reader, reader.text.startsWith('[^', start) ? 2 : 1);
   if (reader.text.charAt(reader.at) === ']') put(reader, 1, '\\]');
   while (reader.at < reader.text.length) {
-    if (reader.text.charAt(reader.at) === ']') {
-      put(reader, 1);
-      return readQuantifier(reader);
-    }
+    if (reader.text.charAt(reader.at) === ']') return put(reader, 1);
     const problem = readMember(reader);
     if (problem !== undefined) return problem;
   }

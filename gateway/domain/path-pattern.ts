@@ -40,15 +40,16 @@ export function parsePathPattern(text: string, compileRegex: CompileRegex): Path
 
 /** Splits at slashes, but not within braces. */
 function split(text: string): string[] {
-  const parts = [''];
+  const parts: string[] = [];
+  let start = 0;
   for (let at = 0; at < text.length; at++) {
     const char = text.charAt(at);
-    const end = char === '{' ? closingBrace(text, at) : -1;
-    if (char === '/') parts.push('');
-    else parts[parts.length - 1] += end === -1 ? char : text.slice(at, end + 1);
-    if (end !== -1) at = end;
+    if (char === '{') at = Math.max(at, closingBrace(text, at));
+    if (char !== '/') continue;
+    parts.push(text.slice(start, at));
+    start = at + 1;
   }
-  return parts;
+  return [...parts, text.slice(start)];
 }
 
 interface Rest {
@@ -98,18 +99,27 @@ function matchSegments({ segments, rest, restName }: Parts, path: PathSegments):
   const surplus = path.raw.length - segments.length;
   if (rest === 'none' ? surplus !== 0 : surplus < 0) return undefined;
   const from = rest === 'first' ? surplus : 0;
+  // A `*` may stand for nothing only where nothing follows: `/a/*` takes `/a/`, `/*/b` does not take `//b`.
+  const mayBeEmptyAt = rest === 'last' ? -1 : path.raw.length - 1;
   const captures: string[] = [];
-  for (const [i, segment] of segments.entries()) {
-    const [text = '', raw = ''] = [path.text[from + i], path.raw[from + i]];
-    // A `*` may stand for nothing only where nothing follows: `/a/*` takes `/a/`, `/*/b` does not take `//b`.
-    const mayBeEmpty = segment.literal !== undefined || (from + i === path.raw.length - 1 && rest !== 'last');
-    const found = text === '' && !mayBeEmpty ? undefined : segment.match(text, raw);
+  for (let i = 0; i < segments.length; i++) {
+    const found = matchOne(segments[i], path, { at: from + i, mayBeEmptyAt });
     if (found === undefined) return undefined;
     captures.push(...found);
   }
   if (restName !== undefined)
     captures.push(restName, restText(path.raw, rest === 'first' ? [0, from] : [segments.length]));
   return captures;
+}
+
+function matchOne(
+  segment: SegmentPattern | undefined,
+  path: PathSegments,
+  { at, mayBeEmptyAt }: { at: number; mayBeEmptyAt: number },
+): Captures | undefined {
+  const [text = '', raw = ''] = [path.text[at], path.raw[at]];
+  const mayBeEmpty = at === mayBeEmptyAt || segment?.literal !== undefined;
+  return text === '' && !mayBeEmpty ? undefined : segment?.match(text, raw);
 }
 
 /** As in Spring, with its leading slash; empty where there is nothing. */

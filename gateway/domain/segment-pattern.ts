@@ -25,18 +25,31 @@ type Token =
 export function parseSegment(segment: string, compileRegex: CompileRegex): SegmentPattern | RegexProblem {
   const tokens = tokensOf(segment);
   if ('problem' in tokens) return tokens;
-  const names = tokens.flatMap(token => (token.kind === 'capture' ? [token.name] : []));
-  const [first] = tokens;
-  if (first === undefined || (tokens.length === 1 && first.kind === 'text')) return literal(first?.text ?? '');
-  if (tokens.length === 1 && first.kind === 'any') return { literal: undefined, names, match: () => NO_CAPTURES };
-  if (tokens.length === 1 && first.kind === 'capture' && first.regex === undefined) return whole(first.name);
-  if (!tokens.some(token => token.kind === 'capture' && token.regex !== undefined)) return glob(tokens, names);
+  const [first, second] = tokens;
+  if (first === undefined) return literal('');
+  const simple = second === undefined ? ofOne(first) : undefined;
+  if (simple !== undefined) return simple;
+  const hasRegex = tokens.some(token => token.kind === 'capture' && token.regex !== undefined);
+  return hasRegex ? ofRegex(tokens, segment, compileRegex) : glob(tokens, namesOf(tokens));
+}
+
+/** The patterns that most are, without a table. */
+function ofOne(token: Token): SegmentPattern | undefined {
+  if (token.kind === 'text') return literal(token.text);
+  if (token.kind === 'any') return { literal: undefined, names: [], match: () => NO_CAPTURES };
+  return token.kind === 'capture' && token.regex === undefined ? whole(token.name) : undefined;
+}
+
+function ofRegex(tokens: readonly Token[], segment: string, compileRegex: CompileRegex): SegmentPattern | RegexProblem {
+  const names = namesOf(tokens);
   const regex = compileRegex(regexOf(tokens));
   if (isProblem(regex)) return regex;
-  if (regex.groupCount !== names.length) {
-    return { problem: 'a group within {name:regex} must be written (?:…)', piece: segment };
-  }
-  return byRegex(regex, names);
+  if (regex.groupCount === names.length) return byRegex(regex, names);
+  return { problem: 'a group within {name:regex} must be written (?:…)', piece: segment };
+}
+
+function namesOf(tokens: readonly Token[]): string[] {
+  return tokens.flatMap(token => (token.kind === 'capture' ? [token.name] : []));
 }
 
 function literal(text: string): SegmentPattern {

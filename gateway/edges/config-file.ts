@@ -5,8 +5,8 @@ import { dirname, isAbsolute, resolve } from 'node:path';
 export interface FileSurroundings {
   readonly file: string;
   readonly variables: Readonly<Record<string, string | undefined>>;
-  absolute(path: string): string;
-  readText(path: string): string | undefined;
+  readonly absolute: (path: string) => string;
+  readonly readText: (path: string) => string | undefined;
 }
 
 /** A file's surroundings: paths in it are relative to the folder it stands in. */

@@ -78,9 +78,9 @@ function unknownName(
 
 /** The values by field; undefined when some are too many, missing or unknown. */
 function bind<T>(written: WrittenPart, definition: PartDefinition<T>, tools: PartTools): Part | undefined {
-  let isSound = true;
+  const state = { isSound: true };
   const complain: Part['complain'] = (message, more = {}) => {
-    isSound = isSound && more.severity === 'warning';
+    state.isSound &&= more.severity === 'warning';
     tools.complain({ path: written.path, message: `${written.name}: ${message}`, ...more });
   };
   const values = new Map<string, string[]>();
@@ -94,7 +94,7 @@ function bind<T>(written: WrittenPart, definition: PartDefinition<T>, tools: Par
     if (resolved !== undefined) values.set(field, [...(values.get(field) ?? []), resolved]);
   });
   for (const field of definition.fields.slice(0, definition.required)) {
-    if (isSound && !values.has(field))
+    if (state.isSound && !values.has(field))
       complain(`\`${field}\` is missing`, { hint: `for example ${definition.example}` });
   }
   const { compileRegex, captured } = tools;
@@ -106,7 +106,7 @@ function bind<T>(written: WrittenPart, definition: PartDefinition<T>, tools: Par
     compileRegex,
     captured,
   };
-  return isSound ? part : undefined;
+  return state.isSound ? part : undefined;
 }
 
 function fieldOf<T>(

@@ -34,16 +34,19 @@ export function parseShortcut(text: string): Shortcut | ShortcutProblem {
 const CLOSING: Readonly<Record<string, string>> = { '(': ')', '{': '}', '[': ']' };
 
 function split(text: string): string[] | { readonly unbalanced: string } {
-  const pieces = [''];
+  const pieces: string[] = [];
   const open: string[] = [];
+  let start = 0;
   for (let at = 0; at < text.length;) {
     const { length, isComma, isUnbalanced } = stepAt(text, at, open);
     if (isUnbalanced) return { unbalanced: text.slice(at) };
-    if (isComma) pieces.push('');
-    else pieces[pieces.length - 1] += text.slice(at, at + length);
+    if (isComma) {
+      pieces.push(text.slice(start, at));
+      start = at + 1;
+    }
     at += length;
   }
-  return open.length === 0 ? pieces : { unbalanced: text.trim() };
+  return open.length === 0 ? [...pieces, text.slice(start)] : { unbalanced: text.trim() };
 }
 
 interface StepTaken {

@@ -55,22 +55,21 @@ function fromShortcut(
 }
 
 function fromArgs(raw: Raw, { path, complain }: { path: KeyPath; complain: Complain }): WrittenPart | undefined {
-  for (const key of Object.keys(raw)) {
-    if (key === 'name' || key === 'args') continue;
+  for (const key of Object.keys(raw).filter(each => each !== 'name' && each !== 'args')) {
     complain({ path: [...path, key], message: `unknown key \`${key}\``, hint: 'known: name, args', isAboutKey: true });
   }
-  const { name, args = {} } = raw;
+  const name = raw['name'];
+  const args = raw['args'] ?? {};
   if (typeof name !== 'string' || name === '') {
-    complain({ path: 'name' in raw ? [...path, 'name'] : path, message: '`name` is missing' });
+    complain({ path: [...path, 'name'], message: '`name` is missing' });
     return undefined;
   }
-  if (args !== null && (typeof args !== 'object' || Array.isArray(args))) {
+  if (typeof args !== 'object' || Array.isArray(args)) {
     complain({ path: [...path, 'args'], message: 'must be a map of names and values' });
     return undefined;
   }
-  const values = valuesOf((args ?? {}) as Raw, { path: [...path, 'args'], complain });
-  const shown = values.map(({ text }) => text).join(', ');
-  return { name, text: shown === '' ? name : `${name}=${shown}`, path, values };
+  const values = valuesOf(args as Raw, { path: [...path, 'args'], complain });
+  return { name, text: [name, values.map(({ text }) => text).join(', ')].filter(Boolean).join('='), path, values };
 }
 
 /** Lists count as several values of one name; so do `patterns.0` and `patterns[0]`. */
@@ -79,11 +78,15 @@ function valuesOf(args: Raw, { path, complain }: { path: KeyPath; complain: Comp
     const name = camel(key.replace(/(?:\.\d+|\[\d+\])$/, ''));
     return (Array.isArray(value) ? (value as unknown[]) : [value]).flatMap(item => {
       if (item === null || item === undefined) return [];
-      if (typeof item !== 'object') return [{ key: name, text: String(item as string | number | boolean) }];
+      if (isScalar(item)) return [{ key: name, text: String(item) }];
       complain({ path: [...path, key], message: 'must be a value, or a list of values' });
       return [];
     });
   });
+}
+
+function isScalar(item: unknown): item is string | number | boolean {
+  return ['string', 'number', 'boolean'].includes(typeof item);
 }
 
 /** `include-request-params` and `includeRequestParams` are one name. */

@@ -1,0 +1,114 @@
+import { addRequestParameter, prefixPath, rewritePath, setPath, stripPrefix } from '../../domain/filters/target.ts';
+import { parseReplacement } from '../../domain/regex.ts';
+import type { Filter } from '../../domain/route.ts';
+import type { Template } from '../../domain/template.ts';
+import { templateOf, type FilterDefinition, type MadeFilter } from './made-filter.ts';
+import { regexOf, type Part } from './part.ts';
+
+/** Filters that change path and query, by name. */
+export const TARGET_FILTERS: readonly (readonly [string, FilterDefinition])[] = [
+  [
+    'AddRequestParameter',
+    {
+      shape: 'fields',
+      fields: ['name', 'value'],
+      required: 2,
+      manual: 'Adds a parameter to the query, as it is written here: encoded.',
+      example: 'AddRequestParameter=red, blue',
+      make: parameterOf,
+    },
+  ],
+  [
+    'PrefixPath',
+    {
+      shape: 'fields',
+      fields: ['prefix'],
+      required: 1,
+      manual: 'Puts this before the path; once a request.',
+      example: 'PrefixPath=/v1',
+      make: part => withTemplate(part, 'prefix', prefixPath),
+    },
+  ],
+  [
+    'RewritePath',
+    {
+      shape: 'fields',
+      fields: ['regexp', 'replacement'],
+      required: 2,
+      manual: 'Replaces what the regex finds in the path as it came; `$\\{name}` stands for a group.',
+      example: 'RewritePath=/api/?(?<rest>.*), /$\\{rest}',
+      make: rewriteOf,
+    },
+  ],
+  [
+    'SetPath',
+    {
+      shape: 'fields',
+      fields: ['template'],
+      required: 1,
+      manual: 'Puts this in place of the path; `{name}` stands for what Path or Host captured.',
+      example: 'SetPath=/{model}/predict',
+      make: part => withTemplate(part, 'template', setPath),
+    },
+  ],
+  [
+    'StripPrefix',
+    {
+      shape: 'fields',
+      fields: ['parts'],
+      required: 0,
+      manual: 'Drops so many parts from the start of the path; one where no number is given.',
+      example: 'StripPrefix=2',
+      make: stripPrefixOf,
+    },
+  ],
+];
+
+function withTemplate(
+  part: Part,
+  field: string,
+  create: (text: string, template: Template) => Filter,
+): MadeFilter | undefined {
+  const text = part.one(field) ?? '';
+  if (!text.startsWith('/')) part.complain(`${field} must start with /`, { piece: text });
+  const odd = /[?#\s]/.exec(text)?.[0];
+  if (odd !== undefined) part.complain(`${field} is a path: no query, fragment or space`, { piece: text });
+  const template = templateOf(part, text);
+  const isSound = text.startsWith('/') && odd === undefined && template !== undefined;
+  return isSound ? { filter: create(part.written.text, template) } : undefined;
+}
+
+function parameterOf(part: Part): MadeFilter | undefined {
+  const [name = '', text = ''] = [part.one('name'), part.one('value')];
+  const isSound = [name, text].every(piece => {
+    if (/^[!$%&'()*+,./0-9:;=?@A-Z_a-z{}~-]*$/.test(piece)) return true;
+    part.complain('must be written as it stands in a URL, percent-encoded', { piece });
+    return false;
+  });
+  const value = templateOf(part, text);
+  return isSound && value ? { filter: addRequestParameter(part.written.text, { name, value }) } : undefined;
+}
+
+function rewriteOf(part: Part): MadeFilter | undefined {
+  const regex = regexOf(part, 'regexp');
+  if (regex === undefined) return undefined;
+  // Spring reads `$\` as `$`, because `${` would have meant a property.
+  const text = (part.one('replacement') ?? '').replaceAll('$\\', '$');
+  const replacement = parseReplacement(text, regex);
+  if ('problem' in replacement) {
+    part.complain(`replacement: ${replacement.problem}`, { piece: part.one('replacement') });
+    return undefined;
+  }
+  if (replacement.some(piece => typeof piece === 'string' && /[#\s]/.test(piece))) {
+    part.complain('replacement is a path: no fragment or space', { piece: text });
+    return undefined;
+  }
+  return { filter: rewritePath(part.written.text, { regex, replacement }) };
+}
+
+function stripPrefixOf(part: Part): MadeFilter | undefined {
+  const text = part.one('parts') ?? '1';
+  if (/^\d{1,3}$/.test(text)) return { filter: stripPrefix(part.written.text, Number(text)) };
+  part.complain('parts must be a whole number', { piece: text });
+  return undefined;
+}
