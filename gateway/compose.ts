@@ -58,7 +58,7 @@ export interface ComposeParts {
 /** Builds the running gateway from its parts; decides nothing. */
 export function compose(parts: ComposeParts): { readonly gateway: Gateway; readonly log: Log } {
   const { config, version, node } = parts;
-  const log = createLog({ ...config.log, stream: parts.stdout, wallMs: clock.wallMs });
+  const log = createLog({ ...config.log, stream: parts.stdout, wallMs: () => clock.wallMs() });
   const observe: Observe = event => {
     metrics.observe(event);
     log.observe(event);
@@ -68,7 +68,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
     services: () => registry.living().map(service => service.view()),
     rosterAges: () => discovery.ages(),
     linesDropped: () => log.linesDropped,
-    wallMs: clock.wallMs,
+    wallMs: () => clock.wallMs(),
     version,
     node,
     withProcess: true,
