@@ -95,6 +95,8 @@ export interface StreamWanted {
   /** The caller's connection: `Received.wire`. */
   readonly wire: object;
   readonly request: UpstreamRequest;
+  /** The caller asked for the head alone; the instance, which may know no HEAD, was asked for all. */
+  readonly isHeadOnly: boolean;
   readonly connectTimeoutMs: number;
   /** Without a byte in either direction for so long the stream is ended. */
   readonly idleMsMax: number;

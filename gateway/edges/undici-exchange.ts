@@ -3,7 +3,7 @@ import { errors, type Dispatcher } from 'undici';
 import { GatewayError, type FailureCode } from '../domain/errors.ts';
 import { fieldOf } from '../domain/fields.ts';
 import type { Clock, SendBounds, Sending, Settled, UpstreamAnswer } from '../domain/ports.ts';
-import { ConnectFailure } from './undici-connector.ts';
+import { ConnectFailure } from './connect-failure.ts';
 
 /**
  * One exchange with one instance, as undici's handler and as the `Sending` that the domain knows.
