@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { describe, test, type TestContext } from 'node:test';
+import { promisify } from 'node:util';
+import { freePort } from '../../gateway/setup/ports.mjs';
+import { until } from '../support/until.ts';
+
+/** The first line of the screen says that all is up; the last, how to end it. */
+const SCREEN_ENDS = 'Ctrl-C stops everything.';
+
+interface Started {
+  readonly starter: ChildProcess;
+  readonly screen: string;
+  readonly gatewayUrl: string;
+  /** What R processes listen on, as the gateway knows them. */
+  readonly instances: readonly string[];
+}
+
+/** What `npm start` runs, on free ports, up to its screen. */
+async function start(
+  t: TestContext,
+  { discovery, flags = [] }: { discovery: string; flags?: string[] },
+): Promise<Started> {
+  const [port, adminPort] = [await freePort(), await freePort()];
+  const starter = spawn(
+    process.execPath,
+    ['gateway/setup/start.mjs', ...flags, '--config', aConfig(t, { port, adminPort, discovery })],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  t.after(async () => {
+    if (starter.exitCode !== null || starter.signalCode !== null) return;
+    starter.kill('SIGTERM');
+    await once(starter, 'exit');
+  });
+
+  let screen = '';
+  await new Promise<void>((isUp, fail) => {
+    starter.once('exit', code => fail(new Error(`ended with ${code}:\n${screen}`)));
+    starter.stdout.setEncoding('utf8').on('data', (text: string) => {
+      screen += text;
+      if (screen.includes(SCREEN_ENDS)) isUp();
+    });
+  });
+  const answer = await fetch(`http://127.0.0.1:${adminPort}/api/services`);
+  const services = (await answer.json()) as { instances: { address: string }[] }[];
+  const instances = services.flatMap(service => service.instances.map(({ address }) => address));
+  return { starter, screen, gatewayUrl: `http://127.0.0.1:${port}`, instances };
+}
+
+function aConfig(
+  t: TestContext,
+  { port, adminPort, discovery }: { port: number; adminPort: number; discovery: string },
+): string {
+  const folder = mkdtempSync(join(tmpdir(), 'penstock-start-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'gateway.yaml');
+  writeFileSync(
+    file,
+    `listen: { host: 127.0.0.1, port: ${port} }
+admin: { port: ${adminPort} }
+routes: ${resolve('config/routes.yaml')}
+discovery: ${discovery}
+identity:
+  jwt: [{ issuer: penstock-dev, audience: penstock, algorithms: [HS256], secret: '\${env:PENSTOCK_JWT_SECRET}' }]
+drain: { grace: 0s }
+`,
+  );
+  return file;
+}
+
+const entry = (service: string) =>
+  `{ service: ${service}, entry: ${resolve('plumber-services', service)}, instances: 1 }`;
+
+const LOCAL = `{ local: [${entry('fuel')}, ${entry('iris')}] }`;
+
+const CONSUL = "{ consul: { address: '${env:CONSUL_HTTP_ADDR}', snapshot: roster.json } }";
+
+async function isGone(url: string): Promise<boolean> {
+  return fetch(url).then(
+    () => false,
+    () => true,
+  );
+}
+
+async function untilAllGone(urls: readonly string[]): Promise<void> {
+  await until(
+    async () => (await Promise.all(urls.map(isGone))).every(gone => gone),
+    `${urls.join(', ')} are gone`,
+    60_000,
+  );
+}
+
+const isUp = async (url: string) => !(await isGone(url));
+
+for (const [name, discovery, flags] of [
+  ['npm start', LOCAL, []],
+  ['npm run start:consul', CONSUL, ['--consul']],
+] as const) {
+  describe(name, () => {
+    test('ends with a screen whose commands work when pasted, and Ctrl-C stops everything', async t => {
+      const { starter, screen, gatewayUrl, instances } = await start(t, { discovery, flags: [...flags] });
+
+      const commands = screen.split('\n').filter(line => line.startsWith('curl '));
+      const answers = await Promise.all(commands.map(line => promisify(execFile)('sh', ['-c', line])));
+      starter.kill('SIGINT');
+      const [code] = (await once(starter, 'exit')) as [number | null];
+
+      assert.equal(commands.length, 3);
+      const [fuel, iris, services] = answers.map(({ stdout }) => JSON.parse(stdout) as unknown);
+      assert.equal((fuel as { '.pred': number[] })['.pred'].length, 2);
+      assert.match(JSON.stringify(iris), /setosa/);
+      assert.ok((services as unknown[]).length >= 2);
+      assert.ok(instances.length >= 2);
+      assert.equal(code, 0);
+      await untilAllGone([gatewayUrl, ...instances]);
+    });
+
+    test('leaves nothing behind when it is killed', async t => {
+      const { starter, gatewayUrl, instances } = await start(t, { discovery, flags: [...flags] });
+      assert.ok((await Promise.all([gatewayUrl, ...instances].map(isUp))).every(up => up));
+
+      starter.kill('SIGKILL');
+
+      await untilAllGone([gatewayUrl, ...instances]);
+    });
+  });
+}
