@@ -302,6 +302,17 @@ describe('a stream that does not come about', () => {
     });
   }
 
+  test('for a long upload is a 502 that the caller gets to hear', async t => {
+    const { port, places } = await startCarrying(t, { origin: await deadOrigin() });
+    const caller = await rawCaller(t, port);
+
+    caller.say(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${4 * MIB}\r\n\r\n`);
+    caller.say(Buffer.alloc(4 * MIB));
+
+    assert.equal(codeIn(await caller.hearOut()), 'CONNECT_FAILED');
+    assert.deepEqual(places, { taken: 1, released: 1 });
+  });
+
   test('as an upgrade is what the instance answers instead', async t => {
     const upstream = await startUpstream(
       t,
