@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createWriteStream, existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { spawnLeashed } from './become-node.mjs';
@@ -25,6 +25,7 @@ export async function outlineOf(configFile) {
   return {
     gateway: { host: '0.0.0.0', port: 8080, ...config.listen },
     admin: { host: '127.0.0.1', port: 9090, ...config.admin },
+    routesFile: resolve(dirname(configFile), config.routes ?? 'routes.yaml'),
     services: (config.discovery?.local ?? []).map(({ service }) => service),
   };
 }
@@ -97,11 +98,11 @@ async function look(adminUrl) {
   }
 }
 
-/** A token with which the examples on the screen work. */
+/** A token with which the examples on the screen work; undefined where the configuration has no issuer to make one of. */
 export async function makeToken({ configFile, env, expires }) {
   const args = [MAIN, 'token', '--config', configFile, '--sub', 'you', '--scope', 'predict', '--expires', expires];
-  const { stdout } = await promisify(execFile)(requireProjectNode(), args, { env });
-  return stdout.trim();
+  const making = promisify(execFile)(requireProjectNode(), args, { env });
+  return making.then(({ stdout }) => stdout.trim()).catch(() => undefined);
 }
 
 /** A line of the log as a person reads it: what happened, without braces and quotes. */
@@ -112,9 +113,9 @@ export function toReadable(line) {
   } catch {
     return line; // Not one of ours: Node's own words, such as a stack.
   }
-  const { time, level, event, message, ...rest } = entry;
+  const { time, level, event, message, text, ...rest } = entry;
   const details = Object.entries(rest).map(
     ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
   );
-  return [time?.slice?.(11, 19), level, event, message, ...details].filter(part => part !== undefined).join(' ');
+  return [time?.slice?.(11, 19), level, event, message, text, ...details].filter(part => part !== undefined).join(' ');
 }

@@ -23,7 +23,7 @@ const CARS = [
 const FLOWERS = [{ 'Sepal.Length': 5.1, 'Sepal.Width': 3.5, 'Petal.Length': 1.4, 'Petal.Width': 0.2 }];
 
 /** The screen at the end of the set-up: where everything is, and what to try. */
-export function showScreen({ gatewayUrl, adminUrl, consulUrl, token, expires, services }) {
+export function showScreen({ gatewayUrl, adminUrl, consulUrl, token, expires, services, routesFile }) {
   const address = (name, url, note) => say(`  ${name.padEnd(9)} ${bold(url)}  ${faint(note)}`);
   say();
   say(bold('Penstock is up.'));
@@ -32,14 +32,16 @@ export function showScreen({ gatewayUrl, adminUrl, consulUrl, token, expires, se
   address('Admin', adminUrl, '/readyz  /metrics  /api/services  /api/routes');
   if (consulUrl !== undefined) address('Consul', `${consulUrl}/ui/`, 'the services, and what the gateway says of them');
   say();
-  say(`Paste these into another terminal${token === undefined ? '' : `; the token in them is good for ${expires}`}:`);
+  say(
+    `Paste these into another terminal${token === undefined ? ' (add a token of yours where a route asks for one)' : `; the token in them is good for ${expires}`}:`,
+  );
   for (const [what, command] of examples({ gatewayUrl, adminUrl, token })) {
     say();
     say(faint(`# ${what}`));
     say(command);
   }
   say();
-  say('Routes: edit config/routes.yaml, it takes effect when saved. Log: tail -f .state/log/gateway.jsonl');
+  say(`Routes: edit ${routesFile}, it takes effect when saved. Log: tail -f .state/log/gateway.jsonl`);
   say(`${bold('Ctrl-C')} stops everything.`);
   say();
 }

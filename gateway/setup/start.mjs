@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DEMO_SERVICES, startConsul, startServices } from './consul-demo.mjs';
 import { outlineOf, makeToken, startGateway, toReadable, untilReady, urlOf } from './gateway-process.mjs';
@@ -51,17 +51,19 @@ async function setUp() {
   ensureDevSecret();
 }
 
-async function start({ consul, config = join('config', consul ? 'gateway.consul.yaml' : 'gateway.yaml') }) {
-  const configFile = config.startsWith('config') ? join(ROOT, config) : resolve(config);
+async function start({ consul, config }) {
+  const own = join(ROOT, 'config', consul ? 'gateway.consul.yaml' : 'gateway.yaml');
+  const configFile = config === undefined ? own : resolve(config);
   if (!existsSync(configFile)) throw new Error(`there is no ${configFile}`);
   const outline = await outlineOf(configFile);
-  await requireFreePorts(outline, config);
+  await requireFreePorts(outline, relative(process.cwd(), configFile));
 
   const consulUrl = consul ? await startConsul(lifetimes) : undefined;
   if (consul) await startServices(lifetimes, consulUrl);
   const env = consul ? { ...process.env, CONSUL_HTTP_ADDR: consulUrl } : process.env;
   const [gatewayUrl, adminUrl] = [urlOf(outline.gateway), urlOf(outline.admin)];
   const services = consul ? DEMO_SERVICES : outline.services;
+  const routesFile = relative(process.cwd(), outline.routesFile);
 
   let isShown = false;
   const gateway = startGateway({ configFile, env, onLine: line => isShown && showLine(line) });
@@ -69,10 +71,10 @@ async function start({ consul, config = join('config', consul ? 'gateway.consul.
   await step(consul ? 'Starting the gateway' : `Starting the gateway and R: ${services.join(', ')}`, tell =>
     untilReady({ gateway, adminUrl, services, tell }),
   );
-  const token = await makeToken({ configFile, env, expires: TOKEN_EXPIRES });
-  showScreen({ gatewayUrl, adminUrl, consulUrl, token, expires: TOKEN_EXPIRES, services });
-  isShown = true;
   gateway.child.once('exit', (code, signal) => gatewayEnded(code, signal));
+  const token = await makeToken({ configFile, env, expires: TOKEN_EXPIRES });
+  showScreen({ gatewayUrl, adminUrl, consulUrl, token, expires: TOKEN_EXPIRES, services, routesFile });
+  isShown = true;
 }
 
 async function requireFreePorts({ gateway, admin }, config) {
