@@ -10,7 +10,8 @@ lint_folder <- function(folder) {
 }
 
 lint_all <- function(folders) {
-  # One file of settings for all, wherever R is started.
+  # One file of settings for all, wherever R is started. The check of what is defined is off in it:
+  # it does not follow source().
   options(lintr.linter_file = file.path(services, ".lintr"))
   lints <- unlist(lapply(folders, lint_folder), recursive = FALSE)
   for (lint in lints) {

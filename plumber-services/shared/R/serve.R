@@ -2,7 +2,7 @@
 
 # Where free ports are looked for: below those that systems give to outgoing connections, and
 # within what Plumber 1.3 and later accept.
-FREE_PORTS <- 20000:32767 # nolint: object_name_linter.
+free_ports <- 20000:32767
 
 #' Runs the Plumber application of the working directory until serve.sh says `quit`.
 #'
@@ -46,10 +46,10 @@ require_secret <- function(pr, secret) {
 
 choose_port <- function(host, port) {
   if (port != 0) return(port)
-  for (candidate in sample(FREE_PORTS, 50)) {
+  for (candidate in sample(free_ports, 50)) {
     if (is_free(host, candidate)) return(candidate)
   }
-  stop("no free port among 50 between ", min(FREE_PORTS), " and ", max(FREE_PORTS))
+  stop("no free port among 50 between ", min(free_ports), " and ", max(free_ports))
 }
 
 is_free <- function(host, port) {

@@ -1,5 +1,5 @@
-# A real httpuv application with a WebSocket and an event stream. It prints its port, and ends by itself after a while,
-# so that it outlives no test for long.
+# A real httpuv application with a WebSocket and an event stream. It prints its port, and ends by
+# itself after a while, so that it outlives no test for long.
 suppressPackageStartupMessages(library(httpuv))
 
 as_text <- function(req) {
