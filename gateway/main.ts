@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { parseEnv } from 'node:util';
 import type { CommandIo, Run } from './commands/io.ts';
 import { USAGE_ERROR } from './commands/io.ts';
@@ -80,27 +79,9 @@ function devEnv(): NodeJS.Dict<string> {
 }
 
 async function loadServe(): Promise<Run> {
-  const [{ createServe }, { compose }, { loadRoutes }] = await Promise.all([
-    import('./commands/serve.ts'),
-    import('./compose.ts'),
-    import('./load.ts'),
-  ]);
-  return createServe({
-    process: serveProcess,
-    open({ gateway: config, routes, texts }, { gatewayFile, env }) {
-      return compose({
-        config,
-        routes,
-        readRoutes: () => loadRoutes(config, { routesFile: config.routes, variables: env }),
-        files: { gateway: gatewayFile, texts },
-        env,
-        serveCommand: fileURLToPath(new URL('../plumber-services/serve.sh', import.meta.url)),
-        stdout: process.stdout,
-        version: versionOf(),
-        node: process.version,
-      });
-    },
-  });
+  const [{ createServe }, { openGateway }] = await Promise.all([import('./commands/serve.ts'), import('./open.ts')]);
+  const parts = { stdout: process.stdout, version: versionOf(), node: process.version };
+  return createServe({ process: serveProcess, open: (file, io) => openGateway(file, { ...parts, io }) });
 }
 
 const SIGNALS: readonly Signal[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];

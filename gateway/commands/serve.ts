@@ -1,8 +1,6 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { hasError, problemLine } from '../config/problem.ts';
 import type { Observe } from '../domain/events.ts';
-import { loadContract, type Contract } from '../load.ts';
 import { USAGE_ERROR, type CommandIo, type Run } from './io.ts';
 
 /** What an operator, a terminal or an init system tells the gateway by. */
@@ -35,16 +33,10 @@ export interface Opened {
   readonly log: { flush(): void; close(): Promise<void> };
 }
 
-/** Both files, without an error. */
-export type UsableContract = Contract & {
-  readonly gateway: NonNullable<Contract['gateway']>;
-  readonly routes: NonNullable<Contract['routes']>;
-};
-
 export interface ServeParts {
   readonly process: ServeProcess;
-  /** Makes the gateway of files that can be used. */
-  open(contract: UsableContract, about: Pick<CommandIo, 'env'> & { readonly gatewayFile: string }): Opened;
+  /** Reads both files and makes the gateway; undefined: they have errors, and stderr was told. */
+  open(file: string, io: CommandIo): Promise<Opened | undefined>;
 }
 
 const HELP = `penstock serve [--config FILE]
@@ -69,11 +61,8 @@ export function createServe(parts: ServeParts): Run {
       io.stdout.write(HELP);
       return 0;
     }
-    const gatewayFile = resolve(io.cwd, asked.config);
-    const contract = loadContract(gatewayFile, io.env);
-    for (const problem of contract.problems) io.stderr.write(`${problemLine(problem)}\n`);
-    if (!isUsable(contract)) return 1;
-    return live(parts.open(contract, { gatewayFile, env: io.env }), { parts, io });
+    const opened = await parts.open(resolve(io.cwd, asked.config), io);
+    return opened === undefined ? 1 : live(opened, { parts, io });
   };
 }
 
@@ -155,10 +144,6 @@ function heedSignals({ gateway, log }: Opened, process: ServeProcess): Promise<S
       }
     });
   });
-}
-
-function isUsable(contract: Contract): contract is UsableContract {
-  return contract.gateway !== undefined && contract.routes !== undefined && !hasError(contract.problems);
 }
 
 /** Why it does not start, in an operator's words. */

@@ -1,31 +1,22 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { describe, test, type TestContext } from 'node:test';
+import { describe, test } from 'node:test';
 import type { CommandIo } from '../../gateway/commands/io.ts';
 import { createServe, type RunningGateway, type Signal } from '../../gateway/commands/serve.ts';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
 
-const ROUTES = "routes: [{ id: a, uri: 'http://127.0.0.1:1', predicates: [Path=/a] }]\n";
-
 /** The command in a process that only remembers what is done to it, with a gateway whose parts a test may replace. */
-function startServe(t: TestContext, traits: Partial<RunningGateway> = {}, files = { gateway: '', routes: ROUTES }) {
-  const cwd = mkdtempSync(join(tmpdir(), 'penstock-serve-'));
-  t.after(() => rmSync(cwd, { recursive: true }));
-  writeFileSync(join(cwd, 'gateway.yaml'), files.gateway);
-  writeFileSync(join(cwd, 'routes.yaml'), files.routes);
-
+async function startServe(traits: Partial<RunningGateway> = {}) {
   const did: string[] = [];
   const events: GatewayEvent[] = [];
-  const signals = new EventEmitter<{ signal: [Signal]; mistake: [string, unknown]; started: [] }>();
+  const signals = new EventEmitter<{ signal: [Signal]; mistake: [string, unknown]; heeding: [] }>();
   const said = { stdout: '', stderr: '' };
   const io: CommandIo = {
     stdout: { write: text => (said.stdout += text) },
     stderr: { write: text => (said.stderr += text) },
     env: {},
-    cwd,
+    cwd: '/where',
   };
   const gateway: RunningGateway = {
     observe: event => events.push(event),
@@ -37,25 +28,25 @@ function startServe(t: TestContext, traits: Partial<RunningGateway> = {}, files 
   };
   const serve = createServe({
     process: {
-      onSignal: handle => signals.on('signal', handle),
+      onSignal: handle => signals.on('signal', handle).emit('heeding'),
       onMistake: handle => signals.on('mistake', handle),
       exit: code => did.push(`exit ${code}`),
     },
-    open: () => ({
-      gateway,
-      log: {
-        flush: () => did.push('flush'),
-        close: async () => void did.push('close log'),
-      },
-    }),
+    open: async file => {
+      assert.equal(file, '/where/gateway.yaml');
+      return { gateway, log: { flush: () => did.push('flush'), close: async () => void did.push('close log') } };
+    },
   });
-  return { did, events, signals, said, code: serve(['--config', 'gateway.yaml'], io) };
+  const heeding = once(signals, 'heeding');
+  const code = serve(['--config', 'gateway.yaml'], io);
+  await heeding;
+  return { did, events, signals, said, code };
 }
 
 describe('serve', () => {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    test(`drains on ${signal}, writes its log to the end, and exits with 0`, async t => {
-      const { did, signals, code } = startServe(t);
+    test(`drains on ${signal}, writes its log to the end, and exits with 0`, async () => {
+      const { did, signals, code } = await startServe();
 
       signals.emit('signal', signal);
 
@@ -64,13 +55,13 @@ describe('serve', () => {
     });
   }
 
-  test('stops at once on a second signal, and says by which', async t => {
+  test('stops at once on a second signal, and says by which', async () => {
     const draining = new EventEmitter<{ began: [] }>();
     const drain = () => {
       draining.emit('began');
       return new Promise<never>(() => undefined);
     };
-    const { did, signals } = startServe(t, { drain });
+    const { did, signals } = await startServe({ drain });
     const began = once(draining, 'began');
     signals.emit('signal', 'SIGTERM');
     await began;
@@ -80,8 +71,8 @@ describe('serve', () => {
     assert.deepEqual(did, ['start', 'stop now', 'flush', 'exit 130']);
   });
 
-  test('drains when it is told to stop while it still starts', async t => {
-    const { did, signals, code } = startServe(t, { start: () => new Promise(() => undefined) });
+  test('drains when it is told to stop while it still starts', async () => {
+    const { did, signals, code } = await startServe({ start: () => new Promise(() => undefined) });
 
     signals.emit('signal', 'SIGTERM');
 
@@ -89,8 +80,8 @@ describe('serve', () => {
     assert.deepEqual(did, ['drain', 'close log']);
   });
 
-  test('reloads on SIGHUP and goes on', async t => {
-    const { did, signals, code } = startServe(t);
+  test('reloads on SIGHUP and goes on', async () => {
+    const { did, signals, code } = await startServe();
 
     signals.emit('signal', 'SIGHUP');
     signals.emit('signal', 'SIGTERM');
@@ -99,8 +90,8 @@ describe('serve', () => {
     assert.deepEqual(did, ['start', 'reload SIGHUP', 'drain', 'close log']);
   });
 
-  test('tells of an error nobody caught, and lives', async t => {
-    const { did, events, signals, code } = startServe(t);
+  test('tells of an error nobody caught, and lives', async () => {
+    const { did, events, signals, code } = await startServe();
     const error = new TypeError('nobody caught me');
 
     signals.emit('mistake', 'uncaughtException', error);
@@ -111,9 +102,9 @@ describe('serve', () => {
     assert.equal(await code, 0);
   });
 
-  test('exits with 1 when draining fails, and lets go of everything', async t => {
+  test('exits with 1 when draining fails, and lets go of everything', async () => {
     const error = new Error('stuck');
-    const { did, events, signals, code } = startServe(t, { drain: () => Promise.reject(error) });
+    const { did, events, signals, code } = await startServe({ drain: () => Promise.reject(error) });
 
     signals.emit('signal', 'SIGTERM');
 
@@ -127,9 +118,9 @@ describe('serve', () => {
     ['EACCES', /^penstock: port 8080 on 0\.0\.0\.0 may not be listened on by this user; /],
     ['EADDRNOTAVAIL', /^penstock: port 8080 on 0\.0\.0\.0 is no address of this machine; /],
   ] as const) {
-    test(`says in words why it does not start: ${code}`, async t => {
+    test(`says in words why it does not start: ${code}`, async () => {
       const error = Object.assign(new Error(code), { code, address: '0.0.0.0', port: 8080 });
-      const serve = startServe(t, { start: () => Promise.reject(error) });
+      const serve = await startServe({ start: () => Promise.reject(error) });
 
       assert.equal(await serve.code, 1);
       assert.match(serve.said.stderr, words);
@@ -137,16 +128,19 @@ describe('serve', () => {
     });
   }
 
-  test('does not start with a configuration that has errors, and shows all of them', async t => {
-    const { did, said, code } = startServe(t, {}, { gateway: 'lisen: {}\n', routes: 'routs: []\n' });
+  test('exits with 1 when there is nothing to start', async () => {
+    const serve = createServe({
+      process: { onSignal: () => assert.fail(), onMistake: () => assert.fail(), exit: () => assert.fail() },
+      open: async () => undefined,
+    });
 
-    assert.equal(await code, 1);
-    assert.match(said.stderr, /gateway\.yaml:1:1/);
-    assert.match(said.stderr, /routes\.yaml:1:1/);
-    assert.deepEqual(did, []);
+    assert.equal(
+      await serve([], { stdout: { write: assert.fail }, stderr: { write: assert.fail }, env: {}, cwd: '/' }),
+      1,
+    );
   });
 
-  test('explains itself, and refuses arguments it does not know', async t => {
+  test('explains itself, and refuses arguments it does not know', async () => {
     const outputs = { stdout: '', stderr: '' };
     const io: CommandIo = {
       stdout: { write: text => (outputs.stdout += text) },
@@ -155,7 +149,7 @@ describe('serve', () => {
       cwd: tmpdir(),
     };
     const serve = createServe({
-      process: { onSignal: () => t.diagnostic('unused'), onMistake: () => undefined, exit: () => undefined },
+      process: { onSignal: () => undefined, onMistake: () => undefined, exit: () => undefined },
       open: () => assert.fail('nothing is to be opened'),
     });
 
