@@ -71,6 +71,8 @@ export function createGateway(parts: GatewayParts): Gateway {
       observe({ kind: 'process', phase: 'starting', note: 'opening the listeners' });
       // First the ports: a second gateway by mistake must not start R processes before it notices.
       const [callers, operators] = [await server.listen(), await admin.listen()];
+      const about = { callers: toText(callers), admin: toText(operators) };
+      observe({ kind: 'notice', level: 'info', text: 'listening', about });
       generations.begin();
       watch = watchFiles({ files: parts.files.texts, onChange: file => onSaved(parts, file, reload) });
       registration = composeRegistration(parts, callers);
@@ -96,6 +98,10 @@ export function createGateway(parts: GatewayParts): Gateway {
       void release();
     },
   };
+}
+
+function toText({ host, port }: HostPort): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 function onSaved(
