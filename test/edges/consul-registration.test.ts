@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
@@ -87,6 +88,35 @@ describe('the registration of the gateway', { concurrency: false }, () => {
 
     const texts = events.map(event => (event.kind === 'notice' ? event.text : event.kind));
     assert.deepEqual(texts, ['this gateway is not registered in Consul', 'registered in Consul']);
+  });
+
+  test('deregisters only when a registration under way is over', async t => {
+    const paths: string[] = [];
+    const told = new EventEmitter<{ registering: [] }>();
+    const consul = createHttpServer(({ url = '' }, response) => {
+      const path = url.replace(/^\/v1\/agent\/(\w+)\/(\w+).*/, '$1 $2');
+      paths.push(path);
+      if (path !== 'service register') {
+        response.writeHead(path === 'check pass' && paths.length === 1 ? 404 : 200).end();
+        return;
+      }
+      told.emit('registering');
+      systemClock.after(200, () => {
+        paths.push('registered');
+        response.end();
+      });
+    });
+    await once(consul.listen(0, '127.0.0.1'), 'listening');
+    t.after(() => once(consul.close(), 'close'));
+    const { port } = consul.address() as AddressInfo;
+    const { registration } = registerGateway(t, `http://127.0.0.1:${port}`);
+    const registering = once(told, 'registering');
+    registration.start();
+    await registering;
+
+    await registration.close();
+
+    assert.deepEqual(paths, ['check pass', 'service register', 'registered', 'check pass', 'service deregister']);
   });
 
   test('closes in time where Consul hangs', async t => {

@@ -340,7 +340,8 @@ describe('a Consul source', { concurrency: false }, () => {
 
     const watched = watchFuel(t, { address });
 
-    await watched.event('source-lost');
+    const lost = await watched.event('source-lost');
+    assert.match(lost.kind === 'source-lost' ? lost.problem : '', /broke off within its answer/);
   });
 
   for (const [what, status, headers, body] of [

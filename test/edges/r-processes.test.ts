@@ -171,6 +171,18 @@ describe('local R processes', { concurrency: false }, () => {
     await until(() => !isRunning(child), 'the child has ended');
   });
 
+  test('take along what they have started when they end by themselves', async t => {
+    const serveCommand = await script(t, 'sleep 600 & echo "child $!"; exit 1');
+    const local = startLocal(t, { serveCommand });
+
+    local.source.follow(new Set(['fuel']));
+    await local.happens(() => local.notices.some(({ text }) => text.startsWith('R ended')));
+
+    const line = local.notices.find(({ text }) => text.startsWith('child '));
+    const child = Number(line?.text.split(' ')[1]);
+    await until(() => !isRunning(child), 'the child has ended');
+  });
+
   test('of a service that nobody wants are not started, and none is listed', async t => {
     const local = startLocal(t);
 
