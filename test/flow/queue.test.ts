@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { describe, test, type TestContext } from 'node:test';
+import { beginCall } from '../support/call.ts';
+import { startGateway } from '../support/composed-gateway.ts';
+import { rawCaller } from '../support/raw-caller.ts';
+import { answer, startUpstream, type Script } from '../support/scripted-upstream.ts';
+import { until } from '../support/until.ts';
+
+/** An instance that answers when the test lets it, and knows what it has in hand. */
+function byHand() {
+  const waiting: Socket[] = [];
+  const script: Script = socket => {
+    waiting.push(socket);
+    socket.on('close', () => {
+      if (waiting.includes(socket)) waiting.splice(waiting.indexOf(socket), 1);
+    });
+  };
+  const release = () => {
+    const socket = waiting.shift();
+    if (socket !== undefined) answer('[1]')(socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
+  };
+  return { script, release, waiting };
+}
+
+async function gatewayBefore(t: TestContext, scripts: readonly Script[], { service = '', policy = '' } = {}) {
+  const upstreams = await Promise.all(scripts.map(script => startUpstream(t, script)));
+  const gateway = await startGateway(t, {
+    services: { fuel: upstreams.map(({ origin }) => origin) },
+    routes: `
+services: { fuel: { health: { interval: 1h }${service && `, ${service}`} } }
+routes: [{ id: fuel, uri: lb://fuel${policy && `, ${policy}`} }]`,
+  });
+  const depth = async () => (await gateway.service('fuel')).queue.depth;
+  const inUse = async () => (await gateway.service('fuel')).permits.inUse;
+  return { gateway, upstreams, depth, inUse };
+}
+
+describe('an instance', () => {
+  test('works on one request at a time; the others wait, and come first who came first', async t => {
+    const hand = byHand();
+    const { gateway, upstreams, depth } = await gatewayBefore(t, [hand.script]);
+    const [upstream] = upstreams;
+    assert.ok(upstream);
+    const calls: Promise<unknown>[] = [];
+    for (let i = 0; i < 5; i += 1) {
+      calls.push(gateway.call(`/${i}`));
+      await until(async () => (await depth()) === i && upstream.requests.length === 1, `${i} wait`);
+    }
+
+    for (let done = 1; done <= 5; done += 1) {
+      assert.equal(hand.waiting.length, 1);
+      hand.release();
+      if (done < 5) await until(() => upstream.requests.length === done + 1, 'the next');
+    }
+    await Promise.all(calls);
+
+    const order = upstream.requests.map(({ head }) => /^GET (\S+)/.exec(head)?.[1]);
+    assert.deepEqual(order, ['/0', '/1', '/2', '/3', '/4']);
+  });
+
+  test('works on as many as its service says it can', async t => {
+    const hand = byHand();
+    const { gateway, upstreams, depth } = await gatewayBefore(t, [hand.script], { service: 'concurrency: 3' });
+
+    const calls = Array.from({ length: 5 }, () => gateway.call('/'));
+    await until(async () => (await depth()) === 2, 'two wait');
+    assert.equal(upstreams[0]?.requests.length, 3);
+    for (let i = 0; i < 5; i += 1) {
+      await until(() => hand.waiting.length > 0, 'one in hand');
+      hand.release();
+    }
+
+    assert.deepEqual(
+      (await Promise.all(calls)).map(({ status }) => status),
+      [200, 200, 200, 200, 200],
+    );
+  });
+
+  test('is still one behind two names', async t => {
+    const hand = byHand();
+    const upstream = await startUpstream(t, hand.script);
+    const gateway = await startGateway(t, {
+      services: { one: [upstream.origin], other: [upstream.origin] },
+      routes: `
+defaults: { timeout: 10s }
+services: { one: { health: { interval: 1h } }, other: { health: { interval: 1h } } }
+routes: [{ uri: lb://one, predicates: [Path=/one] }, { uri: lb://other, predicates: [Path=/other] }]`,
+    });
+
+    const calls = [gateway.call('/one')];
+    await until(() => hand.waiting.length === 1, 'the first is in hand');
+    calls.push(gateway.call('/other'));
+    await until(async () => (await gateway.service('other')).queue.depth === 1, 'the other waits');
+    assert.equal(upstream.requests.length, 1);
+    hand.release();
+    await until(() => hand.waiting.length === 1 && upstream.requests.length === 2, 'the other is in hand');
+    hand.release();
+
+    assert.deepEqual(
+      (await Promise.all(calls)).map(({ status }) => status),
+      [200, 200],
+    );
+  });
+});
+
+describe('the queue', () => {
+  test('is bounded in depth and in time, and says when to come back', async t => {
+    const hand = byHand();
+    const service = 'queue: { depthMax: 1, waitMax: 300ms }';
+    const { gateway, depth } = await gatewayBefore(t, [hand.script], { service });
+    const first = gateway.call('/');
+    await until(() => hand.waiting.length === 1, 'the first is in hand');
+    const second = gateway.call('/');
+    await until(async () => (await depth()) === 1, 'the second waits');
+
+    const third = await gateway.call('/');
+    const late = await second;
+    hand.release();
+
+    assert.deepEqual([third.status, third.code], [503, 'QUEUE_FULL']);
+    assert.deepEqual([late.status, late.code], [503, 'QUEUE_TIMEOUT']);
+    for (const { headers } of [third, late]) assert.match(String(headers['retry-after']), /^[1-9]\d*$/);
+    assert.equal((await first).status, 200);
+  });
+
+  test('is left at once by callers who hang up: R never hears of them, and nothing of them stays', async t => {
+    const hand = byHand();
+    const { gateway, upstreams, depth } = await gatewayBefore(t, [hand.script]);
+    const first = gateway.call('/first');
+    await until(() => hand.waiting.length === 1, 'the first is in hand');
+    const gone = Array.from({ length: 20 }, () => beginCall(`${gateway.url}/gone`));
+    await until(async () => (await depth()) === 20, 'twenty wait');
+
+    for (const { sent } of gone) sent.destroy();
+    await until(async () => (await depth()) === 0, 'nobody waits');
+    const last = gateway.call('/last');
+    await until(async () => (await depth()) === 1, 'the last waits');
+    hand.release();
+    await until(() => hand.waiting.length === 1, 'the last is in hand');
+    hand.release();
+
+    assert.deepEqual([(await first).status, (await last).status], [200, 200]);
+    assert.equal(upstreams[0]?.requests.length, 2);
+    const left = gateway.requests().filter(line => line['path'] === '/gone');
+    assert.deepEqual(
+      new Set(left.map(({ status, code }) => `${String(status)} ${String(code)}`)),
+      new Set(['499 CALLER_GONE']),
+    );
+    assert.equal(left.length, 20);
+    assert.equal(await gateway.metric('penstock_refusals_total', { code: 'CALLER_GONE' }), 20);
+  });
+});
+
+describe('a permit', () => {
+  test('returns when R has answered, not when the caller left', async t => {
+    const hand = byHand();
+    const { gateway, inUse } = await gatewayBefore(t, [hand.script]);
+    const { sent } = beginCall(gateway.url);
+    await until(() => hand.waiting.length === 1, 'R works');
+
+    sent.destroy();
+    const next = gateway.call('/');
+    await until(async () => (await gateway.service('fuel')).permits.abandoned === 1, 'R works for nobody');
+    assert.equal((await gateway.service('fuel')).queue.depth, 1);
+    hand.release();
+    await until(() => hand.waiting.length === 1, 'R works for the next');
+    hand.release();
+
+    assert.equal((await next).status, 200);
+    await until(async () => (await inUse()) === 0, 'the permit is back');
+  });
+
+  test('returns when `hangMax` has passed, and the instance that hung is out', async t => {
+    const hand = byHand();
+    const service = 'hangMax: 500ms, outlier: { ejectFor: 5m }';
+    const { gateway, upstreams, inUse } = await gatewayBefore(t, [hand.script, answer('[1]')], {
+      service,
+      policy: 'timeout: 5s, retry: { attemptTimeout: 100ms }',
+    });
+
+    const heard = await Promise.all([gateway.call('/'), gateway.call('/')]);
+    await until(async () => (await inUse()) === 0, 'the permit is back');
+
+    assert.deepEqual(
+      heard.map(({ status }) => status),
+      [200, 200],
+    );
+    const hung = await gateway.instance('fuel', `127.0.0.1:${upstreams[0]?.port ?? 0}`);
+    assert.deepEqual([hung.state, hung.why], ['ejected', 'hung']);
+  });
+
+  test('is not held by a slow reader of an answer that fits the buffer', async t => {
+    const body = Buffer.alloc(900 * 1024, 'x');
+    const { gateway, inUse, upstreams } = await gatewayBefore(t, [answer(body)]);
+    const reader = await rawCaller(t, gateway.port);
+    reader.socket.pause();
+    reader.say('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    await until(() => upstreams[0]?.requests.length === 1, 'R was asked');
+
+    await until(async () => (await inUse()) === 0, 'R is free');
+    const other = await gateway.call('/');
+
+    assert.equal(other.body.length, body.length);
+    reader.socket.destroy();
+    await once(reader.socket, 'close');
+  });
+});
