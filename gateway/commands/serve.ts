@@ -34,7 +34,7 @@ export interface Opened {
 }
 
 export interface ServeParts {
-  readonly process: ServeProcess;
+  readonly host: ServeProcess;
   /** Reads both files and makes the gateway; undefined: they have errors, and stderr was told. */
   open(file: string, io: CommandIo): Promise<Opened | undefined>;
 }
@@ -82,8 +82,8 @@ function parseServeArgs(args: readonly string[]): { config: string; isHelp: bool
 }
 
 async function live({ gateway, log }: Opened, { parts, io }: { parts: ServeParts; io: CommandIo }): Promise<number> {
-  surviveMistakes(gateway, parts.process);
-  const told = heedSignals({ gateway, log }, parts.process);
+  surviveMistakes(gateway, parts.host);
+  const told = heedSignals({ gateway, log }, parts.host);
   const started = gateway.start();
   try {
     await Promise.race([started, told]);
@@ -117,8 +117,8 @@ async function stop(gateway: RunningGateway, signal: Signal): Promise<number> {
  * all, and let any caller who finds such an error end it again and again. So it is told, counted, and survived; the
  * alert on `penstock_internal_errors_total` is for people.
  */
-function surviveMistakes(gateway: RunningGateway, process: ServeProcess): void {
-  process.onMistake((where, error) => tellMistake(gateway, { where, error }));
+function surviveMistakes(gateway: RunningGateway, host: ServeProcess): void {
+  host.onMistake((where, error) => tellMistake(gateway, { where, error }));
 }
 
 function tellMistake(gateway: RunningGateway, { where, error }: { where: string; error: unknown }): void {
@@ -128,16 +128,16 @@ function tellMistake(gateway: RunningGateway, { where, error }: { where: string;
 const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const;
 
 /** Resolves with the first signal to stop; the second one ends the process. */
-function heedSignals({ gateway, log }: Opened, process: ServeProcess): Promise<Signal> {
+function heedSignals({ gateway, log }: Opened, host: ServeProcess): Promise<Signal> {
   return new Promise(resolve => {
     let isStopping = false;
-    process.onSignal(signal => {
+    host.onSignal(signal => {
       if (signal === 'SIGHUP') {
         gateway.reload('SIGHUP').catch((error: unknown) => tellMistake(gateway, { where: 'reload', error }));
       } else if (isStopping) {
         gateway.stopNow();
         log.flush();
-        process.exit(128 + SIGNAL_NUMBERS[signal]); // as a shell reports a death by signal
+        host.exit(128 + SIGNAL_NUMBERS[signal]); // as a shell reports a death by signal
       } else {
         isStopping = true;
         resolve(signal);

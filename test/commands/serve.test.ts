@@ -27,7 +27,7 @@ async function startServe(traits: Partial<RunningGateway> = {}) {
     ...traits,
   };
   const serve = createServe({
-    process: {
+    host: {
       onSignal: handle => signals.on('signal', handle).emit('heeding'),
       onMistake: handle => signals.on('mistake', handle),
       exit: code => did.push(`exit ${code}`),
@@ -130,7 +130,7 @@ describe('serve', () => {
 
   test('exits with 1 when there is nothing to start', async () => {
     const serve = createServe({
-      process: { onSignal: () => assert.fail(), onMistake: () => assert.fail(), exit: () => assert.fail() },
+      host: { onSignal: () => assert.fail(), onMistake: () => assert.fail(), exit: () => assert.fail() },
       open: async () => undefined,
     });
 
@@ -149,7 +149,7 @@ describe('serve', () => {
       cwd: tmpdir(),
     };
     const serve = createServe({
-      process: { onSignal: () => undefined, onMistake: () => undefined, exit: () => undefined },
+      host: { onSignal: () => undefined, onMistake: () => undefined, exit: () => undefined },
       open: () => assert.fail('nothing is to be opened'),
     });
 

@@ -196,4 +196,18 @@ describe('the process', () => {
     );
     assert.equal(child.exitCode, null);
   });
+
+  test('does not start with files that have errors, and shows each as check does', async t => {
+    const folder = mkdtempSync(join(tmpdir(), 'penstock-life-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    writeFileSync(join(folder, 'gateway.yaml'), 'lisen: {}\n');
+    writeFileSync(join(folder, 'routes.yaml'), 'routs: []\n');
+
+    const child = spawn(process.execPath, [MAIN, 'serve', '--config', join(folder, 'gateway.yaml')]);
+    const said = text(child.stderr);
+
+    assert.deepEqual(await once(child, 'exit'), [1, null]);
+    assert.match(await said, /gateway\.yaml:1:1: error: .*\n {2}1 \| lisen: \{\}\n +\^\n/);
+    assert.match(await said, /routes\.yaml:1:1: error: .*\n {2}1 \| routs: \[\]\n +\^\n/);
+  });
 });
