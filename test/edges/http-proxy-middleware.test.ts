@@ -286,8 +286,9 @@ describe('a stream that does not come about', () => {
     });
 
     test(`${how} leaves the instance at once when the caller hangs up`, async t => {
+      const clock = manualClock();
       const upstream = await startUpstream(t, stall);
-      const { port, places, line, findings } = await startCarrying(t, { origin: upstream.origin });
+      const { port, places, line, findings } = await startCarrying(t, { origin: upstream.origin, clock });
       const caller = await rawCaller(t, port);
       caller.say(ask);
       await once(upstream.events, 'request');
@@ -299,6 +300,7 @@ describe('a stream that does not come about', () => {
       assert.equal((await line()).code, 'CALLER_GONE');
       assert.deepEqual(places, { taken: 1, released: 1 });
       assert.equal(findings[0]?.outcome, 'abandoned');
+      assert.equal(clock.alarms, 0);
     });
   }
 

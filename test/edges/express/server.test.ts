@@ -227,8 +227,10 @@ describe('a body', () => {
     const { port } = await startServer(t, { travel: received => readAll(received, 1_000) });
     const caller = await rawCaller(t, port);
 
+    caller.socket.pause(); // listens only when all is said, as simple callers do
     caller.say(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${4 * MIB}\r\n\r\n`);
-    caller.say(Buffer.alloc(4 * MIB));
+    await new Promise(resolve => caller.socket.write(Buffer.alloc(4 * MIB), resolve));
+    caller.socket.resume();
     const heard = await caller.hearOut();
 
     assert.match(heard, /^HTTP\/1\.1 413 /);
