@@ -67,6 +67,18 @@ describe('the roster snapshot file', () => {
     assert.equal(snapshot.read()?.heardMs, 50_000);
   });
 
+  test('does not let a change wait for the next renewal', async t => {
+    const { path, clock, snapshot } = await openIn(t, 'roster.json');
+    snapshot.save(roster('a'));
+    await snapshot.close();
+    snapshot.save(roster('a'));
+
+    snapshot.save(roster('b'));
+    clock.advance(1_000);
+
+    await until(async () => (await readFile(path, 'utf8')).includes('"b"'), 'the change is written');
+  });
+
   test('is missing without a word, and broken with one', async t => {
     const { path, events, snapshot } = await openIn(t, 'roster.json');
 
