@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { CommandIo } from './commands/io.ts';
 import type { Opened } from './commands/serve.ts';
 import { compose } from './compose.ts';
-import { problemLine } from './config/problem.ts';
+import { renderProblems, summaryOf } from './config/problem-text.ts';
 import { isUsable, loadContract, loadRoutes } from './load.ts';
 
 interface OpenParts {
@@ -20,7 +20,7 @@ export function openGateway(file: string, { io, ...parts }: OpenParts): Promise<
   const contract = loadContract(file, io.env);
   const { gateway: config, routes, problems } = contract;
   if (config === undefined || routes === undefined || !isUsable(contract)) {
-    io.stderr.write(problems.map(problem => `${problemLine(problem)}\n`).join(''));
+    io.stderr.write(`${renderProblems(problems, contract.texts)}\n${summaryOf(problems)}\n`); // as `check` says it
     return Promise.resolve(undefined);
   }
   const opened = compose({
