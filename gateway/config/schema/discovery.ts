@@ -17,7 +17,9 @@ const HostAndPort = z
 
 const Consul = z
   .strictObject({
-    address: origin().prefault('http://127.0.0.1:8500').describe('The Consul agent, best the one on this machine.'),
+    address: origin({ mayOmitScheme: true })
+      .prefault('http://127.0.0.1:8500')
+      .describe('The Consul agent, best the one on this machine.'),
     token: z
       .string()
       .default('')

@@ -59,13 +59,13 @@ export function listeningPort() {
   return whole(0, 65_535);
 }
 
-/** An address of scheme, host and port, without path or credentials: `http://10.0.0.5:8000`. */
-export function origin() {
+/** An address of scheme, host and port, without path or credentials: `http://10.0.0.5:8000`. Some tools leave `http://` out. */
+export function origin({ mayOmitScheme = false } = {}) {
   return z
     .string()
     .meta({ format: 'uri', examples: ['http://127.0.0.1:8500'] })
     .transform((written, { issues }) => {
-      const parsed = originOf(written);
+      const parsed = originOf(written) ?? (mayOmitScheme ? originOf(`http://${written}`) : undefined);
       if (parsed === undefined) {
         issues.push(flaw(written, 'must be an address', 'write http://HOST:PORT, without path or credentials'));
       }

@@ -1,0 +1,72 @@
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { renderProblems, summaryOf } from '../config/problem-text.ts';
+import { hasError, type Problem } from '../config/problem.ts';
+import { loadContract } from '../load.ts';
+import { askOnline } from '../online.ts';
+import { USAGE_ERROR, type CommandIo, type Run } from './io.ts';
+
+const HELP = `penstock check [--config FILE] [--online] [--json]
+
+Says every problem of gateway.yaml and of the routes file it names, with its place. Exits with 1 if any is an error.
+
+  --config FILE   gateway.yaml; default config/gateway.yaml
+  --online        also asks Consul, and the instances whose addresses are written down, whether they answer
+  --json          one JSON object: { "ok": …, "problems": [{ file, line, column, severity, path, message, hint }] }
+`;
+
+/** The command that judges both files. */
+export const run: Run = async (args, io) => {
+  const asked = readArgs(args);
+  if (typeof asked === 'string') {
+    io.stderr.write(`${asked}\n\n${HELP}`);
+    return USAGE_ERROR;
+  }
+  if (asked.help) {
+    io.stdout.write(HELP);
+    return 0;
+  }
+  return check(asked, io);
+};
+
+interface Asked {
+  readonly config: string;
+  readonly online: boolean;
+  readonly json: boolean;
+  readonly help: boolean;
+}
+
+function readArgs(args: readonly string[]): Asked | string {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        config: { type: 'string', default: 'config/gateway.yaml' },
+        online: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    });
+    return values;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+async function check({ config, online, json }: Asked, io: CommandIo): Promise<number> {
+  const contract = loadContract(resolve(io.cwd, config), io.env);
+  const found = online ? await askOnline(contract) : [];
+  const problems = [...contract.problems, ...found];
+  const ok = !hasError(problems);
+  if (json) io.stdout.write(`${JSON.stringify({ ok, problems: problems.map(withHint) }, null, 2)}\n`);
+  else {
+    if (problems.length > 0) io.stdout.write(`${renderProblems(problems, contract.texts)}\n`);
+    io.stdout.write(`${summaryOf(problems)}\n`);
+  }
+  return ok ? 0 : 1;
+}
+
+/** JSON has no undefined. */
+function withHint(problem: Problem): object {
+  return { ...problem, hint: problem.hint ?? null };
+}
