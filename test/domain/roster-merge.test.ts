@@ -26,8 +26,8 @@ describe('the merged roster', () => {
     assert.deepEqual(merged.get('iris'), []);
   });
 
-  test('lists an address once, as the first source knows it', () => {
-    const merged = mergeRosters([aRoster('consul', { fuel: [['a', 1]] }), aRoster('static', { fuel: [['b', 1]] })]);
+  test('lists an address once, as the source knows it that knows its health', () => {
+    const merged = mergeRosters([aRoster('static', { fuel: [['b', 1]] }), aRoster('consul', { fuel: [['a', 1]] })]);
 
     assert.deepEqual(idsOf(merged.get('fuel')), ['consul a']);
   });
