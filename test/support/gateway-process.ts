@@ -1,0 +1,99 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { call, type CallTraits, type Heard } from './call.ts';
+import { createGatewayLog, type GatewayLog } from './log-lines.ts';
+import { operatorOf, type Operator } from './operator.ts';
+
+/** The secret of the issuer that every gateway process of the tests believes. */
+export const SECRET = 'a secret of thirty-two bytes or more';
+
+/** What a test may say of its gateway. */
+export interface ProcessTraits {
+  /** The value of `discovery`. */
+  readonly discovery: string;
+  /** routes.yaml. */
+  readonly routes: string;
+  /** More of gateway.yaml. */
+  readonly more?: string;
+  /** Where both files are; a folder of its own if not given. */
+  readonly folder?: string;
+}
+
+/** The gateway as a process of its own. */
+export interface GatewayProcess extends Operator {
+  readonly child: ChildProcess;
+  readonly pid: number;
+  readonly url: string;
+  readonly log: GatewayLog;
+  readonly folder: string;
+  readonly routesFile: string;
+  call(path: string, traits?: CallTraits): Promise<Heard>;
+  /** The code it ended with, or the signal. */
+  readonly ended: Promise<number | NodeJS.Signals>;
+}
+
+const COMMAND = fileURLToPath(new URL('../../gateway/penstock.mjs', import.meta.url));
+
+/** The configuration that believes tokens signed with SECRET. */
+export const IDENTITY =
+  "identity: { jwt: [{ issuer: penstock-dev, audience: penstock, algorithms: [HS256], secret: '${env:PENSTOCK_JWT_SECRET}' }] }";
+
+/** A folder for both files, which goes with the test. */
+export function aFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'penstock-system-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Starts `penstock serve` on free ports and waits until it is ready. It ends with the test. */
+export async function startGatewayProcess(t: TestContext, traits: ProcessTraits): Promise<GatewayProcess> {
+  const folder = traits.folder ?? aFolder(t);
+  const file = join(folder, 'gateway.yaml');
+  const routesFile = join(folder, 'routes.yaml');
+  writeFileSync(file, gatewayYaml(traits));
+  writeFileSync(routesFile, traits.routes);
+
+  const child = spawn(process.execPath, [COMMAND, 'serve', '--config', file], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, PENSTOCK_JWT_SECRET: SECRET },
+  });
+  const ended = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals);
+  t.after(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  const log = createGatewayLog();
+  child.stdout.pipe(log.stream);
+
+  const isUp = Promise.all([
+    log.line(({ text }) => text === 'listening'),
+    log.line(({ event, phase }) => event === 'process' && phase === 'ready', 60_000),
+  ]);
+  const [listening] = await Promise.race([
+    isUp,
+    ended.then(code => {
+      throw new Error(`the gateway ended (${code}) before it was ready: ${JSON.stringify(log.lines)}`);
+    }),
+  ]);
+  const { callers, admin } = listening['about'] as { callers: string; admin: string };
+  const url = `http://${callers}`;
+  return {
+    ...operatorOf(`http://${admin}`),
+    ...{ child, pid: child.pid ?? 0, url, log, folder, routesFile, ended },
+    call: (path, callTraits) => call(`${url}${path}`, callTraits),
+  };
+}
+
+function gatewayYaml({ discovery, more = '' }: ProcessTraits): string {
+  return `listen: { host: 127.0.0.1, port: 0 }
+admin: { port: 0 }
+discovery: ${discovery}
+${more.includes('drain:') ? '' : 'drain: { grace: 0s, timeout: 30s }'}
+${more}
+`;
+}

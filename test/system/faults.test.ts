@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { describe, test, type TestContext } from 'node:test';
+import { anEcho, bearer, MISBEHAVE, misbehavingRoutes, startCluster } from '../support/cluster.ts';
+import { beginCall, call } from '../support/call.ts';
+import { startLoad } from '../support/load.ts';
+import type { PlumberService } from '../support/plumber/serve.ts';
+import { until } from '../support/until.ts';
+
+const startThree = (t: TestContext) =>
+  startCluster(t, { services: [MISBEHAVE, MISBEHAVE, MISBEHAVE], routes: misbehavingRoutes() });
+
+/** What happens to an R process in the middle of its work, and, where it can recover, how. */
+const STRIKES: readonly (readonly [string, (r: PlumberService) => void, ((r: PlumberService) => void)?])[] = [
+  ['is killed with kill -9', ({ rPid }) => process.kill(rPid, 'SIGKILL')],
+  [
+    'is stopped with SIGSTOP, and goes on later',
+    ({ rPid }) => process.kill(rPid, 'SIGSTOP'),
+    ({ rPid }) => process.kill(rPid, 'SIGCONT'),
+  ],
+  ['is wedged in an endless loop', ({ url }) => void beginCall(`${url}/loop`)],
+];
+
+describe('calls that may be repeated lose nothing under load while an instance', () => {
+  for (const [name, strike, mend] of STRIKES) {
+    test(name, async t => {
+      const { gateway, services, untilInRotation } = await startThree(t);
+      const [victim] = services;
+      assert.ok(victim);
+      const load = startLoad({ url: gateway.url, make: anEcho('/pure/predict') });
+      await load.more(200);
+
+      strike(victim);
+      await load.more(600);
+      await untilInRotation(2);
+      mend?.(victim);
+      await load.more(200);
+      const { calls, ends } = await load.stop();
+
+      assert.deepEqual(ends, { 200: calls });
+      await gateway.untilIdle();
+      if (mend !== undefined) await untilInRotation(3);
+    });
+  }
+});
+
+describe('an instance under load', () => {
+  test('is not ejected for what callers send: a fifth of all bodies is malformed', async t => {
+    const { gateway } = await startThree(t);
+    const echo = anEcho('/pure/predict');
+    const load = startLoad({
+      url: gateway.url,
+      make: number => (number % 5 === 0 ? { ...echo(number), body: '[{"n":', expected: 'never 200' } : echo(number)),
+    });
+
+    await load.more(1_000);
+    const { calls, ends } = await load.stop();
+
+    assert.deepEqual(ends, { 200: calls - Math.floor(calls / 5), 500: Math.floor(calls / 5) });
+    assert.equal(await gateway.metric('penstock_ejections_total'), 0);
+    assert.equal(await gateway.metric('penstock_retries_total'), 0);
+    assert.ok((await gateway.service(MISBEHAVE)).instances.every(({ state }) => state === 'in-rotation'));
+  });
+});
+
+describe('callers who hang up in the queue', () => {
+  test('leave nothing behind: no permit, no timer, no socket, and R never hears of them', async t => {
+    const { gateway, services } = await startCluster(t, { services: [MISBEHAVE], routes: misbehavingRoutes() });
+    const [r] = services;
+    assert.ok(r);
+    const traits = { headers: bearer('alice') };
+    await gateway.call('/once/who', traits);
+    await gateway.untilIdle();
+    const resources = async () => ({
+      sockets: await gateway.metric('nodejs_active_resources', { type: 'TCPSocketWrap' }),
+      timers: await gateway.metric('nodejs_active_resources', { type: 'Timeout' }),
+    });
+    const before = await resources();
+
+    const working = gateway.call('/once/sleep?ms=2500', traits);
+    await r.event('r-output');
+    const gone = Array.from({ length: 200 }, () => beginCall(`${gateway.url}/once/who`, traits));
+    await until(async () => (await gateway.service(MISBEHAVE)).queue.depth === 200, '200 wait');
+    for (const { sent } of gone) sent.destroy();
+    await working;
+    await gateway.untilIdle();
+
+    const { calls } = JSON.parse((await call(`${r.url}/who`)).text) as { calls: number };
+    assert.equal(calls, 3, 'one before, the long one, and this one');
+    assert.equal(await gateway.metric('penstock_refusals_total', { code: 'CALLER_GONE' }), 200);
+    const after = await resources();
+    assert.ok(after.sockets <= before.sockets, `${JSON.stringify(before)} then ${JSON.stringify(after)}`);
+    assert.ok(after.timers <= before.timers, `${JSON.stringify(before)} then ${JSON.stringify(after)}`);
+  });
+});
