@@ -1,13 +1,15 @@
 import { redactedGateway, type GatewayConfig } from './config/gateway-config.ts';
 import type { Admin, AdminAccess } from './domain/admin.ts';
 import type { Observe } from './domain/events.ts';
+import { explain, type ExplainParts } from './domain/explain.ts';
 import type { Life } from './domain/life.ts';
 import { routeViews } from './domain/route-view.ts';
 import type { ServiceRegistry } from './domain/service-registry.ts';
+import { systemClock } from './edges/clock.ts';
 import { createAdminServer, type AdminServer } from './edges/express/admin.ts';
 import type { Metrics } from './edges/prom-client.ts';
 import type { Log } from './edges/winston.ts';
-import type { Generations } from './reload.ts';
+import type { Generation, Generations } from './reload.ts';
 
 interface AdminParts {
   readonly config: GatewayConfig;
@@ -36,7 +38,7 @@ function adminOf({ config, life, generations, registry, metrics, log }: AdminPar
     services: () => registry.living().map(service => service.view()),
     config: () => redactedGateway(config),
     reload: () => Promise.resolve(generations.reload()),
-    explain: question => Promise.resolve(question),
+    explain: question => Promise.resolve(explain(question, explainParts(generations.current()))),
     command(name, instance, order) {
       const service = registry.find(name);
       if (service === undefined) return 'no-service';
@@ -44,5 +46,17 @@ function adminOf({ config, life, generations, registry, metrics, log }: AdminPar
     },
     level: () => log.level,
     setLevel: level => log.setLevel(level),
+  };
+}
+
+function explainParts({ routes, source }: Generation): ExplainParts {
+  const { statics } = source.routes;
+  const origins = new Map(statics.map(({ service, instances }) => [service, instances[0]]));
+  return {
+    routes,
+    policyOf: name => source.routes.policyOf(name),
+    originOf: name => origins.get(name),
+    wallMs: systemClock.wallMs(),
+    secrets: source.secrets,
   };
 }

@@ -1,7 +1,6 @@
 import type { Writable } from 'node:stream';
 import { composeAdmin } from './compose-admin.ts';
 import { composeDiscovery, type Discovery } from './compose-discovery.ts';
-import type { CompiledRoutes } from './config/compile.ts';
 import type { GatewayConfig, IdentityConfig } from './config/gateway-config.ts';
 import type { Observe } from './domain/events.ts';
 import type { Stages } from './domain/exchange.ts';
@@ -25,7 +24,7 @@ import { createTransport } from './edges/undici.ts';
 import { createLog, type Log } from './edges/winston.ts';
 import { createFlow } from './flow.ts';
 import { createGateway, type Gateway } from './gateway.ts';
-import { createGenerations, type Generations, type RoutesNow } from './reload.ts';
+import { createGenerations, type Generations, type RoutesNow, type UsableRoutes } from './reload.ts';
 import { createAdmit } from './stages/admit.ts';
 import { createAnswer } from './stages/answer.ts';
 import { createAttempt } from './stages/attempt.ts';
@@ -41,8 +40,7 @@ import { createSchedule } from './stages/schedule.ts';
 /** What the process gives its gateway. */
 export interface ComposeParts {
   readonly config: GatewayConfig;
-  /** The routes to begin with, without errors. */
-  readonly routes: CompiledRoutes;
+  readonly routes: UsableRoutes;
   /** Reads the routes file as it is now. */
   readonly readRoutes: () => RoutesNow;
   /** The files in force: paths and texts. */

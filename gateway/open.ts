@@ -18,13 +18,14 @@ const SERVE_COMMAND = fileURLToPath(new URL('../plumber-services/serve.sh', impo
 /** Reads both files and makes the gateway; undefined when they have errors, which stderr is told. */
 export function openGateway(file: string, { io, ...parts }: OpenParts): Promise<Opened | undefined> {
   const contract = loadContract(file, io.env);
-  const { gateway: config, routes, problems } = contract;
+  const { gateway: config, routes, problems, secrets } = contract;
   if (config === undefined || routes === undefined || !isUsable(contract)) {
     io.stderr.write(`${renderProblems(problems, contract.texts)}\n${summaryOf(problems)}\n`); // as `check` says it
     return Promise.resolve(undefined);
   }
   const opened = compose({
-    ...{ ...parts, config, routes, env: io.env, serveCommand: SERVE_COMMAND },
+    ...{ ...parts, config, env: io.env, serveCommand: SERVE_COMMAND },
+    routes: { routes, problems, secrets },
     readRoutes: () => loadRoutes(config, { routesFile: config.routes, variables: io.env }),
     files: { gateway: file, texts: contract.texts },
   });

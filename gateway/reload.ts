@@ -12,13 +12,20 @@ import type { ServiceRegistry } from './domain/service-registry.ts';
 export interface RoutesNow {
   readonly routes: CompiledRoutes | undefined;
   readonly problems: readonly Problem[];
+  /** Values that must never be shown. */
+  readonly secrets: readonly string[];
 }
+
+/** Routes that can be used, with what there is to warn of. */
+export type UsableRoutes = RoutesNow & { readonly routes: CompiledRoutes };
 
 /** One immutable version of routes and services. A request keeps the one it began with. */
 export interface Generation {
   readonly number: number;
   readonly routes: readonly Route[];
   readonly table: RouteTable<Route>;
+  /** What it was made from. */
+  readonly source: UsableRoutes;
 }
 
 /** The generations, one after the other; one is current. */
@@ -32,8 +39,7 @@ export interface Generations {
 }
 
 export interface GenerationParts {
-  /** The routes to begin with, without errors. */
-  readonly first: CompiledRoutes;
+  readonly first: UsableRoutes;
   readonly read: () => RoutesNow;
   readonly registry: ServiceRegistry;
   /** Tells the sources which services are wanted, and which addresses stand in the routes themselves. */
@@ -48,10 +54,11 @@ export function createGenerations({ first, read, registry, follow, clock, observ
   let loadedMs = clock.wallMs();
   let error: string | null = null;
 
-  function bind(compiled: CompiledRoutes, number: number): Generation {
-    registry.adopt(compiled.services);
-    const routes = compiled.specs.map((spec): Route => ({ ...spec, service: serviceOf(spec.serviceName) }));
-    return { number, routes, table: createRouteTable(routes) };
+  function bind(source: UsableRoutes, number: number): Generation {
+    const { specs, services } = source.routes;
+    registry.adopt(services);
+    const routes = specs.map((spec): Route => ({ ...spec, service: serviceOf(spec.serviceName) }));
+    return { number, routes, table: createRouteTable(routes), source };
   }
 
   function serviceOf(name: string): Route['service'] {
@@ -60,30 +67,29 @@ export function createGenerations({ first, read, registry, follow, clock, observ
     return service;
   }
 
-  function serve(compiled: CompiledRoutes): readonly string[] {
-    follow(compiled);
-    const warnings = compiled.problems.map(problemLine);
-    const { number: generation, routes } = current;
+  function serve({ number: generation, routes, source }: Generation): readonly string[] {
+    follow(source.routes);
+    const warnings = source.problems.map(problemLine);
     observe({ kind: 'config-loaded', generation, routes: routes.length, warnings });
     return warnings;
   }
 
   return {
-    begin: () => void serve(first),
+    begin: () => void serve(current),
     current: () => current,
     state: () => ({ generation: current.number, loadedMs, error }),
     reload() {
-      const { routes, problems } = read();
+      const { routes, problems, secrets } = read();
       if (routes === undefined || hasError(problems)) {
         const lines = problems.map(problemLine);
         error = lines.join('\n');
         observe({ kind: 'config-refused', problems: lines });
         return { kind: 'refused', generation: current.number, problems: lines };
       }
-      current = bind(routes, current.number + 1);
+      current = bind({ routes, problems, secrets }, current.number + 1);
       loadedMs = clock.wallMs();
       error = null;
-      return { kind: 'loaded', generation: current.number, warnings: serve(routes) };
+      return { kind: 'loaded', generation: current.number, warnings: serve(current) };
     },
   };
 }

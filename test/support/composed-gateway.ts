@@ -53,11 +53,12 @@ export async function startGateway(t: TestContext, traits: GatewayTraits): Promi
   const env = traits.env ?? {};
   const contract = loadContract(file, env);
   assert.ok(isUsable(contract), JSON.stringify(contract.problems, undefined, 2));
-  const { gateway: config, routes, texts } = contract;
+  const { gateway: config, routes, problems, secrets, texts } = contract;
   assert.ok(config !== undefined && routes !== undefined);
   const log = createGatewayLog();
   const { gateway, log: written } = compose({
-    ...{ config, routes, env, serveCommand: '', stdout: log.stream, version: '0.0.0', node: process.version },
+    ...{ config, env, serveCommand: '', stdout: log.stream, version: '0.0.0', node: process.version },
+    routes: { routes, problems, secrets },
     readRoutes: () => loadRoutes(config, { routesFile: config.routes, variables: env }),
     files: { gateway: file, texts },
   });
