@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { describe, test } from 'node:test';
+import { IDENTITY } from '../support/gateway-process.ts';
+import { anEcho, bearer, MISBEHAVE, misbehavingRoutes, startCluster } from '../support/cluster.ts';
+import { startLoad } from '../support/load.ts';
+import { until } from '../support/until.ts';
+
+const traits = { headers: bearer('alice') };
+
+/** How a new connection fares: refused, or what came over it. */
+function knock(port: number): Promise<string> {
+  return new Promise(resolve => {
+    let heard = '';
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', error => resolve('code' in error ? String(error.code) : String(error)));
+    socket.on('data', chunk => (heard += chunk.toString('latin1')));
+    socket.on('close', () => resolve(heard));
+    socket.end('GET /once/who HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+  });
+}
+
+describe('SIGTERM to the gateway', () => {
+  test('loses nothing in hand, not even what waits in the queue; it leaves Consul and exits with 0', async t => {
+    const { gateway, consul } = await startCluster(t, {
+      services: [MISBEHAVE, MISBEHAVE],
+      routes: misbehavingRoutes(),
+      more: `${IDENTITY}\ndrain: { grace: 1s, timeout: 30s }`,
+    });
+    const inHand = Array.from({ length: 8 }, () => gateway.call('/once/sleep?ms=700', traits));
+    await until(async () => {
+      const { queue, permits } = await gateway.service(MISBEHAVE);
+      return queue.depth + permits.inUse === 8;
+    }, 'eight in hand');
+
+    gateway.child.kill('SIGTERM');
+    await gateway.log.line(({ phase }) => phase === 'draining');
+    const unready = await gateway.readyz();
+    const inGrace = gateway.call('/once/who', traits);
+    await gateway.log.line(({ phase }) => phase === 'refusing');
+    const late = await knock(Number(new URL(gateway.url).port));
+    const answers = await Promise.all([...inHand, inGrace]);
+
+    assert.deepEqual(unready.status, 503);
+    assert.deepEqual(unready.body.reasons, ['draining']);
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      new Array(9).fill(200),
+    );
+    assert.match(late, /^ECONNREFUSED$|^ECONNRESET$|^HTTP\/1\.1 503 [^]*DRAINING/);
+    assert.equal(await gateway.ended, 0);
+    assert.deepEqual(await consul.get('/v1/health/service/penstock'), []);
+    assert.deepEqual(gateway.log.of('internal-error'), []);
+  });
+
+  test('told twice, ends at once', async t => {
+    const { gateway, services } = await startCluster(t, { services: [MISBEHAVE], routes: misbehavingRoutes() });
+    const cut = assert.rejects(gateway.call('/once/sleep?ms=20000', traits));
+    await services[0]?.event('r-output');
+
+    gateway.child.kill('SIGTERM');
+    await gateway.log.line(({ phase }) => phase === 'refusing');
+    gateway.child.kill('SIGTERM');
+
+    assert.equal(await gateway.ended, 143);
+    await cut;
+  });
+});
+
+describe('SIGTERM to each R service in turn', () => {
+  test('loses no call, though none of them may be repeated', async t => {
+    const cluster = await startCluster(t, { services: [MISBEHAVE, MISBEHAVE], routes: misbehavingRoutes() });
+    const { gateway, services, add, untilInRotation } = cluster;
+    const load = startLoad({ url: gateway.url, connections: 8, make: anEcho('/once/predict') });
+    await load.more(100);
+
+    for (const service of services) {
+      await add();
+      service.child.kill('SIGTERM');
+      assert.equal(await service.ended, 0);
+      await untilInRotation(2);
+    }
+    await load.more(100);
+    const { calls, ends } = await load.stop();
+
+    assert.deepEqual(ends, { 200: calls });
+    assert.equal(await gateway.metric('penstock_ejections_total'), 0);
+  });
+});
