@@ -15,11 +15,11 @@ export interface Cluster {
   readonly gateway: GatewayProcess;
   readonly services: readonly PlumberService[];
   /** Starts one more R, and waits until the gateway has it in rotation. */
-  add(service?: string): Promise<PlumberService>;
+  readonly add: (service?: string) => Promise<PlumberService>;
   /** Waits until as many instances of the service are in rotation. */
-  untilInRotation(count: number, service?: string): Promise<void>;
+  readonly untilInRotation: (count: number, service?: string) => Promise<void>;
   /** The id by which Consul and the gateway know it. */
-  idOf(service: PlumberService, name?: string): string;
+  readonly idOf: (service: PlumberService, name?: string) => string;
 }
 
 interface ClusterTraits {
@@ -110,7 +110,7 @@ routes:
 `;
 }
 
-/** The sum of the snapshot's instances of a service, as it is on disk; undefined when there is none. */
+/** The text of the roster's snapshot; undefined when there is none yet. */
 export function snapshotOf(gateway: GatewayProcess): string | undefined {
   try {
     return readFileSync(join(gateway.folder, 'roster.json'), 'utf8');

@@ -78,14 +78,18 @@ export function startLoad({ url, connections = 16, restMs = 0, make }: LoadTrait
   };
 }
 
-async function perform(pool: Pool, { method, path, headers = {}, body, expected }: LoadCall): Promise<string> {
+async function perform(pool: Pool, { expected, headers = {}, ...wanted }: LoadCall): Promise<string> {
   try {
-    const answer = await pool.request({ method, path, headers, body: body ?? null });
+    const answer = await pool.request({ ...wanted, headers });
     const text = await answer.body.text();
-    if (answer.statusCode === 200) return expected === undefined || text === expected ? '200' : 'wrong answer';
-    const code = /"code":"([A-Z_]+)"/.exec(text)?.[1];
-    return code === undefined ? String(answer.statusCode) : `${answer.statusCode} ${code}`;
+    if (answer.statusCode !== 200) return `${answer.statusCode}${codeIn(text)}`;
+    return text === (expected ?? text) ? '200' : 'wrong answer';
   } catch (error) {
     return error instanceof Error && 'code' in error ? String(error.code) : String(error);
   }
+}
+
+function codeIn(text: string): string {
+  const code = /"code":"([A-Z_]+)"/.exec(text)?.[1];
+  return code === undefined ? '' : ` ${code}`;
 }
