@@ -1,0 +1,34 @@
+import { fileURLToPath } from 'node:url';
+import type { Place } from '../place.ts';
+import { answers, type Behind, type Contestant, type Front } from './contestant.ts';
+
+/** Express with http-proxy-middleware and nothing else: no identity, no limit, no log, no metrics. */
+export const httpProxyMiddleware: Contestant = {
+  id: 'http-proxy-middleware',
+  title: 'http-proxy-middleware alone',
+  kind: 'peer',
+  setUp: 'Express and the middleware, with its default agent (a fresh connection each); no log',
+  start: (place, behind) => start(place, behind, { name: 'http-proxy-middleware', agent: 'fresh' }),
+};
+
+/** The same with connections that stay open. */
+export const httpProxyMiddlewareKept: Contestant = {
+  id: 'http-proxy-middleware-kept',
+  title: 'http-proxy-middleware alone, keep-alive',
+  kind: 'peer',
+  setUp: 'Express and the middleware, with an agent that keeps connections; no log',
+  start: (place, behind) => start(place, behind, { name: 'http-proxy-middleware-kept', agent: 'kept' }),
+};
+
+async function start(place: Place, behind: Behind, how: { name: string; agent: string }): Promise<Front> {
+  const port = await place.port();
+  const server = fileURLToPath(new URL('http-proxy-middleware-server.ts', import.meta.url));
+  const started = place.start(how.name, {
+    program: process.execPath,
+    args: [server, String(port), how.agent, behind.prefix, ...behind.instances],
+    core: behind.core,
+  });
+  const address = `127.0.0.1:${port}`;
+  await place.until(started, () => answers(address));
+  return { addresses: [address], prefix: behind.prefix, pid: started.pid };
+}

@@ -1,0 +1,119 @@
+import { createHmac } from 'node:crypto';
+import { join } from 'node:path';
+import { ROOT } from '../../gateway/setup/state.mjs';
+import type { Place } from '../place.ts';
+import type { Behind, Contestant, Front } from './contestant.ts';
+
+const SET_UP = 'JWT (HS256) with scope, a limit by caller, metrics, access log, health checks and ejection on';
+
+/** Penstock with everything on that an operator would have on. */
+export const penstock: Contestant = {
+  id: 'penstock',
+  title: 'Penstock',
+  kind: 'own',
+  setUp: SET_UP,
+  start: (place, behind) => start(place, behind, { name: 'penstock', isKept: false }),
+};
+
+/** The same, before instances whose connections may stay open. */
+export const penstockKept: Contestant = {
+  id: 'penstock-kept',
+  title: 'Penstock, keep-alive',
+  kind: 'own',
+  setUp: `${SET_UP}; \`connection.reuse: true\``,
+  start: (place, behind) => start(place, behind, { name: 'penstock-kept', isKept: true }),
+};
+
+const ISSUER = 'penstock-bench';
+const AUDIENCE = 'penstock';
+
+/** A token that every contestant is sent, and Penstock asks for. */
+export function tokenOf(secret: string): string {
+  const claims = {
+    iss: ISSUER,
+    aud: AUDIENCE,
+    sub: 'bench',
+    scope: 'predict',
+    exp: Math.floor(Date.now() / 1000) + 86_400,
+  };
+  const input = [{ alg: 'HS256', typ: 'JWT' }, claims]
+    .map(part => Buffer.from(JSON.stringify(part)).toString('base64url'))
+    .join('.');
+  return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`;
+}
+
+interface How {
+  readonly name: string;
+  readonly isKept: boolean;
+}
+
+async function start(place: Place, behind: Behind, { name, isKept }: How): Promise<Front> {
+  const [port, adminPort] = [await place.port(), await place.port()];
+  place.write(`${name}.routes.yaml`, routesOf(behind, isKept));
+  const config = place.write(`${name}.yaml`, gatewayOf(behind, { name, port, adminPort }));
+  const started = place.start(name, {
+    program: process.execPath,
+    args: [...profiling(name), join(ROOT, 'gateway', 'main.ts'), 'serve', '--config', config],
+    env: { PENSTOCK_JWT_SECRET: behind.secret },
+    core: behind.core,
+  });
+  await place.until(started, () => isReady(adminPort));
+  return { addresses: [`127.0.0.1:${port}`], prefix: behind.prefix, pid: started.pid };
+}
+
+/** With BENCH_PROFILE=FOLDER in the environment each Penstock leaves its profile there when it ends. */
+function profiling(name: string): string[] {
+  const folder = process.env['BENCH_PROFILE'];
+  if (folder === undefined) return [];
+  return ['--cpu-prof', `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${name}-${process.pid}-${Date.now()}.cpuprofile`];
+}
+
+async function isReady(adminPort: number): Promise<boolean> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${adminPort}/readyz`);
+    await response.arrayBuffer();
+    return response.ok;
+  } catch {
+    return false; // Not up yet.
+  }
+}
+
+interface Ports {
+  readonly name: string;
+  readonly port: number;
+  readonly adminPort: number;
+}
+
+function gatewayOf({ instances }: Behind, { name, port, adminPort }: Ports): string {
+  return `
+listen: { host: 127.0.0.1, port: ${port} }
+admin: { host: 127.0.0.1, port: ${adminPort} }
+routes: ${name}.routes.yaml
+discovery:
+  static:
+    - { service: measured, instances: [${instances.map(instance => `'http://${instance}'`).join(', ')}] }
+identity:
+  jwt:
+    - { issuer: ${ISSUER}, audience: ${AUDIENCE}, algorithms: [HS256], secret: '\${env:PENSTOCK_JWT_SECRET}' }
+log: { level: info, access: true }
+drain: { grace: 0s, timeout: 5s }
+`;
+}
+
+function routesOf({ prefix, concurrency }: Behind, isKept: boolean): string {
+  const segments = prefix.split('/').length - 1;
+  return `
+services:
+  measured:
+    concurrency: ${concurrency}
+    connection: { reuse: ${isKept} }
+routes:
+  - id: measured
+    uri: lb://measured
+    predicates: ['Path=${prefix}/**', 'Method=GET,POST']
+    filters: ['StripPrefix=${segments}']
+    auth: { allow: [jwt], scopes: [predict] }
+    limits: [{ rate: 10000000, per: 1s, by: caller }]
+    pure: true
+`;
+}

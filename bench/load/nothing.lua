@@ -1,0 +1,2 @@
+-- The same small GET again and again.
+dofile(os.getenv("BENCH_LOAD") .. "/shared.lua")

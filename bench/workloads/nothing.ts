@@ -1,0 +1,30 @@
+import { directKept } from '../contestants/direct.ts';
+import { haproxy } from '../contestants/haproxy.ts';
+import { httpProxyMiddleware, httpProxyMiddlewareKept } from '../contestants/http-proxy-middleware.ts';
+import { nginx, nginxKept } from '../contestants/nginx.ts';
+import { penstock, penstockKept } from '../contestants/penstock.ts';
+import { startNothing } from '../upstreams/nothing.ts';
+import type { Workload } from './workload.ts';
+
+/** An upstream that costs nothing, so that only the contestants' own cost is left. */
+export const nothing: Workload = {
+  id: 'nothing',
+  title: 'An upstream that does nothing, each contestant on one processor',
+  about: 'What a proxy costs by itself, with fresh and with kept connections behind it.',
+  contestants: [
+    ...[directKept, nginx, nginxKept, haproxy],
+    ...[httpProxyMiddleware, httpProxyMiddlewareKept, penstock, penstockKept],
+  ],
+  connections: [64],
+  prefix: '/api/nothing',
+  path: '/',
+  script: 'nothing.lua',
+  sample: {},
+  concurrency: 64,
+  isOnOneCore: true,
+  expectations: [
+    { of: 'penstock-kept', against: 'nginx-kept', measure: 'perSecond', connections: 64, atLeast: 0.5 },
+    { of: 'penstock-kept', against: 'http-proxy-middleware-kept', measure: 'perSecond', connections: 64, atLeast: 1.6 },
+  ],
+  startInstances: startNothing,
+};
