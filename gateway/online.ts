@@ -1,8 +1,15 @@
+import type { CompiledRoutes, RoutedAddress } from './config/compile.ts';
+import type { ConsulConfig } from './config/gateway-config.ts';
 import type { Problem } from './config/problem.ts';
+import { createConsulClient, type ConsulClient } from './edges/consul-client.ts';
+import { probeHttp } from './edges/http-probe.ts';
 import type { Contract } from './load.ts';
 
 /** An answer that takes longer is none. */
 const PATIENCE_MS = 3_000;
+
+/** What is amiss in the world, in words; undefined: nothing. */
+type Finding = string | undefined;
 
 /** What the world says of the configuration: whether Consul answers and knows the services, and whether instances do. */
 export async function askOnline({ gateway, routes, texts }: Contract): Promise<Problem[]> {
@@ -10,64 +17,55 @@ export async function askOnline({ gateway, routes, texts }: Contract): Promise<P
   const [gatewayFile = '', routesFile = ''] = texts.keys();
   const { consul, local, static: fixed } = gateway.discovery;
   const elsewhere = new Set([...local, ...fixed, ...routes.statics].map(({ service }) => service));
-  const toldBy = (file: string, path: string) => (message: string) => toProblem(file, path, message);
-  const asked = [...fixed, ...routes.statics].flatMap(({ service, instances }) =>
-    instances.map(origin =>
-      askInstance(`${origin}${routes.policyOf(service).health.path}`, toldBy(routesFile, service)),
-    ),
+  const wanted = [...routes.services.keys()].filter(service => !elsewhere.has(service));
+
+  const [ofFixed, ofRoutes, ofConsul] = await Promise.all([
+    askInstances(fixed, routes),
+    askInstances(routes.statics, routes),
+    consul === undefined ? [] : askConsul(consul, wanted),
+  ]);
+  return [
+    ...toProblems(ofFixed, { file: gatewayFile, path: 'discovery.static' }),
+    ...toProblems(ofRoutes, { file: routesFile, path: 'routes' }),
+    ...toProblems(ofConsul, { file: gatewayFile, path: 'discovery.consul' }),
+  ];
+}
+
+function toProblems(findings: readonly Finding[], { file, path }: { file: string; path: string }): Problem[] {
+  return findings
+    .filter(message => message !== undefined)
+    .map(message => ({ file, line: 1, column: 1, severity: 'warning', path, message, hint: undefined }));
+}
+
+/** Asks as the gateway's active checks do, so that both find the same. */
+function askInstances(written: readonly RoutedAddress[], routes: CompiledRoutes): Promise<Finding[]> {
+  const asked = written.flatMap(({ service, instances }) => instances.map(origin => ({ service, origin })));
+  return Promise.all(
+    asked.map(async ({ service, origin }) => {
+      const { health, sharedSecret } = routes.policyOf(service);
+      const bounds = { timeoutMs: PATIENCE_MS, signal: new AbortController().signal };
+      const { isWell, note } = await probeHttp({ origin, path: health.path, sharedSecret, ...bounds });
+      return isWell ? undefined : `${origin} of ${service} is not well: ${note}`;
+    }),
   );
-  if (consul !== undefined) {
-    const headers: Record<string, string> =
-      consul.token === undefined ? {} : { 'X-Consul-Token': consul.token.reveal() };
-    const tell = toldBy(gatewayFile, 'discovery.consul');
-    for (const service of routes.services.keys()) {
-      if (elsewhere.has(service)) continue;
-      const query = consul.datacenter === undefined ? '' : `?dc=${encodeURIComponent(consul.datacenter)}`;
-      const url = `${consul.address}/v1/health/service/${encodeURIComponent(service)}${query}`;
-      asked.push(askConsul({ url, headers, service }, tell));
-    }
-  }
-  return (await Promise.all(asked)).filter(problem => problem !== undefined);
 }
 
-type Tell = (message: string) => Problem;
-
-function toProblem(file: string, path: string, message: string): Problem {
-  return { file, line: 1, column: 1, severity: 'warning', path, message, hint: undefined };
-}
-
-async function askInstance(url: string, tell: Tell): Promise<Problem | undefined> {
-  const answer = await ask(url, {});
-  if (answer instanceof Response) {
-    await answer.body?.cancel();
-    return answer.ok ? undefined : tell(`${url} answers ${answer.status}`);
-  }
-  return tell(`${url} does not answer: ${answer}`);
-}
-
-interface ServiceAsked {
-  readonly url: string;
-  readonly headers: Record<string, string>;
-  readonly service: string;
-}
-
-async function askConsul({ url, headers, service }: ServiceAsked, tell: Tell): Promise<Problem | undefined> {
-  const answer = await ask(url, headers);
-  if (!(answer instanceof Response)) return tell(`Consul does not answer: ${answer}`);
-  if (!answer.ok) {
-    await answer.body?.cancel();
-    return tell(`Consul answers ${answer.status} when asked for ${service}`);
-  }
-  const listed: unknown = await answer.json().catch(() => undefined);
-  return Array.isArray(listed) && listed.length > 0 ? undefined : tell(`Consul knows no instance of ${service}`);
-}
-
-/** The answer, or in a word why there is none. */
-async function ask(url: string, headers: Record<string, string>): Promise<Response | string> {
+async function askConsul(consul: ConsulConfig, services: readonly string[]): Promise<Finding[]> {
+  const { address, datacenter, token, tag } = consul;
+  const client = createConsulClient({ address, datacenter, token: token?.reveal() });
   try {
-    return await fetch(url, { headers, redirect: 'manual', signal: AbortSignal.timeout(PATIENCE_MS) });
+    return await Promise.all(services.map(service => askService(client, service, tag)));
+  } finally {
+    client.close();
+  }
+}
+
+async function askService(client: ConsulClient, service: string, tag: string | undefined): Promise<Finding> {
+  try {
+    const query = { service, tag, index: 0n, waitMs: 0 };
+    const { list } = await client.askHealth(query, AbortSignal.timeout(PATIENCE_MS));
+    return list.length > 0 ? undefined : `Consul knows no instance of ${service}`;
   } catch (error) {
-    const { cause, name } = error as Error & { cause?: { code?: unknown } };
-    return typeof cause?.code === 'string' ? cause.code : name;
+    return `Consul, asked for ${service}: ${error instanceof Error ? error.message : 'unknown'}`;
   }
 }
