@@ -21,5 +21,10 @@ export function answerRaw(socket: Duplex, answer: Answer, nowWallMs: number): vo
     socket.destroy();
     return;
   }
+  socket.on('error', ignore); // Node leaves it to us after CONNECT, and the other side may have reset it
   socket.end(toBytes(answer, nowWallMs), () => socket.destroy());
+}
+
+function ignore(): void {
+  // See where it is used.
 }

@@ -165,6 +165,20 @@ describe('a request', () => {
     });
   }
 
+  test('for a tunnel, reset before the refusal is written, is no mistake of ours', async t => {
+    const { port } = await startServer(t, { travel: mirror });
+
+    for (let i = 0; i < 20; i++) {
+      const caller = await rawCaller(t, port);
+      caller.socket.write('CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n');
+      caller.socket.resetAndDestroy();
+    }
+
+    const heard = await sayAndHearOut(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+
+    assert.match(heard, / 200 /); // and nothing was uncaught, which fails a test
+  });
+
   test('whose head comes too slowly is refused with REQUEST_TIMEOUT', async t => {
     const { port } = await startServer(t, { listen: { headersTimeoutMs: 100 }, travel: mirror });
 
