@@ -5,8 +5,8 @@ export interface RequestTarget {
   readonly authority: string | undefined;
 }
 
-/** Neither escapes, nor a segment that begins with a dot, nor anything a path may not hold: most paths. */
-const PLAIN_PATH = /^(?:\/(?!\.)[!$&'()*+,\-.:;=@\w~]*)+$/;
+/** Neither escapes, nor a segment that is empty or begins with a dot, nor anything a path may not hold: most paths. */
+const PLAIN_PATH = /^(?:\/(?![./])[!$&'()*+,\-.:;=@\w~]*)+$/;
 
 const UNFIT_IN_PATH = /[\x00-\x20\x7f#\\]/;
 const BROKEN_ESCAPE = /%(?![0-9A-Fa-f]{2})/;
@@ -16,8 +16,8 @@ const ABSOLUTE = /^https?:\/\/([^/?#]*)(.*)$/i;
 /**
  * Takes a request target apart, or says, in words for the caller, why it is refused.
  *
- * A path with dot segments, however they are spelled, is refused rather than resolved: whoever resolves them later, R or
- * a proxy before it, might end on another route's path than the one that was matched.
+ * A path with dot segments, however they are spelled, or with empty ones is refused rather than resolved: whoever
+ * resolves them later, `StripPrefix`, R or a proxy before it, might end on another route's path than the one matched.
  */
 export function parseRequestTarget(target: string): RequestTarget | string {
   if (target.startsWith('/')) return parseOriginForm(target, undefined);
@@ -40,6 +40,7 @@ function problemOf(path: string): string | undefined {
   if (UNFIT_IN_PATH.test(path)) return 'The path contains a character that no path may contain.';
   if (BROKEN_ESCAPE.test(path)) return 'The path contains a % that begins no escape.';
   if (ESCAPED_CONTROL.test(path)) return 'The path contains an escaped control character.';
+  if (path.includes('//')) return 'The path contains an empty segment; send it without.';
   if (hasDotSegment(path)) return 'The path contains dot segments; send it resolved.';
   return undefined;
 }
