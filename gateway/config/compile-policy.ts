@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { corsProblem } from '../domain/cors.ts';
 import type { Auth, Cors, RetryPolicy, RoutePolicy } from '../domain/route.ts';
+import { authProblem } from '../domain/scopes.ts';
 import type { WrittenPolicy } from './parse-routes.ts';
 import type { Complain, KeyPath } from './problem.ts';
 import { RoutePolicyKeys } from './schema/route-policy.ts';
@@ -53,6 +54,10 @@ function authOf(full: FullPolicy, written: WrittenPolicy, context: PolicyContext
       message: 'asks for a credential, but gateway.yaml configures no `identity` to judge one by',
       hint: 'configure `identity`, or leave `auth` out to serve openly',
     });
+  }
+  const problem = full.auth && authProblem(full.auth);
+  if (problem !== undefined) {
+    context.complain({ path: placeOf('auth', written, context), severity: 'warning', message: problem });
   }
   if (!identityConfigured) return undefined;
   return full.auth ?? { allow: ['jwt'], scopes: [], roles: [], forwardToken: false };
