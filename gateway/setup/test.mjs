@@ -24,7 +24,7 @@ async function main(args) {
   await ensureNpmPackages();
   await ensureSystemPackages({ withTests: true });
   await trainModels();
-  await ensureServer('consul');
+  for (const server of ['consul', 'chromium']) await ensureServer(server);
 
   const results = [];
   if (!isLong && chosen.length === 0) results.push(await runCheck(), await runR());
