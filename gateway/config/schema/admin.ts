@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isLoopback } from '../../domain/loopback.ts';
 import { flaw, listeningPort, text } from './scalars.ts';
 
 const Token = z.strictObject({
@@ -18,11 +19,6 @@ const Access = z.strictObject({
     .describe('What anyone may read.'),
   tokens: z.array(Token).default([]).describe('Who else may do what, by `Authorization: Bearer TOKEN`.'),
 });
-
-/** True for an address that only this machine can reach. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
-}
 
 /** The listener for operators. */
 export const Admin = z

@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import type { Request, RequestHandler } from 'express';
 import { isPermitted, partOf, type AdminAccess, type AdminToken } from '../../domain/admin.ts';
 import { GatewayError } from '../../domain/errors.ts';
+import { isLoopback } from '../../domain/loopback.ts';
 
 /** What the guard goes by. */
 export interface GuardOptions {
@@ -28,11 +29,6 @@ export function guard({ host, access }: GuardOptions): RequestHandler {
     res.locals['who'] = (isLocal ? 'loopback' : admitted(req, access)) satisfies Who;
     next();
   };
-}
-
-/** True where only this machine can connect. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
 /** True for what changes nothing, `explain` included. */
