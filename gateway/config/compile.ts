@@ -4,6 +4,7 @@ import type { ServicePolicy } from '../domain/service-policy.ts';
 import { compileRoute, type CompiledRoute, type RouteContext } from './compile-route.ts';
 import { compileService } from './compile-services.ts';
 import { nearestOf } from './nearest.ts';
+import { parseRouteUri } from './route-uri.ts';
 import type { RoutesFile, WrittenRoute } from './parse-routes.ts';
 import { hasError, inOrder, type Complain, type Problem } from './problem.ts';
 
@@ -131,9 +132,8 @@ function listOf(known: ReadonlySet<string>): string | undefined {
 
 /** An entry that no route leads to is mostly a slip of the pen. */
 function warnOfUnused(file: RoutesFile, complain: Complain): void {
-  const named = new Set(
-    file.routes.flatMap(({ uri }) => (uri === undefined ? [] : [uri.replace(/^.*:\/\//, '').split('/')[0] ?? ''])),
-  );
+  const targets = file.routes.map(({ uri = '' }) => parseRouteUri(uri));
+  const named = new Set(targets.flatMap(target => ('problem' in target ? [] : [target.serviceName])));
   for (const name of file.services.keys()) {
     if (named.has(name)) continue;
     const nearest = nearestOf(name, named);

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { readPart, type PartKind, type WrittenPart } from './dialect/written-part.ts';
 import { heeding, warnOfLiteralSecrets, withNumbers } from './parse.ts';
-import { hasError, type Complain, type KeyPath, type Problem } from './problem.ts';
+import type { Complain, KeyPath, Problem } from './problem.ts';
 import { resolveData, resolveText, type Resolved, type Surroundings } from './references.ts';
 import { laterOf } from './schema/later.ts';
 import { RoutePolicyKeys } from './schema/route-policy.ts';
@@ -60,7 +60,7 @@ export function parseRoutes(text: string, surroundings: Surroundings): RoutesFil
   const yaml = readYaml(text, surroundings.file);
   const problems = [...yaml.problems];
   const complain: Complain = complaint => problems.push(yaml.locate(complaint));
-  const resolved = resolveData(hasError(problems) ? {} : (yaml.value ?? {}), surroundings, {
+  const resolved = resolveData(yaml.value ?? {}, surroundings, {
     complain,
     except: DIALECT_KEYS,
   });

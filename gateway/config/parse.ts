@@ -26,7 +26,7 @@ export interface ParsedGateway {
 export function parseGateway(text: string, surroundings: Surroundings): ParsedGateway {
   const yaml = readYaml(text, surroundings.file);
   const problems = [...yaml.problems];
-  if (hasError(problems)) return { config: undefined, problems: inOrder(problems) };
+  if (yaml.value === undefined) return { config: undefined, problems: inOrder(problems) };
 
   const complain: Complain = complaint => problems.push(yaml.locate(complaint));
   const resolved = resolveData(yaml.value ?? {}, surroundings, { complain });

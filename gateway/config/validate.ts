@@ -89,7 +89,7 @@ function wrongChoice(choices: readonly string[], value: unknown, schema: z.ZodTy
 function kindText(expected: string): string {
   const kinds: Record<string, string> = {
     int: 'a whole number',
-    number: 'a number',
+    number: 'a whole number',
     string: 'text',
     boolean: 'true or false',
     array: 'a list',

@@ -6,7 +6,7 @@ import { pathText } from './problem.ts';
 export interface YamlFile {
   readonly name: string;
   readonly text: string;
-  /** Undefined for an empty file, and where the syntax is broken. */
+  /** Null for an empty file; undefined where the syntax is broken. */
   readonly value: unknown;
   /** What is wrong with the syntax itself. */
   readonly problems: readonly Problem[];
@@ -47,7 +47,9 @@ export function readYaml(text: string, name: string): YamlFile {
       severity: kind === 'YAMLWarning' ? 'warning' : 'error',
     }),
   );
-  const data = document.errors.length > 0 ? { value: undefined } : dataOf(document);
+  // A key that stands twice is wrong, but what it says can still be judged, and all be reported at once.
+  const isBroken = document.errors.some(({ code }) => code !== 'DUPLICATE_KEY');
+  const data = isBroken ? { value: undefined } : dataOf(document);
   if ('problem' in data) problems.push(problemAt(0, { path: [], message: data.problem }));
   return {
     name,
@@ -90,7 +92,7 @@ function offsetOf(document: Document, { path, isAboutKey = false, piece }: Compl
 function childOf(document: Document, parent: Node | null, key: string | number): Child | undefined {
   const node = isAlias(parent) ? (parent.resolve(document) ?? null) : parent;
   if (isMap(node)) {
-    const pair = node.items.find(item => keyText(item.key) === String(key));
+    const pair = node.items.findLast(item => keyText(item.key) === String(key));
     if (pair === undefined) return undefined;
     return { keyOffset: startOf(pair.key as Node | null), value: pair.value as Node | null };
   }

@@ -1,0 +1,305 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test, type TestContext } from 'node:test';
+import { run as check } from '../../gateway/commands/check.ts';
+import { run as explain } from '../../gateway/commands/explain.ts';
+import { run as generate, generatedFiles } from '../../gateway/commands/generate.ts';
+import type { CommandIo, Run } from '../../gateway/commands/io.ts';
+import { run as schema } from '../../gateway/commands/schema.ts';
+
+const GATEWAY = 'discovery: { static: [{ service: a, instances: ["http://127.0.0.1:1"] }] }\n';
+const ROUTES = `routes:
+  - { id: a, uri: lb://a, predicates: ['Path=/a/**', 'Method=GET'], filters: [StripPrefix=1] }
+  - { id: rest, uri: lb://a, predicates: ['Path=/**', 'Header=X-Rest'], timeout: 5s }
+`;
+
+interface Files {
+  readonly gateway?: string;
+  readonly routes?: string;
+  readonly env?: CommandIo['env'];
+}
+
+/** Runs commands in a folder with these two files, and gathers what they say. */
+function inFolder(t: TestContext, { gateway = GATEWAY, routes = ROUTES, env = {} }: Files = {}) {
+  const cwd = mkdtempSync(join(tmpdir(), 'penstock-commands-'));
+  t.after(() => rmSync(cwd, { recursive: true, force: true }));
+  mkdirSync(join(cwd, 'config'));
+  writeFileSync(join(cwd, 'config/gateway.yaml'), gateway);
+  writeFileSync(join(cwd, 'config/routes.yaml'), routes);
+  return async (command: Run, ...args: readonly string[]) => {
+    const said = { out: '', err: '' };
+    const code = await command(args, {
+      stdout: { write: text => (said.out += text) },
+      stderr: { write: text => (said.err += text) },
+      env,
+      cwd,
+    });
+    return { code, ...said, cwd };
+  };
+}
+
+describe('check', () => {
+  test('says that nothing is wrong, and exits with 0', async t => {
+    const { code, out } = await inFolder(t)(check);
+
+    assert.deepEqual([code, out], [0, 'No problem found.\n']);
+  });
+
+  test('shows every problem of both files with its line, a caret and what to write', async t => {
+    const run = inFolder(t, {
+      gateway: 'listen:\n  prot: 80\n',
+      routes: `routes:\n  - uri: lb://a\n    predicates: ['Paht=/a']\n`,
+    });
+
+    const { code, out, cwd } = await run(check);
+
+    assert.equal(code, 1);
+    assert.equal(
+      out,
+      `${cwd}/config/gateway.yaml:2:3: error: listen.prot: unknown key \`prot\`
+  2 |   prot: 80
+        ^
+  did you mean \`port\`?
+
+${cwd}/config/routes.yaml:3:19: error: routes[0].predicates[0]: there is no predicate called Paht
+  3 |     predicates: ['Paht=/a']
+                        ^
+  did you mean Path?
+
+2 errors.
+`,
+    );
+  });
+
+  test('exits with 0 when there are only warnings', async t => {
+    const { code, out } = await inFolder(t, { routes: `services: { x: {} }\n${ROUTES}` })(check);
+
+    assert.equal(code, 0);
+    assert.match(out, /warning: services\.x: no route leads to x/);
+    assert.match(out, /1 warning; the configuration can be used\.\n$/);
+  });
+
+  test('never shows a secret, wherever the caret points', async t => {
+    const secrets = [
+      'identity: { jwt: [{ issuer: a, audience: b, algorithms: [HS256], secret: hunter2, leeway: x }] }',
+      'identity: { jwt: [{ issuer: a, audience: b, algorithms: [HS256], "secret": "hunter2" }] }',
+      'identity: { jwt: [{ issuer: a, audience: b, algorithms: [HS256], secrt: hunter2 }] }',
+      'identity:\n  jwt:\n    - issuer: a\n      secret: hunter2\n      secret: hunter2\n',
+      'discovery: { consul: { token: hunter2, tokn: hunter2, adress: x } }',
+      'discovery: { consul: { tokens: [hunter2] } }',
+    ];
+
+    for (const gateway of secrets) {
+      for (const flags of [[], ['--json']]) {
+        const { code, out, err } = await inFolder(t, { gateway })(check, ...flags);
+        assert.equal(code, 1);
+        assert.ok(!`${out}${err}`.includes('hunter2'), out);
+      }
+    }
+  });
+
+  test('speaks JSON to scripts', async t => {
+    const { code, out } = await inFolder(t, { routes: 'routs: []\n' })(check, '--json');
+
+    const { ok, problems } = JSON.parse(out) as { ok: boolean; problems: Record<string, unknown>[] };
+    assert.deepEqual([code, ok, problems.length], [1, false, 1]);
+    const { file, ...problem } = problems[0] ?? assert.fail();
+    assert.match(String(file), /config\/routes\.yaml$/);
+    assert.deepEqual(problem, {
+      line: 1,
+      column: 1,
+      severity: 'error',
+      path: 'routs',
+      message: 'unknown key `routs`',
+      hint: 'did you mean `routes`?',
+    });
+  });
+
+  test('says which file cannot be read', async t => {
+    const run = inFolder(t, { gateway: 'routes: elsewhere.yaml\n' });
+
+    assert.match((await run(check)).out, /config\/elsewhere\.yaml:1:1: error: the file cannot be read/);
+    assert.match((await run(check, '--config', 'nope.yaml')).out, /nope\.yaml:1:1: error: the file cannot be read/);
+  });
+
+  test('judges the routes by what gateway.yaml configures', async t => {
+    const identity = `identity: { jwt: [{ issuer: a, audience: b, algorithms: [HS256], secret: '\${env:S}' }] }\n`;
+    const env = { S: 'x'.repeat(32) };
+    const routes = 'routes: [{ uri: lb://a, auth: { scopes: [predict] } }]';
+
+    assert.equal((await inFolder(t, { routes })(check)).code, 1);
+    assert.equal((await inFolder(t, { gateway: GATEWAY + identity, routes, env })(check)).code, 0);
+  });
+
+  test('asks, when told to, whether anyone answers', async t => {
+    const closed = createServer().listen(0, '127.0.0.1');
+    await once(closed, 'listening');
+    const { port } = closed.address() as AddressInfo;
+    await once(closed.close(), 'close');
+    const gateway = `discovery: { static: [{ service: a, instances: ['http://127.0.0.1:${port}'] }] }`;
+    const run = inFolder(t, { gateway });
+
+    const [asked, unasked] = [await run(check, '--online'), await run(check)];
+
+    assert.deepEqual([asked.code, unasked.out], [0, 'No problem found.\n']);
+    assert.match(asked.out, new RegExp(`warning: .*127\\.0\\.0\\.1:${port}`));
+  });
+
+  test('explains itself, and refuses what it does not know', async t => {
+    const run = inFolder(t);
+
+    assert.match((await run(check, '--help')).out, /^penstock check/);
+    const { code, err } = await run(check, '--onlin');
+    assert.equal(code, 2);
+    assert.match(err, /--onlin/);
+  });
+});
+
+describe('explain', () => {
+  test('says which route answers, why each earlier one does not, and what is sent', async t => {
+    const { code, out } = await inFolder(t)(explain, 'GET', '/b?c=d', '-H', 'X-Rest: 1');
+
+    assert.equal(code, 0);
+    assert.equal(
+      out,
+      `GET /b?c=d (Host: localhost)
+
+  no   a         Path=/a/**
+  yes  rest      Path=/** · Header=X-Rest
+
+  service  a
+  auth     open: gateway.yaml configures no identity
+  limits   none
+  body     at most 1MiB; answers are buffered up to 1MiB
+  timeout  5s; at most 3 attempts of 5s (1666ms where a repeat is safe)
+
+  Sent to lb://a:
+
+    GET /b?c=d
+    Host: (the instance’s own)
+    X-Rest: 1
+    X-Forwarded-For: 127.0.0.1
+    X-Forwarded-Proto: http
+    X-Forwarded-Host: localhost
+    X-Forwarded-Port: 80
+    X-Request-Id: (new for each request)
+`,
+    );
+  });
+
+  test('says why no route answers, and exits with 1', async t => {
+    const run = inFolder(t);
+
+    const [missing, method, dots] = [
+      await run(explain, 'GET', '/b'),
+      await run(explain, 'PUT', '/a/b'),
+      await run(explain, 'GET', '/a/../b'),
+    ];
+
+    assert.deepEqual([missing.code, method.code, dots.code], [1, 1, 1]);
+    assert.match(missing.out, /no {3}a {9}Path=\/a\/\*\*\n {2}no {3}rest {6}Header=X-Rest\n {2}404 {2}NO_ROUTE/);
+    assert.match(method.out, /405 {2}METHOD_NOT_ALLOWED.*\n {7}Allow: GET, HEAD/);
+    assert.match(dots.out, /400 {2}BAD_REQUEST: The path contains dot segments/);
+  });
+
+  test('takes a URL in full, a body and several fields, and speaks JSON', async t => {
+    const args = ['GET', 'http://api.example.org/a/x', '-H', 'X-A: 1', '-H', 'X-B:2', '-d', '[1]', '--json'];
+
+    const { out } = await inFolder(t)(explain, ...args);
+
+    const { request, answers } = JSON.parse(out) as {
+      request: unknown;
+      answers: { route: string; sent: { target: string; headers: [string, string][]; bodyBytes: number } };
+    };
+    assert.deepEqual(request, { method: 'GET', path: '/a/x', query: '', host: 'api.example.org' });
+    assert.deepEqual([answers.route, answers.sent.target, answers.sent.bodyBytes], ['a', '/x', 3]);
+    assert.deepEqual(answers.sent.headers.slice(0, 2), [
+      ['X-A', '1'],
+      ['X-B', '2'],
+    ]);
+  });
+
+  test('shows neither the secrets of the files nor the token of the request', async t => {
+    const routes = `services: { a: { sharedSecret: '\${env:S}' } }
+routes: [{ uri: lb://a, filters: ['AddRequestHeader=X-Key, Basic \${env:K}'] }]`;
+    const run = inFolder(t, { routes, env: { S: 'hunter2hunter2', K: 'letmein' } });
+
+    for (const flags of [[], ['--json']]) {
+      const { code, out } = await run(explain, 'GET', '/', '-H', 'Authorization: Bearer my-token', ...flags);
+      assert.equal(code, 0);
+      assert.ok(!/hunter2|letmein|my-token/.test(out), out);
+      assert.match(out, /PLUMBER-SHARED-SECRET/);
+      assert.match(out, /X-Key\W+\[redacted\]/);
+    }
+  });
+
+  test('knows a preflight, a redirect and a stream', async t => {
+    const routes = `routes:
+  - { id: c, uri: lb://a, predicates: [Path=/c, Method=PUT], cors: { origins: ['https://app'] } }
+  - { id: r, uri: lb://a, predicates: [Path=/r], filters: ['RedirectTo=302, /c'] }
+  - { id: s, uri: 'lb:ws://a', predicates: [Path=/s] }
+`;
+    const run = inFolder(t, { routes });
+    const question = ['-H', 'Origin: https://app', '-H', 'Access-Control-Request-Method: PUT'];
+
+    assert.match((await run(explain, 'OPTIONS', '/c', ...question)).out, /A preflight: the gateway answers it itself/);
+    assert.match((await run(explain, 'GET', '/r')).out, /Answered here: 302, Location: \/c/);
+    assert.match((await run(explain, 'GET', '/s')).out, /timeout {2}none: a stream, ended when idle for 5m/);
+  });
+
+  test('shows the problems of files that cannot be used', async t => {
+    const { code, err } = await inFolder(t, { routes: 'routs: []' })(explain, 'GET', '/');
+
+    assert.equal(code, 1);
+    assert.match(err, /unknown key `routs`/);
+  });
+
+  test('explains itself, and asks for what is missing', async t => {
+    const run = inFolder(t);
+
+    assert.match((await run(explain, '--help')).out, /^penstock explain/);
+    assert.equal((await run(explain, 'GET')).code, 2);
+    assert.equal((await run(explain, 'GET', '/', '-H', 'nonsense')).code, 2);
+  });
+});
+
+describe('schema', () => {
+  test('prints a JSON Schema that knows what the parser knows', async t => {
+    const run = inFolder(t);
+
+    const { out } = await run(schema, 'routes');
+
+    const { properties } = JSON.parse(out) as {
+      properties: { routes: { items: { properties: Record<string, unknown> } } };
+    };
+    const keys = Object.keys(properties.routes.items.properties);
+    for (const key of ['id', 'uri', 'predicates', 'filters', 'auth', 'limits', 'retry', 'cors', 'stream'])
+      assert.ok(keys.includes(key), key);
+    assert.ok(!keys.includes('cache'));
+    assert.equal((await run(schema, 'gateway')).code, 0);
+    assert.equal((await run(schema, 'gatway')).code, 2);
+  });
+});
+
+describe('generate', () => {
+  test('writes what is missing or stale, and with --check only says so', async t => {
+    const run = inFolder(t);
+    const { cwd } = await run(check);
+    mkdirSync(join(cwd, 'docs'));
+    const asRun: Run = (args, io) => generate(args, io);
+
+    const before = await run(asRun, '--check');
+    const written = await run(asRun);
+    const after = await run(asRun, '--check');
+
+    assert.equal(before.code, 1);
+    assert.equal(before.err.split('\n').length - 1, generatedFiles().size);
+    assert.equal(written.out.split('\n').length - 1, generatedFiles().size);
+    assert.deepEqual([after.code, after.err], [0, '']);
+  });
+});

@@ -1,0 +1,307 @@
+import assert from 'node:assert/strict';
+import { inspect } from 'node:util';
+import { describe, test } from 'node:test';
+import { redactedGateway } from '../../gateway/config/gateway-config.ts';
+import { problemLine } from '../../gateway/config/problem.ts';
+import { gatewayOf, told, type Around } from '../support/configuration.ts';
+
+const SECRET = 'a-secret-of-thirty-two-bytes-or-more';
+const PEM = '-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n';
+
+/** The contract's example, without what is not supported yet. */
+const DOCUMENTED = `
+listen:
+  host: 0.0.0.0
+  port: 8080
+  trustedProxies: [10.0.0.0/8]
+  urlBytesMax: 8KiB
+  headerBytesMax: 16KiB
+  headersTimeout: 10s
+  bodyIdleTimeout: 30s
+  keepAliveTimeout: 65s
+  connectionsMax: 10000
+admin:
+  host: 127.0.0.1
+  port: 9090
+  access:
+    open: [livez, readyz, metrics]
+    tokens: [{ name: ops, sha256: ${'9f'.repeat(32)}, role: operator }]
+routes: routes.yaml
+discovery:
+  consul:
+    address: http://127.0.0.1:8500
+    token: \${env:CONSUL_HTTP_TOKEN:-}
+    datacenter: dc1
+    tag: v2
+    snapshot: ../.state/roster.json
+    emptyHold: 60s
+    register: true
+    advertise: 10.0.0.7:8080
+  local:
+    - { service: fuel, entry: ../plumber-services/fuel, instances: 2 }
+  static:
+    - { service: legacy, instances: ['http://10.0.0.5:8000'] }
+identity:
+  jwt:
+    - { issuer: penstock-dev, audience: penstock, algorithms: [HS256], secret: '\${env:PENSTOCK_JWT_SECRET}', leeway: 30s }
+    - { issuer: 'https://id.example.org', audience: penstock, algorithms: [RS256], publicKey: keys/idp.pem }
+  tokenBytesMax: 8KiB
+log: { level: info, access: true }
+drain: { grace: 5s, timeout: 30s }
+`;
+
+const around: Around = {
+  variables: { PENSTOCK_JWT_SECRET: SECRET },
+  files: { '/etc/penstock/keys/idp.pem': PEM, '/run/secret': `${SECRET}\n` },
+};
+
+describe('gateway.yaml', () => {
+  test('as documented means what it says, in milliseconds, bytes and absolute paths', () => {
+    const { config, problems } = gatewayOf(DOCUMENTED, around);
+
+    assert.deepEqual(told(problems), []);
+    assert.deepEqual(config?.listen, {
+      host: '0.0.0.0',
+      port: 8080,
+      trustedProxies: ['10.0.0.0/8'],
+      urlBytesMax: 8_192,
+      headerBytesMax: 16_384,
+      headersTimeoutMs: 10_000,
+      bodyIdleTimeoutMs: 30_000,
+      keepAliveTimeoutMs: 65_000,
+      connectionsMax: 10_000,
+    });
+    assert.equal(config.routes, '/etc/penstock/routes.yaml');
+    assert.deepEqual(config.discovery.local, [
+      { service: 'fuel', entry: '/etc/penstock/../plumber-services/fuel', instances: 2 },
+    ]);
+    assert.deepEqual(config.discovery.static, [{ service: 'legacy', instances: ['http://10.0.0.5:8000'] }]);
+    const { token, ...consul } = config.discovery.consul ?? { token: undefined };
+    assert.equal(token, undefined);
+    assert.deepEqual(consul, {
+      address: 'http://127.0.0.1:8500',
+      datacenter: 'dc1',
+      tag: 'v2',
+      snapshot: '/etc/penstock/../.state/roster.json',
+      register: true,
+      advertise: '10.0.0.7:8080',
+      emptyHoldMs: 60_000,
+    });
+    assert.equal(config.identity?.jwt[0]?.secret?.reveal(), SECRET);
+    assert.equal(config.identity.jwt[1]?.publicKey, PEM);
+    assert.deepEqual(config.log, { level: 'info', access: true });
+    assert.deepEqual(config.drain, { graceMs: 5_000, timeoutMs: 30_000 });
+  });
+
+  test('that says nothing has every documented default', () => {
+    const [empty, full] = [gatewayOf('').config, gatewayOf(DOCUMENTED, around).config];
+
+    assert.deepEqual(empty?.listen, { ...full?.listen, trustedProxies: [] });
+    assert.deepEqual(empty.admin, { host: '127.0.0.1', port: 9090 });
+    assert.deepEqual({ log: empty.log, drain: empty.drain }, { log: full?.log, drain: full?.drain });
+    assert.deepEqual(empty.discovery, { consul: undefined, local: [], static: [] });
+    assert.equal(empty.identity, undefined);
+    const { consul } = gatewayOf('discovery: { consul: {} }').config?.discovery ?? {};
+    assert.deepEqual(
+      [consul?.address, consul?.snapshot, consul?.emptyHoldMs, consul?.register],
+      ['http://127.0.0.1:8500', '/etc/penstock/../.state/roster.json', 60_000, true],
+    );
+  });
+
+  test('takes a key without a value for no key', () => {
+    assert.deepEqual(told(gatewayOf('listen:\nadmin:\n  access:\n').problems), []);
+  });
+
+  test('reads numbers and switches that come from the environment', () => {
+    const text = 'listen: { port: "${env:PORT}" }\nlog: { access: "${env:ACCESS:-false}" }';
+
+    const { config } = gatewayOf(text, { variables: { PORT: '8181' } });
+
+    assert.deepEqual([config?.listen.port, config?.log.access], [8181, false]);
+  });
+
+  test('reads a secret from a file, without the line end that editors put there', () => {
+    const text = 'identity: { jwt: [{ issuer: a, audience: b, algorithms: [HS256], secret: "${file:/run/secret}" }] }';
+
+    const { config, problems } = gatewayOf(text, around);
+
+    assert.deepEqual(told(problems), []);
+    assert.equal(config?.identity?.jwt[0]?.secret?.reveal(), SECRET);
+  });
+});
+
+describe('gateway.yaml, wrong', () => {
+  const rows: readonly (readonly [what: string, text: string, problems: readonly string[]])[] = [
+    ['an unknown key, with the nearest known', 'listen: { prot: 1 }', ['1:11 error listen.prot: unknown key `prot`']],
+    ['a wrong type', 'listen: { port: "8080" }', ['1:17 error listen.port: must be a whole number']],
+    ['a number out of bounds', 'listen: { port: 70000 }', ['1:17 error listen.port: must be at most 65535']],
+    ['no duration', 'drain: { grace: 5 }', ['1:17 error drain.grace: must be text']],
+    ['an odd duration', 'drain: { grace: 5sec }', ['1:17 error drain.grace: must be a duration']],
+    ['a duration beyond what a timer can do', 'drain: { grace: 30d }', ['1:17 error drain.grace: must be at most 10m']],
+    [
+      'a duplicate key, and more beside it',
+      'log:\n  level: info\n  level: loud',
+      ['3:3 error this key is there already', '3:10 error log.level: must be one of error, warn, info, debug'],
+    ],
+    [
+      'broken YAML',
+      'listen: { port: 1',
+      ['1:18 error Flow map in block collection must be sufficiently indented and end with a }'],
+    ],
+    ['tabs', 'listen:\n\tport: 1', ['2:1 error YAML is indented with spaces, not tabs']],
+    ['a list for a map', 'listen: [1]', ['1:9 error listen: must be a map of keys']],
+    [
+      'an address that is none',
+      'discovery: { consul: { address: "ftp://x" } }',
+      ['1:33 error discovery.consul.address: must be an address'],
+    ],
+    [
+      'an admin listener for all the world',
+      'admin: { host: 0.0.0.0 }',
+      ['1:16 error admin.host: is not loopback, and `admin.access` says nothing of who may do what'],
+    ],
+    [
+      'a proxy that is no range',
+      'listen: { trustedProxies: [10.0.0.0/33] }',
+      ['1:28 error listen.trustedProxies[0]: must be an address or a range of addresses'],
+    ],
+    [
+      'a service listed twice',
+      'discovery: { local: [{ service: a, entry: x }, { service: a, entry: y }] }',
+      ['1:59 error discovery.local[1].service: the service a is listed already'],
+    ],
+    ['an unset variable', 'routes: ${env:NOPE}', ['1:9 error routes: the environment variable NOPE is not set']],
+    ['an unreadable file', 'routes: ${file:nope}', ['1:9 error routes: the file nope cannot be read']],
+  ];
+
+  for (const [what, text, problems] of rows) {
+    test(`refuses ${what}`, () => {
+      const parsed = gatewayOf(text);
+
+      assert.deepEqual(told(parsed.problems), problems);
+      assert.equal(parsed.config, undefined);
+    });
+  }
+
+  test('says everything at once, in the order of the file', () => {
+    const text = 'listen:\n  prot: 1\n  port: x\nlog: { levl: info }\nnope: 1\n';
+
+    assert.deepEqual(told(gatewayOf(text).problems), [
+      '2:3 error listen.prot: unknown key `prot`',
+      '3:9 error listen.port: must be a whole number',
+      '4:8 error log.levl: unknown key `levl`',
+      '5:1 error nope: unknown key `nope`',
+    ]);
+    assert.equal(gatewayOf(text).problems[2]?.hint, 'did you mean `level`?');
+  });
+
+  for (const [path, text] of [
+    ['listen.tls', 'listen: { tls: {} }'],
+    ['listen.redirectFrom', 'listen: { redirectFrom: 8081 }'],
+    ['identity.apiKeys', 'identity: { apiKeys: {}, jwt: [] }'],
+    ['identity.introspection', 'identity: { introspection: [], jwt: [] }'],
+    ['identity.jwt[0].jwks', 'identity: { jwt: [{ jwks: x }] }'],
+    ['addresses', 'addresses: {}'],
+    ['redis', 'redis: {}'],
+  ] as const) {
+    test(`refuses ${path} by name, as not yet supported`, () => {
+      const key = path.split('.').at(-1) ?? '';
+
+      assert.ok(told(gatewayOf(text).problems).some(line => line.endsWith(`error ${path}: ${key}: not yet supported`)));
+    });
+  }
+
+  test('does not blow up with aliases', () => {
+    const bomb = ['a: &a [x, x, x, x, x, x, x, x, x, x]'];
+    for (let i = 0; i < 8; i++)
+      bomb.push(
+        `b${i}: &b${i} [${Array(10)
+          .fill(i === 0 ? '*a' : `*b${i - 1}`)
+          .join(', ')}]`,
+      );
+
+    assert.deepEqual(told(gatewayOf(bomb.join('\n')).problems), [
+      '1:1 error its aliases refer to too much, or to nothing',
+    ]);
+  });
+});
+
+describe('secrets in gateway.yaml', () => {
+  const issuer = (keys: string) => `identity:\n  jwt:\n    - { issuer: a, audience: b, ${keys} }\n`;
+
+  test('a literal one is used, with a warning', () => {
+    const { config, problems } = gatewayOf(issuer(`algorithms: [HS256], secret: ${SECRET}`));
+
+    assert.deepEqual(told(problems), ['3:62 warning identity.jwt[0].secret: a secret stands in the file']);
+    assert.equal(config?.identity?.jwt[0]?.secret?.reveal(), SECRET);
+  });
+
+  for (const [algorithm, bytes] of [
+    ['HS256', 32],
+    ['HS384', 48],
+    ['HS512', 64],
+  ] as const) {
+    test(`one for ${algorithm} has at least ${bytes} bytes`, () => {
+      const text = issuer(`algorithms: [${algorithm}], secret: '\${env:S}'`);
+      const problemsWith = (length: number) => told(gatewayOf(text, { variables: { S: 'x'.repeat(length) } }).problems);
+
+      assert.deepEqual(problemsWith(bytes), []);
+      assert.deepEqual(problemsWith(bytes - 1), [
+        `3:62 error identity.jwt[0].secret: is too short: ${algorithm} asks for at least ${bytes} bytes`,
+      ]);
+    });
+  }
+
+  test('none is printed, logged or part of a problem', () => {
+    const { config } = gatewayOf(DOCUMENTED, around);
+    const shown = [
+      JSON.stringify(config),
+      inspect(config, { depth: 9 }),
+      JSON.stringify(redactedGateway(config as never)),
+    ];
+    const broken = gatewayOf(issuer('algorithms: [HS512], secret: hunter2'), around).problems.map(problemLine);
+
+    for (const text of shown) assert.ok(!text.includes(SECRET), text);
+    assert.ok(shown[2]?.includes('[redacted]') === true && !shown[2].includes('9f9f'));
+    assert.ok(broken.length > 0 && !broken.join('').includes('hunter2'));
+  });
+
+  for (const [what, keys, problem] of [
+    [
+      'a secret for a key pair’s algorithm',
+      `algorithms: [RS256], publicKey: keys/idp.pem, secret: '\${env:PENSTOCK_JWT_SECRET}'`,
+      'is of no use with RS256',
+    ],
+    [
+      'HS together with others',
+      `algorithms: [HS256, RS256], secret: '\${env:PENSTOCK_JWT_SECRET}'`,
+      'mixes HS… with others: an issuer has a secret, or it has a key pair',
+    ],
+    ['no key at all', 'algorithms: [ES256]', 'ES256 needs `publicKey`'],
+    ['no secret', 'algorithms: [HS256]', 'HS256 needs `secret`'],
+    ['no algorithm', 'algorithms: []', 'must have at least 1 item'],
+    [
+      'none as an algorithm',
+      'algorithms: [none]',
+      'must be one of HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512',
+    ],
+    ['a key file that is not there', 'algorithms: [RS256], publicKey: nope.pem', 'the file cannot be read'],
+  ] as const) {
+    test(`an issuer with ${what} is refused`, () => {
+      const messages = gatewayOf(issuer(keys), around).problems.map(({ message }) => message);
+
+      assert.deepEqual(messages, [problem]);
+    });
+  }
+
+  test('a private key where the public one belongs is refused', () => {
+    const files = { '/etc/penstock/k.pem': '-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n' };
+
+    const { problems } = gatewayOf(issuer('algorithms: [RS256], publicKey: k.pem'), { files });
+
+    assert.deepEqual(
+      problems.map(({ message }) => message),
+      ['is a private key: here belongs the public one'],
+    );
+  });
+});

@@ -1,0 +1,474 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { explained, routesOf, soundRoutes, told } from '../support/configuration.ts';
+
+/** The contract's example, without what is not supported yet. */
+const DOCUMENTED = `
+defaults:
+  timeout: 30s
+default-filters: []
+services:
+  fuel:
+    balance: { policy: least-loaded }
+    concurrency: 1
+    queue: { depthMax: 256, waitMax: 5s }
+    hangMax: 2m
+    streamsMax: 64
+    connection: { reuse: false, connectTimeout: 1s }
+    sharedSecret: \${env:FUEL_SECRET}
+    health: { path: /ping, interval: 5s, timeout: 2s, passes: 1, fails: 3 }
+    outlier: { failures: 5, ejectFor: 30s, ejectForMax: 5m, percentMax: 50, keepMin: 1, statuses: [502, 503, 504] }
+    slowStart: 0s
+routes:
+  - id: fuel
+    uri: lb://fuel
+    order: 0
+    enabled: true
+    predicates: [ 'Path=/api/fuel/**', 'Method=GET,POST' ]
+    filters: [ 'StripPrefix=2' ]
+    auth: { allow: [jwt], scopes: [predict], roles: [], forwardToken: false }
+    limits:
+      - { rate: 100, per: 1s, by: caller, excess: reject }
+    body: { max: 1MiB }
+    answer: { bufferMax: 1MiB }
+    timeout: 30s
+    pure: false
+    retry: { attempts: 3, attemptTimeout: 10s, on: [connect-failure, connection-lost, attempt-timeout, 502, 503, 504], budgetPercent: 20 }
+    cors: { origins: ['https://app.example.org'], methods: [GET, POST], headers: [authorization, content-type], credentials: false, maxAge: 10m }
+    stream: false
+    streamIdle: 5m
+`;
+
+const FUEL_POLICY = {
+  balance: { policy: 'least-loaded' },
+  concurrency: 1,
+  queueDepthMax: 256,
+  queueWaitMsMax: 5_000,
+  hangMsMax: 120_000,
+  streamsMax: 64,
+  reuse: false,
+  connectTimeoutMs: 1_000,
+  sharedSecret: undefined as string | undefined,
+  health: { path: '/ping', intervalMs: 5_000, timeoutMs: 2_000, passes: 1, fails: 3 },
+  outlier: {
+    failures: 5,
+    ejectForMs: 30_000,
+    ejectForMsMax: 300_000,
+    percentMax: 50,
+    keepMin: 1,
+    statuses: new Set([502, 503, 504]),
+  },
+  slowStartMs: 0,
+};
+
+const IDENTITY = { identityConfigured: true };
+
+describe('routes.yaml', () => {
+  test('as documented means what it says', () => {
+    const routes = soundRoutes(DOCUMENTED, { ...IDENTITY, variables: { FUEL_SECRET: 'hush' } });
+
+    assert.deepEqual(routes.services.get('fuel'), { ...FUEL_POLICY, sharedSecret: 'hush' });
+    const [fuel] = routes.specs;
+    assert.deepEqual([fuel?.id, fuel?.order, fuel?.serviceName], ['fuel', 0, 'fuel']);
+    assert.deepEqual([fuel?.methods, fuel?.paths], [['GET', 'POST'], ['/api/fuel/**']]);
+    assert.deepEqual(fuel?.policy, {
+      auth: { allow: ['jwt'], scopes: ['predict'], roles: [], forwardToken: false },
+      limits: [{ rate: 100, perMs: 1_000, by: { kind: 'caller' } }],
+      bodyBytesMax: 1_048_576,
+      answerBytesMax: 1_048_576,
+      timeoutMs: 30_000,
+      isPure: false,
+      retry: {
+        attempts: 3,
+        attemptTimeoutMs: 10_000,
+        repeatableTimeoutMs: 10_000,
+        on: new Set(['connect-failure', 'connection-lost', 'attempt-timeout', 502, 503, 504]),
+        budgetPercent: 20,
+      },
+      cors: {
+        origins: new Set(['https://app.example.org']),
+        methods: ['GET', 'POST'],
+        headers: ['authorization', 'content-type'],
+        credentials: false,
+        maxAgeSeconds: 600,
+      },
+      isStream: false,
+      streamIdleMs: 300_000,
+    });
+  });
+
+  test('with nothing but a uri has every documented default', () => {
+    const routes = soundRoutes('routes: [{ uri: lb://fuel }]', IDENTITY);
+
+    assert.deepEqual(routes.services.get('fuel'), FUEL_POLICY);
+    assert.deepEqual(routes.policyOf('anything'), FUEL_POLICY);
+    const { auth, limits, cors, retry, ...policy } = routes.specs[0]?.policy ?? assert.fail();
+    assert.deepEqual(auth, { allow: ['jwt'], scopes: [], roles: [], forwardToken: false });
+    assert.deepEqual([limits, cors], [[], undefined]);
+    assert.deepEqual([retry.attempts, retry.attemptTimeoutMs, retry.repeatableTimeoutMs], [3, 30_000, 10_000]);
+    assert.deepEqual(policy, {
+      bodyBytesMax: 1_048_576,
+      answerBytesMax: 1_048_576,
+      timeoutMs: 30_000,
+      isPure: false,
+      isStream: false,
+      streamIdleMs: 300_000,
+    });
+  });
+
+  test('that shows Spring’s own example works unchanged', () => {
+    const routes = soundRoutes(`
+  routes:
+  - id: user-service-route
+    uri: lb://user-service
+    predicates:
+    - Path=/api/user/**
+    filters:
+    - StripPrefix=1
+`);
+
+    const { answers } = explained(routes, { line: 'GET /api/user/7?full=1' });
+
+    assert.deepEqual([answers?.route, answers?.service], ['user-service-route', 'user-service']);
+    assert.equal(answers?.sent?.target, '/user/7?full=1');
+  });
+
+  test('that says nothing has no routes', () => {
+    assert.deepEqual(soundRoutes('').specs, []);
+    assert.deepEqual(soundRoutes('routes:\nservices:\ndefaults:\n').specs, []);
+  });
+
+  test('gives each attempt a third of the time where a repeat is allowed', () => {
+    const timesOf = (keys: string) => {
+      const { retry } =
+        soundRoutes(`routes: [{ uri: lb://a, timeout: 9s, ${keys} }]`).specs[0]?.policy ?? assert.fail();
+      return [retry.attemptTimeoutMs, retry.repeatableTimeoutMs];
+    };
+
+    assert.deepEqual(timesOf('pure: true'), [3_000, 3_000]);
+    assert.deepEqual(timesOf('predicates: ["Method=GET,PUT"]'), [3_000, 3_000]);
+    assert.deepEqual(timesOf('predicates: ["Method=GET,POST"]'), [9_000, 3_000]);
+    assert.deepEqual(timesOf('pure: true, retry: { attempts: 1 }'), [9_000, 9_000]);
+    assert.deepEqual(timesOf('retry: { attemptTimeout: 1s }'), [1_000, 1_000]);
+  });
+
+  test('lets a route’s own key replace the default whole', () => {
+    const { specs } = soundRoutes(
+      `
+defaults:
+  auth: { scopes: [predict], roles: [admin] }
+  limits: [{ rate: 1, per: 1s }]
+  timeout: 5s
+routes:
+  - { id: a, uri: lb://x }
+  - { id: b, uri: lb://x, auth: { allow: [anonymous] }, limits: [], timeout: 6s }
+`,
+      IDENTITY,
+    );
+
+    assert.deepEqual(specs[0]?.policy.auth, {
+      allow: ['jwt'],
+      scopes: ['predict'],
+      roles: ['admin'],
+      forwardToken: false,
+    });
+    assert.deepEqual(specs[1]?.policy.auth, { allow: ['anonymous'], scopes: [], roles: [], forwardToken: false });
+    assert.deepEqual([specs[0].policy.limits.length, specs[1].policy.limits.length], [1, 0]);
+    assert.deepEqual([specs[0].policy.timeoutMs, specs[1].policy.timeoutMs], [5_000, 6_000]);
+  });
+
+  test('tries routes by order, then by their place, without those that are not enabled', () => {
+    const { specs } = soundRoutes(`
+routes:
+  - { id: a, uri: lb://x, order: 1 }
+  - { id: b, uri: lb://x }
+  - { id: c, uri: lb://x, enabled: false }
+  - { id: d, uri: lb://x, order: -1 }
+  - { uri: lb://x }
+`);
+
+    assert.deepEqual(
+      specs.map(({ id }) => id),
+      ['d', 'b', 'route-5', 'a'],
+    );
+  });
+
+  test('makes a plain address a service of that name, with the ways of an ordinary server', () => {
+    const routes = soundRoutes(`
+services:
+  legacy.example.org:80: { queue: { depthMax: 7 } }
+routes:
+  - { uri: 'http://10.0.0.5:8000', predicates: [Path=/a] }
+  - { uri: 'http://10.0.0.5:8000', predicates: [Path=/b] }
+  - { uri: 'http://legacy.example.org', predicates: [Path=/c] }
+`);
+
+    assert.deepEqual(routes.statics, [
+      { service: '10.0.0.5:8000', instances: ['http://10.0.0.5:8000'] },
+      { service: 'legacy.example.org:80', instances: ['http://legacy.example.org:80'] },
+    ]);
+    const policy = routes.services.get('10.0.0.5:8000');
+    assert.deepEqual([policy?.concurrency, policy?.reuse], [64, true]);
+    assert.equal(routes.services.get('legacy.example.org:80')?.queueDepthMax, 7);
+  });
+
+  test('takes ws and lb:ws for streams', () => {
+    const { specs } = soundRoutes('routes: [{ uri: "lb:ws://a" }, { uri: "ws://h:1" }, { uri: "lb:http://a" }]');
+
+    assert.deepEqual(
+      specs.map(({ policy, serviceName }) => [serviceName, policy.isStream]),
+      [
+        ['a', true],
+        ['h:1', true],
+        ['a', false],
+      ],
+    );
+  });
+
+  test('takes the smaller of body.max and RequestSize', () => {
+    const sizeOf = (keys: string) => soundRoutes(`routes: [{ uri: lb://a, ${keys} }]`).specs[0]?.policy.bodyBytesMax;
+
+    assert.equal(sizeOf('filters: [RequestSize=2KB]'), 2_048);
+    assert.equal(sizeOf('filters: [{ name: RequestSize, args: { maxSize: 5000 } }]'), 5_000);
+    assert.equal(sizeOf('filters: [{ name: RequestSize, args: { max-size: 1KiB } }], body: { max: 2KiB }'), 1_024);
+    assert.equal(sizeOf('filters: [RequestSize=5MB], body: { max: 2KiB }'), 2_048);
+    assert.equal(sizeOf('filters: [RequestSize], body: { max: 6MiB }'), 5_000_000);
+  });
+
+  test('is open where no identity is configured, and says so where a route asks for one', () => {
+    assert.equal(soundRoutes('routes: [{ uri: lb://a }]').specs[0]?.policy.auth, undefined);
+    assert.deepEqual(told(routesOf('routes: [{ uri: lb://a, auth: { allow: [jwt] } }]').problems), [
+      '1:31 error routes[0].auth: asks for a credential, but gateway.yaml configures no `identity` to judge one by',
+    ]);
+    assert.deepEqual(told(routesOf('routes: [{ uri: lb://a, auth: { allow: [anonymous] } }]').problems), []);
+  });
+});
+
+describe('routes.yaml, wrong', () => {
+  const rows: readonly (readonly [what: string, text: string, problems: readonly string[]])[] = [
+    ['an unknown key of the file', 'route: []', ['1:1 error route: unknown key `route`']],
+    [
+      'an unknown key of a route',
+      'routes: [{ uri: lb://a, timeot: 1s }]',
+      ['1:25 error routes[0].timeot: unknown key `timeot`'],
+    ],
+    [
+      'an unknown key deep down',
+      'services: { a: { queue: { depthmx: 1 } } }\nroutes: [{ uri: lb://a }]',
+      ['1:27 error services.a.queue.depthmx: unknown key `depthmx`'],
+    ],
+    ['a route without a uri', 'routes: [{ id: a }]', ['1:10 error routes[0].uri: is missing']],
+    [
+      'two routes of one name',
+      'routes: [{ id: a, uri: lb://x }, { id: a, uri: lb://x }]',
+      ['1:40 error routes[1].id: another route is called a already'],
+    ],
+    [
+      'what belongs to each route in the defaults',
+      'defaults: { uri: lb://a }',
+      ['1:13 error defaults.uri: uri belongs to each route'],
+    ],
+    ['no list of routes', 'routes: { a: 1 }', ['1:9 error routes: must be a list']],
+    ['a URI of nothing', 'routes: [{ uri: fuel }]', ['1:17 error routes[0].uri: is no URI of a service']],
+    ['forward:', 'routes: [{ uri: "forward:/x" }]', ['1:17 error routes[0].uri: forward: is not part of this gateway']],
+    ['a Spring placeholder', 'routes: [{ uri: "${BACKEND}" }]', ['1:17 error routes[0].uri: is no URI']],
+    [
+      'credentials in a URI',
+      'routes: [{ uri: "http://u:p@h" }]',
+      ['1:17 error routes[0].uri: credentials do not belong in a URI'],
+    ],
+    [
+      'a service with a port',
+      'routes: [{ uri: "lb://a:80" }]',
+      ['1:17 error routes[0].uri: a service has no port: its instances have'],
+    ],
+    [
+      'one address by two schemes',
+      'routes: [{ uri: "http://h:443" }, { uri: "https://h" }]',
+      ['1:42 error routes[1].uri: h:443 is called by http elsewhere'],
+    ],
+    [
+      'credentials for any origin',
+      'routes: [{ uri: lb://a, cors: { origins: ["*"], credentials: true } }]',
+      [
+        '1:31 error routes[0].cors: `credentials: true` needs the origins by name: browsers refuse `*` together with credentials',
+      ],
+    ],
+    [
+      'an origin with a path',
+      'routes: [{ uri: lb://a, cors: { origins: ["https://a/b"] } }]',
+      ['1:43 error routes[0].cors.origins[0]: must be an origin'],
+    ],
+    [
+      'an affinity without hash',
+      'services: { a: { balance: { by: ip } } }\nroutes: [{ uri: lb://a }]',
+      ['1:33 error services.a.balance.by: `by` is only for `policy: hash`'],
+    ],
+    [
+      'an ejection that shrinks',
+      'services: { a: { outlier: { ejectFor: 2m, ejectForMax: 1m } } }\nroutes: [{ uri: lb://a }]',
+      ['1:56 error services.a.outlier.ejectForMax: must not be shorter than `ejectFor`'],
+    ],
+    [
+      'an unknown reason to retry',
+      'routes: [{ uri: lb://a, retry: { on: [conect-failure] } }]',
+      [
+        '1:39 error routes[0].retry.on[0]: must be one of connect-failure, connection-lost, attempt-timeout, or a status from 400 to 599',
+      ],
+    ],
+    [
+      'a limit by nothing known',
+      'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 1s, by: user }] }]',
+      ['1:58 error routes[0].limits[0].by: must be one of caller, ip, route, header:NAME'],
+    ],
+  ];
+
+  for (const [what, text, problems] of rows) {
+    test(`refuses ${what}`, () => {
+      const routes = routesOf(text);
+
+      assert.deepEqual(told(routes.problems), problems);
+      assert.deepEqual(routes.specs, []);
+    });
+  }
+
+  for (const key of ['priority', 'coalesce', 'cache', 'batch', 'varyBy', 'compress', 'validate', 'addresses']) {
+    test(`refuses ${key} by name, as not yet supported, on a route and in the defaults`, () => {
+      assert.deepEqual(told(routesOf(`routes: [{ uri: lb://a, ${key}: x }]`).problems), [
+        `1:25 error routes[0].${key}: ${key}: not yet supported`,
+      ]);
+      assert.deepEqual(told(routesOf(`defaults: { ${key}: x }`).problems), [
+        `1:13 error defaults.${key}: ${key}: not yet supported`,
+      ]);
+    });
+  }
+
+  for (const [path, text] of [
+    ['services.a.tls: tls', 'services: { a: { tls: {} } }'],
+    ['services.a.queue.fair: fair', 'services: { a: { queue: { fair: caller } } }'],
+    ['routes[0].auth.allow[0]: api-key', 'routes: [{ uri: lb://a, auth: { allow: [api-key] } }]'],
+    ['routes[0].auth.allow[0]: opaque', 'routes: [{ uri: lb://a, auth: { allow: [opaque] } }]'],
+    ['routes[0].limits[0].excess: queue', 'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 1s, excess: queue }] }]'],
+    ['routes[0].limits[0].burst: burst', 'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 1s, burst: 1 }] }]'],
+    ['routes[0].limits[0].cost: cost', 'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 1s, cost: rows }] }]'],
+    [
+      'routes[0].limits[0].enforce: enforce',
+      'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 1s, enforce: true }] }]',
+    ],
+  ] as const) {
+    test(`refuses ${path}, as not yet supported`, () => {
+      const lines = told(routesOf(text, IDENTITY).problems);
+
+      assert.ok(
+        lines.some(line => line.endsWith(`error ${path}: not yet supported`)),
+        lines.join('\n'),
+      );
+    });
+  }
+
+  test('reports what the file says and what it means together', () => {
+    const text = `
+services: { fuel: { concurency: 1 } }
+routes:
+  - { id: a, uri: lb://fuel, timeot: 1s, predicates: ['Paht=/x', 'Query=a, (?=b)'] }
+  - { id: a, uri: nowhere, filters: [StripPrefix=x] }
+`;
+
+    assert.deepEqual(told(routesOf(text).problems), [
+      '2:21 error services.fuel.concurency: unknown key `concurency`',
+      '4:30 error routes[0].timeot: unknown key `timeot`',
+      '4:56 error routes[0].predicates[0]: there is no predicate called Paht',
+      '4:76 error routes[0].predicates[1]: Query: regexp: look-ahead and look-behind are not supported: patterns run in linear time',
+      '5:11 error routes[1].id: another route is called a already',
+      '5:19 error routes[1].uri: is no URI of a service',
+      '5:48 error routes[1].filters[0]: StripPrefix: parts must be a whole number',
+    ]);
+  });
+
+  test('warns of a service entry that no route leads to, and of a service that nobody knows', () => {
+    const text = 'services: { feul: {} }\nroutes: [{ uri: lb://fuel }]';
+
+    const { problems, specs } = routesOf(text, { knownServices: new Set(['fual']) });
+
+    assert.deepEqual(told(problems), [
+      '1:13 warning services.feul: no route leads to feul',
+      '2:17 warning routes[0].uri: no discovery in gateway.yaml knows a service called fuel',
+    ]);
+    assert.deepEqual(
+      problems.map(({ hint }) => hint),
+      ['did you mean `fuel`?', 'did you mean lb://fual?'],
+    );
+    assert.equal(specs.length, 1);
+  });
+
+  test('warns of a literal secret, and never quotes it', () => {
+    const { problems } = routesOf('services: { a: { sharedSecret: hunter2 } }\nroutes: [{ uri: lb://a }]');
+
+    assert.deepEqual(told(problems), ['1:32 warning services.a.sharedSecret: a secret stands in the file']);
+    assert.ok(!JSON.stringify(problems).includes('hunter2'));
+  });
+});
+
+describe('a file written for Spring Cloud Gateway', () => {
+  const routes = `
+          routes:
+          - id: score
+            uri: lb://plumber-scoring
+            predicates: [ "Path=/api/score/**" ]
+            filters: [ "StripPrefix=2" ]
+          default-filters: [ "AddRequestHeader=X-Env, prod" ]`;
+
+  for (const [what, text] of [
+    ['today’s prefix', `spring:\n  cloud:\n    gateway:\n      server:\n        webflux:${routes}`],
+    ['the prefix of before 4.3', `spring:\n  cloud:\n        gateway:${routes}`],
+    ['dots for nesting', `spring.cloud.gateway:${routes}`],
+    ['dots and nesting', `spring:\n  cloud.gateway.server.webflux:${routes}`],
+  ] as const) {
+    test(`loads under ${what}`, () => {
+      const { answers } = explained(soundRoutes(text), { line: 'GET /api/score/1' });
+
+      assert.equal(answers?.sent?.target, '/1');
+      assert.ok(answers.sent.headers.some(([name, value]) => name === 'X-Env' && value === 'prod'));
+    });
+  }
+
+  test('is checked below the prefix, and ignored elsewhere with one warning', () => {
+    const text = `
+server: { port: 8080 }
+eureka: { client: {} }
+spring:
+  application: { name: gw }
+  cloud:
+    gateway:
+      globalcors: {}
+      httpclient: { response-timeout: 5s }
+      routs: []
+      routes: [{ uri: lb://a, metadata: { response-timeout: 200 } }]
+`;
+
+    const { problems } = routesOf(text);
+
+    assert.deepEqual(told(problems), [
+      '2:1 warning server: ignored, as the settings of other software: server, eureka, spring.application',
+      '8:7 error spring.cloud.gateway.globalcors: `globalcors` is not a setting of this gateway',
+      '9:7 error spring.cloud.gateway.httpclient: `httpclient` is not a setting of this gateway',
+      '10:7 error spring.cloud.gateway.routs: unknown key `routs`',
+      '11:43 warning spring.cloud.gateway.routes[0].metadata.response-timeout: metadata response-timeout is not heeded',
+    ]);
+    assert.equal(problems[3]?.hint, 'did you mean `routes`?');
+  });
+
+  test('may say default filters in camel case', () => {
+    const { answers } = explained(soundRoutes('defaultFilters: [PrefixPath=/p]\nroutes: [{ uri: lb://a }]'), {
+      line: 'GET /x',
+    });
+
+    assert.equal(answers?.sent?.target, '/p/x');
+  });
+
+  test('may not say routes in two places', () => {
+    const { problems } = routesOf('routes: [{ uri: lb://a }]\nspring: { cloud: { gateway: { routes: [] } } }');
+
+    assert.deepEqual(told(problems), ['1:1 error routes: stand here, and under `spring:` too']);
+  });
+});

@@ -1,0 +1,65 @@
+import { compileRoutes, type CompiledRoutes, type CompileOptions } from '../../gateway/config/compile.ts';
+import { parseRoutes } from '../../gateway/config/parse-routes.ts';
+import { parseGateway, type ParsedGateway } from '../../gateway/config/parse.ts';
+import { problemLine, type Problem } from '../../gateway/config/problem.ts';
+import type { Surroundings } from '../../gateway/config/references.ts';
+import { explain, type Explanation } from '../../gateway/domain/explain.ts';
+import { compileRegex } from '../../gateway/edges/re2js.ts';
+
+/** What a file in a test may refer to. */
+export interface Around {
+  readonly variables?: Readonly<Record<string, string>>;
+  readonly files?: Readonly<Record<string, string>>;
+}
+
+/** A file in the folder /etc/penstock, with this environment and these files around it. */
+export function surroundings(file: string, { variables = {}, files = {} }: Around = {}): Surroundings {
+  return {
+    file,
+    variables,
+    absolute: path => (path.startsWith('/') ? path : `/etc/penstock/${path}`),
+    readText: path => files[path],
+  };
+}
+
+/** gateway.yaml of this text. */
+export function gatewayOf(text: string, around?: Around): ParsedGateway {
+  return parseGateway(text, surroundings('gateway.yaml', around));
+}
+
+/** routes.yaml of this text, where no identity is configured unless said otherwise. */
+export function routesOf(text: string, options: Partial<CompileOptions> & Around = {}): CompiledRoutes {
+  const file = parseRoutes(text, surroundings('routes.yaml', options));
+  return compileRoutes(file, { identityConfigured: false, compileRegex, ...options });
+}
+
+/** Routes of this text, which must hold no problem. */
+export function soundRoutes(text: string, options: Partial<CompileOptions> & Around = {}): CompiledRoutes {
+  const routes = routesOf(text, options);
+  if (routes.problems.length > 0) throw new Error(routes.problems.map(problemLine).join('\n'));
+  return routes;
+}
+
+/** Problems as `line:column severity path: message`. */
+export function told(problems: readonly Problem[]): string[] {
+  return problems.map(
+    ({ line, column, severity, path, message }) =>
+      `${line}:${column} ${severity} ${path === '' ? '' : `${path}: `}${message}`,
+  );
+}
+
+/** A request in short: `GET /a?b=c`, and its header fields. */
+export interface Request {
+  readonly line: string;
+  readonly headers?: readonly string[];
+  readonly wallMs?: number;
+}
+
+/** How a request travels through these routes. */
+export function explained(routes: CompiledRoutes, { line, headers = [], wallMs = 0 }: Request): Explanation {
+  const [method = '', url = ''] = line.split(' ');
+  return explain(
+    { method, url, rawHeaders: headers, body: '' },
+    { routes: routes.specs, policyOf: name => routes.policyOf(name), wallMs },
+  );
+}
