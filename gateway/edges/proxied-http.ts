@@ -24,6 +24,7 @@ export function createHttpStream(wire: HttpWire, wanted: StreamWanted, clock: Cl
   });
   req.pause(); // until the proxy takes it: a listener alone would let it flow
   wire.sendContinue();
+  if (wire.fault !== undefined) stream.fail(wire.fault);
   return stream;
 }
 

@@ -28,6 +28,7 @@ export class HttpBody implements IncomingBody {
     if (this.length === 0) return Promise.resolve(NOTHING);
     if (this.length !== undefined && this.length > bytesMax) return Promise.reject(tooLarge(bytesMax));
     if (signal.aborted) return Promise.reject(signal.reason as Error);
+    if (this.#parts.wire.fault !== undefined) return Promise.reject(this.#parts.wire.fault);
     this.#parts.wire.sendContinue();
     if (req.complete) {
       // A small body lies here whole by now: no listener, no timer.
@@ -37,10 +38,12 @@ export class HttpBody implements IncomingBody {
     return this.#collect(bytesMax, signal);
   }
 
-  /** What the connection brings is no body: tells whoever reads it. False when nobody does. */
+  /** What the connection brings is no body: tells whoever reads it, now or later. False when there is nobody to tell. */
   fail(error: GatewayError): boolean {
-    if (this.#refuse === undefined) return false;
-    this.#refuse(error);
+    const { wire } = this.#parts;
+    if (this.#refuse !== undefined) this.#refuse(error);
+    else if (wire.req.complete || wire.req.readableFlowing !== null) return false;
+    else wire.fault ??= error;
     return true;
   }
 

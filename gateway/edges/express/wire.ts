@@ -1,11 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { GatewayError } from '../../domain/errors.ts';
 
 /** An ordinary request's two halves, as Node made them. */
 export class HttpWire {
   readonly kind = 'http';
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
+  /** What the connection brought in place of the body, before anybody read it. */
+  fault: GatewayError | undefined;
   #isAskedToContinue: boolean;
 
   constructor(req: IncomingMessage, res: ServerResponse, isAskedToContinue: boolean) {

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
+import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
 import type { Received, Reply } from '../../../gateway/domain/exchange.ts';
+import type { HttpWire } from '../../../gateway/edges/express/wire.ts';
 import { anAnswer, startServer } from '../../support/gateway-server.ts';
 import { codeIn, rawCaller, sayAndHearOut } from '../../support/raw-caller.ts';
+import { until } from '../../support/until.ts';
 
 const MIB = 1024 * 1024;
 
@@ -281,6 +284,21 @@ describe('a body', () => {
     assert.equal(codeIn(await caller.hearOut()), 'BAD_REQUEST');
   });
 
+  for (const [name, fields, body] of [
+    ['a chunk that is none', 'Transfer-Encoding: chunked', 'zz\r\nabc\r\n'],
+    ['bare line feeds between its chunks', 'Transfer-Encoding: chunked', '2\nab\n0\n\n'],
+    ['a coding that does not end in chunks', 'Transfer-Encoding: xchunked', '0\r\n\r\n'],
+  ] as const) {
+    test(`with ${name}, together with its head, is refused with BAD_REQUEST as well`, async t => {
+      const { port, line } = await startServer(t, { travel: readAll });
+
+      const heard = await sayAndHearOut(t, port, `POST / HTTP/1.1\r\nHost: a\r\n${fields}\r\n\r\n${body}`);
+
+      assert.equal(codeIn(heard), 'BAD_REQUEST');
+      assert.equal((await line()).status, 400);
+    });
+  }
+
   test('held back is called for when it is wanted, and not before', async t => {
     const gate = new EventEmitter<{ open: [] }>();
     const { port } = await startServer(t, {
@@ -438,6 +456,53 @@ describe('a caller who hangs up', () => {
       { status: 499, code: 'CALLER_GONE' },
     );
     assert.equal(server.inFlight, 0);
+  });
+});
+
+describe('a caller who sends requests ahead and hangs up', () => {
+  test('ends the signals of all of them', async t => {
+    const reached = new EventEmitter<{ all: [] }>();
+    const reasons: unknown[] = [];
+    let count = 0;
+    const { port, server } = await startServer(t, {
+      travel: ({ deadline: { signal } }) =>
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () => {
+            reasons.push((signal.reason as { code: unknown }).code);
+            reject(signal.reason as Error);
+          });
+          count += 1;
+          if (count === 3) reached.emit('all');
+        }),
+    });
+    const caller = await rawCaller(t, port);
+    const areReached = once(reached, 'all');
+    caller.say('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(3));
+    await areReached;
+
+    caller.socket.destroy();
+
+    await until(() => server.inFlight === 0, 'nothing in hand');
+    assert.deepEqual(reasons, ['CALLER_GONE', 'CALLER_GONE', 'CALLER_GONE']);
+  });
+
+  test('and stays leaves no listener behind', async t => {
+    let socket: Socket | undefined;
+    const { port } = await startServer(t, {
+      travel: ({ wire }) => {
+        socket ??= (wire as HttpWire).req.socket;
+        return Promise.resolve(anAnswer('ok'));
+      },
+    });
+    const caller = await rawCaller(t, port);
+    caller.say('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await caller.hear(/ok$/);
+    const before = socket?.listenerCount('close');
+
+    caller.say('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(20));
+    await caller.hear(/(?:[^]*ok){21}$/);
+
+    await until(() => socket?.listenerCount('close') === before, 'as many listeners as before');
   });
 });
 
