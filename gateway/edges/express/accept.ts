@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { GatewayError } from '../../domain/errors.ts';
 import type { Observe } from '../../domain/events.ts';
@@ -46,9 +45,7 @@ export function createAccept(parts: AcceptParts): Accept {
       const wire = new HttpWire(req, res, isAskedToContinue);
       const { received, body } = intake(wire, refusal());
       current.set(req.socket, { res, body });
-      const over = keepInHand(parts, { received, half: res, isAnswered: () => res.writableFinished });
-      // Behind another one on its connection, a reply is told of that connection's end by nobody.
-      if (res.socket === null) whenGone(req.socket, res, over);
+      keepInHand(parts, { received, half: res, isAnswered: () => res.writableFinished });
       void pass(parts, { received, half: res, answer: reply => write(wire, received, reply) });
     },
 
@@ -81,26 +78,15 @@ interface Heard {
   readonly half: ServerResponse | Duplex;
 }
 
-/** A request is in hand until its half of the connection is done with it, or until what is returned is called. */
-function keepInHand({ inHand }: AcceptParts, about: Heard & { readonly isAnswered: () => boolean }): () => void {
+/** A request is in hand until its half of the connection is done with it. */
+function keepInHand({ inHand }: AcceptParts, about: Heard & { readonly isAnswered: () => boolean }): void {
   const { received, half, isAnswered } = about;
-  let isOver = false;
-  const over = () => {
-    if (isOver) return;
-    isOver = true;
+  inHand.begin();
+  half.once('close', () => {
     inHand.end();
     if (isAnswered()) received.deadline.end();
     else received.deadline.hangUp();
-  };
-  inHand.begin();
-  half.once('close', over);
-  return over;
-}
-
-function whenGone(socket: Socket, res: ServerResponse, over: () => void): void {
-  socket.setMaxListeners(0); // as many as requests were sent ahead
-  socket.once('close', over);
-  res.once('close', () => socket.off('close', over));
+  });
 }
 
 /** Nothing that happens to a request is thrown any further than here. */

@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
-import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
 import type { Received, Reply } from '../../../gateway/domain/exchange.ts';
-import type { HttpWire } from '../../../gateway/edges/express/wire.ts';
 import { anAnswer, startServer } from '../../support/gateway-server.ts';
 import { codeIn, rawCaller, sayAndHearOut } from '../../support/raw-caller.ts';
 import { until } from '../../support/until.ts';
@@ -484,25 +482,6 @@ describe('a caller who sends requests ahead and hangs up', () => {
 
     await until(() => server.inFlight === 0, 'nothing in hand');
     assert.deepEqual(reasons, ['CALLER_GONE', 'CALLER_GONE', 'CALLER_GONE']);
-  });
-
-  test('and stays leaves no listener behind', async t => {
-    let socket: Socket | undefined;
-    const { port } = await startServer(t, {
-      travel: ({ wire }) => {
-        socket ??= (wire as HttpWire).req.socket;
-        return Promise.resolve(anAnswer('ok'));
-      },
-    });
-    const caller = await rawCaller(t, port);
-    caller.say('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
-    await caller.hear(/ok$/);
-    const before = socket?.listenerCount('close');
-
-    caller.say('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(20));
-    await caller.hear(/(?:[^]*ok){21}$/);
-
-    await until(() => socket?.listenerCount('close') === before, 'as many listeners as before');
   });
 });
 
