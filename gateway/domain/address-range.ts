@@ -5,14 +5,20 @@ export interface AddressRange {
   readonly prefix: number;
 }
 
-/** '10.0.0.0/8', 'fd00::/8', '10.1.2.3' (that address alone); undefined for anything else. Host bits may be set. */
+/**
+ * '10.0.0.0/8', 'fd00::/8', '10.1.2.3' (that address alone); undefined for anything else. Host bits may be set.
+ *
+ * A range of IPv4 addresses in IPv6 spelling (`::ffff:10.0.0.0/8`) is none: counted from the left of 128 bits, that `/8`
+ * would hold every IPv4 address there is.
+ */
 export function parseAddressRange(text: string): AddressRange | undefined {
   const [address = '', length, ...rest] = text.split('/');
   const parsed = parseAddress(address);
   if (parsed === undefined || rest.length > 0) return undefined;
   const width = widthOf(parsed.family);
   if (length === undefined) return { ...parsed, prefix: width };
-  if (!/^\d{1,3}$/.test(length) || Number(length) > width) return undefined;
+  const isMapped = parsed.family === 4 && address.includes(':');
+  if (isMapped || !/^\d{1,3}$/.test(length) || Number(length) > width) return undefined;
   return { ...parsed, prefix: Number(length) };
 }
 
