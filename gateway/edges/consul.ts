@@ -60,12 +60,21 @@ export function createConsulSource(options: ConsulSourceOptions): RosterSource {
     const services = servicesOf(followed);
     const heardMs = heardMsOf(followed) ?? clock.wallMs();
     isKnown ||= services.size === followed.size;
-    if (isHeard) file?.save({ services, heardMs });
+    if (isHeard && file !== undefined) save(file, services);
 
     const text = JSON.stringify([...services]);
     if (text === published) return; // A return of a blocking query need not be a change.
     published = text;
     onRoster({ source: 'consul', services, heardMs });
+  }
+
+  /** What is known of services of which Consul has not spoken since the start is kept: it may not speak for long. */
+  function save(to: RosterSnapshot, services: Roster['services']): void {
+    const heardMs = heardMsOf(followed);
+    if (heardMs === undefined) return;
+    const earlier = [...(snapshot?.services ?? [])].filter(([service]) => followed.has(service));
+    const oldestMs = Math.min(heardMs, snapshot?.heardMs ?? heardMs);
+    to.save({ services: new Map([...earlier, ...services]), heardMs: oldestMs });
   }
 
   return {

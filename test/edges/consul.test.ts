@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, describe, test, type TestContext } from 'node:test';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
 import type { Roster, RosterEntry, RosterSource } from '../../gateway/domain/roster.ts';
+import { formatSnapshot } from '../../gateway/domain/snapshot-text.ts';
 import { systemClock } from '../../gateway/edges/clock.ts';
 import { createConsulSource, type ConsulSourceConfig } from '../../gateway/edges/consul.ts';
 import type { ConsulPace } from '../../gateway/edges/consul-watch.ts';
@@ -391,6 +392,53 @@ describe('a Consul source', { concurrency: false }, () => {
     await agent.start();
     await after.event('roster-doubted');
     assert.equal(after.fuel()?.length, 1);
+  });
+
+  test('leaves its snapshot as it is until Consul speaks', async t => {
+    const path = join(await folder(), 'roster.json');
+    const agent = await startConsulAgent(t);
+    await register(agent, 'fuel-1');
+    const before = watchFuel(t, { address: agent.url, snapshotPath: path });
+    await before.fuelIs(hasCount(1));
+    await before.source.close();
+    await agent.kill();
+    const written = await readFile(path, 'utf8');
+
+    const early = watchFuel(t, { address: agent.url, snapshotPath: path });
+    await early.source.close();
+    const later = watchFuel(t, { address: agent.url, snapshotPath: path });
+    await later.fuelIs(hasCount(1));
+    await later.source.close();
+
+    assert.equal(await readFile(path, 'utf8'), written);
+  });
+
+  test('keeps in its snapshot the services of which Consul has not spoken yet', async t => {
+    const path = join(await folder(), 'roster.json');
+    const agent = await startConsulAgent(t);
+    await register(agent, 'fuel-1');
+    const known = await watchFuel(t, { address: agent.url }).fuelIs(hasCount(1));
+    const address = await listen(
+      t,
+      createHttpServer(({ url = '' }: IncomingMessage, response: ServerResponse) => {
+        if (url.includes('/fuel'))
+          response.writeHead(200, { 'content-type': 'application/json', 'x-consul-index': '1' }).end('[]');
+      }),
+    );
+    const services = new Map([['iris', known]]);
+    await writeFile(path, formatSnapshot({ services, heardMs: 0 }, { address, datacenter: '', tag: '' }));
+
+    const watched = watchFuel(t, { address, snapshotPath: path });
+    watched.source.follow(new Set(['fuel', 'iris']));
+    await watched.fuelIs(hasCount(0));
+    await watched.source.close();
+
+    const kept = JSON.parse(await readFile(path, 'utf8')) as {
+      services: Record<string, RosterEntry[]>;
+      heardAt: string;
+    };
+    assert.deepEqual([kept.services['fuel']?.length, kept.services['iris']?.[0]?.id], [0, 'fuel-1']);
+    assert.equal(kept.heardAt, '1970-01-01T00:00:00.000Z');
   });
 
   test('believes Consul, not the snapshot, where Consul answers', async t => {
