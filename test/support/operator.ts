@@ -11,6 +11,8 @@ export interface Operator {
   services(): Promise<readonly ServiceView[]>;
   service(name: string): Promise<ServiceView>;
   instance(service: string, id: string): Promise<InstanceView>;
+  /** Waits until the instance has nothing in hand. */
+  untilIdleAt(service: string, id: string): Promise<void>;
   order(service: string, id: string, order: 'eject' | 'readmit' | 'drain'): Promise<Heard>;
   reload(): Promise<Heard>;
   /** The sum of a metric's series with these labels. */
@@ -31,21 +33,25 @@ export function operatorOf(adminUrl: string): Operator {
   const metric = async (name: string, labels: Readonly<Record<string, string>> = {}) =>
     sumOf((await get('/metrics')).text, name, labels);
 
+  const instance = async (name: string, id: string) => {
+    const found = (await service(name)).instances.find(view => view.id === id);
+    if (found === undefined) throw new Error(`no instance ${id} of ${name}`);
+    return found;
+  };
+
   return {
     adminUrl,
     get,
     services,
     service,
+    instance,
     metric,
     async readyz() {
       const { status, text } = await get('/readyz');
       return { status, body: JSON.parse(text) as Readiness };
     },
-    async instance(name, id) {
-      const found = (await service(name)).instances.find(view => view.id === id);
-      if (found === undefined) throw new Error(`no instance ${id} of ${name}`);
-      return found;
-    },
+    untilIdleAt: (name, id) =>
+      until(async () => (await instance(name, id)).inFlight === 0, `${id} has nothing in hand`),
     order: (name, id, order) =>
       call(`${adminUrl}/api/services/${name}/instances/${encodeURIComponent(id)}/${order}`, { method: 'POST' }),
     reload: () => call(`${adminUrl}/api/reload`, { method: 'POST' }),

@@ -43,6 +43,38 @@ describe('calls that may be repeated lose nothing under load while an instance',
   }
 });
 
+describe('calls that may not be repeated', () => {
+  test('lose at most the one that a killed R had in hand, and say so', async t => {
+    const { gateway, services, untilInRotation } = await startThree(t);
+    const load = startLoad({ url: gateway.url, make: anEcho('/once/predict') });
+    await load.more(200);
+
+    process.kill(services[0]?.rPid ?? 0, 'SIGKILL');
+    await load.more(400);
+    await untilInRotation(2);
+    const { calls, ends } = await load.stop();
+
+    const lost = ends['502 CONNECTION_LOST'] ?? 0;
+    assert.ok(lost <= 1, JSON.stringify(ends));
+    assert.deepEqual({ ...ends, '502 CONNECTION_LOST': lost }, { 200: calls - lost, '502 CONNECTION_LOST': lost });
+  });
+
+  test('fare no worse than that they wait when all of R stands still for a moment', async t => {
+    const { gateway, services, untilInRotation } = await startThree(t);
+    const load = startLoad({ url: gateway.url, make: anEcho('/once/predict') });
+    await load.more(200);
+
+    for (const { rPid } of services) process.kill(rPid, 'SIGSTOP');
+    await until(async () => (await gateway.service(MISBEHAVE)).queue.depth >= 10, 'callers wait');
+    for (const { rPid } of services) process.kill(rPid, 'SIGCONT');
+    await load.more(300);
+    const { calls, ends } = await load.stop();
+
+    assert.deepEqual(ends, { 200: calls });
+    await untilInRotation(3);
+  });
+});
+
 describe('an instance under load', () => {
   test('is not ejected for what callers send: a fifth of all bodies is malformed', async t => {
     const { gateway } = await startThree(t);

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { describe, test, type TestContext } from 'node:test';
+import { anEcho, bearer, misbehavingRoutes, MISBEHAVE } from '../support/cluster.ts';
+import { IDENTITY, startGatewayProcess } from '../support/gateway-process.ts';
+import { startLoad } from '../support/load.ts';
+import { isRunning, misbehave } from '../support/plumber/serve.ts';
+import { until } from '../support/until.ts';
+
+/** A gateway that starts its own two R processes, and what it knows of them. */
+async function startLocal(t: TestContext) {
+  const gateway = await startGatewayProcess(t, {
+    discovery: `{ local: [{ service: ${MISBEHAVE}, entry: '${misbehave}', instances: 2 }] }`,
+    routes: misbehavingRoutes(),
+    more: IDENTITY,
+  });
+  const whole = () =>
+    until(
+      async () => {
+        const { instances } = await gateway.service(MISBEHAVE);
+        return instances.length === 2 && instances.every(({ state }) => state === 'in-rotation');
+      },
+      'both R are in rotation',
+      60_000,
+    );
+  await whole();
+  const addresses = (await gateway.service(MISBEHAVE)).instances.map(({ address }) => address);
+  const pids = await Promise.all(addresses.map(async address => pidOf(await (await fetch(`${address}/who`)).json())));
+  return { gateway, pids, whole };
+}
+
+function pidOf(who: unknown): number {
+  return (who as { pid: number }).pid;
+}
+
+describe('R processes that the gateway started itself', () => {
+  test('are started again when they die, and calls that may be repeated lose nothing', async t => {
+    const { gateway, pids, whole } = await startLocal(t);
+    const load = startLoad({ url: gateway.url, connections: 8, make: anEcho('/pure/predict') });
+    await load.more(100);
+
+    for (const pid of pids) {
+      process.kill(pid, 'SIGKILL');
+      await load.more(100);
+      await whole();
+    }
+    await load.more(100);
+    const { calls, ends } = await load.stop();
+
+    assert.deepEqual(ends, { 200: calls });
+  });
+
+  test('finish what they have when the gateway is told to stop, and end with it', async t => {
+    const { gateway, pids } = await startLocal(t);
+    const calls = Array.from({ length: 6 }, () => gateway.call('/once/sleep?ms=700', { headers: bearer('alice') }));
+    await until(async () => {
+      const { queue, permits } = await gateway.service(MISBEHAVE);
+      return queue.depth + permits.inUse === 6;
+    }, 'six in hand');
+
+    gateway.child.kill('SIGTERM');
+
+    assert.deepEqual(
+      (await Promise.all(calls)).map(({ status }) => status),
+      [200, 200, 200, 200, 200, 200],
+    );
+    assert.equal(await gateway.ended, 0);
+    assert.deepEqual(pids.map(isRunning), [false, false]);
+  });
+
+  test('do not outlive a gateway that is killed', async t => {
+    const { gateway, pids } = await startLocal(t);
+
+    gateway.child.kill('SIGKILL');
+
+    await until(() => !pids.some(isRunning), 'no R is left', 60_000);
+  });
+});
