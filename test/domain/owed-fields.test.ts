@@ -23,11 +23,13 @@ describe('what every reply owes', () => {
     assert.deepEqual(paid(['X-A', '1', 'x-request-id', 'of-R']), ['X-A', '1', 'X-Request-Id', 'request-1']);
   });
 
-  test('is what was noted on the way', () => {
+  test('is what was noted on the way, in place of the instance’s', () => {
     const received = aMatched();
     received.notes.owedFields.push('RateLimit', '"default";r=9');
 
-    assert.deepEqual(paid([], received), ['X-Request-Id', 'request-1', 'RateLimit', '"default";r=9']);
+    const fields = paid(['ratelimit', 'of-R', 'Retry-After', '3'], received);
+
+    assert.deepEqual(fields, ['Retry-After', '3', 'X-Request-Id', 'request-1', 'RateLimit', '"default";r=9']);
   });
 
   test('is the route’s CORS fields, in place of the instance’s', () => {
@@ -45,9 +47,18 @@ describe('what every reply owes', () => {
 
   test('leaves the answer to a preflight as it is', () => {
     const rawHeaders = ['Origin', 'https://app.example.org', 'Access-Control-Request-Method', 'GET'];
-    const received = aMatched({ policy: { cors }, request: { method: 'OPTIONS', rawHeaders } });
+    const received = aMatched({ policy: { cors }, request: { method: 'OPTIONS', rawHeaders, isPreflight: true } });
     const answer = [...preflightAnswer(cors, rawHeaders).rawHeaders];
 
     assert.deepEqual(paid([...answer], received), [...answer, 'X-Request-Id', 'request-1']);
+  });
+
+  test('is the route’s CORS fields where an instance answers what looks like a preflight', () => {
+    const rawHeaders = ['Origin', 'https://evil.example', 'Access-Control-Request-Method', 'PUT'];
+    const received = aMatched({ policy: { cors }, request: { method: 'OPTIONS', rawHeaders, isPreflight: false } });
+
+    const fields = paid(['Vary', 'Accept', 'Access-Control-Allow-Origin', '*'], received);
+
+    assert.ok(!fields.includes('Access-Control-Allow-Origin'));
   });
 });
