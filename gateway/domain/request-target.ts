@@ -27,6 +27,11 @@ export function parseRequestTarget(target: string): RequestTarget | string {
   return parseOriginForm(rest.startsWith('/') ? rest : `/${rest}`, authority);
 }
 
+/** True for a path that, resolved by its reader, would be another one: what filters make of a good path need not be one. */
+export function leadsElsewhere(path: string): boolean {
+  return !PLAIN_PATH.test(path) && hasDotSegment(path);
+}
+
 function parseOriginForm(target: string, authority: string | undefined): RequestTarget | string {
   const mark = target.indexOf('?');
   const path = mark < 0 ? target : target.slice(0, mark);

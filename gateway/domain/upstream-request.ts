@@ -8,6 +8,7 @@ import type { Instance } from './instance.ts';
 import { encodeTarget } from './percent-encoding.ts';
 import type { UpstreamRequest } from './ports.ts';
 import type { RequestDraft } from './route.ts';
+import { leadsElsewhere } from './request-target.ts';
 import { hasTraceparent } from './trace-context.ts';
 
 /** By this field R knows that a request came through the gateway. Its value is a secret: never show or log it. */
@@ -103,6 +104,7 @@ function filter(draft: RequestDraft, admitted: Admitted, identity: readonly stri
   const { filters } = admitted.route;
   if (filters.length === 0) return;
   for (const each of filters) each.onRequest?.(draft, admitted);
+  if (leadsElsewhere(draft.path)) throw astray(admitted);
   removeFieldsWhere(draft.fields, isNotForFilters);
   draft.fields.push(...identity);
   for (let i = 0; i + 1 < draft.fields.length; i += 2) {
@@ -128,6 +130,13 @@ function unfit(name: string, { route }: Admitted): GatewayError {
       detail: 'A part of the URL that becomes a header field contains what no header field may.',
     },
   );
+}
+
+/** `/model-{name}` with a name of two dots, say, and a filter that makes a part of its own of it. */
+function astray({ route }: Admitted): GatewayError {
+  return new GatewayError('BAD_REQUEST', `a filter of route ${route.id} would send a path with dot segments`, {
+    detail: 'A part of the URL that becomes a part of another path would lead out of it.',
+  });
 }
 
 function targetOf({ path, query }: RequestDraft): string {

@@ -34,6 +34,14 @@ describe('what an instance is sent', () => {
     assert.equal(request.host, undefined);
   });
 
+  for (const path of ['/models/../secret', '/models/..', '/%2e%2e/secret']) {
+    test(`no filter makes a path of it that leads elsewhere: ${path}`, () => {
+      const filters = [filter(draft => void (draft.path = path))];
+
+      assert.throws(() => compose({ filters }), { code: 'BAD_REQUEST' });
+    });
+  }
+
   test('HEAD goes as GET, every other method as it is', () => {
     assert.equal(compose({ request: { method: 'HEAD' } }).method, 'GET');
     assert.equal(compose({ request: { method: 'PATCH' } }).method, 'PATCH');
