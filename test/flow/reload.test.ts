@@ -76,6 +76,17 @@ describe('routes.yaml', () => {
     assert.equal(await gateway.metric('penstock_config_reload_success'), 1);
   });
 
+  test('does not take a file that is emptied first and written later for one without routes', async t => {
+    const { gateway } = await gatewayWith(t);
+
+    writeFileSync(gateway.routesFile, '# to be written\n');
+    const line = await gateway.log.line(({ event }) => event === 'config-refused');
+    const served = await gateway.call('/old');
+
+    assert.match(JSON.stringify(line['problems']), /the file is empty/);
+    assert.equal(served.status, 200, 'the old table serves');
+  });
+
   test('leaves a request that is under way with the route it began with', async t => {
     const { gateway, upstream } = await gatewayWith(t);
     const held: Socket[] = [];
