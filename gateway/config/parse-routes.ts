@@ -61,7 +61,8 @@ export function parseRoutes(text: string, surroundings: Surroundings): RoutesFil
   const problems = [...yaml.problems];
   const complain: Complain = complaint => problems.push(yaml.locate(complaint));
   // Mostly a save that has only just begun: `make-routes > routes.yaml` empties the file first and fills it later.
-  if (yaml.value === null) complain({ path: [], message: 'the file is empty', hint: 'for a gateway without routes write `routes: []`' });
+  if (yaml.value === null)
+    complain({ path: [], message: 'the file is empty', hint: 'for a gateway without routes write `routes: []`' });
   const resolved = resolveData(yaml.value ?? {}, surroundings, {
     complain,
     except: DIALECT_KEYS,
