@@ -15,7 +15,7 @@ export interface Discovery {
   close(): Promise<void>;
 }
 
-export interface DiscoveryParts {
+interface DiscoveryParts {
   readonly config: GatewayConfig;
   /** The path of plumber-services/serve.sh. */
   readonly serveCommand: string;

@@ -38,7 +38,7 @@ import { createRespond } from './stages/respond.ts';
 import { createSchedule } from './stages/schedule.ts';
 
 /** What the process gives its gateway. */
-export interface ComposeParts {
+interface ComposeParts {
   readonly config: GatewayConfig;
   readonly routes: UsableRoutes;
   /** Reads the routes file as it is now. */

@@ -27,7 +27,7 @@ export interface Gateway {
   stopNow(): void;
 }
 
-export interface GatewayParts {
+interface GatewayParts {
   readonly config: GatewayConfig;
   readonly files: { readonly gateway: string; readonly texts: ReadonlyMap<string, string> };
   readonly clock: Clock;

@@ -38,7 +38,7 @@ export interface Generations {
   reload(): ReloadOutcome;
 }
 
-export interface GenerationParts {
+interface GenerationParts {
   readonly first: UsableRoutes;
   readonly read: () => RoutesNow;
   readonly registry: ServiceRegistry;

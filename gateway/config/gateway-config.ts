@@ -6,17 +6,8 @@ type Parsed = z.output<typeof GatewayFile>;
 type ParsedIdentity = NonNullable<Parsed['identity']>;
 type ParsedIssuer = ParsedIdentity['jwt'][number];
 
-/** Where callers come in. */
-export type ListenConfig = Readonly<Parsed['listen']>;
-
-/** The listener for operators. */
-export type AdminConfig = Readonly<Parsed['admin']>;
-
-/** Where instances are known from; paths are absolute. */
-export type DiscoveryConfig = Readonly<Parsed['discovery']>;
-
-/** The Consul agent, and how it is used. */
-export type ConsulConfig = Readonly<NonNullable<DiscoveryConfig['consul']>>;
+/** The Consul agent, and how it is used; paths are absolute. */
+export type ConsulConfig = Readonly<NonNullable<Parsed['discovery']['consul']>>;
 
 /** One issuer of tokens: either a secret, or the PEM text of a public key. */
 export type IssuerConfig = Readonly<Omit<ParsedIssuer, 'publicKey' | 'secret'>> & {

@@ -14,7 +14,7 @@ export interface Surroundings {
 const REFERENCE = /\$\{(env|file):([^}]*)\}/g;
 
 /** True for text that refers to something outside the file. */
-export function hasReference(text: string): boolean {
+function hasReference(text: string): boolean {
   return text.search(REFERENCE) !== -1;
 }
 

@@ -1,5 +1,5 @@
 /** An average older than this says nothing any more. */
-export const FRESH_FOR_MS = 10_000;
+const FRESH_FOR_MS = 10_000;
 
 const NEWEST_SHARE = 0.2;
 

@@ -12,7 +12,7 @@ import type { RosterAge } from './roster.ts';
  *
  * It never goes back, and may skip what there is no time for.
  */
-export const PHASES = ['starting', 'ready', 'draining', 'refusing', 'stopped'] as const;
+const PHASES = ['starting', 'ready', 'draining', 'refusing', 'stopped'] as const;
 
 export type Phase = (typeof PHASES)[number];
 

@@ -8,9 +8,9 @@ export interface RetryBudget {
 }
 
 /** What is counted together. */
-export const WINDOW_MS = 10_000;
+const WINDOW_MS = 10_000;
 /** Retries that are always allowed: a service with few requests must be able to retry at all. */
-export const RETRIES_PER_SECOND_MIN = 10;
+const RETRIES_PER_SECOND_MIN = 10;
 
 const SLOT_MS = 1_000;
 const SLOTS = WINDOW_MS / SLOT_MS;

@@ -16,7 +16,7 @@ export interface Belief {
   readonly doubt: Doubt | null;
 }
 
-export interface Doubt {
+interface Doubt {
   readonly untilMs: number;
   /** Who was known before and has not been heard of since. */
   readonly missing: ReadonlySet<string>;

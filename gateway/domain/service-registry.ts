@@ -16,7 +16,7 @@ export interface ServiceRegistry {
   close(): void;
 }
 
-export interface ServiceRegistryParts {
+interface ServiceRegistryParts {
   readonly create: (name: string, policy: ServicePolicy) => LivingService;
   /** How long requests of an older generation may still need a service that left. */
   readonly retireAfterMs: () => number;

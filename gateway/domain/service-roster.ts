@@ -6,7 +6,7 @@ import type { Ejections } from './service-ejection.ts';
 import type { ServiceHealth } from './service-health.ts';
 
 /** Keeps a service's instances in step with the roster. */
-export interface ServiceRoster {
+interface ServiceRoster {
   readonly reconcile: (entries: readonly RosterEntry[]) => void;
   /** Work in hand ended: a leaver without any is gone. */
   left(instance: LivingInstance): void;

@@ -1,5 +1,5 @@
 /** An answer of its own proves for so long that an instance is well, whatever a check says that failed under work. */
-export const PROOF_FOR_MS = 10_000;
+const PROOF_FOR_MS = 10_000;
 
 /** What one source of checks says of an instance: the roster's, or ours. */
 export interface Wellness {

@@ -2,7 +2,7 @@ import { readFileSync, realpathSync, watch, type FSWatcher } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 
 /** What a configuration file may refer to: the environment, and files beside it. */
-export interface FileSurroundings {
+interface FileSurroundings {
   readonly file: string;
   readonly variables: Readonly<Record<string, string | undefined>>;
   readonly absolute: (path: string) => string;
@@ -29,7 +29,7 @@ export function readText(path: string): string | undefined {
   }
 }
 
-export interface WatchOptions {
+interface WatchOptions {
   /** Paths, and the texts that are in force. */
   readonly files: ReadonlyMap<string, string | undefined>;
   /** A file holds something else now; undefined when it is gone for longer than an editor takes. */

@@ -17,7 +17,7 @@ export interface ConsulRegistration {
   close(): Promise<void>;
 }
 
-export interface ConsulRegistrationOptions {
+interface ConsulRegistrationOptions {
   readonly config: Pick<ConsulAddress, 'address' | 'token'>;
   readonly advertise: HostPort;
   /** What the gateway sees now. */

@@ -6,7 +6,7 @@ import type { RosterEntry } from '../domain/roster.ts';
 import { createConsulClient, type ConsulAddress } from './consul-client.ts';
 import { watchConsul, type ConsulPace } from './consul-watch.ts';
 
-export interface ConsulServiceOptions {
+interface ConsulServiceOptions {
   readonly service: string;
   readonly config: ConsulAddress & { readonly tag: string | undefined; readonly emptyHoldMs: number };
   readonly pace: ConsulPace;

@@ -23,7 +23,7 @@ export const CONSUL_PACE: ConsulPace = {
   backOff: { baseMs: 250, maxMs: 8_000 },
 };
 
-export interface ConsulWatchOptions {
+interface ConsulWatchOptions {
   readonly client: ConsulClient;
   readonly service: string;
   readonly tag: string | undefined;

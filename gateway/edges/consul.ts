@@ -16,7 +16,7 @@ export interface ConsulSourceConfig extends ConsulAddress {
   readonly emptyHoldMs: number;
 }
 
-export interface ConsulSourceOptions {
+interface ConsulSourceOptions {
   readonly config: ConsulSourceConfig;
   readonly clock: Clock;
   readonly random: Random;

@@ -10,7 +10,7 @@ const WAYS = 16;
 const HITS_MAX = 2 ** 32 - 1;
 
 /** What a table asks. */
-export interface CounterTableOptions {
+interface CounterTableOptions {
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly keysMax?: number;
 }

@@ -9,7 +9,7 @@ export interface HealthChecks {
   close(): Promise<void>;
 }
 
-export interface HealthChecksOptions {
+interface HealthChecksOptions {
   readonly services: () => readonly LivingService[];
   readonly clock: Clock;
   readonly random: Random;

@@ -13,7 +13,7 @@ export interface ProbeRequest {
 }
 
 /** How an instance answered. */
-export interface ProbeResult {
+interface ProbeResult {
   readonly isWell: boolean;
   /** What it said, or why it could not be asked; for operators. */
   readonly note: string;
@@ -22,7 +22,7 @@ export interface ProbeResult {
 /** Asks an instance whether it is well. It never rejects. */
 export type Probe = (request: ProbeRequest) => Promise<ProbeResult>;
 
-export interface BriefAnswer {
+interface BriefAnswer {
   readonly status: number;
   readonly body: string;
 }

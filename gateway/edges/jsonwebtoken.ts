@@ -12,7 +12,7 @@ import { toTrustedKeys, type TokenIssuer, type TrustedKey } from './token-keys.t
 const TOKENS_REMEMBERED_MAX = 10_000;
 
 /** What verifying asks. */
-export interface TokenVerifierOptions {
+interface TokenVerifierOptions {
   readonly issuers: readonly TokenIssuer[];
   readonly tokenBytesMax: number;
   readonly clock: Pick<Clock, 'wallMs'>;

@@ -12,7 +12,7 @@ export interface LineWriter {
   readonly dropped: number;
 }
 
-export interface LineWriterOptions {
+interface LineWriterOptions {
   readonly stream: Writable;
   /** The line that stands where dropped ones would have stood. */
   readonly gap: (dropped: number) => string;

@@ -6,7 +6,7 @@ import type { ServiceView } from '../domain/service.ts';
 import { createDurations, createTally, familyOptions, type Family } from './prom-client-series.ts';
 
 /** What the metrics are read from when somebody asks for them. */
-export interface MetricsOptions {
+interface MetricsOptions {
   /** The routes there are: series of others are removed. */
   readonly routeIds: () => ReadonlySet<string>;
   /** The services there are, with their instances: series of others are removed. */

@@ -15,7 +15,7 @@ export interface RKeeper {
   close(): Promise<void>;
 }
 
-export interface RKeeperOptions extends RStartOptions {
+interface RKeeperOptions extends RStartOptions {
   readonly random: Random;
   /** Waits for leave to start; what it resolves to gives it back. */
   readonly enterStart: () => Promise<() => void>;

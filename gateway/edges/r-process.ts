@@ -5,7 +5,7 @@ import { createLineSplitter } from '../domain/line-splitter.ts';
 import type { Clock } from '../domain/ports.ts';
 
 /** How to start one R process. */
-export interface RProcessOptions {
+interface RProcessOptions {
   /** `plumber-services/serve.sh`, or what keeps its promises. */
   readonly command: string;
   readonly args: readonly string[];

@@ -16,7 +16,7 @@ export interface RosterSnapshot {
   close(): Promise<void>;
 }
 
-export interface RosterSnapshotOptions {
+interface RosterSnapshotOptions {
   readonly path: string;
   readonly from: SnapshotOrigin;
   readonly clock: Clock;

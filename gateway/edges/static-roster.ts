@@ -13,7 +13,7 @@ export interface StaticSource extends RosterSource {
   replace(services: readonly StaticService[]): void;
 }
 
-export interface StaticSourceOptions {
+interface StaticSourceOptions {
   readonly services: readonly StaticService[];
   readonly clock: Clock;
   readonly onRoster: (roster: Roster) => void;

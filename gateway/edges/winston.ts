@@ -17,7 +17,7 @@ export interface Log {
   close(): Promise<void>;
 }
 
-export interface LogOptions {
+interface LogOptions {
   readonly level: LogLevel;
   /** Whether each request gets its line. */
   readonly access: boolean;

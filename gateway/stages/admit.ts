@@ -1,14 +1,14 @@
 import { badToken, insufficientScope, missingCredential, readCredential } from '../domain/bearer.ts';
 import { anonymousCaller, type Caller } from '../domain/caller.ts';
 import { GatewayError } from '../domain/errors.ts';
-import { learn, type Matched, type Stages } from '../domain/exchange.ts';
+import { learn, type Admitted, type Matched, type Stages } from '../domain/exchange.ts';
 import { inCountingOrder, isEarly, limitKey, limitName, oweRateLimit, type Tally } from '../domain/limits.ts';
 import type { LimitCounter, VerifyToken } from '../domain/ports.ts';
 import type { Auth, Limit, Route } from '../domain/route.ts';
 import { isPermitted } from '../domain/scopes.ts';
 
 /** What admission asks. */
-export interface AdmitPorts {
+interface AdmitPorts {
   readonly verifyToken: VerifyToken;
   readonly limits: LimitCounter;
 }
@@ -29,7 +29,7 @@ export function createAdmit({ verifyToken, limits }: AdmitPorts): Stages['admit'
 
   return async function admit(matched) {
     const { route, notes } = matched;
-    if (route.policy.limits.length === 0) return learn(matched, { caller: await identify(matched, verifyToken) });
+    if (route.policy.limits.length === 0) return identify(matched, verifyToken);
 
     const { early, late } = planOf(route);
     const tallies: Tally[] = [];
@@ -43,9 +43,9 @@ export function createAdmit({ verifyToken, limits }: AdmitPorts): Stages['admit'
 
     try {
       await countAll(early);
-      const caller = await identify(matched, verifyToken);
-      await countAll(late, caller);
-      return learn(matched, { caller });
+      const admitted = await identify(matched, verifyToken);
+      await countAll(late, admitted.caller);
+      return admitted;
     } finally {
       oweRateLimit(notes.owedFields, tallies);
     }
@@ -61,20 +61,21 @@ export function createAdmit({ verifyToken, limits }: AdmitPorts): Stages['admit'
   }
 }
 
-async function identify(matched: Matched, verifyToken: VerifyToken): Promise<Caller> {
+/** Who is known is noted at once: the log names them even where they are refused. */
+async function identify(matched: Matched, verifyToken: VerifyToken): Promise<Admitted> {
   const { auth } = matched.route.policy;
   const stranger = anonymousCaller(matched.callerAddress);
-  if (auth === undefined) return stranger;
+  if (auth === undefined) return learn(matched, { caller: stranger });
 
   const credential = readCredential(matched.rawHeaders);
   if (credential.kind === 'bearer') {
     const finding = await verifyToken(credential.token);
     if (finding.kind === 'refused') throw badToken(finding.fault);
-    if (auth.allow.includes('jwt')) return permitted(finding.caller, auth);
+    if (auth.allow.includes('jwt')) return permitted(learn(matched, { caller: finding.caller }), auth);
   }
   if (credential.kind === 'foreign' && !isLeftToService(auth)) throw missingCredential(auth.scopes);
   if (!auth.allow.includes('anonymous') || !isPermitted(auth, stranger)) throw missingCredential(auth.scopes);
-  return stranger;
+  return learn(matched, { caller: stranger });
 }
 
 /** A route that asks for no scheme of ours and passes the credential on leaves judging it to the service. */
@@ -82,9 +83,10 @@ function isLeftToService(auth: Auth): boolean {
   return auth.forwardToken && !auth.allow.includes('jwt');
 }
 
-function permitted(caller: Caller, auth: Auth): Caller {
+function permitted(admitted: Admitted, auth: Auth): Admitted {
+  const { caller } = admitted;
   if (!isPermitted(auth, caller)) throw insufficientScope(caller.id, auth.scopes);
-  return caller;
+  return admitted;
 }
 
 function tooMany({ limit, resetsInMs }: Tally, route: Route): GatewayError {

@@ -73,6 +73,6 @@ export const Discovery = z
   });
 
 /** Names that stand in a list for a second time, and where. */
-export function repeated(names: readonly string[]): { at: number; name: string }[] {
+function repeated(names: readonly string[]): { at: number; name: string }[] {
   return names.map((name, at) => ({ at, name })).filter(({ name, at }) => names.indexOf(name) < at);
 }

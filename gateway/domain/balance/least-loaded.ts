@@ -59,7 +59,7 @@ function bestOf(candidates: readonly Instance[], start: number, compared: number
 }
 
 /** Where the next turn begins: behind whoever was chosen last. */
-export function turnAfter(candidates: readonly Instance[], last: Instance | undefined): number {
+function turnAfter(candidates: readonly Instance[], last: Instance | undefined): number {
   if (last === undefined || candidates[candidates.length - 1] === last) return 0;
   return candidates.indexOf(last) + 1;
 }

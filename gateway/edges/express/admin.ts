@@ -11,7 +11,7 @@ import { addApi } from './admin-api.ts';
 import { allowOnly } from './admin-method.ts';
 import { guard, type GuardOptions } from './admin-guard.ts';
 
-export interface AdminOptions extends GuardOptions {
+interface AdminOptions extends GuardOptions {
   readonly port: number;
   readonly admin: Admin;
   readonly observe: Observe;

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { Answer } from '../../domain/exchange.ts';
 
 /** An answer in full, for a connection that Node's server has no hand in any more; the connection ends after it. */
-export function toBytes(answer: Answer, nowWallMs: number): Buffer {
+function toBytes(answer: Answer, nowWallMs: number): Buffer {
   const body = Buffer.isBuffer(answer.body) ? answer.body : Buffer.alloc(0);
   let head = `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? 'Unknown'}\r\n`;
   for (let i = 0; i + 1 < answer.rawHeaders.length; i += 2) {
