@@ -55,12 +55,15 @@ function authOf(full: FullPolicy, written: WrittenPolicy, context: PolicyContext
       hint: 'configure `identity`, or leave `auth` out to serve openly',
     });
   }
-  const problem = full.auth && authProblem(full.auth);
-  if (problem !== undefined) {
-    context.complain({ path: placeOf('auth', written, context), severity: 'warning', message: problem });
-  }
+  warnOfUnmeetable(full, written, context);
   if (!identityConfigured) return undefined;
   return full.auth ?? { allow: ['jwt'], scopes: [], roles: [], forwardToken: false };
+}
+
+function warnOfUnmeetable({ auth }: FullPolicy, written: WrittenPolicy, context: PolicyContext): void {
+  const problem = auth && authProblem(auth);
+  if (problem === undefined) return;
+  context.complain({ path: placeOf('auth', written, context), severity: 'warning', message: problem });
 }
 
 function placeOf(key: keyof WrittenPolicy, written: WrittenPolicy, { path }: PolicyContext): KeyPath {
