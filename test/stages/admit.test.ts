@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Caller } from '../../gateway/domain/caller.ts';
+import type { Admitted } from '../../gateway/domain/exchange.ts';
 import type { GatewayError } from '../../gateway/domain/errors.ts';
 import { fieldOf } from '../../gateway/domain/fields.ts';
 import { limitName } from '../../gateway/domain/limits.ts';
@@ -105,6 +106,17 @@ describe('admit: may they', () => {
 
     await assert.rejects(admit(aMatched({ policy, request: bearer('alice') })), { code: 'FORBIDDEN' });
     await admit(aMatched({ policy: { auth: anAuth({ roles: ['admin', 'analyst'] }) }, request: bearer('alice') }));
+  });
+
+  test('a caller who is refused is known to the request all the same', async () => {
+    const forbidden = aMatched({ policy: { auth: anAuth({ roles: ['admin'] }) }, request: bearer('alice') });
+    const policy = { auth: anAuth(), limits: [aLimit(0, 1000, 'caller')] };
+    const limited = aMatched({ policy, request: bearer('alice') });
+
+    await assert.rejects(admit(forbidden), { code: 'FORBIDDEN' });
+    await assert.rejects(admit(limited), { code: 'RATE_LIMITED' });
+
+    for (const refused of [forbidden, limited]) assert.equal((refused as Partial<Admitted>).caller, alice);
   });
 
   test('a stranger where scopes are asked for is asked for a credential', async () => {
