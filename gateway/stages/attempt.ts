@@ -105,6 +105,13 @@ interface TrialOptions {
   readonly clock: Clock;
 }
 
+/** What may be repeated leaves time for another attempt; what may not takes all there is. */
+function attemptTimeoutOf({ route, method }: Complete): number {
+  const { retry, isPure } = route.policy;
+  const { attemptTimeoutMs, repeatableTimeoutMs = attemptTimeoutMs } = retry;
+  return isRepeatable(method, isPure) ? repeatableTimeoutMs : attemptTimeoutMs;
+}
+
 /** One attempt under way. Where its own time cannot end before the request's, the request's signal is its signal. */
 class Trial implements Attempt {
   readonly number: number;
@@ -113,6 +120,7 @@ class Trial implements Attempt {
   status: number | undefined;
   readonly #complete: Complete;
   readonly #clock: Clock;
+  readonly #timeoutMs: number;
   readonly #controller: AbortController | undefined;
   #cancelTimeout: (() => void) | undefined;
 
@@ -121,8 +129,8 @@ class Trial implements Attempt {
     this.tried = tried;
     this.#complete = complete;
     this.#clock = clock;
-    const isShorter = complete.route.policy.retry.attemptTimeoutMs < complete.deadline.remainingMs();
-    if (isShorter) this.#controller = new AbortController();
+    this.#timeoutMs = attemptTimeoutOf(complete);
+    if (this.#timeoutMs < complete.deadline.remainingMs()) this.#controller = new AbortController();
   }
 
   get signal(): AbortSignal {
@@ -145,11 +153,9 @@ class Trial implements Attempt {
     this.#complete.notes.attempts = this.number;
     const controller = this.#controller;
     if (controller === undefined) return;
-    const { attemptTimeoutMs } = this.#complete.route.policy.retry;
-    this.#cancelTimeout = this.#clock.after(attemptTimeoutMs, () => {
-      controller.abort(
-        new GatewayError('ATTEMPT_TIMEOUT', `${instance.id} gave no answer within ${attemptTimeoutMs} ms`),
-      );
+    const timeoutMs = this.#timeoutMs;
+    this.#cancelTimeout = this.#clock.after(timeoutMs, () => {
+      controller.abort(new GatewayError('ATTEMPT_TIMEOUT', `${instance.id} gave no answer within ${timeoutMs} ms`));
     });
   }
 

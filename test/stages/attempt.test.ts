@@ -252,6 +252,27 @@ describe('an attempt’s time', () => {
     assert.equal(at.clock.alarms, 0);
   });
 
+  for (const [method, timeoutMs] of [
+    ['GET', 1_000],
+    ['POST', 20_000],
+  ] as const) {
+    test(`is ${timeoutMs} ms for ${method} where what may be repeated gets 1000 ms and the rest 20000 ms`, async () => {
+      const retry = { attempts: 1, attemptTimeoutMs: 20_000, repeatableTimeoutMs: 1_000 };
+      const at = anAttempt({ method, retry, outcomes: [] });
+      let isOver = false;
+      const refused = assert.rejects(at.attempt(at.complete, untilAborted(true)), { code: 'ATTEMPT_TIMEOUT' });
+      void refused.then(() => (isOver = true));
+
+      at.clock.advance(timeoutMs - 1);
+      await setImmediate();
+      assert.equal(isOver, false);
+      at.clock.advance(1);
+
+      await refused;
+      at.complete.deadline.end();
+    });
+  }
+
   test('does not begin in the queue', async () => {
     const at = anAttempt({ retry: { attempts: 1, attemptTimeoutMs: 1_000 }, outcomes: [] });
     const refused = assert.rejects(at.attempt(at.complete, untilAborted(false)), { code: 'DEADLINE_EXCEEDED' });
