@@ -1,3 +1,4 @@
+import { toReadable } from './gateway-process.mjs';
 import { bold, faint, say } from './say.mjs';
 
 /** Commands that work when pasted: each on one line, with nothing to fill in. */
@@ -44,4 +45,31 @@ export function showScreen({ gatewayUrl, adminUrl, consulUrl, token, expires, se
   say(`Routes: edit ${routesFile}, it takes effect when saved. Log: tail -f .state/log/gateway.jsonl`);
   say(`${bold('Ctrl-C')} stops everything.`);
   say();
+}
+
+/**
+ * What is shown of a line of the gateway's log below the screen: each call in short, what a save of the routes has
+ * done, and whatever is amiss.
+ */
+export function shownLine(line) {
+  let entry;
+  try {
+    entry = JSON.parse(line);
+  } catch {
+    return { text: line, isAmiss: true }; // Node's own words.
+  }
+  if (entry.event === 'request') {
+    const instance = entry.instance === null ? '' : ` by ${entry.instance}`;
+    const text = `${entry.status} ${entry.method} ${entry.path}  ${entry.totalMs} ms${instance}`;
+    return { text: faint(text), isAmiss: false };
+  }
+  if (entry.event === 'config-loaded') {
+    const text = [`The routes are in force as they were saved (generation ${entry.generation}).`, ...entry.warnings];
+    return { text: text.join('\n  '), isAmiss: false };
+  }
+  if (entry.event === 'config-refused') {
+    const text = ['The routes have an error: those before it stay in force.', ...entry.problems];
+    return { text: text.join('\n  '), isAmiss: true };
+  }
+  return ['warn', 'error'].includes(entry.level) ? { text: toReadable(line), isAmiss: true } : undefined;
 }

@@ -2,13 +2,13 @@ import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DEMO_SERVICES, startConsul, startServices } from './consul-demo.mjs';
-import { outlineOf, makeToken, startGateway, toReadable, untilReady, urlOf } from './gateway-process.mjs';
+import { outlineOf, makeToken, startGateway, untilReady, urlOf } from './gateway-process.mjs';
 import { createLifetimes, onSignals } from './lifetimes.mjs';
 import { trainModels } from './models.mjs';
 import { ensureNpmPackages } from './npm-packages.mjs';
 import { requireFreePort } from './ports.mjs';
 import { faint, say, step, warn } from './say.mjs';
-import { showScreen } from './screen.mjs';
+import { showScreen, shownLine } from './screen.mjs';
 import { ROOT, ensureDevSecret } from './state.mjs';
 import { ensureSystemPackages } from './system-packages.mjs';
 
@@ -83,20 +83,10 @@ async function requireFreePorts({ gateway, admin }, config) {
   await requireFreePort({ ...admin, what: "The gateway's admin listener", instead: instead('admin.port') });
 }
 
-/** Below the screen: one short line a call, and whatever is amiss. */
+/** Below the screen. */
 function showLine(line) {
-  let entry;
-  try {
-    entry = JSON.parse(line);
-  } catch {
-    return warn(line);
-  }
-  if (entry.event === 'request') {
-    const instance = entry.instance === null ? '' : ` by ${entry.instance}`;
-    say(faint(`${entry.status} ${entry.method} ${entry.path}  ${entry.totalMs} ms${instance}`));
-  } else if (['warn', 'error'].includes(entry.level)) {
-    warn(toReadable(line));
-  }
+  const { text, isAmiss } = shownLine(line) ?? {};
+  if (text !== undefined) (isAmiss ? warn : say)(text);
 }
 
 async function gatewayEnded(code, signal) {
