@@ -6,7 +6,7 @@ import { eachLine } from './command.mjs';
 import { createLog } from './gateway-process.mjs';
 import { spawnBound } from './lifetimes.mjs';
 import { freePort } from './ports.mjs';
-import { step } from './say.mjs';
+import { step, warn } from './say.mjs';
 import { ensureServer } from './servers.mjs';
 import { ROOT } from './state.mjs';
 
@@ -32,6 +32,7 @@ export async function startConsul(lifetimes) {
     );
     for (const stream of [child.stdout, child.stderr]) eachLine(stream, line => log.write(`${line}\n`));
     await untilLeader(address, child);
+    tellOfItsEnd(child, { lifetimes, what: 'Consul', then: 'The gateway goes on with what it knows.' });
   });
   return address;
 }
@@ -101,6 +102,15 @@ async function startService(name, { lifetimes, log, consulAddress }) {
   });
   ended.catch(() => {}); // Once it listens nobody waits for this any more.
   await Promise.race([listens, ended]);
+  const another = `CONSUL_HTTP_ADDR=${consulAddress} plumber-services/serve.sh ${name}`;
+  tellOfItsEnd(child, { lifetimes, what: `A ${name}`, then: `To start another: ${another}` });
+}
+
+/** What ends here is not started again: in this demonstration an operator may kill it to see what happens. */
+function tellOfItsEnd(child, { lifetimes, what, then }) {
+  child.once('exit', (code, signal) => {
+    if (!lifetimes.isStopping) warn(`${what} ended by itself (${signal ?? `exit ${code}`}). ${then}`);
+  });
 }
 
 function isListening(line) {
