@@ -24,7 +24,7 @@ export function createHttpStream(wire: HttpWire, wanted: StreamWanted, clock: Cl
   });
   req.pause(); // until the proxy takes it: a listener alone would let it flow
   wire.sendContinue();
-  if (wire.fault !== undefined) stream.fail(wire.fault);
+  wire.onFault(fault => stream.fail(fault));
   return stream;
 }
 
@@ -47,7 +47,8 @@ function passOn(proxyRes: IncomingMessage, { stream, wire, wanted }: Passage): v
   const head = stream.headOf(proxyRes);
   if (head === undefined) return;
   const { status, fields } = head;
-  const length = hasField(fields, 'content-length') ? undefined : fieldOf(proxyRes.rawHeaders, 'content-length');
+  const isUntold = hasField(fields, 'content-length') || status === 204; // which has none (RFC 9110 §8.6)
+  const length = isUntold ? undefined : fieldOf(proxyRes.rawHeaders, 'content-length');
   res.writeHead(status, length === undefined ? fields : [...fields, 'Content-Length', length]);
   res.flushHeaders(); // an event stream may have nothing to say for a long time
   stream.told(status);

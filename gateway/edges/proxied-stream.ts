@@ -69,6 +69,7 @@ export class ProxiedStream implements Carrying {
   begin(proxyReq: ClientRequest): void {
     this.#proxyReq = proxyReq;
     proxyReq.on('error', ignore); // the proxy listens too, but not after it has ended it
+    proxyReq.once('close', () => this.#vanish());
     if (this.#isOver) {
       proxyReq.destroy();
       return;
@@ -95,6 +96,11 @@ export class ProxiedStream implements Carrying {
   /** The caller is gone; while the head is not told, that is all there is to tell. */
   leave(): void {
     if (!this.#isHeadTold) this.fail(new Error('the caller hung up'));
+  }
+
+  /** A switch of protocols that nobody asked for, say, ends the request with neither an answer nor an error. */
+  #vanish(): void {
+    if (!this.#isHeadTold) this.fail(new Error('over without an answer'));
   }
 
   /** Something went wrong; what it means depends on how far the stream has come. */

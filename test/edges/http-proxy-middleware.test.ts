@@ -200,6 +200,16 @@ describe('a stream over HTTP', () => {
     assert.equal((await response.arrayBuffer()).byteLength, 3 * MIB);
   });
 
+  test('has no length where it has no content', async t => {
+    const { origin } = await startUpstream(t, bytes('HTTP/1.1 204 Nothing\r\nContent-Length: 2\r\n\r\n'));
+    const { port } = await startCarrying(t, { origin });
+
+    const heard = await sayAndHearOut(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+
+    assert.match(heard, /^HTTP\/1\.1 204 /);
+    assert.doesNotMatch(heard, /content-length/i);
+  });
+
   test('is cut, not ended, where the instance breaks it off', async t => {
     const { origin } = await startUpstream(
       t,
@@ -237,6 +247,33 @@ describe('a stream over HTTP', () => {
 });
 
 describe('a stream that does not come about', () => {
+  test('is a 502 when the instance switches protocols unasked', async t => {
+    const upstream = await startUpstream(
+      t,
+      bytes('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'),
+    );
+    const { port, places } = await startCarrying(t, { origin: upstream.origin });
+
+    const heard = await sayAndHearOut(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+
+    assert.equal(codeIn(heard), 'CONNECTION_LOST');
+    assert.deepEqual(places, { taken: 1, released: 1 });
+  });
+
+  test('is a 400 when its body is none from the first piece', async t => {
+    const upstream = await startUpstream(t, stall);
+    const { port, places } = await startCarrying(t, { origin: upstream.origin });
+
+    const heard = await sayAndHearOut(
+      t,
+      port,
+      'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n',
+    );
+
+    assert.equal(codeIn(heard), 'BAD_REQUEST');
+    assert.deepEqual(places, { taken: 1, released: 1 });
+  });
+
   const asks = { 'over HTTP': 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', 'as an upgrade': upgrade };
   for (const [how, ask] of Object.entries(asks)) {
     test(`${how} is a 502 when nobody is there`, async t => {

@@ -5,7 +5,6 @@ import type { Observe } from '../../domain/events.ts';
 import type { Answer, Received, Reply } from '../../domain/exchange.ts';
 import type { Clock } from '../../domain/ports.ts';
 import { toProblem } from '../../domain/problem.ts';
-import type { HttpBody } from './body.ts';
 import type { Intake } from './incoming.ts';
 import type { InHand } from './in-hand.ts';
 import { toFailure, type ProtocolFault } from './protocol-fault.ts';
@@ -38,19 +37,19 @@ export interface Accept {
 export function createAccept(parts: AcceptParts): Accept {
   const { intake, write, observe, clock, refusal, urlBytesMax } = parts;
   /** The request now on each connection, for a fault in the middle of its body. */
-  const current = new WeakMap<Duplex, { readonly res: ServerResponse; readonly body: HttpBody | undefined }>();
+  const current = new WeakMap<Duplex, HttpWire>();
 
   return {
     request(req, res, isAskedToContinue) {
       const wire = new HttpWire(req, res, isAskedToContinue);
-      const { received, body } = intake(wire, refusal());
-      current.set(req.socket, { res, body });
+      const received = intake(wire, refusal());
+      current.set(req.socket, wire);
       keepInHand(parts, { received, half: res, isAnswered: () => res.writableFinished });
       void pass(parts, { received, half: res, answer: reply => write(wire, received, reply) });
     },
 
     upgrade(req, socket, head) {
-      const { received } = intake(new UpgradeWire(req, socket, head), refusal());
+      const received = intake(new UpgradeWire(req, socket, head), refusal());
       let isAnswered = false;
       const answer = (reply: Answer) => {
         isAnswered = true;
@@ -65,7 +64,8 @@ export function createAccept(parts: AcceptParts): Accept {
       const failure = toFailure(error, socket, urlBytesMax);
       const open = current.get(socket);
       if (open !== undefined && !open.res.writableFinished) {
-        if (failure === undefined || open.body?.fail(failure) !== true) socket.destroy();
+        if (failure === undefined || open.req.complete) socket.destroy();
+        else open.fail(failure);
       } else if (failure === undefined) socket.destroy();
       else refuseRaw(failure, socket, { observe, clock });
     },

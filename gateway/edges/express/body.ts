@@ -16,7 +16,6 @@ interface BodyParts {
 export class HttpBody implements IncomingBody {
   readonly length: number | undefined;
   readonly #parts: BodyParts;
-  #refuse: ((error: GatewayError) => void) | undefined;
 
   constructor(parts: BodyParts) {
     this.length = parts.length;
@@ -28,7 +27,6 @@ export class HttpBody implements IncomingBody {
     if (this.length === 0) return Promise.resolve(NOTHING);
     if (this.length !== undefined && this.length > bytesMax) return Promise.reject(tooLarge(bytesMax));
     if (signal.aborted) return Promise.reject(signal.reason as Error);
-    if (this.#parts.wire.fault !== undefined) return Promise.reject(this.#parts.wire.fault);
     this.#parts.wire.sendContinue();
     if (req.complete) {
       // A small body lies here whole by now: no listener, no timer.
@@ -38,18 +36,10 @@ export class HttpBody implements IncomingBody {
     return this.#collect(bytesMax, signal);
   }
 
-  /** What the connection brings is no body: tells whoever reads it, now or later. False when there is nobody to tell. */
-  fail(error: GatewayError): boolean {
-    const { wire } = this.#parts;
-    if (this.#refuse !== undefined) this.#refuse(error);
-    else if (wire.req.complete || wire.req.readableFlowing !== null) return false;
-    else wire.fault ??= error;
-    return true;
-  }
-
   #collect(bytesMax: number, signal: AbortSignal): Promise<Buffer> {
     const { clock, idleMsMax } = this.#parts;
-    const { req } = this.#parts.wire;
+    const { wire } = this.#parts;
+    const { req } = wire;
     const chunks: Buffer[] = [];
     let bytes = 0;
     let cancel: () => void;
@@ -57,7 +47,7 @@ export class HttpBody implements IncomingBody {
     return new Promise((resolve, reject) => {
       const stop = () => {
         cancel();
-        this.#refuse = undefined;
+        wire.onFault(undefined);
         signal.removeEventListener('abort', leave);
         req.off('data', take).off('end', finish).off('close', cutOff);
       };
@@ -84,10 +74,10 @@ export class HttpBody implements IncomingBody {
       const cutOff = () => refuse(new GatewayError('BAD_REQUEST', 'the body was cut off', { detail: CUT_OFF }));
       const leave = () => refuse(signal.reason as Error);
 
-      this.#refuse = refuse;
       cancel = clock.after(idleMsMax, stall);
       signal.addEventListener('abort', leave, { once: true });
       req.on('data', take).on('end', finish).on('close', cutOff);
+      wire.onFault(refuse);
     });
   }
 }

@@ -23,14 +23,8 @@ interface IntakeParts {
   readonly standingOf: (address: string) => Standing;
 }
 
-/** A request as the flow receives it, and its body as the edge, which may have to break it off, knows it. */
-export interface Incoming {
-  readonly received: Received;
-  readonly body: HttpBody | undefined;
-}
-
 /** Makes of what Node parsed what the flow receives: a request, or one that carries its own refusal. */
-export type Intake = (wire: HttpWire | UpgradeWire, refusal: GatewayError | undefined) => Incoming;
+export type Intake = (wire: HttpWire | UpgradeWire, refusal: GatewayError | undefined) => Received;
 
 /** The intake of one listener. */
 export function createIntake({ listen, clock, standingOf }: IntakeParts): Intake {
@@ -38,22 +32,20 @@ export function createIntake({ listen, clock, standingOf }: IntakeParts): Intake
     const { req } = wire;
     const head = readHead(req.rawHeaders);
     const target = parseRequestTarget(req.url ?? '');
-    const body = wire.kind === 'http' ? bodyOf(wire, head) : undefined;
     const origin = originOf(req, hostOf(head, target), standingOf);
-    const received: Received = {
+    return {
       id: idOf(head),
       method: req.method ?? '',
       ...pathAndQuery(req, target),
       rawHeaders: req.rawHeaders,
       ...origin,
       isUpgrade: wire.kind === 'upgrade',
-      body: body ?? NO_BODY,
+      body: wire.kind === 'http' ? bodyOf(wire, head) : NO_BODY,
       deadline: createDeadline(clock),
       notes: blankNotes(clock.nowMs()),
       wire,
       refusal: refusal ?? sizeRefusal(req, head, listen) ?? formRefusal(wire, head, target),
     };
-    return { received, body };
   };
 
   function bodyOf(wire: HttpWire, head: HeadFacts): HttpBody {

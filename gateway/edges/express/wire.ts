@@ -7,14 +7,26 @@ export class HttpWire {
   readonly kind = 'http';
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
-  /** What the connection brought in place of the body, before anybody read it. */
-  fault: GatewayError | undefined;
+  #fault: GatewayError | undefined;
+  #tellFault: ((fault: GatewayError) => void) | undefined;
   #isAskedToContinue: boolean;
 
   constructor(req: IncomingMessage, res: ServerResponse, isAskedToContinue: boolean) {
     this.req = req;
     this.res = res;
     this.#isAskedToContinue = isAskedToContinue;
+  }
+
+  /** What the connection brings in place of the body's rest is none. */
+  fail(fault: GatewayError): void {
+    this.#fault ??= fault;
+    this.#tellFault?.(this.#fault);
+  }
+
+  /** Whoever takes the body in is told of such a fault, be it past or to come. */
+  onFault(tell: ((fault: GatewayError) => void) | undefined): void {
+    this.#tellFault = tell;
+    if (this.#fault !== undefined) tell?.(this.#fault);
   }
 
   /** Says `100 Continue` to a caller who waits for it before sending the body, once. */
