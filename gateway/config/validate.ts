@@ -38,16 +38,27 @@ function complaintsOf(issue: z.core.$ZodIssue, schema: z.ZodType, root: unknown)
   const value = valueAt(root, path);
   if (issue.code === 'unrecognized_keys') return issue.keys.map(key => unknownKey(key, schemaAt(schema, path)));
   if (issue.code === 'invalid_value') return [wrongChoice(issue.values.map(String), value, schemaAt(schema, path))];
-  return [{ at: [], ...wordsOf(issue, value) }];
+  return [{ at: [], ...wordsOf(issue, value, schemaAt(schema, path)) }];
 }
 
-function wordsOf(issue: z.core.$ZodIssue, value: unknown): { message: string; hint?: string | undefined } {
+function wordsOf(
+  issue: z.core.$ZodIssue,
+  value: unknown,
+  schema: z.ZodType | undefined,
+): { message: string; hint?: string | undefined } {
   if (issue.code === 'invalid_type') {
-    return { message: value === undefined ? 'is missing' : `must be ${kindText(issue.expected)}` };
+    if (value === undefined) return { message: 'is missing' };
+    return { message: `must be ${kindText(issue.expected)}`, hint: examplesHint(schema) };
   }
   if (issue.code === 'too_small') return { message: boundText('at least', issue.minimum, issue.origin) };
   if (issue.code === 'too_big') return { message: boundText('at most', issue.maximum, issue.origin) };
   return { message: issue.message, hint: issue.code === 'custom' ? hintOf(issue.params) : undefined };
+}
+
+/** What might have been written: mostly of a duration or size that is a bare number. */
+function examplesHint(schema: z.ZodType | undefined): string | undefined {
+  const { examples } = schema?.meta() ?? {};
+  return Array.isArray(examples) ? `such as ${examples.join(', ')}` : undefined;
 }
 
 function hintOf(params: Record<string, unknown> | undefined): string | undefined {

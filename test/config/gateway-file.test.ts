@@ -174,6 +174,15 @@ describe('gateway.yaml, wrong', () => {
     ['an unreadable file', 'routes: ${file:nope}', ['1:9 error routes: the file nope cannot be read']],
   ];
 
+  test('a number that needs a unit is told how one is written', () => {
+    const { problems } = gatewayOf('drain: { grace: 5 }', around);
+
+    assert.deepEqual(
+      problems.map(({ hint }) => hint),
+      ['such as 250ms, 5s, 2m'],
+    );
+  });
+
   for (const [what, text, problems] of rows) {
     test(`refuses ${what}`, () => {
       const parsed = gatewayOf(text);
