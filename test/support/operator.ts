@@ -76,6 +76,8 @@ function isServiceIdle({ queue, permits, instances }: ServiceView): boolean {
 }
 
 function sumOf(text: string, name: string, labels: Readonly<Record<string, string>>): number {
+  // A misspelt name would be nothing for ever.
+  if (!text.includes(`# TYPE ${name} `)) throw new Error(`no metric ${name}`);
   let sum = 0;
   for (const line of text.split('\n')) {
     const [, series, written = '', value] = /^([a-z_]+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
