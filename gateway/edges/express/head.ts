@@ -7,6 +7,8 @@ export interface HeadFacts {
   readonly requestId: string | undefined;
   /** Undefined when the body comes in chunks. */
   readonly contentLength: number | undefined;
+  /** How the body is coded for its way; undefined: as it is. */
+  readonly transferCoding: string | undefined;
 }
 
 /** Reads a request's fields once; names are compared only where their length fits. */
@@ -16,7 +18,7 @@ export function readHead(rawHeaders: readonly string[]): HeadFacts {
   let host = '';
   let requestId: string | undefined;
   let length = 0;
-  let isChunked = false;
+  let transferCoding: string | undefined;
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const [name = '', value = ''] = [rawHeaders[i], rawHeaders[i + 1]];
     bytes += name.length + value.length;
@@ -32,12 +34,13 @@ export function readHead(rawHeaders: readonly string[]): HeadFacts {
         length = Number(value);
         break;
       case 'transfer-encoding':
-        isChunked = true;
+        transferCoding = value;
         break;
       default:
     }
   }
-  return { bytes, hosts, host, requestId, contentLength: isChunked ? undefined : length };
+  const contentLength = transferCoding === undefined ? length : undefined;
+  return { bytes, hosts, host, requestId, contentLength, transferCoding };
 }
 
 function wantedName(name: string): string {

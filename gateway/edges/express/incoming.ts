@@ -90,7 +90,17 @@ function formRefusal(wire: HttpWire | UpgradeWire, head: HeadFacts, target: Targ
   if (typeof target === 'string') return malformed(target);
   if (target.authority !== undefined && !isHost(target.authority)) return malformed('The target’s host is malformed.');
   if (wire.kind === 'upgrade' && head.contentLength !== 0) return malformed('A request to upgrade has no body.');
-  return hostRefusal(wire.req, head);
+  return hostRefusal(wire.req, head) ?? framingRefusal(wire.req, head);
+}
+
+/** What another hop might frame otherwise: of HTTP/1.0 with a coding even its length is doubtful (RFC 9112 §6.1). */
+function framingRefusal(req: IncomingMessage, { transferCoding }: HeadFacts): GatewayError | undefined {
+  if (req.httpVersionMajor !== 1) return malformed('The request is not HTTP/1.0 or HTTP/1.1.');
+  if (transferCoding === undefined) return undefined;
+  if (req.httpVersionMinor === 0) return malformed('HTTP/1.0 has no Transfer-Encoding.');
+  return /^chunked$/i.test(transferCoding)
+    ? undefined
+    : malformed('A body may come in chunks, and coded no other way.');
 }
 
 function hostRefusal(req: IncomingMessage, { hosts, host }: HeadFacts): GatewayError | undefined {

@@ -110,6 +110,17 @@ describe('a request', () => {
       status: 400,
       code: 'BAD_REQUEST',
     },
+    'with a coding besides chunks': {
+      head: 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n',
+      status: 400,
+      code: 'BAD_REQUEST',
+    },
+    'with chunks, in HTTP/1.0': {
+      head: 'POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n',
+      status: 400,
+      code: 'BAD_REQUEST',
+    },
+    'of another major version': { head: 'GET / HTTP/2.0\r\nHost: a\r\n', status: 400, code: 'BAD_REQUEST' },
     'with two lengths': {
       head: 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n',
       status: 400,
