@@ -31,7 +31,9 @@ export function composeDiscovery(parts: DiscoveryParts): Discovery {
   const { consul, local, static: written } = parts.config.discovery;
   const fixed = createStaticSource({ ...parts, services: written });
   const sources: RosterSource[] = [fixed];
-  if (local.length > 0) sources.push(createLocalSource({ ...parts, entries: local }));
+  let policies: CompiledRoutes['services'] = new Map();
+  const sharedSecretOf = (service: string) => policies.get(service)?.sharedSecret;
+  if (local.length > 0) sources.push(createLocalSource({ ...parts, entries: local, sharedSecretOf }));
   if (consul !== undefined) {
     const { address, datacenter, tag, emptyHoldMs, snapshot: snapshotPath } = consul;
     const config = { address, datacenter, tag, emptyHoldMs, snapshotPath, token: consul.token?.reveal() };
@@ -41,6 +43,7 @@ export function composeDiscovery(parts: DiscoveryParts): Discovery {
 
   return {
     follow({ services, statics }) {
+      policies = services;
       fixed.replace([...written, ...statics]);
       for (const source of sources) source.follow(new Set(services.keys()));
     },

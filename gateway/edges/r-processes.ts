@@ -17,6 +17,8 @@ export interface LocalSourceOptions {
   readonly serveCommand: string;
   /** The gateway's own environment; R gets it without what is the gateway's or Consul's. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** What R is to ask of whoever calls it. */
+  readonly sharedSecretOf: (service: string) => string | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly observe: Observe;

@@ -14,6 +14,8 @@ export interface RStartOptions {
   readonly folder: string;
   readonly serveCommand: string;
   readonly env: Readonly<Record<string, string>>;
+  /** What R is to ask of whoever calls it, as its service's policy says at its start. */
+  readonly sharedSecretOf: (service: string) => string | undefined;
   readonly clock: Clock;
   readonly observe: Observe;
 }
@@ -32,6 +34,9 @@ export function startR(
 ): { process: RProcess; ready: Promise<RosterEntry> } {
   const { service, folder, serveCommand, clock, observe } = options;
   const bounds = { PENSTOCK_DRAIN_TIMEOUT_S: String(STOP_MS_MAX / 1000 - 1), PENSTOCK_SETTLE_S: '0' };
+  const secret = options.sharedSecretOf(service);
+  const guard = secret === undefined ? {} : { PLUMBER_SHARED_SECRET: secret };
+  const env = { ...options.env, ...guard, ...bounds, PENSTOCK_SERVICE_NAME: service };
   let hear: (port: number) => void = () => undefined;
   const listening = new Promise<number>(resolve => {
     hear = resolve;
@@ -39,7 +44,7 @@ export function startR(
 
   const process = startRProcess({
     ...{ command: serveCommand, args: [folder, '--host', HOST, '--port', '0'], clock },
-    env: { ...options.env, ...bounds, PENSTOCK_SERVICE_NAME: service },
+    env,
     onLine(line, stream) {
       const { level, text, about, listening: heard } = readRLine(line, stream === 'stderr' ? 'warn' : 'info');
       observe({ kind: 'notice', level, text, about: { ...about, service } });
@@ -47,7 +52,7 @@ export function startR(
     },
   });
 
-  const answering = listening.then(port => meet(options, port, signal));
+  const answering = listening.then(port => meet({ ...options, env }, port, signal));
   const ready = Promise.race([answering, endedEarly(process), tooLate(clock, process)]);
   return { process, ready };
 }

@@ -27,7 +27,7 @@ function startLocal(t: TestContext, options: Partial<LocalSourceOptions> = {}) {
   let roster: Roster | undefined;
   const source = createLocalSource({
     ...{ entries: [fuel], serveCommand: `${root}plumber-services/serve.sh`, env: process.env },
-    ...{ clock: systemClock, random: systemRandom },
+    ...{ clock: systemClock, random: systemRandom, sharedSecretOf: () => undefined },
     observe: event => {
       if (event.kind === 'notice') notices.push(event);
       told.emit('news');
@@ -88,6 +88,20 @@ describe('local R processes', { concurrency: false }, () => {
     assert.deepEqual(pids.map(isRunning), [true, true]);
     await local.source.close();
     assert.deepEqual(pids.map(isRunning), [false, false]);
+  });
+
+  test('answer nobody who does not know the secret of their service', async t => {
+    const local = startLocal(t, { sharedSecretOf: service => `of ${service}` });
+
+    local.source.follow(new Set(['fuel']));
+    await local.happens(() => local.entries().length === 1);
+
+    const [entry] = local.entries();
+    assert.equal(entry?.model, 'fuel', 'the gateway itself may ask');
+    const statusFor = async (headers: Record<string, string>) =>
+      (await fetch(`${entry.origin}/metadata`, { headers })).status;
+    assert.equal(await statusFor({}), 400);
+    assert.equal(await statusFor({ 'PLUMBER-SHARED-SECRET': 'of fuel' }), 200);
   });
 
   test('are started again when they were killed, and leave the roster at once', async t => {

@@ -9,7 +9,13 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const source = createLocalSource({
   entries: [{ service: 'fuel', entry: `${root}plumber-services/fuel`, instances: 1 }],
   serveCommand: `${root}plumber-services/serve.sh`,
-  ...{ env: process.env, clock: systemClock, random: systemRandom, onRoster: () => undefined },
+  ...{
+    env: process.env,
+    clock: systemClock,
+    random: systemRandom,
+    onRoster: () => undefined,
+    sharedSecretOf: () => undefined,
+  },
   observe: event => process.stdout.write(`${JSON.stringify(event)}\n`),
 });
 source.follow(new Set(['fuel']));

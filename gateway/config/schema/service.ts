@@ -118,7 +118,9 @@ export const Service = withLater(
     connection: Connection.prefault({}).describe('How instances are connected to.'),
     sharedSecret: text()
       .optional()
-      .describe('Sent as PLUMBER_SHARED_SECRET, so that R’s own port is no way round the gateway. Best `${env:NAME}`.'),
+      .describe(
+        'Sent as PLUMBER_SHARED_SECRET, so that R’s own port is no way round the gateway. Best `${env:NAME}`. R processes of `discovery.local` are started with it, and take a new one when they are started again.',
+      ),
     health: Health.prefault({}).describe('How an instance is asked whether it is well, beside what its source says.'),
     outlier: Outlier.prefault({}).describe('When an instance’s failures stand out, and what then happens.'),
     slowStart: duration({ min: '0ms', max: '1h' })
