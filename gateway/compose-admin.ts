@@ -1,10 +1,10 @@
 import { redactedGateway, type GatewayConfig } from './config/gateway-config.ts';
-import type { Admin, AdminAccess } from './domain/admin.ts';
+import type { Admin, AdminAccess } from './domain/operating/admin.ts';
 import type { Observe } from './domain/events.ts';
-import { explain, type ExplainParts } from './domain/explain.ts';
-import type { Life } from './domain/life.ts';
-import { routeViews } from './domain/route-view.ts';
-import type { ServiceRegistry } from './domain/service-registry.ts';
+import { explain, type ExplainParts } from './domain/operating/explain.ts';
+import type { Life } from './domain/operating/life.ts';
+import { routeViews } from './domain/routing/route-view.ts';
+import type { ServiceRegistry } from './domain/service/service-registry.ts';
 import { systemClock } from './edges/clock.ts';
 import { createAdminServer, type AdminServer } from './edges/express/admin.ts';
 import type { Metrics } from './edges/prom-client.ts';

@@ -1,11 +1,11 @@
 import type { GatewayConfig } from './config/gateway-config.ts';
 import type { Discovery } from './compose-discovery.ts';
-import type { ReloadOutcome } from './domain/admin.ts';
+import type { ReloadOutcome } from './domain/operating/admin.ts';
 import type { Observe } from './domain/events.ts';
-import type { Life } from './domain/life.ts';
+import type { Life } from './domain/operating/life.ts';
 import type { Clock, Random, Transport } from './domain/ports.ts';
-import type { ServiceRegistry } from './domain/service-registry.ts';
-import { reportStatus } from './domain/status-text.ts';
+import type { ServiceRegistry } from './domain/service/service-registry.ts';
+import { reportStatus } from './domain/discovery/status-text.ts';
 import { watchFiles } from './edges/config-file.ts';
 import { createConsulRegistration, type ConsulRegistration } from './edges/consul-registration.ts';
 import type { AdminServer } from './edges/express/admin.ts';

@@ -1,12 +1,12 @@
 import type { CompiledRoutes } from './config/compile.ts';
 import { hasError, problemLine, type Problem } from './config/problem.ts';
-import type { ReloadOutcome } from './domain/admin.ts';
+import type { ReloadOutcome } from './domain/operating/admin.ts';
 import type { Observe } from './domain/events.ts';
-import type { ConfigState } from './domain/life.ts';
+import type { ConfigState } from './domain/operating/life.ts';
 import type { Clock } from './domain/ports.ts';
 import type { Route } from './domain/route.ts';
-import { createRouteTable, type RouteTable } from './domain/route-table.ts';
-import type { ServiceRegistry } from './domain/service-registry.ts';
+import { createRouteTable, type RouteTable } from './domain/routing/route-table.ts';
+import type { ServiceRegistry } from './domain/service/service-registry.ts';
 
 /** The routes file as it is now; `routes` is undefined when it cannot be read. */
 export interface RoutesNow {

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { renderProblems } from '../config/problem-text.ts';
 import { hasError } from '../config/problem.ts';
-import { explain, type Explanation } from '../domain/explain.ts';
+import { explain, type Explanation } from '../domain/operating/explain.ts';
 import { loadContract } from '../load.ts';
 import { explanationText } from './explanation-text.ts';
 import { USAGE_ERROR, type CommandIo, type Run } from './io.ts';

@@ -1,5 +1,5 @@
 import { durationText, sizeText } from '../config/units.ts';
-import type { AnsweringRoute, Explanation, SentUpstream } from '../domain/explain.ts';
+import type { AnsweringRoute, Explanation, SentUpstream } from '../domain/operating/explain.ts';
 import type { Limit, RoutePolicy, RouteSpec } from '../domain/route.ts';
 
 /** An explanation as an operator reads it in a terminal. */

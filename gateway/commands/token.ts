@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import type { IdentityConfig, IssuerConfig } from '../config/gateway-config.ts';
 import { hasError, problemLine } from '../config/problem.ts';
 import { durationMs } from '../config/units.ts';
-import { parseToken } from '../domain/token.ts';
+import { parseToken } from '../domain/admission/token.ts';
 import { loadContract } from '../load.ts';
 import { USAGE_ERROR, type CommandIo } from './io.ts';
 

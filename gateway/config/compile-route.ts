@@ -1,4 +1,4 @@
-import type { CompileRegex } from '../domain/regex.ts';
+import type { CompileRegex } from '../domain/routing/regex.ts';
 import type { RouteSpec } from '../domain/route.ts';
 import { compilePolicy } from './compile-policy.ts';
 import { FILTERS } from './dialect/filters.ts';

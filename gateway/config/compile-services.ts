@@ -1,4 +1,4 @@
-import type { ServicePolicy } from '../domain/service-policy.ts';
+import type { ServicePolicy } from '../domain/service/service-policy.ts';
 import type { WrittenService } from './parse-routes.ts';
 import { Service } from './schema/service.ts';
 

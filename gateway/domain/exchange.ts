@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'; // a type alone: domain/ takes noth
 import type { Caller } from './caller.ts';
 import type { Deadline } from './deadline.ts';
 import type { GatewayError } from './errors.ts';
-import type { RawFields } from './fields.ts';
+import type { RawFields } from './http/fields.ts';
 import type { Instance } from './instance.ts';
 import type { Notes } from './notes.ts';
 import type { Route } from './route.ts';

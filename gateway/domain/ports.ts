@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
-import type { TokenFault } from './bearer.ts';
+import type { TokenFault } from './admission/bearer.ts';
 import type { Caller } from './caller.ts';
-import type { Tally } from './limits.ts';
+import type { Tally } from './admission/limits.ts';
 import type { Limit, ReplyDraft, RouteSpec } from './route.ts';
 
 /** Time, as the domain sees it. The real one lives in edges/clock.ts; tests turn their own. */

@@ -1,7 +1,7 @@
 import type { Permit, Place } from './exchange.ts';
 import type { Instance, InstanceState } from './instance.ts';
 import type { RosterEntry, SourceName } from './roster.ts';
-import type { ServicePolicy } from './service-policy.ts';
+import type { ServicePolicy } from './service/service-policy.ts';
 
 /** Whom to ask for a place, and what the asker knows. */
 export interface PlaceWanted {

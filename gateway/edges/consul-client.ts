@@ -4,9 +4,9 @@ import { Agent as HttpAgent, type AgentOptions } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { connect as connectTcp, type Socket, type TcpNetConnectOpts } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { parseIndex } from '../domain/consul-index.ts';
+import { parseIndex } from '../domain/discovery/consul-index.ts';
 import { printable } from '../domain/printable.ts';
-import type { StatusReport } from '../domain/status-text.ts';
+import type { StatusReport } from '../domain/discovery/status-text.ts';
 import { recordOf, textOf } from '../domain/unknown-value.ts';
 
 /** Where Consul's agent is, and as whom to ask it. */

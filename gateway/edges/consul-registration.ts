@@ -1,7 +1,7 @@
 import type { Observe } from '../domain/events.ts';
 import { jitteredDelayMs } from '../domain/jittered-delay.ts';
 import type { Clock, Random } from '../domain/ports.ts';
-import type { StatusReport } from '../domain/status-text.ts';
+import type { StatusReport } from '../domain/discovery/status-text.ts';
 import { ConsulError, createConsulClient, type ConsulAddress } from './consul-client.ts';
 import type { HostPort } from './host-address.ts';
 

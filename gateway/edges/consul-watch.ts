@@ -1,4 +1,4 @@
-import { stepIndex } from '../domain/consul-index.ts';
+import { stepIndex } from '../domain/discovery/consul-index.ts';
 import { jitteredDelayMs, type DelayBounds } from '../domain/jittered-delay.ts';
 import { pause } from '../domain/pause.ts';
 import type { Clock, Random } from '../domain/ports.ts';

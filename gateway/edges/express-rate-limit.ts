@@ -1,5 +1,5 @@
 import { rateLimit, type RateLimitInfo, type RateLimitRequestHandler, type Store } from 'express-rate-limit';
-import { limitName } from '../domain/limits.ts';
+import { limitName } from '../domain/admission/limits.ts';
 import type { Clock, LimitCounter } from '../domain/ports.ts';
 import type { Limit } from '../domain/route.ts';
 import type { CounterTable } from './counter-store.ts';

@@ -1,4 +1,4 @@
-import { isVerdict, lengthen, type CheckStreak } from '../domain/check-streak.ts';
+import { isVerdict, lengthen, type CheckStreak } from '../domain/service/check-streak.ts';
 import type { Clock, Random } from '../domain/ports.ts';
 import type { InstanceView, LivingService } from '../domain/service.ts';
 import type { Probe } from './http-probe.ts';

@@ -1,11 +1,11 @@
 import { hash } from 'node:crypto';
 import jwt from 'jsonwebtoken';
-import type { TokenFault } from '../domain/bearer.ts';
+import type { TokenFault } from '../domain/admission/bearer.ts';
 import type { Caller } from '../domain/caller.ts';
 import type { Clock, TokenFinding, VerifyToken } from '../domain/ports.ts';
-import { rolesOf, scopesOf } from '../domain/scopes.ts';
-import { createTokenMemory } from '../domain/token-memory.ts';
-import { parseToken, type ParsedToken } from '../domain/token.ts';
+import { rolesOf, scopesOf } from '../domain/admission/scopes.ts';
+import { createTokenMemory } from '../domain/admission/token-memory.ts';
+import { parseToken, type ParsedToken } from '../domain/admission/token.ts';
 import { toTrustedKeys, type TokenIssuer, type TrustedKey } from './token-keys.ts';
 
 /** Tokens remembered as good; one more displaces those not seen for longest. */

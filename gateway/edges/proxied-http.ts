@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { fieldOf, hasField } from '../domain/fields.ts';
+import { fieldOf, hasField } from '../domain/http/fields.ts';
 import type { Clock, StreamWanted } from '../domain/ports.ts';
 import type { HttpWire } from './express/wire.ts';
 import { ProxiedStream } from './proxied-stream.ts';

@@ -1,6 +1,6 @@
 import { STATUS_CODES, type ClientRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { fieldOf } from '../domain/fields.ts';
+import { fieldOf } from '../domain/http/fields.ts';
 import type { Clock, StreamWanted } from '../domain/ports.ts';
 import type { UpgradeWire } from './express/wire.ts';
 import { ProxiedStream } from './proxied-stream.ts';

@@ -1,7 +1,7 @@
 import type { Observe } from '../domain/events.ts';
 import type { Clock } from '../domain/ports.ts';
 import { printable } from '../domain/printable.ts';
-import { readRLine } from '../domain/r-line.ts';
+import { readRLine } from '../domain/discovery/r-line.ts';
 import type { RosterEntry } from '../domain/roster.ts';
 import { recordOf, textOf } from '../domain/unknown-value.ts';
 import { askBriefly } from './http-probe.ts';

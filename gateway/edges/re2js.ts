@@ -1,6 +1,6 @@
 import { RE2JS } from 're2js';
-import { toRe2 } from '../domain/java-regex.ts';
-import type { CompileRegex, Regex } from '../domain/regex.ts';
+import { toRe2 } from '../domain/routing/java-regex.ts';
+import type { CompileRegex, Regex } from '../domain/routing/regex.ts';
 
 /** Compiles operators' patterns for an engine that takes linear time, whatever a caller sends. */
 export const compileRegex: CompileRegex = source => {

@@ -4,7 +4,12 @@ import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Observe } from '../domain/events.ts';
 import type { Clock } from '../domain/ports.ts';
-import { formatSnapshot, parseSnapshot, type Snapshot, type SnapshotOrigin } from '../domain/snapshot-text.ts';
+import {
+  formatSnapshot,
+  parseSnapshot,
+  type Snapshot,
+  type SnapshotOrigin,
+} from '../domain/discovery/snapshot-text.ts';
 
 /** The last good roster, on disk: what a restart serves from while its source is away. */
 export interface RosterSnapshot {

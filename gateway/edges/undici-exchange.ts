@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { errors, type Dispatcher } from 'undici';
 import { GatewayError, type FailureCode } from '../domain/errors.ts';
-import { fieldOf } from '../domain/fields.ts';
+import { fieldOf } from '../domain/http/fields.ts';
 import type { Clock, SendBounds, Sending, Settled, UpstreamAnswer } from '../domain/ports.ts';
 import { ConnectFailure } from './connect-failure.ts';
 

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import winston from 'winston';
 import type { Observe } from '../domain/events.ts';
-import { LOG_LEVELS, levelOf, toLogLine, type LogLevel, type LogLine } from '../domain/log-line.ts';
+import { LOG_LEVELS, levelOf, toLogLine, type LogLevel, type LogLine } from '../domain/operating/log-line.ts';
 import { createLineWriter } from './line-writer.ts';
 
 /** Events as lines of JSON. */

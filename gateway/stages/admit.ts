@@ -1,11 +1,11 @@
-import { badToken, insufficientScope, missingCredential, readCredential } from '../domain/bearer.ts';
+import { badToken, insufficientScope, missingCredential, readCredential } from '../domain/admission/bearer.ts';
 import { anonymousCaller, type Caller } from '../domain/caller.ts';
 import { GatewayError } from '../domain/errors.ts';
 import { learn, type Admitted, type Matched, type Stages } from '../domain/exchange.ts';
-import { inCountingOrder, isEarly, limitKey, limitName, oweRateLimit, type Tally } from '../domain/limits.ts';
+import { inCountingOrder, isEarly, limitKey, limitName, oweRateLimit, type Tally } from '../domain/admission/limits.ts';
 import type { LimitCounter, VerifyToken } from '../domain/ports.ts';
 import type { Auth, Limit, Route } from '../domain/route.ts';
-import { isPermitted } from '../domain/scopes.ts';
+import { isPermitted } from '../domain/admission/scopes.ts';
 
 /** What admission asks. */
 interface AdmitPorts {

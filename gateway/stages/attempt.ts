@@ -1,11 +1,11 @@
-import { backOffMs } from '../domain/back-off.ts';
+import { backOffMs } from '../domain/service/back-off.ts';
 import { GatewayError, toGatewayError } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
 import type { Attempt, Complete, Reply, Stages } from '../domain/exchange.ts';
 import type { Instance } from '../domain/instance.ts';
 import type { Clock, Random } from '../domain/ports.ts';
 import { pause } from '../domain/pause.ts';
-import { isRepeatable, isUnplaced, LOSSES_MAX, retryReasonOf } from '../domain/retry-rules.ts';
+import { isRepeatable, isUnplaced, LOSSES_MAX, retryReasonOf } from '../domain/service/retry-rules.ts';
 import type { RetryReason } from '../domain/route.ts';
 
 interface AttemptPorts {

@@ -1,14 +1,14 @@
-import { affinityOf } from '../domain/affinity.ts';
+import { affinityOf } from '../domain/service/affinity.ts';
 import { GatewayError, toGatewayError } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
 import type { Admitted, Place, Stages } from '../domain/exchange.ts';
-import { payOwedFields } from '../domain/owed-fields.ts';
+import { payOwedFields } from '../domain/http/owed-fields.ts';
 import type { Carrier, Carrying, Clock, Settled, StreamWanted } from '../domain/ports.ts';
-import { toReplyDraft } from '../domain/reply-head.ts';
+import { toReplyDraft } from '../domain/http/reply-head.ts';
 import type { ReplyDraft } from '../domain/route.ts';
 import type { AttemptOutcome } from '../domain/service.ts';
-import { outcomeWithoutAnswer } from '../domain/upstream-verdict.ts';
-import { composeUpstream } from '../domain/upstream-request.ts';
+import { outcomeWithoutAnswer } from '../domain/http/upstream-verdict.ts';
+import { composeUpstream } from '../domain/http/upstream-request.ts';
 
 interface CarryPorts {
   readonly carrier: Carrier;

@@ -1,13 +1,13 @@
 import { GatewayError, toGatewayError } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
 import type { Answer, Attempt, Complete, Permit, Stages } from '../domain/exchange.ts';
-import { fieldOf, setField } from '../domain/fields.ts';
+import { fieldOf, setField } from '../domain/http/fields.ts';
 import type { Clock, SendBounds, Sending, Settled, Transport, UpstreamAnswer } from '../domain/ports.ts';
-import { toReplyDraft } from '../domain/reply-head.ts';
+import { toReplyDraft } from '../domain/http/reply-head.ts';
 import type { ReplyDraft, Route } from '../domain/route.ts';
 import type { AttemptOutcome } from '../domain/service.ts';
-import { composeUpstream } from '../domain/upstream-request.ts';
-import { outcomeOf, outcomeOfLeaving, outcomeWithoutAnswer, verdictOf } from '../domain/upstream-verdict.ts';
+import { composeUpstream } from '../domain/http/upstream-request.ts';
+import { outcomeOf, outcomeOfLeaving, outcomeWithoutAnswer, verdictOf } from '../domain/http/upstream-verdict.ts';
 
 interface ForwardPorts {
   readonly transport: Transport;

@@ -1,10 +1,10 @@
-import { isPreflight } from '../domain/cors.ts';
+import { isPreflight } from '../domain/http/cors.ts';
 import { GatewayError } from '../domain/errors.ts';
 import { learn, type Received, type Stages } from '../domain/exchange.ts';
-import { fieldOf } from '../domain/fields.ts';
+import { fieldOf } from '../domain/http/fields.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Asked, Route } from '../domain/route.ts';
-import type { FoundRoute, RouteTable } from '../domain/route-table.ts';
+import type { FoundRoute, RouteTable } from '../domain/routing/route-table.ts';
 
 interface MatchPorts {
   /** The table of the current generation. */

@@ -1,4 +1,4 @@
-import { preflightAnswer } from '../domain/cors.ts';
+import { preflightAnswer } from '../domain/http/cors.ts';
 import type { Stages } from '../domain/exchange.ts';
 
 /** Answers a browser's question before it could have a credential; everything else goes on. */

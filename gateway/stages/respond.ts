@@ -1,7 +1,7 @@
 import { GatewayError, toGatewayError } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
 import type { Answer, Received, Reply, Stages } from '../domain/exchange.ts';
-import { payOwedFields } from '../domain/owed-fields.ts';
+import { payOwedFields } from '../domain/http/owed-fields.ts';
 import { toProblem } from '../domain/problem.ts';
 
 /** Turns any failure into problem+json, and sees that every answer carries what it owes. */

@@ -1,4 +1,4 @@
-import { affinityOf } from '../domain/affinity.ts';
+import { affinityOf } from '../domain/service/affinity.ts';
 import type { Attempt, Complete, Permit, Stages } from '../domain/exchange.ts';
 import type { Observe } from '../domain/events.ts';
 import type { Clock } from '../domain/ports.ts';

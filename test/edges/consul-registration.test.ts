@@ -4,7 +4,7 @@ import { createServer as createHttpServer } from 'node:http';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
-import type { StatusReport } from '../../gateway/domain/status-text.ts';
+import type { StatusReport } from '../../gateway/domain/discovery/status-text.ts';
 import { systemClock } from '../../gateway/edges/clock.ts';
 import { createConsulRegistration, type ConsulRegistration } from '../../gateway/edges/consul-registration.ts';
 import { systemRandom } from '../../gateway/edges/random.ts';

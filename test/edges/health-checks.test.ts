@@ -3,7 +3,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { createHealthChecks } from '../../gateway/edges/health-checks.ts';
 import type { Probe, ProbeRequest } from '../../gateway/edges/http-probe.ts';
-import { createPlaces } from '../../gateway/domain/permits.ts';
+import { createPlaces } from '../../gateway/domain/service/permits.ts';
 import {
   aFinding,
   anEntry,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { constants, generateKeyPairSync } from 'node:crypto';
 import { describe, test } from 'node:test';
 import jwt from 'jsonwebtoken';
-import type { TokenFault } from '../../gateway/domain/bearer.ts';
+import type { TokenFault } from '../../gateway/domain/admission/bearer.ts';
 import type { TokenFinding, VerifyToken } from '../../gateway/domain/ports.ts';
 import { createTokenVerifier } from '../../gateway/edges/jsonwebtoken.ts';
 import type { TokenIssuer } from '../../gateway/edges/token-keys.ts';

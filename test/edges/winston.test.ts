@@ -3,7 +3,7 @@ import { PassThrough, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import type { RequestEvent } from '../../gateway/domain/events.ts';
-import type { LogLevel } from '../../gateway/domain/log-line.ts';
+import type { LogLevel } from '../../gateway/domain/operating/log-line.ts';
 import { createLog } from '../../gateway/edges/winston.ts';
 
 const aRequest: RequestEvent = {

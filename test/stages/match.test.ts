@@ -4,7 +4,7 @@ import type { GatewayError } from '../../gateway/domain/errors.ts';
 import type { Matched, Received } from '../../gateway/domain/exchange.ts';
 import { createDeadline } from '../../gateway/domain/deadline.ts';
 import type { Route } from '../../gateway/domain/route.ts';
-import { createRouteTable } from '../../gateway/domain/route-table.ts';
+import { createRouteTable } from '../../gateway/domain/routing/route-table.ts';
 import { createMatch } from '../../gateway/stages/match.ts';
 import { soundRoutes } from '../support/configuration.ts';
 import { manualClock } from '../support/manual-clock.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { AffinityKey } from '../../gateway/domain/service-policy.ts';
+import type { AffinityKey } from '../../gateway/domain/service/service-policy.ts';
 import type { Answer, Attempt } from '../../gateway/domain/exchange.ts';
 import { createSchedule } from '../../gateway/stages/schedule.ts';
 import { aCompleteFor, anEntry, aService, type PolicyTraits } from '../support/builders.ts';

@@ -1,12 +1,12 @@
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
 import type { Complete, Permit } from '../../gateway/domain/exchange.ts';
 import type { Instance, InstanceState } from '../../gateway/domain/instance.ts';
-import { createService } from '../../gateway/domain/living-service.ts';
+import { createService } from '../../gateway/domain/service/living-service.ts';
 import type { NonEmpty } from '../../gateway/domain/non-empty.ts';
-import { createPlaces, type Places } from '../../gateway/domain/permits.ts';
+import { createPlaces, type Places } from '../../gateway/domain/service/permits.ts';
 import type { Random } from '../../gateway/domain/ports.ts';
 import type { RosterEntry } from '../../gateway/domain/roster.ts';
-import type { OutlierPolicy, ServicePolicy } from '../../gateway/domain/service-policy.ts';
+import type { OutlierPolicy, ServicePolicy } from '../../gateway/domain/service/service-policy.ts';
 import type { Finding, LivingService, PlaceWanted, Service } from '../../gateway/domain/service.ts';
 import { manualClock, type ManualClock } from './manual-clock.ts';
 import { aComplete, type RequestTraits } from './requests.ts';

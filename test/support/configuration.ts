@@ -3,7 +3,7 @@ import { parseRoutes } from '../../gateway/config/parse-routes.ts';
 import { parseGateway, type ParsedGateway } from '../../gateway/config/parse.ts';
 import { problemLine, type Problem } from '../../gateway/config/problem.ts';
 import type { Surroundings } from '../../gateway/config/references.ts';
-import { explain, type Explanation } from '../../gateway/domain/explain.ts';
+import { explain, type Explanation } from '../../gateway/domain/operating/explain.ts';
 import { compileRegex } from '../../gateway/edges/re2js.ts';
 
 /** What a file in a test may refer to. */

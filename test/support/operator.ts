@@ -1,4 +1,4 @@
-import type { Readiness } from '../../gateway/domain/life.ts';
+import type { Readiness } from '../../gateway/domain/operating/life.ts';
 import type { InstanceView, ServiceView } from '../../gateway/domain/service.ts';
 import { call, type Heard } from './call.ts';
 import { until } from './until.ts';

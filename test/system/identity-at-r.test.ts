@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { composeUpstream } from '../../gateway/domain/upstream-request.ts';
+import { composeUpstream } from '../../gateway/domain/http/upstream-request.ts';
 import { systemClock } from '../../gateway/edges/clock.ts';
 import { createTransport } from '../../gateway/edges/undici.ts';
 import { misbehave, startPlumberService } from '../support/plumber/serve.ts';

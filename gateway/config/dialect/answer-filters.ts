@@ -1,6 +1,6 @@
 import { redirectTo } from '../../domain/filters/redirect-to.ts';
 import { setStatus } from '../../domain/filters/reply-fields.ts';
-import { parseStatus } from '../../domain/http-status.ts';
+import { parseStatus } from '../../domain/http/http-status.ts';
 import { sizeBytes } from '../units.ts';
 import { flagOf, type FilterDefinition, type MadeFilter } from './made-filter.ts';
 import type { Part } from './part.ts';

@@ -1,4 +1,4 @@
-import { isFieldName, isFieldValue, isHopByHop } from '../../domain/field-syntax.ts';
+import { isFieldName, isFieldValue, isHopByHop } from '../../domain/http/field-syntax.ts';
 import { addResponseHeader, removeResponseHeader, setResponseHeader } from '../../domain/filters/reply-fields.ts';
 import {
   addRequestHeader,
@@ -7,9 +7,9 @@ import {
   setRequestHeader,
 } from '../../domain/filters/request-fields.ts';
 import { SECURE_HEADER_NAMES, secureHeaders } from '../../domain/filters/secure-headers.ts';
-import { isIdentityField } from '../../domain/identity-fields.ts';
+import { isIdentityField } from '../../domain/http/identity-fields.ts';
 import type { Filter } from '../../domain/route.ts';
-import type { Template } from '../../domain/template.ts';
+import type { Template } from '../../domain/routing/template.ts';
 import { nearestOf } from '../nearest.ts';
 import { flagOf, templateOf, type FilterDefinition, type MadeFilter } from './made-filter.ts';
 import type { Part } from './part.ts';

@@ -1,5 +1,5 @@
 import type { Filter } from '../../domain/route.ts';
-import { parseTemplate, type Template } from '../../domain/template.ts';
+import { parseTemplate, type Template } from '../../domain/routing/template.ts';
 import type { Part, PartDefinition } from './part.ts';
 
 /** A filter, and what it changes about the route instead of about requests. */

@@ -1,5 +1,5 @@
-import type { CompileRegex, Regex } from '../../domain/regex.ts';
-import { isProblem } from '../../domain/regex.ts';
+import type { CompileRegex, Regex } from '../../domain/routing/regex.ts';
+import { isProblem } from '../../domain/routing/regex.ts';
 import { nearestOf } from '../nearest.ts';
 import type { Complaint } from '../problem.ts';
 import { LATER_NAMES, LATER_WAY, OUR_WAY } from '../schema/dialect-names.ts';

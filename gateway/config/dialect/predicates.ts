@@ -1,7 +1,7 @@
-import { parseAddressRange } from '../../domain/address-range.ts';
-import { isFieldName } from '../../domain/field-syntax.ts';
-import { parseHostPattern } from '../../domain/host-pattern.ts';
-import { parsePathPattern } from '../../domain/path-pattern.ts';
+import { parseAddressRange } from '../../domain/http/address-range.ts';
+import { isFieldName } from '../../domain/http/field-syntax.ts';
+import { parseHostPattern } from '../../domain/routing/host-pattern.ts';
+import { parsePathPattern } from '../../domain/routing/path-pattern.ts';
 import { cookie } from '../../domain/predicates/cookie.ts';
 import { header } from '../../domain/predicates/header.ts';
 import { host } from '../../domain/predicates/host.ts';
@@ -10,9 +10,9 @@ import { path } from '../../domain/predicates/path.ts';
 import { query } from '../../domain/predicates/query.ts';
 import { remoteAddr } from '../../domain/predicates/remote-addr.ts';
 import { after, before, between } from '../../domain/predicates/time.ts';
-import { isProblem, type RegexProblem } from '../../domain/regex.ts';
+import { isProblem, type RegexProblem } from '../../domain/routing/regex.ts';
 import type { Predicate } from '../../domain/route.ts';
-import { parseZonedDateTime } from '../../domain/zoned-date-time.ts';
+import { parseZonedDateTime } from '../../domain/routing/zoned-date-time.ts';
 import { nearestOf } from '../nearest.ts';
 import { regexOf, type Part, type PartDefinition } from './part.ts';
 

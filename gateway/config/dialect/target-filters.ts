@@ -1,7 +1,7 @@
 import { addRequestParameter, prefixPath, rewritePath, setPath, stripPrefix } from '../../domain/filters/target.ts';
-import { parseReplacement } from '../../domain/regex.ts';
+import { parseReplacement } from '../../domain/routing/regex.ts';
 import type { Filter } from '../../domain/route.ts';
-import type { Template } from '../../domain/template.ts';
+import type { Template } from '../../domain/routing/template.ts';
 import { templateOf, type FilterDefinition, type MadeFilter } from './made-filter.ts';
 import { regexOf, type Part } from './part.ts';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseAddressRange } from '../../domain/address-range.ts';
+import { parseAddressRange } from '../../domain/http/address-range.ts';
 import { withLater } from './later.ts';
 import { duration, flaw, listeningPort, size, text, whole } from './scalars.ts';
 

@@ -1,5 +1,5 @@
 import type { Random } from '../ports.ts';
-import type { BalanceSpec } from '../service-policy.ts';
+import type { BalanceSpec } from '../service/service-policy.ts';
 import { leastLoaded } from './least-loaded.ts';
 import type { BalancePolicy } from './policy.ts';
 import { ring } from './ring.ts';

@@ -1,6 +1,6 @@
-import { appendField, fieldsOf, removeField, setField } from '../fields.ts';
+import { appendField, fieldsOf, removeField, setField } from '../http/fields.ts';
 import type { Filter } from '../route.ts';
-import type { Template } from '../template.ts';
+import type { Template } from '../routing/template.ts';
 
 interface FieldArgs {
   readonly name: string;

@@ -1,4 +1,4 @@
-import { hasField } from '../fields.ts';
+import { hasField } from '../http/fields.ts';
 import type { Filter } from '../route.ts';
 
 const DEFAULTS: readonly (readonly [name: string, value: string])[] = [

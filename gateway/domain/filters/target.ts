@@ -1,6 +1,6 @@
-import type { Regex } from '../regex.ts';
+import type { Regex } from '../routing/regex.ts';
 import type { Filter, RequestDraft } from '../route.ts';
-import type { Template } from '../template.ts';
+import type { Template } from '../routing/template.ts';
 
 /** Drops so many parts from the path's start; empty parts do not count, and a slash at the end stays. */
 export function stripPrefix(text: string, parts: number): Filter {

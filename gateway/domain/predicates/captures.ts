@@ -1,4 +1,4 @@
-import type { Captures } from '../segment-pattern.ts';
+import type { Captures } from '../routing/segment-pattern.ts';
 
 /** Adds what was captured to a request's variables. Always true, so that a predicate can end with it. */
 export function remember(captures: Captures, variables: Map<string, string>): true {

@@ -1,5 +1,5 @@
-import { fieldsOf } from '../fields.ts';
-import type { Regex } from '../regex.ts';
+import { fieldsOf } from '../http/fields.ts';
+import type { Regex } from '../routing/regex.ts';
 import type { Predicate } from '../route.ts';
 
 /** Holds when a cookie of that name has a value that the regex matches whole. */

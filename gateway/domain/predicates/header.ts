@@ -1,5 +1,5 @@
-import { fieldsOf, hasField } from '../fields.ts';
-import type { Regex } from '../regex.ts';
+import { fieldsOf, hasField } from '../http/fields.ts';
+import type { Regex } from '../routing/regex.ts';
 import type { Predicate } from '../route.ts';
 
 /** Holds when the field is there; with a regex, when it matches the whole of one of the field's values. */

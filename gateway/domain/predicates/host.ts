@@ -1,4 +1,4 @@
-import type { HostPattern } from '../host-pattern.ts';
+import type { HostPattern } from '../routing/host-pattern.ts';
 import type { Predicate } from '../route.ts';
 import { remember } from './captures.ts';
 

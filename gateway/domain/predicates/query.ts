@@ -1,4 +1,4 @@
-import type { Regex } from '../regex.ts';
+import type { Regex } from '../routing/regex.ts';
 import type { Predicate } from '../route.ts';
 
 /** Holds when the parameter is there; with a regex, when it matches the whole of one of its values. */

@@ -1,4 +1,4 @@
-import { isInRange, type AddressRange } from '../address-range.ts';
+import { isInRange, type AddressRange } from '../http/address-range.ts';
 import type { Predicate } from '../route.ts';
 
 /** Holds when the connection comes from one of the ranges; what proxies say of it does not count. */

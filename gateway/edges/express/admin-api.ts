@@ -1,8 +1,8 @@
 import type { Express, Request, Response } from 'express';
-import { ORDERS, type Admin, type ExplainQuestion, type Order } from '../../domain/admin.ts';
+import { ORDERS, type Admin, type ExplainQuestion, type Order } from '../../domain/operating/admin.ts';
 import { GatewayError } from '../../domain/errors.ts';
 import type { Observe } from '../../domain/events.ts';
-import { LOG_LEVELS, isLogLevel } from '../../domain/log-line.ts';
+import { LOG_LEVELS, isLogLevel } from '../../domain/operating/log-line.ts';
 import { allowOnly } from './admin-method.ts';
 
 interface ApiOptions {

@@ -1,9 +1,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { Request, RequestHandler } from 'express';
-import { isPermitted, partOf, type AdminAccess, type AdminToken } from '../../domain/admin.ts';
+import { isPermitted, partOf, type AdminAccess, type AdminToken } from '../../domain/operating/admin.ts';
 import { GatewayError } from '../../domain/errors.ts';
-import { isLoopback } from '../../domain/loopback.ts';
+import { isLoopback } from '../../domain/operating/loopback.ts';
 
 /** What the guard goes by. */
 export interface GuardOptions {

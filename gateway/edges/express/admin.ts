@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express, { type ErrorRequestHandler, type Express, type Response } from 'express';
-import type { Admin } from '../../domain/admin.ts';
+import type { Admin } from '../../domain/operating/admin.ts';
 import { GatewayError, toGatewayError } from '../../domain/errors.ts';
 import type { Observe } from '../../domain/events.ts';
 import { toProblem } from '../../domain/problem.ts';

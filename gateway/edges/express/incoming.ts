@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { believeForwarded, isHost, type BelievedOrigin, type Standing } from '../../domain/believed-origin.ts';
+import { believeForwarded, isHost, type BelievedOrigin, type Standing } from '../../domain/http/believed-origin.ts';
 import { createDeadline } from '../../domain/deadline.ts';
 import { GatewayError } from '../../domain/errors.ts';
 import type { Received } from '../../domain/exchange.ts';
 import { blankNotes } from '../../domain/notes.ts';
 import type { Clock } from '../../domain/ports.ts';
-import { isRequestId } from '../../domain/request-id.ts';
-import { parseRequestTarget, type RequestTarget } from '../../domain/request-target.ts';
+import { isRequestId } from '../../domain/http/request-id.ts';
+import { parseRequestTarget, type RequestTarget } from '../../domain/http/request-target.ts';
 import { HttpBody, NO_BODY } from './body.ts';
 import { readHead, type HeadFacts } from './head.ts';
 import type { ListenOptions } from './listen-options.ts';

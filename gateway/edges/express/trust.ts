@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net';
-import type { Standing } from '../../domain/believed-origin.ts';
+import type { Standing } from '../../domain/http/believed-origin.ts';
 
 /** Tells whether an address is one of the trusted proxies', which are addresses and ranges in CIDR notation. */
 export function createTrust(trustedProxies: readonly string[]): (address: string) => Standing {

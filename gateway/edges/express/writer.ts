@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Answer, Received } from '../../domain/exchange.ts';
-import { hasField } from '../../domain/fields.ts';
+import { hasField } from '../../domain/http/fields.ts';
 import type { Clock } from '../../domain/ports.ts';
 import { lingerAtEnd } from './linger.ts';
 import type { HttpWire } from './wire.ts';

@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto';
 import { request, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { describe, test, type TestContext } from 'node:test';
-import type { Admin, AdminAccess, ExplainQuestion } from '../../../gateway/domain/admin.ts';
+import type { Admin, AdminAccess, ExplainQuestion } from '../../../gateway/domain/operating/admin.ts';
 import type { GatewayEvent } from '../../../gateway/domain/events.ts';
-import type { LogLevel } from '../../../gateway/domain/log-line.ts';
+import type { LogLevel } from '../../../gateway/domain/operating/log-line.ts';
 import { createAdminServer } from '../../../gateway/edges/express/admin.ts';
 
 interface Ask {

@@ -1,0 +1,52 @@
+import type { TokenFinding } from '../ports.ts';
+
+interface Entry {
+  readonly finding: TokenFinding;
+  readonly endsMs: number;
+}
+
+/** What was found of tokens, by their hash, until they end: in bounded room. */
+export interface TokenMemory {
+  find(digest: string, wallMs: number): TokenFinding | undefined;
+  keep(digest: string, entry: { readonly finding: TokenFinding; readonly endsMs: number }): void;
+  readonly size: number;
+}
+
+/**
+ * Remembers up to `entriesMax` findings, those asked for lately.
+ *
+ * Two halves: newcomers and what is asked for again stand in the younger one; when it is full, the older one is
+ * forgotten whole. So a lookup moves nothing on its way, and no timer is needed to forget.
+ */
+export function createTokenMemory(entriesMax: number): TokenMemory {
+  const halfMax = Math.max(1, Math.floor(entriesMax / 2));
+  let younger = new Map<string, Entry>();
+  let older = new Map<string, Entry>();
+
+  function keep(digest: string, entry: Entry): void {
+    if (younger.size >= halfMax) {
+      older = younger;
+      younger = new Map();
+    }
+    older.delete(digest);
+    younger.set(digest, entry);
+  }
+
+  return {
+    keep,
+    find(digest, wallMs) {
+      const entry = younger.get(digest) ?? older.get(digest);
+      if (entry === undefined) return undefined;
+      if (wallMs >= entry.endsMs) {
+        younger.delete(digest);
+        older.delete(digest);
+        return undefined;
+      }
+      if (!younger.has(digest)) keep(digest, entry);
+      return entry.finding;
+    },
+    get size() {
+      return younger.size + older.size;
+    },
+  };
+}

@@ -1,0 +1,96 @@
+import type { Answer } from '../exchange.ts';
+import { isFieldName } from './field-syntax.ts';
+import { fieldOf, fieldsOf, listOf, type RawFields } from './fields.ts';
+import type { Cors } from '../route.ts';
+
+/** Fields of ours that a script of another origin may read; the names it cannot do without to behave well. */
+const EXPOSED = 'X-Request-Id, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate';
+
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * The CORS fields that any answer of a route with `cors` carries, refusals included: without them a script sees a
+ * refusal as a network error.
+ *
+ * They are the route's word: an instance's own, of the names `isCorsField` knows, are to be replaced by them.
+ */
+export function corsFields(cors: Cors, rawHeaders: RawFields): string[] {
+  const fields = originFields(cors, rawHeaders);
+  if (fields.includes('Access-Control-Allow-Origin')) fields.push('Access-Control-Expose-Headers', EXPOSED);
+  if (!isForAnyone(cors)) fields.push('Vary', 'Origin');
+  return fields;
+}
+
+/** True for a name, in lower case, that only one party may set: two `Access-Control-Allow-Origin` make a browser refuse. */
+export function isCorsField(name: string): boolean {
+  return name.startsWith('access-control-allow-') || name === 'access-control-max-age';
+}
+
+/** True for a request that is a browser's question whether it may send another (Fetch standard, "CORS-preflight request"). */
+export function isPreflight(method: string, rawHeaders: RawFields): boolean {
+  return (
+    method === 'OPTIONS' &&
+    fieldOf(rawHeaders, 'origin') !== undefined &&
+    fieldOf(rawHeaders, 'access-control-request-method') !== undefined
+  );
+}
+
+/** The answer to a preflight. What is not allowed is simply not named; it is the browser that refuses. */
+export function preflightAnswer(cors: Cors, rawHeaders: RawFields): Answer {
+  const fields = originFields(cors, rawHeaders);
+  if (fields.includes('Access-Control-Allow-Origin')) {
+    pushList(fields, 'Access-Control-Allow-Methods', allowedMethods(cors, rawHeaders));
+    pushList(fields, 'Access-Control-Allow-Headers', allowedHeaders(cors, rawHeaders));
+    fields.push('Access-Control-Max-Age', String(Math.floor(cors.maxAgeSeconds)));
+  }
+  fields.push('Vary', 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers');
+  return { kind: 'answer', status: 204, rawHeaders: fields, body: NOTHING };
+}
+
+/** What makes a route's `cors` impossible, in words for the operator; undefined when it is sound. */
+export function corsProblem(cors: Cors): string | undefined {
+  if (cors.credentials && cors.origins.has('*')) {
+    return '`credentials: true` needs the origins by name: browsers refuse `*` together with credentials';
+  }
+  return undefined;
+}
+
+function originFields(cors: Cors, rawHeaders: RawFields): string[] {
+  if (isForAnyone(cors)) return ['Access-Control-Allow-Origin', '*'];
+  const origins = fieldsOf(rawHeaders, 'origin');
+  const [origin = ''] = origins;
+  if (origins.length !== 1 || !cors.origins.has(origin)) return [];
+  const fields = ['Access-Control-Allow-Origin', origin];
+  if (cors.credentials) fields.push('Access-Control-Allow-Credentials', 'true');
+  return fields;
+}
+
+/** `*` is the same for all, so that nothing varies; with credentials it means nothing to a browser. */
+function isForAnyone(cors: Cors): boolean {
+  return cors.origins.has('*') && !cors.credentials;
+}
+
+/** With credentials a browser takes `*` for a method of that name: the one asked for is named instead. */
+function allowedMethods(cors: Cors, rawHeaders: RawFields): readonly string[] {
+  if (!cors.methods.includes('*') || !cors.credentials) return cors.methods;
+  const asked = fieldOf(rawHeaders, 'access-control-request-method') ?? '';
+  return withoutWildcard(cors.methods, isFieldName(asked) ? [asked] : []);
+}
+
+/** As for methods. `*` never covers `Authorization`, which must be listed (Fetch, "non-wildcard request-header name"). */
+function allowedHeaders(cors: Cors, rawHeaders: RawFields): readonly string[] {
+  if (!cors.headers.includes('*') || !cors.credentials) return cors.headers;
+  const asked = listOf(rawHeaders, 'access-control-request-headers');
+  return withoutWildcard(
+    cors.headers,
+    asked.filter(name => isFieldName(name) && name.toLowerCase() !== 'authorization'),
+  );
+}
+
+function withoutWildcard(listed: readonly string[], asked: readonly string[]): string[] {
+  return [...new Set([...listed.filter(name => name !== '*'), ...asked])];
+}
+
+function pushList(fields: string[], name: string, members: readonly string[]): void {
+  if (members.length > 0) fields.push(name, members.join(', '));
+}

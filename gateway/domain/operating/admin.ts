@@ -1,0 +1,71 @@
+import type { LogLevel } from './log-line.ts';
+import type { Readiness } from './life.ts';
+import type { ServiceView } from '../service.ts';
+
+/** What the admin listener shows, part by part. */
+export type AdminPart = 'livez' | 'readyz' | 'metrics' | 'api';
+
+/** A viewer reads; an operator changes as well. */
+export type AdminRole = 'viewer' | 'operator';
+
+/** One who may use the admin listener; the token itself is kept nowhere. */
+export interface AdminToken {
+  readonly name: string;
+  /** Of the token, in hexadecimal. */
+  readonly sha256: string;
+  readonly role: AdminRole;
+}
+
+/** Who may see and do what where the admin listener is reachable from elsewhere. */
+export interface AdminAccess {
+  /** Parts that ask for no token. */
+  readonly open: readonly AdminPart[];
+  readonly tokens: readonly AdminToken[];
+}
+
+/** What can be done to an instance by hand. */
+export const ORDERS = ['eject', 'readmit', 'drain'] as const;
+
+export type Order = (typeof ORDERS)[number];
+
+/** A request as `explain` is asked about it. */
+export interface ExplainQuestion {
+  readonly method: string;
+  /** A path with its query, or a URL in full. */
+  readonly url: string;
+  /** Name, value, name, value, … */
+  readonly rawHeaders: readonly string[];
+  readonly body: string;
+}
+
+/** How a reload went. */
+export type ReloadOutcome =
+  | { readonly kind: 'loaded'; readonly generation: number; readonly warnings: readonly string[] }
+  | { readonly kind: 'refused'; readonly generation: number; readonly problems: readonly string[] };
+
+/** Everything the admin listener asks of the gateway. */
+export interface Admin {
+  readiness(): Readiness;
+  metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
+  /** The routes in the order they are tried, as operators read them. */
+  routes(): unknown;
+  services(): readonly ServiceView[];
+  /** The configuration in use, secrets redacted. */
+  config(): unknown;
+  reload(): Promise<ReloadOutcome>;
+  explain(question: ExplainQuestion): Promise<unknown>;
+  command(service: string, instance: string, order: Order): 'done' | 'no-service' | 'no-instance';
+  level(): LogLevel;
+  setLevel(level: LogLevel): void;
+}
+
+/** True when whoever has this role (undefined: no token) may do it. */
+export function isPermitted(role: AdminRole | undefined, { isChange }: { readonly isChange: boolean }): boolean {
+  return role === 'operator' || (role === 'viewer' && !isChange);
+}
+
+/** The part a path belongs to; undefined: none. */
+export function partOf(path: string): AdminPart | undefined {
+  if (path === '/livez' || path === '/readyz' || path === '/metrics') return path.slice(1) as AdminPart;
+  return path.startsWith('/api/') ? 'api' : undefined;
+}

@@ -1,0 +1,271 @@
+import type { ExplainQuestion } from './admin.ts';
+import { anonymousCaller } from '../caller.ts';
+import { isPreflight } from '../http/cors.ts';
+import { FAILURES, type FailureCode } from '../errors.ts';
+import type { Admitted } from '../exchange.ts';
+import { fieldOf, type RawFields } from '../http/fields.ts';
+import { blankNotes } from '../notes.ts';
+import { parseRequestTarget, type RequestTarget } from '../http/request-target.ts';
+import type { Asked, Route, RouteSpec } from '../route.ts';
+import { createRouteTable, type FoundRoute, type WrongMethod } from '../routing/route-table.ts';
+import { policyView } from '../routing/route-view.ts';
+import type { Service } from '../service.ts';
+import type { ServicePolicy } from '../service/service-policy.ts';
+import { composeUpstream, SHARED_SECRET_FIELD } from '../http/upstream-request.ts';
+
+/** What the explanation of a request takes. */
+export interface ExplainParts {
+  /** In the order in which they are tried. */
+  readonly routes: readonly RouteSpec[];
+  readonly policyOf: (serviceName: string) => ServicePolicy;
+  /** The one address of a service that stands in its routes. */
+  readonly originOf?: (serviceName: string) => string | undefined;
+  readonly wallMs: number;
+  /** Values that came from outside the files: they are not shown. */
+  readonly secrets?: readonly string[];
+}
+
+/** A route that was tried before, and the predicates, as written, that did not hold. */
+export interface PassedOver {
+  readonly route: string;
+  readonly because: readonly string[];
+}
+
+/** What the instance would be sent. Identity, which only a verified token gives, is described and not invented. */
+export interface SentUpstream {
+  readonly to: string;
+  readonly method: string;
+  readonly target: string;
+  /** Undefined: the instance's own. */
+  readonly host: string | undefined;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly identity: readonly string[];
+  readonly bodyBytes: number;
+}
+
+/** The route that answers. */
+export interface AnsweringRoute {
+  readonly route: string;
+  readonly service: string;
+  readonly predicates: readonly string[];
+  readonly filters: readonly string[];
+  readonly variables: Readonly<Record<string, string>>;
+  readonly policy: unknown;
+  /** A browser's preflight: answered by the gateway itself. */
+  readonly isPreflight: boolean;
+  /** Where a filter answers instead of the instance. */
+  readonly answered: { readonly status: number; readonly location: string | undefined } | null;
+  /** Null where the instance is not asked. */
+  readonly sent: SentUpstream | null;
+}
+
+/** Why no route answers, as the caller would be told. */
+export interface Refusal {
+  readonly code: FailureCode;
+  readonly status: number;
+  readonly detail: string;
+  readonly allow: readonly string[];
+}
+
+/** How a request would travel. */
+export interface Explanation {
+  readonly request: { readonly method: string; readonly path: string; readonly query: string; readonly host: string };
+  readonly passedOver: readonly PassedOver[];
+  readonly answers: AnsweringRoute | null;
+  readonly refusal: Refusal | null;
+}
+
+/** Which route answers a request, why each earlier one does not, and what would be sent. Nothing is sent, or counted. */
+export function explain(question: ExplainQuestion, parts: ExplainParts): Explanation {
+  const target = parseRequestTarget(question.url);
+  if (typeof target === 'string')
+    return refused(question, { ...EMPTY, path: question.url }, { code: 'BAD_REQUEST', detail: target });
+  const asked = askedOf(question, target, parts.wallMs);
+  const table = createRouteTable(parts.routes);
+  const preflighted = findPreflighted(table, asked);
+  const found = preflighted ?? table.find(asked);
+  if (found?.kind !== 'route') return notFound(question, { asked, found, routes: parts.routes });
+  const request = preflighted === undefined ? asked : { ...asked, method: preflightMethod(asked) };
+  return {
+    request: requestOf(asked),
+    passedOver: passedOver(parts.routes.slice(0, parts.routes.indexOf(found.route)), request),
+    answers: answering(found, { asked, question, parts, isPreflight: preflighted !== undefined }),
+    refusal: null,
+  };
+}
+
+const EMPTY: RequestTarget = { path: '', query: '', authority: undefined };
+
+function askedOf(question: ExplainQuestion, target: RequestTarget, wallMs: number): Asked {
+  const { method, rawHeaders } = question;
+  const host = fieldOf(rawHeaders, 'host') ?? target.authority ?? 'localhost';
+  return { method, path: target.path, query: target.query, rawHeaders, host, peerAddress: '127.0.0.1', wallMs };
+}
+
+function requestOf({ method, path, query, host }: Asked): Explanation['request'] {
+  return { method, path, query, host };
+}
+
+function preflightMethod({ rawHeaders }: Asked): string {
+  return fieldOf(rawHeaders, 'access-control-request-method') ?? '';
+}
+
+/** As stages/match.ts does it. */
+function findPreflighted(
+  table: ReturnType<typeof createRouteTable<RouteSpec>>,
+  asked: Asked,
+): FoundRoute<RouteSpec> | undefined {
+  if (!isPreflight(asked.method, asked.rawHeaders)) return undefined;
+  const found = table.find({ ...asked, method: preflightMethod(asked) });
+  return found?.kind === 'route' && found.route.policy.cors !== undefined ? found : undefined;
+}
+
+function refused(
+  { method }: ExplainQuestion,
+  { path, query, authority = '' }: RequestTarget,
+  { code, detail }: { code: FailureCode; detail: string },
+): Explanation {
+  const refusal = { code, status: FAILURES[code].status, detail, allow: [] };
+  return { request: { method, path, query, host: authority }, passedOver: [], answers: null, refusal };
+}
+
+interface NotFound {
+  readonly asked: Asked;
+  readonly found: WrongMethod | undefined;
+  readonly routes: readonly RouteSpec[];
+}
+
+function notFound(question: ExplainQuestion, { asked, found, routes }: NotFound): Explanation {
+  const code = found === undefined ? 'NO_ROUTE' : 'METHOD_NOT_ALLOWED';
+  const { refusal, request } = refused(
+    question,
+    { ...asked, authority: asked.host },
+    { code, detail: FAILURES[code].detail },
+  );
+  return {
+    request,
+    passedOver: passedOver(routes, asked),
+    answers: null,
+    refusal: refusal && { ...refusal, allow: found?.allow ?? [] },
+  };
+}
+
+function passedOver(routes: readonly RouteSpec[], asked: Asked): PassedOver[] {
+  return routes.map(({ id, predicates }) => ({
+    route: id,
+    because: predicates.filter(predicate => !predicate.holds(asked, new Map())).map(({ text }) => text),
+  }));
+}
+
+interface AnswerParts {
+  readonly asked: Asked;
+  readonly question: ExplainQuestion;
+  readonly parts: ExplainParts;
+  readonly isPreflight: boolean;
+}
+
+function answering(found: FoundRoute<RouteSpec>, { asked, question, parts, isPreflight }: AnswerParts): AnsweringRoute {
+  const { route, variables } = found;
+  const admitted = admittedOf(found, asked, parts);
+  const redirect = route.filters.find(({ onBehalf }) => onBehalf !== undefined)?.onBehalf?.(admitted);
+  const isSent = redirect === undefined && !isPreflight;
+  return {
+    route: route.id,
+    service: route.serviceName,
+    predicates: route.predicates.map(({ text }) => text),
+    filters: route.filters.map(({ text }) => text),
+    variables: Object.fromEntries(variables),
+    policy: policyView(route.policy),
+    isPreflight,
+    answered:
+      redirect === undefined ? null : { status: redirect.status, location: fieldOf(redirect.rawHeaders, 'location') },
+    sent: isSent ? sentOf(admitted, Buffer.from(question.body), parts.secrets ?? []) : null,
+  };
+}
+
+/** The request as if it had been admitted, from this machine and without a token. */
+function admittedOf({ route, variables }: FoundRoute<RouteSpec>, asked: Asked, parts: ExplainParts): Admitted {
+  const { peerAddress, rawHeaders } = asked;
+  return {
+    ...asked,
+    id: fieldOf(rawHeaders, 'x-request-id') ?? '(new for each request)',
+    scheme: 'http',
+    callerAddress: peerAddress,
+    isPeerTrusted: false,
+    isUpgrade: route.policy.isStream && fieldOf(rawHeaders, 'upgrade') !== undefined,
+    body: { length: 0, read: () => Promise.resolve(Buffer.alloc(0)) },
+    deadline: NO_DEADLINE,
+    notes: blankNotes(0),
+    wire: {},
+    route: boundTo(route, parts),
+    variables,
+    isPreflight: false,
+    caller: anonymousCaller(peerAddress),
+  };
+}
+
+const NOTHING = () => undefined;
+
+const NO_DEADLINE = {
+  signal: new AbortController().signal,
+  remainingMs: () => Infinity,
+  arm: NOTHING,
+  disarm: NOTHING,
+  hangUp: NOTHING,
+  end: NOTHING,
+};
+
+/** A service that is only looked at. */
+function boundTo(route: RouteSpec, { policyOf, originOf }: ExplainParts): Route {
+  const unused = () => {
+    throw new Error('a route that is only explained sends nothing');
+  };
+  const name = route.serviceName;
+  const service: Service & { readonly origin: string } = {
+    name,
+    origin: originOf?.(name) ?? `lb://${name}`,
+    policy: policyOf(name),
+    acquire: unused,
+    board: unused,
+    report: unused,
+    budget: { request: unused, tryRetry: unused },
+    view: unused,
+  };
+  return { ...route, service };
+}
+
+/** Fields whose values are credentials. */
+const WITHHELD: ReadonlySet<string> = new Set(['authorization', SHARED_SECRET_FIELD.toLowerCase()]);
+
+function sentOf(admitted: Admitted, content: Buffer, secrets: readonly string[]): SentUpstream {
+  const { service, policy } = admitted.route;
+  const origin = 'origin' in service && typeof service.origin === 'string' ? service.origin : '';
+  const instance = { id: '', origin, version: null, weight: 1, inFlight: 0, latencyMs: undefined };
+  const { method, target, host, rawHeaders, body } = composeUpstream(admitted, instance, content);
+  return {
+    to: origin,
+    method,
+    target: masked(target, secrets),
+    host,
+    headers: pairs(rawHeaders).map(([name, value]) => [
+      name,
+      WITHHELD.has(name.toLowerCase()) ? '[redacted]' : masked(value, secrets),
+    ]),
+    identity:
+      policy.auth?.allow.includes('jwt') === true
+        ? ['X-Penstock-Subject', 'X-Penstock-Scopes', 'X-Penstock-Roles']
+        : [],
+    bodyBytes: body.length,
+  };
+}
+
+function pairs(rawHeaders: RawFields): [string, string][] {
+  return rawHeaders.flatMap((name, i) => (i % 2 === 0 ? [[name, rawHeaders[i + 1] ?? ''] as [string, string]] : []));
+}
+
+/** Very short values stand everywhere by chance; hiding those would hide the explanation. */
+function masked(text: string, secrets: readonly string[]): string {
+  return secrets
+    .filter(secret => secret.length >= 4)
+    .reduce((shown, secret) => shown.replaceAll(secret, '[redacted]'), text);
+}

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  inCountingOrder,
+  limitKey,
+  limitName,
+  oweRateLimit,
+  rateLimitFields,
+} from '../../../gateway/domain/admission/limits.ts';
+import { aLimit, aMatched } from '../../support/requests.ts';
+
+const caller = { kind: 'jwt', id: 'penstock-dev/alice', subject: 'alice', scopes: [], roles: [] } as const;
+const asked = (rawHeaders: readonly string[] = [], callerAddress = '192.0.2.7') =>
+  aMatched({ request: { rawHeaders, callerAddress } });
+
+describe('what is counted together', () => {
+  const byTenant = aLimit(1, 1000, 'header').by;
+
+  test('an address, IPv6 by the /64 that one party holds', () => {
+    assert.equal(limitKey({ kind: 'ip' }, asked(), caller), '192.0.2.7');
+    assert.equal(
+      limitKey({ kind: 'ip' }, asked([], '2001:db8:1:2:3::4'), undefined),
+      limitKey({ kind: 'ip' }, asked([], '2001:db8:1:2::9'), undefined),
+    );
+  });
+
+  test('a caller, wherever they call from', () => {
+    assert.equal(limitKey({ kind: 'caller' }, asked(), caller), 'penstock-dev/alice');
+  });
+
+  test('a header’s value, all its lines, and its absence', () => {
+    const keys = [['x-tenant', 'a'], ['X-TENANT', 'b'], ['X-Tenant', 'a', 'X-Tenant', 'b'], ['X-Tenant', ''], []].map(
+      rawHeaders => limitKey(byTenant, asked(rawHeaders), undefined),
+    );
+
+    assert.equal(new Set(keys).size, keys.length);
+    assert.equal(limitKey(byTenant, asked(['X-Tenant', 'absent']), undefined) === keys.at(-1), false);
+  });
+
+  test('the route as a whole', () => {
+    assert.equal(
+      limitKey({ kind: 'route' }, asked(), caller),
+      limitKey({ kind: 'route' }, asked(['a', 'b']), undefined),
+    );
+  });
+});
+
+describe('the order of counting', () => {
+  test('puts the whole route last, and keeps the rest as written', () => {
+    const [route, ip, minute] = [aLimit(5, 1000, 'route'), aLimit(9, 1000, 'ip'), aLimit(3, 60_000, 'ip')];
+
+    assert.deepEqual(inCountingOrder([route, ip, minute]), [ip, minute, route]);
+  });
+
+  test('counts a limit written twice once', () => {
+    assert.equal(inCountingOrder([aLimit(5, 1000), aLimit(5, 1000), aLimit(5, 2000)]).length, 2);
+  });
+});
+
+describe('the RateLimit fields', () => {
+  const names: [perMs: number, name: string][] = [
+    [250, '7-per-250ms-by-caller'],
+    [1000, '7-per-1s-by-caller'],
+    [90_000, '7-per-90s-by-caller'],
+    [120_000, '7-per-2m-by-caller'],
+    [3_600_000, '7-per-1h-by-caller'],
+    [2_592_000_000, '7-per-30d-by-caller'],
+  ];
+  for (const [perMs, name] of names) {
+    test(`call a limit ${name}`, () => assert.equal(limitName(aLimit(7, perMs)), name));
+  }
+
+  test('tell every limit, the one that leaves least first', () => {
+    const fields = rateLimitFields([
+      { limit: aLimit(1000, 3_600_000, 'ip'), remaining: 700, resetsInMs: 1_800_000.5, isExceeded: false },
+      { limit: aLimit(10, 1000, 'header'), remaining: 3, resetsInMs: 1, isExceeded: false },
+    ]);
+
+    assert.deepEqual(fields, [
+      'RateLimit',
+      '"10-per-1s-by-header-x-tenant";r=3;t=1, "1000-per-1h-by-ip";r=700;t=1801',
+      'RateLimit-Policy',
+      '"10-per-1s-by-header-x-tenant";q=10;w=1, "1000-per-1h-by-ip";q=1000;w=3600',
+    ]);
+  });
+
+  test('of two that leave the same, tell first the one that takes longer to pass', () => {
+    const [, stands = ''] = rateLimitFields([
+      { limit: aLimit(5, 1000), remaining: 0, resetsInMs: 1000, isExceeded: false },
+      { limit: aLimit(5, 60_000), remaining: 0, resetsInMs: 60_000, isExceeded: true },
+    ]);
+
+    assert.match(stands, /^"5-per-1m/);
+  });
+
+  test('are absent where nothing was counted', () => assert.deepEqual(rateLimitFields([]), []));
+
+  test('replace earlier ones among what is owed, and nothing else', () => {
+    const owed = ['RateLimit', 'old', 'X-Other', '1', 'RateLimit-Policy', 'old'];
+
+    oweRateLimit(owed, [{ limit: aLimit(2, 1000), remaining: 1, resetsInMs: 1000, isExceeded: false }]);
+
+    assert.deepEqual(owed, [
+      ...['X-Other', '1'],
+      ...['RateLimit', '"2-per-1s-by-caller";r=1;t=1'],
+      ...['RateLimit-Policy', '"2-per-1s-by-caller";q=2;w=1'],
+    ]);
+  });
+});

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { createPlaces } from '../../../gateway/domain/service/permits.ts';
+import type { RosterEntry, SourceName } from '../../../gateway/domain/roster.ts';
+import { createServiceRegistry } from '../../../gateway/domain/service/service-registry.ts';
+import { createService } from '../../../gateway/domain/service/living-service.ts';
+import { aServicePolicy, anEntry } from '../../support/builders.ts';
+import { manualClock } from '../../support/manual-clock.ts';
+
+function aRegistry() {
+  const clock = manualClock();
+  const places = createPlaces();
+  const registry = createServiceRegistry({
+    create: (name, policy) =>
+      createService({ name, policy, clock, random: { below: () => 0 }, places, observe: () => undefined }),
+    retireAfterMs: () => 30_000,
+    clock,
+  });
+  const heard = (source: SourceName, services: Record<string, RosterEntry[]>) =>
+    registry.heard({ source, services: new Map(Object.entries(services)), heardMs: 0 });
+  const idsOf = (name: string) =>
+    registry
+      .find(name)
+      ?.view()
+      .instances.map(({ id }) => id);
+  return { registry, clock, heard, idsOf };
+}
+
+const policies = (...names: string[]) => new Map(names.map(name => [name, aServicePolicy()]));
+
+describe('the registry of services', () => {
+  test('gives a new service the instances that its sources told of before', () => {
+    const { registry, heard, idsOf } = aRegistry();
+    heard('consul', { fuel: [anEntry('fuel-1')] });
+
+    registry.adopt(policies('fuel'));
+
+    assert.deepEqual(idsOf('fuel'), ['fuel-1']);
+  });
+
+  test('unites what several sources list', () => {
+    const { registry, heard, idsOf } = aRegistry();
+    registry.adopt(policies('fuel'));
+
+    heard('static', { fuel: [anEntry('s', { origin: 'http://127.0.0.1:1', source: 'static' })] });
+    heard('consul', { fuel: [anEntry('c', { origin: 'http://127.0.0.1:2', source: 'consul' })] });
+
+    assert.deepEqual(idsOf('fuel')?.sort(), ['c', 's']);
+  });
+
+  test('keeps a service through a reload, under its new policy', () => {
+    const { registry } = aRegistry();
+    registry.adopt(policies('fuel'));
+    const before = registry.find('fuel');
+
+    registry.adopt(new Map([['fuel', aServicePolicy({ queueDepthMax: 7 })]]));
+
+    assert.equal(registry.find('fuel'), before);
+    assert.equal(before?.view().queue.depthMax, 7);
+  });
+
+  test('takes a service back as it was when it returns before it has retired', () => {
+    const { registry, clock } = aRegistry();
+    registry.adopt(policies('fuel'));
+    const before = registry.find('fuel');
+
+    registry.adopt(policies());
+    clock.advance(29_999);
+    registry.adopt(policies('fuel'));
+
+    assert.equal(registry.find('fuel'), before);
+    clock.advance(60_000);
+    assert.equal(registry.find('fuel'), before);
+  });
+
+  test('closes a service that left once no request can need it, and starts anew after that', () => {
+    const { registry, clock } = aRegistry();
+    registry.adopt(policies('fuel'));
+    const before = registry.find('fuel');
+
+    registry.adopt(policies());
+    clock.advance(30_000);
+    registry.adopt(policies('fuel'));
+
+    assert.notEqual(registry.find('fuel'), before);
+  });
+
+  test('leaves no alarm behind when it closes', () => {
+    const { registry, clock, heard } = aRegistry();
+    registry.adopt(policies('fuel', 'iris'));
+    heard('consul', { fuel: [anEntry('fuel-1')] });
+    registry.adopt(policies('fuel'));
+
+    registry.close();
+
+    assert.equal(clock.alarms, 0);
+  });
+});
