@@ -2,6 +2,7 @@ import { Writable } from 'node:stream';
 import winston from 'winston';
 import type { Observe } from '../domain/events.ts';
 import { LOG_LEVELS, levelOf, toLogLine, type LogLevel, type LogLine } from '../domain/operating/log-line.ts';
+import { createTimestamps } from '../domain/timestamp.ts';
 import { createLineWriter } from './line-writer.ts';
 
 /** Events as lines of JSON. */
@@ -40,7 +41,8 @@ const MESSAGE = Symbol.for('message');
 export function createLog({ level, access, stream, wallMs }: LogOptions): Log {
   const toText = (line: LogLine) =>
     escaped(line.event === 'request' ? JSON.stringify(line) : JSON.stringify(line, shortened));
-  const timeOf = () => new Date(wallMs()).toISOString();
+  const timestamp = createTimestamps();
+  const timeOf = () => timestamp(wallMs());
   const writer = createLineWriter({
     stream,
     gap: lines => toText({ time: timeOf(), level: 'warn', event: 'log-lines-dropped', lines }),
