@@ -12,6 +12,7 @@ import { createAccept, type Accept } from './accept.ts';
 import { createIntake } from './incoming.ts';
 import { createInHand } from './in-hand.ts';
 import type { ListenOptions } from './listen-options.ts';
+import { messagesOf } from './messages.ts';
 import { problemHandler } from './problem-handler.ts';
 import { createTrust } from './trust.ts';
 import { createUpgradedSockets, isWebSocket, type UpgradedSockets } from './upgrade.ts';
@@ -60,10 +61,13 @@ export function createServer({ listen, clock, flow, observe }: ServerParts): Gat
     urlBytesMax: listen.urlBytesMax,
     refusal: () => (isRefusing ? draining() : undefined),
   });
-  const server = createHttpServer(serverOptions(listen));
+  const askedToContinue = new WeakSet<IncomingMessage>();
+  const enter: Enter = (req, res) => accept.request(req, res, askedToContinue.has(req));
+  const app = createApp(enter, observe);
+  const server = createHttpServer({ ...serverOptions(listen), ...messagesOf(app) });
   server.maxConnections = listen.connectionsMax;
   server.maxHeadersCount = 0; // bounded by size; a count would drop the rest without a word
-  subscribe(server, { accept, upgraded, observe });
+  subscribe(server, { app, enter, askedToContinue, accept, upgraded });
 
   const refuse = () => {
     isRefusing = true;
@@ -109,26 +113,39 @@ function serverOptions(listen: ListenOptions) {
   };
 }
 
-interface Subscribers {
-  readonly accept: Accept;
-  readonly upgraded: UpgradedSockets;
-  readonly observe: Observe;
+type Enter = (req: IncomingMessage, res: ServerResponse) => void;
+
+function createApp(enter: Enter, observe: Observe): express.Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', false);
+  app.use(enter);
+  app.use(problemHandler(observe, randomUUID));
+  return app;
 }
 
-function subscribe(server: Server, { accept, upgraded, observe }: Subscribers): void {
-  const app = createApp();
-  const askedToContinue = new WeakSet<IncomingMessage>();
-  const enter = (req: IncomingMessage, res: ServerResponse) => {
+interface Subscribers {
+  readonly app: express.Express;
+  /** For what Express cannot route. */
+  readonly enter: Enter;
+  readonly askedToContinue: WeakSet<IncomingMessage>;
+  readonly accept: Accept;
+  readonly upgraded: UpgradedSockets;
+}
+
+function subscribe(server: Server, { app, enter, askedToContinue, accept, upgraded }: Subscribers): void {
+  const request: Enter = (req, res) => {
     // Express routes by path; a target that is none goes straight to where it is refused.
     if (req.url?.startsWith('/') === true) app(req, res);
-    else accept.request(req, res, askedToContinue.has(req));
+    else enter(req, res);
   };
   server
-    .on('request', enter)
-    .on('checkExpectation', enter) // what else is expected need not be met (RFC 9110 §10.1.1)
+    .on('request', request)
+    .on('checkExpectation', request) // what else is expected need not be met (RFC 9110 §10.1.1)
     .on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
       askedToContinue.add(req);
-      enter(req, res);
+      request(req, res);
     })
     .on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
       upgraded.add(socket);
@@ -138,16 +155,6 @@ function subscribe(server: Server, { accept, upgraded, observe }: Subscribers): 
       accept.fault(new Error('CONNECT'), socket); // this is no tunnel
     })
     .on('clientError', (error: Error, socket: Duplex) => accept.fault(error, socket));
-
-  function createApp(): express.Express {
-    const created = express();
-    created.disable('x-powered-by');
-    created.disable('etag');
-    created.set('query parser', false);
-    created.use((req, res) => accept.request(req, res, askedToContinue.has(req)));
-    created.use(problemHandler(observe, randomUUID));
-    return created;
-  }
 }
 
 function draining(): GatewayError {
