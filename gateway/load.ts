@@ -5,6 +5,7 @@ import { parseGateway } from './config/parse.ts';
 import { hasError, type Problem } from './config/problem.ts';
 import { readText, surroundingsOf } from './edges/config-file.ts';
 import { compileRegex } from './edges/re2js.ts';
+import { keysProblem } from './edges/token-keys.ts';
 
 /** The environment, as references in the files may name it. */
 export type Variables = Readonly<Record<string, string | undefined>>;
@@ -29,7 +30,7 @@ export type LoadedRoutes = Omit<Contract, 'gateway'>;
 export function loadContract(gatewayFile: string, variables: Variables): Contract {
   const text = readText(gatewayFile);
   if (text === undefined) return unread(gatewayFile);
-  const { config, problems } = parseGateway(text, surroundingsOf(gatewayFile, variables));
+  const { config, problems } = parseGateway(text, surroundingsOf(gatewayFile, variables), keysProblem);
   const texts = new Map([[gatewayFile, text]]);
   // With an error in one file the other is still judged, if it can be found.
   const fallback = surroundingsOf(gatewayFile, variables).absolute('routes.yaml');

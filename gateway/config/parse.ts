@@ -22,8 +22,19 @@ export interface ParsedGateway {
   readonly problems: readonly Problem[];
 }
 
+/** What is wrong with an issuer's keys beyond their form, in words; undefined: nothing. */
+export type KeysProblem = (keys: {
+  readonly algorithms: readonly string[];
+  readonly secret: string | undefined;
+  readonly publicKey: string | undefined;
+}) => string | undefined;
+
 /** Understands gateway.yaml; reports all that is wrong at once. */
-export function parseGateway(text: string, surroundings: Surroundings): ParsedGateway {
+export function parseGateway(
+  text: string,
+  surroundings: Surroundings,
+  keysProblem: KeysProblem = () => undefined,
+): ParsedGateway {
   const yaml = readYaml(text, surroundings.file);
   const problems = [...yaml.problems];
   if (yaml.value === undefined) return { config: undefined, problems: inOrder(problems) };
@@ -37,7 +48,7 @@ export function parseGateway(text: string, surroundings: Surroundings): ParsedGa
     ...parsed,
     routes: surroundings.absolute(parsed.routes),
     discovery: withPaths(parsed.discovery, surroundings),
-    identity: parsed.identity && withKeys(parsed.identity, { surroundings, complain: quiet }),
+    identity: parsed.identity && withKeys(parsed.identity, { surroundings, complain: quiet, keysProblem }),
   };
   return { config: hasError(problems) ? undefined : config, problems: inOrder(problems) };
 }
@@ -116,23 +127,26 @@ function withPaths(discovery: GatewayConfig['discovery'], { absolute }: Surround
 
 type Identity = NonNullable<ReturnType<typeof GatewayFile.parse>['identity']>;
 
-function withKeys(identity: Identity, io: { surroundings: Surroundings; complain: Complain }): IdentityConfig {
+interface KeysIo {
+  readonly surroundings: Surroundings;
+  readonly complain: Complain;
+  readonly keysProblem: KeysProblem;
+}
+
+function withKeys(identity: Identity, io: KeysIo): IdentityConfig {
   return {
     ...identity,
-    jwt: identity.jwt.map((issuer, i) => ({
-      ...issuer,
-      secret: issuer.secret,
-      publicKey: issuer.publicKey === undefined ? undefined : keyText(issuer.publicKey, i, io),
-    })),
+    jwt: identity.jwt.map((issuer, i) => ({ ...issuer, ...keysOf(issuer, i, io) })),
   };
 }
 
-function keyText(path: string, i: number, io: { surroundings: Surroundings; complain: Complain }): string {
-  const { surroundings, complain } = io;
-  const text = surroundings.readText(surroundings.absolute(path));
-  const flaw = keyFlaw(text);
-  if (flaw !== undefined) complain({ path: ['identity', 'jwt', i, 'publicKey'], message: flaw });
-  return text ?? '';
+function keysOf({ algorithms, secret, publicKey: path }: Identity['jwt'][number], i: number, io: KeysIo) {
+  const publicKey = path === undefined ? undefined : io.surroundings.readText(io.surroundings.absolute(path));
+  const formFlaw = path === undefined ? undefined : keyFlaw(publicKey);
+  const message = formFlaw ?? io.keysProblem({ algorithms, secret: secret?.reveal(), publicKey });
+  const key = path === undefined ? 'secret' : 'publicKey';
+  if (message !== undefined) io.complain({ path: ['identity', 'jwt', i, key], message });
+  return { secret, publicKey };
 }
 
 function keyFlaw(text: string | undefined): string | undefined {

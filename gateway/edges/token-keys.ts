@@ -1,13 +1,17 @@
 import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import type { Algorithm } from 'jsonwebtoken';
 
-/** An issuer whose tokens are taken: by a shared secret, or by public keys (one PEM text, one or more keys). */
-export interface TokenIssuer {
-  readonly issuer: string;
-  readonly audience: string;
+/** By what an issuer's tokens are known: a shared secret, or public keys (one PEM text, one or more keys). */
+interface KeyMaterial {
   readonly algorithms: readonly string[];
   readonly secret?: string | undefined;
   readonly publicKey?: string | undefined;
+}
+
+/** An issuer whose tokens are taken. */
+export interface TokenIssuer extends KeyMaterial {
+  readonly issuer: string;
+  readonly audience: string;
   readonly leewayMs: number;
 }
 
@@ -30,60 +34,76 @@ const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g;
 
 /** The keys of an issuer, each bound to the algorithms of its kind. Throws, without quoting a secret, what is unsound. */
 export function toTrustedKeys(issuer: TokenIssuer): readonly TrustedKey[] {
-  const { algorithms, secret, publicKey } = issuer;
-  const unknown = algorithms.filter(algorithm => !KNOWN.includes(algorithm));
-  if (algorithms.length === 0) throw unsound(issuer, `name its algorithms, of ${KNOWN.join(', ')}`);
-  if (unknown.length > 0) throw unsound(issuer, `unknown algorithm ${unknown.join(', ')}; known: ${KNOWN.join(', ')}`);
-  if (secret !== undefined && publicKey === undefined) return [trustedSecret(issuer, secret)];
-  if (publicKey !== undefined && secret === undefined) return trustedPublicKeys(issuer, publicKey);
-  throw unsound(issuer, 'needs either a secret or a publicKey, and not both');
+  try {
+    return trustedKeys(issuer);
+  } catch (cause) {
+    const problem = cause instanceof Error ? cause.message : 'unusable';
+    throw new Error(`identity.jwt, issuer ${JSON.stringify(issuer.issuer)}: ${problem}`, { cause });
+  }
 }
 
-function trustedSecret(issuer: TokenIssuer, secret: string): TrustedKey {
+/** What is unsound about an issuer's keys, in words for the operator; undefined: nothing. */
+export function keysProblem(issuer: KeyMaterial): string | undefined {
+  try {
+    trustedKeys(issuer);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : 'unusable';
+  }
+}
+
+function trustedKeys(issuer: KeyMaterial): readonly TrustedKey[] {
+  const { algorithms, secret, publicKey } = issuer;
+  const unknown = algorithms.filter(algorithm => !KNOWN.includes(algorithm));
+  if (algorithms.length === 0) throw unsound(`name its algorithms, of ${KNOWN.join(', ')}`);
+  if (unknown.length > 0) throw unsound(`unknown algorithm ${unknown.join(', ')}; known: ${KNOWN.join(', ')}`);
+  if (secret !== undefined && publicKey === undefined) return [trustedSecret(issuer, secret)];
+  if (publicKey !== undefined && secret === undefined) return trustedPublicKeys(issuer, publicKey);
+  throw unsound('needs either a secret or a publicKey, and not both');
+}
+
+function trustedSecret(issuer: KeyMaterial, secret: string): TrustedKey {
   const { algorithms } = issuer;
   const asymmetric = algorithms.filter(algorithm => !(algorithm in SECRET_BYTES_MIN));
-  if (asymmetric.length > 0) throw unsound(issuer, `${asymmetric.join(', ')} needs a publicKey, not a secret`);
-  if (secret.includes('-----BEGIN')) throw unsound(issuer, 'its secret is a PEM text: anyone may know a public key');
+  if (asymmetric.length > 0) throw unsound(`${asymmetric.join(', ')} needs a publicKey, not a secret`);
+  if (secret.includes('-----BEGIN')) throw unsound('its secret is a PEM text: anyone may know a public key');
   const bytes = Buffer.from(secret, 'utf8');
   const bytesMin = Math.max(...algorithms.map(algorithm => SECRET_BYTES_MIN[algorithm] ?? 0));
   if (bytes.length < bytesMin) {
-    throw unsound(issuer, `its secret has ${bytes.length} bytes; ${algorithms.join(', ')} needs at least ${bytesMin}`);
+    throw unsound(`its secret has ${bytes.length} bytes; ${algorithms.join(', ')} needs at least ${bytesMin}`);
   }
   return { key: createSecretKey(bytes), algorithms: algorithms.filter(isAlgorithm) };
 }
 
-function trustedPublicKeys(issuer: TokenIssuer, text: string): readonly TrustedKey[] {
-  if (text.includes('PRIVATE KEY-----')) throw unsound(issuer, 'its publicKey is a private key: give the public one');
+function trustedPublicKeys(issuer: KeyMaterial, text: string): readonly TrustedKey[] {
+  if (text.includes('PRIVATE KEY-----')) throw unsound('its publicKey is a private key: give the public one');
   const blocks = text.match(PEM_BLOCK);
-  if (blocks === null) throw unsound(issuer, 'its publicKey is not a PEM text');
+  if (blocks === null) throw unsound('its publicKey is not a PEM text');
   return blocks.map(block => trustedPublicKey(issuer, block));
 }
 
-function trustedPublicKey(issuer: TokenIssuer, block: string): TrustedKey {
-  const key = readPublicKey(issuer, block);
-  const fitting = algorithmsFor(issuer, key);
+function trustedPublicKey(issuer: KeyMaterial, block: string): TrustedKey {
+  const key = readPublicKey(block);
+  const fitting = algorithmsFor(key);
   const algorithms = issuer.algorithms.filter(algorithm => fitting.includes(algorithm)).filter(isAlgorithm);
   if (algorithms.length > 0) return { key, algorithms };
-  throw unsound(
-    issuer,
-    `its publicKey is of type ${describe(key)}, which none of ${issuer.algorithms.join(', ')} uses`,
-  );
+  throw unsound(`its publicKey is of type ${describe(key)}, which none of ${issuer.algorithms.join(', ')} uses`);
 }
 
-function readPublicKey(issuer: TokenIssuer, block: string): KeyObject {
+function readPublicKey(block: string): KeyObject {
   try {
     return createPublicKey(block);
   } catch (cause) {
-    throw unsound(issuer, 'its publicKey cannot be read', cause);
+    throw unsound('its publicKey cannot be read', cause);
   }
 }
 
-function algorithmsFor(issuer: TokenIssuer, { asymmetricKeyType, asymmetricKeyDetails = {} }: KeyObject) {
+function algorithmsFor({ asymmetricKeyType, asymmetricKeyDetails = {} }: KeyObject) {
   const { namedCurve = '', modulusLength = 0 } = asymmetricKeyDetails;
   if (asymmetricKeyType === 'ec') return [CURVE_ALGORITHMS[namedCurve] ?? ''];
   if (asymmetricKeyType !== 'rsa' && asymmetricKeyType !== 'rsa-pss') return [];
   if (modulusLength < RSA_BITS_MIN) {
-    throw unsound(issuer, `its RSA key has ${modulusLength} bits; at least ${RSA_BITS_MIN} are needed`);
+    throw unsound(`its RSA key has ${modulusLength} bits; at least ${RSA_BITS_MIN} are needed`);
   }
   return RSA.filter(algorithm => asymmetricKeyType === 'rsa' || algorithm.startsWith('PS'));
 }
@@ -96,6 +116,6 @@ function isAlgorithm(algorithm: string): algorithm is Algorithm {
   return KNOWN.includes(algorithm);
 }
 
-function unsound({ issuer }: TokenIssuer, problem: string, cause?: unknown): Error {
-  return new Error(`identity.jwt, issuer ${JSON.stringify(issuer)}: ${problem}`, { cause });
+function unsound(problem: string, cause?: unknown): Error {
+  return new Error(problem, { cause });
 }

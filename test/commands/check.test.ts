@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
@@ -48,6 +49,25 @@ describe('check', () => {
     const { code, out } = await inFolder(t)(check);
 
     assert.deepEqual([code, out], [0, 'No problem found.\n']);
+  });
+
+  test('finds a key that is too weak, or of a kind that its algorithms do not use', async t => {
+    const issuer = (name: string, algorithm: string, key: string) =>
+      `    - { issuer: ${name}, audience: a, algorithms: [${algorithm}], publicKey: ${key} }\n`;
+    const gateway = `${GATEWAY}identity:\n  jwt:\n${issuer('x', 'RS256', 'rsa.pem')}${issuer('y', 'ES256', 'p384.pem')}`;
+    const run = inFolder(t, { gateway });
+    const pem = { type: 'spki', format: 'pem' } as const;
+    const { cwd } = await run(schema, 'gateway');
+    const rsa = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export(pem);
+    const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' }).publicKey.export(pem);
+    writeFileSync(join(cwd, 'config/rsa.pem'), rsa);
+    writeFileSync(join(cwd, 'config/p384.pem'), p384);
+
+    const { code, out } = await run(check);
+
+    assert.equal(code, 1);
+    assert.match(out, /gateway\.yaml:4:\d+: error: .*publicKey.*1024 bits/);
+    assert.match(out, /gateway\.yaml:5:\d+: error: .*publicKey.*secp384r1, which none of ES256 uses/);
   });
 
   test('shows every problem of both files with its line, a caret and what to write', async t => {
