@@ -100,6 +100,19 @@ describe('a route of a gateway with identity', () => {
   });
 });
 
+describe('a stranger', () => {
+  test('cannot tell R who they are', async t => {
+    const { gateway, upstream } = await gatewayWith(t, 'auth: { allow: [anonymous] }');
+
+    await gateway.call('/fuel', {
+      headers: { 'X-Penstock-Subject': 'root', 'x-penstock-scopes': 'root', X_Penstock_Roles: 'root' },
+    });
+
+    assert.equal(upstream.requests.length, 1);
+    assert.doesNotMatch(upstream.requests[0]?.head ?? '', /root|penstock/i);
+  });
+});
+
 describe('a limit', () => {
   test('by caller is each caller’s own, and says how much is left and when to come back', async t => {
     const { gateway, upstream } = await gatewayWith(t, 'limits: [{ rate: 3, per: 1m, by: caller }]');

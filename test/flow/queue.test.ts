@@ -192,8 +192,10 @@ describe('a permit', () => {
   });
 
   test('is not held by a slow reader of an answer that fits the buffer', async t => {
-    const body = Buffer.alloc(900 * 1024, 'x');
-    const { gateway, inUse, upstreams } = await gatewayBefore(t, [answer(body)]);
+    const body = Buffer.alloc(32 * 1024 * 1024, 'x'); // more than the kernel takes for one who does not read
+    const { gateway, inUse, upstreams } = await gatewayBefore(t, [answer(body)], {
+      policy: 'answer: { bufferMax: 64MiB }',
+    });
     const reader = await rawCaller(t, gateway.port);
     reader.socket.pause();
     reader.say('GET / HTTP/1.1\r\nHost: x\r\n\r\n');

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { closeSync, ftruncateSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { startGateway } from '../support/composed-gateway.ts';
 import { answer, deadOrigin, startUpstream } from '../support/scripted-upstream.ts';
 import { until } from '../support/until.ts';
@@ -18,7 +19,7 @@ async function gatewayWith(t: TestContext) {
 }
 
 /** The ways in which editors save. */
-const SAVES: readonly (readonly [string, (file: string, text: string) => void])[] = [
+const SAVES: readonly (readonly [string, (file: string, text: string) => void | Promise<void>])[] = [
   [
     'renamed over',
     (file, text) => {
@@ -27,11 +28,14 @@ const SAVES: readonly (readonly [string, (file: string, text: string) => void])[
     },
   ],
   [
-    'truncated and written anew',
-    (file, text) => {
+    'truncated and written anew, piece by piece',
+    async (file, text) => {
       const opened = openSync(file, 'r+');
       ftruncateSync(opened);
-      for (const piece of text.match(/[^]{1,20}/g) ?? []) writeSync(opened, piece);
+      for (const piece of text.match(/[^]{1,20}/g) ?? []) {
+        writeSync(opened, piece);
+        await setTimeout(10); // a slow editor
+      }
       closeSync(opened);
     },
   ],
@@ -43,7 +47,7 @@ describe('routes.yaml', () => {
       const { gateway } = await gatewayWith(t);
       assert.equal((await gateway.call('/old')).status, 200);
 
-      save(gateway.routesFile, routesTo('/new'));
+      await save(gateway.routesFile, routesTo('/new'));
       await gateway.log.line(line => line.event === 'config-loaded' && line['generation'] === 2);
 
       assert.equal((await gateway.call('/new')).status, 200);
