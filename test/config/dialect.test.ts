@@ -251,7 +251,7 @@ describe('filters on the way to the instance', () => {
     const { answers } = explained(routes, { line: 'GET /' });
 
     assert.ok(answers?.sent?.headers.some(([name, value]) => name === 'X-Key' && value === 'a, b (c') === true);
-    assert.deepEqual(answers?.filters, ['AddRequestHeader=X-Key, ${env:KEY}']);
+    assert.deepEqual(answers.filters, ['AddRequestHeader=X-Key, ${env:KEY}']);
   });
 });
 
