@@ -2,7 +2,7 @@ import { Writable } from 'node:stream';
 import winston from 'winston';
 import type { Observe } from '../domain/events.ts';
 import { LOG_LEVELS, levelOf, toLogLine, type LogLevel, type LogLine } from '../domain/operating/log-line.ts';
-import { createTimestamps } from '../domain/timestamp.ts';
+import { createTimestamps } from '../domain/operating/timestamp.ts';
 import { createLineWriter } from './line-writer.ts';
 
 /** Events as lines of JSON. */

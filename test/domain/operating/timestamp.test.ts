@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createTimestamps } from '../../gateway/domain/timestamp.ts';
+import { createTimestamps } from '../../../gateway/domain/operating/timestamp.ts';
 
 describe('timestamps', () => {
   test('are what Date writes, within a second and across seconds, forwards and backwards', () => {
