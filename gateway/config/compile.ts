@@ -53,6 +53,7 @@ export function compileRoutes(file: RoutesFile, options: CompileOptions): Compil
   warnOfUnused(file, complain);
 
   const policyOf = (name: string) => compileService(file.services.get(name), addresses.has(name));
+  warnOfImpatience(compiled, policyOf, complain);
   const isSound = !hasError(problems);
   const specs = isSound ? compiled.map(({ spec }) => spec).sort((a, b) => a.order - b.order) : [];
   return {
@@ -128,6 +129,20 @@ function warnOfUnknown(routes: readonly Placed[], known: ReadonlySet<string> | u
 
 function listOf(known: ReadonlySet<string>): string | undefined {
   return known.size === 0 ? undefined : `known: ${[...known].slice(0, 10).join(', ')}`;
+}
+
+/** An instance that is given the time its route allows must not be ejected for taking it. */
+function warnOfImpatience(routes: readonly Placed[], policyOf: CompiledRoutes['policyOf'], complain: Complain): void {
+  for (const { spec, path } of routes) {
+    const { isStream, retry } = spec.policy;
+    if (isStream || retry.attemptTimeoutMs <= policyOf(spec.serviceName).hangMsMax) continue;
+    complain({
+      path: [...path, 'uri'],
+      severity: 'warning',
+      message: `an attempt may take longer than \`hangMax\` of ${spec.serviceName}, after which its instance is ejected as hung`,
+      hint: 'a longer `hangMax`, or a shorter `timeout`',
+    });
+  }
 }
 
 /** An entry that no route leads to is mostly a slip of the pen. */

@@ -387,6 +387,20 @@ routes:
     ]);
   });
 
+  test('warns where a route gives an instance longer than its service lets it live', () => {
+    const text = [
+      'services: { b: { hangMax: 10m } }',
+      'routes:',
+      "  - { id: a, uri: 'lb://a', predicates: [Path=/a], timeout: 3m }",
+      "  - { id: b, uri: 'lb://b', predicates: [Path=/b], timeout: 3m }",
+      "  - { id: s, uri: 'lb://a', predicates: [Path=/s], stream: true }",
+    ].join('\n');
+
+    assert.deepEqual(told(routesOf(text).problems), [
+      '3:19 warning routes[0].uri: an attempt may take longer than `hangMax` of a, after which its instance is ejected as hung',
+    ]);
+  });
+
   test('warns of a service entry that no route leads to, and of a service that nobody knows', () => {
     const text = 'services: { feul: {} }\nroutes: [{ uri: lb://fuel }]';
 
