@@ -2,7 +2,7 @@ import { Agent } from 'node:http';
 import express from 'express';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 
-// What one would write to have a proxy in Express: PORT fresh|kept PREFIX HOST:PORT …
+// What one would write to have a proxy in Express: PORT default|fresh PREFIX HOST:PORT …
 
 const [port, agent, prefix = '', ...instances] = process.argv.slice(2);
 let turn = 0;
@@ -12,7 +12,7 @@ app.use(
   prefix === '' ? '/' : prefix,
   createProxyMiddleware({
     router: () => `http://${instances[turn++ % instances.length] ?? ''}`,
-    ...(agent === 'kept' ? { agent: new Agent({ keepAlive: true }) } : {}),
+    ...(agent === 'fresh' ? { agent: new Agent({ keepAlive: false }) } : {}),
   }),
 );
 app.listen(Number(port), '127.0.0.1');

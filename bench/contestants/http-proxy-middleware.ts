@@ -2,22 +2,25 @@ import { fileURLToPath } from 'node:url';
 import type { Place } from '../place.ts';
 import { answers, type Behind, type Contestant, type Front } from './contestant.ts';
 
-/** Express with http-proxy-middleware and nothing else: no identity, no limit, no log, no metrics. */
+/**
+ * Express with http-proxy-middleware and nothing else: no identity, no limit, no log, no metrics. Its default agent, which
+ * is Node's, keeps connections.
+ */
 export const httpProxyMiddleware: Contestant = {
   id: 'http-proxy-middleware',
-  title: 'http-proxy-middleware alone',
-  kind: 'peer',
-  setUp: 'Express and the middleware, with its default agent (a fresh connection each); no log',
-  start: (place, behind) => start(place, behind, { name: 'http-proxy-middleware', agent: 'fresh' }),
-};
-
-/** The same with connections that stay open. */
-export const httpProxyMiddlewareKept: Contestant = {
-  id: 'http-proxy-middleware-kept',
   title: 'http-proxy-middleware alone, keep-alive',
   kind: 'peer',
-  setUp: 'Express and the middleware, with an agent that keeps connections; no log',
-  start: (place, behind) => start(place, behind, { name: 'http-proxy-middleware-kept', agent: 'kept' }),
+  setUp: 'Express and the middleware with its default agent, which keeps connections; no log',
+  start: (place, behind) => start(place, behind, { name: 'http-proxy-middleware', agent: 'default' }),
+};
+
+/** The same with a fresh connection for each call. */
+export const httpProxyMiddlewareFresh: Contestant = {
+  id: 'http-proxy-middleware-fresh',
+  title: 'http-proxy-middleware alone',
+  kind: 'peer',
+  setUp: 'Express and the middleware with an agent that makes a fresh connection for each call; no log',
+  start: (place, behind) => start(place, behind, { name: 'http-proxy-middleware-fresh', agent: 'fresh' }),
 };
 
 async function start(place: Place, behind: Behind, how: { name: string; agent: string }): Promise<Front> {
