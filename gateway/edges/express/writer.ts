@@ -9,6 +9,8 @@ import type { HttpWire } from './wire.ts';
 /** What is left of a body that nobody wants is read to its end up to this size; beyond, the connection is closed. */
 const DRAIN_BYTES_MAX = 64 * 1024;
 
+const TOO_SLOW = 408;
+
 interface WriterParts {
   readonly clock: Clock;
   /** A caller who takes nothing of the answer for so long is let go. */
@@ -26,7 +28,7 @@ export function createWriter({ clock, idleMsMax }: WriterParts, isLast: () => bo
       leave(answer);
       return;
     }
-    const mustClose = isLast() || isRestUnwanted(wire, received);
+    const mustClose = isLast() || isRestUnwanted(wire, received, answer);
     if (mustClose && !req.complete) lingerAtEnd(req, clock);
     res.writeHead(answer.status, framed(answer, received, mustClose));
     const { body } = answer;
@@ -76,8 +78,9 @@ function endWith(body: Buffer | undefined, res: ServerResponse, idleMsMax: numbe
 }
 
 /** A body that was not taken in whole: a short rest may come and go, for a long one the connection is not worth it. */
-function isRestUnwanted(wire: HttpWire, { body }: Received): boolean {
+function isRestUnwanted(wire: HttpWire, { body }: Received, { status }: Answer): boolean {
   if (wire.isBodyWithheld) return true; // the caller may send it yet, or not: nobody could tell
+  if (status === TOO_SLOW) return true; // it might come for ever (RFC 9110 §15.5.9)
   return !wire.req.complete && (body.length === undefined || body.length > DRAIN_BYTES_MAX);
 }
 

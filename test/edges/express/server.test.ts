@@ -277,9 +277,10 @@ describe('a body', () => {
   test('that pauses too long is refused with REQUEST_TIMEOUT', async t => {
     const { port } = await startServer(t, { listen: { bodyIdleTimeoutMs: 50 }, travel: readAll });
 
-    const heard = await sayAndHearOut(t, port, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nabc');
+    const heard = await sayAndHearOut(t, port, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc');
 
     assert.match(heard, /^HTTP\/1\.1 408 /);
+    assert.match(heard, /connection: close/i);
     assert.equal(codeIn(heard), 'REQUEST_TIMEOUT');
   });
 
