@@ -48,7 +48,7 @@ export function createLimitCounter(options: {
       return {
         limit,
         remaining: info.remaining,
-        resetsInMs: info.resetTime.getTime() - clock.nowMs(),
+        resetsInMs: Math.min(info.resetTime.getTime() - clock.nowMs(), limit.perMs), // a Date is rounded
         isExceeded: info.used > info.limit,
       };
     },

@@ -34,6 +34,15 @@ describe('counting with express-rate-limit', () => {
     assert.deepEqual(await next(), { limit, remaining: 2, resetsInMs: 1000, isExceeded: false });
   });
 
+  test('never says that a window ends later than it does', async () => {
+    const { clock, limits } = aCounter();
+    clock.advance(0.4);
+
+    const { resetsInMs } = await limits.count(route, aLimit(3, 60_000), 'alice');
+
+    assert.equal(resetsInMs, 60_000);
+  });
+
   test('counts callers, limits and routes apart', async () => {
     const { limits } = aCounter();
     const [perSecond, perMinute] = [aLimit(5, 1000), aLimit(5, 60_000)];
