@@ -1,7 +1,7 @@
 import { fieldOf, listOf, type RawFields } from './fields.ts';
 
 /** What kind of party an address belongs to. */
-export type Standing = 'trusted' | 'stranger' | 'no-address';
+export type Party = 'trusted' | 'stranger' | 'no-address';
 
 /** Where a request came from, as far as it can be believed. */
 export interface BelievedOrigin {
@@ -27,18 +27,18 @@ export interface SeenOrigin {
 export function believeForwarded(
   rawHeaders: RawFields,
   seen: SeenOrigin,
-  standingOf: (address: string) => Standing,
+  partyOf: (address: string) => Party,
 ): BelievedOrigin {
   const chain = listOf(rawHeaders, 'x-forwarded-for');
   let callerAddress = seen.peerAddress;
   let hops = 0;
   while (hops < chain.length) {
     const next = withoutPort(chain[chain.length - 1 - hops] ?? '');
-    const standing = standingOf(next);
-    if (standing === 'no-address') break;
+    const party = partyOf(next);
+    if (party === 'no-address') break;
     callerAddress = next;
     hops += 1;
-    if (standing === 'stranger') break;
+    if (party === 'stranger') break;
   }
   return {
     callerAddress,

@@ -14,7 +14,7 @@ export interface Moment {
 }
 
 /** An order given by hand; it holds until the instance is readmitted by hand. */
-export type Order = 'none' | 'ejected' | 'draining';
+export type StandingOrder = 'none' | 'ejected' | 'draining';
 
 interface Circumstances {
   readonly address: Address;
@@ -41,7 +41,7 @@ export class LivingInstance implements Instance {
   /** It came into or out of rotation with the last change of its work in hand, and nothing was done about it yet. */
   hasTurned = false;
 
-  order: Order;
+  order: StandingOrder;
   isLeaving = false;
   rosterSays: Wellness = WELL;
   checksSay: Wellness = WELL;
@@ -57,7 +57,7 @@ export class LivingInstance implements Instance {
   abandoned = 0;
   requests = 0;
   failures = 0;
-  lastFailedRequest = '';
+  lastFailedRequest: object | undefined;
 
   constructor(entry: RosterEntry, { address, moment, predecessor }: Circumstances) {
     this.entry = entry;

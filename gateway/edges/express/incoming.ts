@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { believeForwarded, isHost, type BelievedOrigin, type Standing } from '../../domain/http/believed-origin.ts';
+import { believeForwarded, isHost, type BelievedOrigin, type Party } from '../../domain/http/believed-origin.ts';
 import { createDeadline } from '../../domain/deadline.ts';
 import { GatewayError } from '../../domain/errors.ts';
 import type { Received } from '../../domain/exchange.ts';
@@ -20,19 +20,19 @@ const TOLD_PATH_LENGTH_MAX = 256;
 interface IntakeParts {
   readonly listen: ListenOptions;
   readonly clock: Clock;
-  readonly standingOf: (address: string) => Standing;
+  readonly partyOf: (address: string) => Party;
 }
 
 /** Makes of what Node parsed what the flow receives: a request, or one that carries its own refusal. */
 export type Intake = (wire: HttpWire | UpgradeWire, refusal: GatewayError | undefined) => Received;
 
 /** The intake of one listener. */
-export function createIntake({ listen, clock, standingOf }: IntakeParts): Intake {
+export function createIntake({ listen, clock, partyOf }: IntakeParts): Intake {
   return (wire, refusal) => {
     const { req } = wire;
     const head = readHead(req.rawHeaders);
     const target = parseRequestTarget(req.url ?? '');
-    const origin = originOf(req, hostOf(head, target), standingOf);
+    const origin = originOf(req, hostOf(head, target), partyOf);
     return {
       id: idOf(head),
       method: req.method ?? '',
@@ -71,12 +71,12 @@ function pathAndQuery({ url = '' }: IncomingMessage, target: Target): Pick<Recei
 
 type Origin = BelievedOrigin & Pick<Received, 'peerAddress' | 'isPeerTrusted'>;
 
-function originOf(req: IncomingMessage, host: string, standingOf: IntakeParts['standingOf']): Origin {
+function originOf(req: IncomingMessage, host: string, partyOf: IntakeParts['partyOf']): Origin {
   const peerAddress = plainAddress(req.socket.remoteAddress);
-  if (standingOf(peerAddress) !== 'trusted') {
+  if (partyOf(peerAddress) !== 'trusted') {
     return { peerAddress, callerAddress: peerAddress, isPeerTrusted: false, scheme: 'http', host };
   }
-  const believed = believeForwarded(req.rawHeaders, { peerAddress, scheme: 'http', host }, standingOf);
+  const believed = believeForwarded(req.rawHeaders, { peerAddress, scheme: 'http', host }, partyOf);
   return { ...believed, peerAddress, isPeerTrusted: true };
 }
 

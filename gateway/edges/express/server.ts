@@ -53,7 +53,7 @@ export function createServer({ listen, clock, flow, observe }: ServerParts): Gat
   let isRefusing = false;
   const accept = createAccept({
     flow,
-    intake: createIntake({ listen, clock, standingOf: createTrust(listen.trustedProxies) }),
+    intake: createIntake({ listen, clock, partyOf: createTrust(listen.trustedProxies) }),
     write: createWriter({ clock, idleMsMax: listen.bodyIdleTimeoutMs }, () => isRefusing),
     inHand,
     observe,

@@ -1,8 +1,8 @@
 import { BlockList, isIP } from 'node:net';
-import type { Standing } from '../../domain/http/believed-origin.ts';
+import type { Party } from '../../domain/http/believed-origin.ts';
 
 /** Tells whether an address is one of the trusted proxies', which are addresses and ranges in CIDR notation. */
-export function createTrust(trustedProxies: readonly string[]): (address: string) => Standing {
+export function createTrust(trustedProxies: readonly string[]): (address: string) => Party {
   if (trustedProxies.length === 0) return address => (isIP(address) === 0 ? 'no-address' : 'stranger');
   const list = new BlockList();
   for (const proxy of trustedProxies) {

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { believeForwarded, isHost, type Standing } from '../../../gateway/domain/http/believed-origin.ts';
+import { believeForwarded, isHost, type Party } from '../../../gateway/domain/http/believed-origin.ts';
 
 const seen = { peerAddress: '10.0.0.1', scheme: 'http', host: 'inner' } as const;
 
-const standingOf = (address: string): Standing => {
+const partyOf = (address: string): Party => {
   if (!/^[\d.:a-f]+$/.test(address)) return 'no-address';
   return address.startsWith('10.') ? 'trusted' : 'stranger';
 };
 
-const believe = (...rawHeaders: string[]) => believeForwarded(rawHeaders, seen, standingOf);
+const believe = (...rawHeaders: string[]) => believeForwarded(rawHeaders, seen, partyOf);
 
 describe('the believed origin of a request from a trusted proxy', () => {
   const chains: Record<string, { chain: string; caller: string }> = {
