@@ -1,5 +1,6 @@
 import { request as requestHttp, type ClientRequest } from 'node:http';
 import { request as requestHttps } from 'node:https';
+import { SHARED_SECRET_FIELD } from '../domain/http/upstream-request.ts';
 import { printable } from '../domain/printable.ts';
 
 /** A question to an instance about itself. */
@@ -72,7 +73,7 @@ export function askBriefly(asked: ProbeRequest): Promise<BriefAnswer> {
 }
 
 function createRequest({ origin, path, sharedSecret }: ProbeRequest, signal: AbortSignal): ClientRequest {
-  const secret = sharedSecret === undefined ? {} : { 'PLUMBER-SHARED-SECRET': sharedSecret };
+  const secret = sharedSecret === undefined ? {} : { [SHARED_SECRET_FIELD]: sharedSecret };
   const headers = { 'user-agent': 'penstock', connection: 'close', ...secret };
   const send = origin.startsWith('https:') ? requestHttps : requestHttp;
   return send(`${origin}${path}`, { agent: false, headers, signal });
