@@ -21,13 +21,32 @@ const LINES_KEPT_MAX = 30;
 export async function outlineOf(configFile) {
   // Installed by now, but not when this file is loaded.
   const { parse } = await import('yaml');
-  const config = parse(readFileSync(configFile, 'utf8')) ?? {};
-  return {
-    gateway: { host: '0.0.0.0', port: 8080, ...config.listen },
-    admin: { host: '127.0.0.1', port: 9090, ...config.admin },
-    routesFile: resolve(dirname(configFile), config.routes ?? 'routes.yaml'),
-    services: (config.discovery?.local ?? []).map(({ service }) => service),
-  };
+  try {
+    const config = parse(readFileSync(configFile, 'utf8')) ?? {};
+    return {
+      gateway: listenerOf({ host: '0.0.0.0', port: 8080, ...config.listen }),
+      admin: listenerOf({ host: '127.0.0.1', port: 9090, ...config.admin }),
+      routesFile: resolve(dirname(configFile), config.routes ?? 'routes.yaml'),
+      services: (config.discovery?.local ?? []).map(({ service }) => service),
+    };
+  } catch (error) {
+    throw new Error((await problemsOf(configFile)) ?? error.message, { cause: error });
+  }
+}
+
+function listenerOf({ host, port }) {
+  return { host: withVariables(host), port: Number(withVariables(port)) };
+}
+
+/** `${env:NAME:-default}` as the gateway reads it. */
+function withVariables(value) {
+  return String(value).replace(/\$\{env:(\w+)(?::-([^}]*))?\}/g, (_, name, other = '') => process.env[name] || other);
+}
+
+/** What `penstock check` says of a configuration; undefined where it finds nothing wrong. */
+async function problemsOf(configFile) {
+  const checking = promisify(execFile)(requireProjectNode(), [MAIN, 'check', '--config', configFile]);
+  return checking.then(() => undefined).catch(({ stdout, stderr }) => `${stdout}${stderr}`.trim());
 }
 
 /** The address to show and call: whoever listens everywhere is reached here as well. */

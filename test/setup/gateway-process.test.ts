@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test, type TestContext } from 'node:test';
+import { outlineOf } from '../../gateway/setup/gateway-process.mjs';
+
+function configFile(t: TestContext, text: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'penstock-outline-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, 'gateway.yaml');
+  writeFileSync(file, text);
+  return file;
+}
+
+describe('the outline of a configuration', () => {
+  test('has the defaults of what is not written', async t => {
+    const { gateway, admin, services } = await outlineOf(configFile(t, 'log: { level: warn }\n'));
+
+    assert.deepEqual(gateway, { host: '0.0.0.0', port: 8080 });
+    assert.deepEqual(admin, { host: '127.0.0.1', port: 9090 });
+    assert.deepEqual(services, []);
+  });
+
+  test('knows a port that comes from the environment', async t => {
+    const { gateway } = await outlineOf(configFile(t, "listen: { port: '${env:PENSTOCK_TEST_NO_SUCH:-8181}' }\n"));
+
+    assert.equal(gateway.port, 8181);
+  });
+
+  for (const [what, text] of [
+    ['YAML', 'listen: {\n'],
+    ['list', 'discovery: { local: fuel }\n'],
+  ] as const) {
+    test(`of a broken ${what} is what check says, with the place`, async t => {
+      await assert.rejects(outlineOf(configFile(t, text)), /gateway\.yaml:\d+:\d+: error: /);
+    });
+  }
+});
