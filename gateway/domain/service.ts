@@ -16,7 +16,8 @@ export interface PlaceWanted {
 
 /** How an attempt at an instance went, for its health. */
 export interface Finding {
-  readonly requestId: string;
+  /** The same in all findings of one request. Not its id, which the caller may choose, and choose twice. */
+  readonly request: object;
   readonly callerId: string;
   /** 'ok' is any answer that is R's own, a 500 of its code included. */
   readonly outcome: AttemptOutcome;

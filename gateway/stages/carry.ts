@@ -107,7 +107,7 @@ interface Told {
 }
 
 function tellOf({ observe }: CarryPorts, { admitted, place, outcome, durationMs }: Told): void {
-  const { id: requestId, caller, route } = admitted;
-  route.service.report(place.instance, { requestId, callerId: caller.id, outcome, durationMs });
+  const { notes: request, caller, route } = admitted;
+  route.service.report(place.instance, { request, callerId: caller.id, outcome, durationMs });
   observe({ kind: 'attempt', service: route.service.name, instance: place.instance.id, outcome, durationMs });
 }

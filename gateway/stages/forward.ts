@@ -130,9 +130,9 @@ class Exchange {
 
   /** A slow reader of the answer's rest is not the instance's slowness. */
   #report(outcome: AttemptOutcome): number {
-    const { id: requestId, caller, route } = this.#complete;
+    const { notes: request, caller, route } = this.#complete;
     const durationMs = (this.#answeredMs ?? this.#ports.clock.nowMs()) - this.#startedMs;
-    route.service.report(this.#permit.instance, { requestId, callerId: caller.id, outcome, durationMs });
+    route.service.report(this.#permit.instance, { request, callerId: caller.id, outcome, durationMs });
     return durationMs;
   }
 

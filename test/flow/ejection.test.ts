@@ -98,6 +98,15 @@ describe('ejection', () => {
     });
   }
 
+  test('is not held off by a caller who gives every request the same id', async t => {
+    const { gateway, states } = await gatewayBefore(t, [LOST, WELL], 'outlier: { failures: 3, ejectFor: 5m }');
+    const headers = { authorization: `Bearer ${tokenOf('alice')}`, 'x-request-id': 'always-this' };
+
+    for (let i = 0; i < 6; i += 1) await gateway.call('/', post([], headers));
+
+    assert.deepEqual(await states(), ['ejected', 'in-rotation']);
+  });
+
   test('does not follow the failures of one caller while others fare well', async t => {
     // Every second call meets the first instance: alice's. Bob's meet the other.
     const { call, states } = await gatewayBefore(t, [LOST, WELL], 'outlier: { failures: 3, ejectFor: 5m }');

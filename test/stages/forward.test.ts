@@ -102,7 +102,9 @@ describe('forward', () => {
 
     assert.deepEqual(await reply, { kind: 'answer', status: 200, rawHeaders: JSON_FIELDS, body: OK.body });
     assert.deepEqual(await at.inUse(), { inUse: 0, abandoned: 0 });
-    assert.deepEqual(at.findings, [{ requestId: 'request-1', callerId: '192.0.2.7', outcome: 'ok', durationMs: 3 }]);
+    const [{ request, ...finding } = assert.fail()] = at.findings;
+    assert.deepEqual(finding, { callerId: '192.0.2.7', outcome: 'ok', durationMs: 3 });
+    assert.equal(typeof request, 'object');
     assert.deepEqual(at.told('attempt'), [
       { kind: 'attempt', service: 'fuel', instance: 'a', outcome: 'ok', durationMs: 3 },
     ]);

@@ -118,8 +118,6 @@ export interface ServiceAtWork {
   readonly find: (instanceId: string, finding: Partial<Finding>) => void;
 }
 
-let requests = 0;
-
 /** A service of two instances, `a` and `b`, but for what the test cares about. */
 export function aService(traits: ServiceTraits = {}): ServiceAtWork {
   const clock = traits.clock ?? manualClock();
@@ -172,8 +170,7 @@ export function wantedBy(traits: Partial<PlaceWanted> = {}): PlaceWanted {
 
 /** Alice's request was answered well, but for what the test cares about; each is another request. */
 export function aFinding(traits: Partial<Finding> = {}): Finding {
-  requests += 1;
-  return { requestId: `request-${requests}`, callerId: 'alice', outcome: 'ok', durationMs: 2, ...traits };
+  return { request: {}, callerId: 'alice', outcome: 'ok', durationMs: 2, ...traits };
 }
 
 /** A request for this service whose body is in. */

@@ -51,7 +51,7 @@ export function createOutlier(): Outlier {
 
   const fails = (finding: Finding, { policy, isSoleCaller }: Circumstances): boolean => {
     if (finding.outcome === 'refused' || finding.outcome === 'hung') return true;
-    if (failures.some(({ requestId }) => requestId === finding.requestId)) return false;
+    if (failures.some(({ request }) => request === finding.request)) return false;
     failures.push(finding);
     if (failures.length > policy.failures) failures = failures.slice(-policy.failures);
     if (failures.length < policy.failures) return false;

@@ -90,7 +90,7 @@ function rosterFinding({ entry }: LivingInstance): { isWell: boolean; note: stri
 }
 
 function note(core: ServiceCore, instance: LivingInstance, finding: Finding): void {
-  const { outcome, durationMs, requestId } = finding;
+  const { outcome, durationMs, request } = finding;
   const { nowMs } = core.moment;
   if (outcome === 'ok') {
     instance.latency.note(durationMs, nowMs);
@@ -99,9 +99,9 @@ function note(core: ServiceCore, instance: LivingInstance, finding: Finding): vo
     return;
   }
   // One request may bring two findings: it timed out, and then the instance turned out to hang.
-  if (outcome === 'abandoned' || instance.lastFailedRequest === requestId) return;
+  if (outcome === 'abandoned' || instance.lastFailedRequest === request) return;
   instance.failures += 1;
-  instance.lastFailedRequest = requestId;
+  instance.lastFailedRequest = request;
 }
 
 function readmitByHand(instance: LivingInstance, ejections: Ejections): void {

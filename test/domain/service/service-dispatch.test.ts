@@ -226,7 +226,7 @@ describe('who has tried an instance', () => {
     one.release();
     const waiting = take({ tried: [one.instance] });
 
-    service.report(other.instance, { requestId: 'x', callerId: 'bob', outcome: 'refused', durationMs: 0 });
+    service.report(other.instance, { request: {}, callerId: 'bob', outcome: 'refused', durationMs: 0 });
 
     assert.equal((await waiting).instance, one.instance);
   });
