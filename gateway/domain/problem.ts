@@ -15,7 +15,7 @@ export function toProblem(error: GatewayError, requestId: string): Answer {
       message: error.detail, // vetiver's client shows `message`
     }),
   );
-  const fields = ['content-type', 'application/problem+json', 'cache-control', 'no-store', ...error.fields];
-  if (error.retryAfterMs !== undefined) fields.push('retry-after', String(Math.ceil(error.retryAfterMs / 1000)));
+  const fields = ['Content-Type', 'application/problem+json', 'Cache-Control', 'no-store', ...error.fields];
+  if (error.retryAfterMs !== undefined) fields.push('Retry-After', String(Math.ceil(error.retryAfterMs / 1000)));
   return { kind: 'answer', status, rawHeaders: fields, body };
 }

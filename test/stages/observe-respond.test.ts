@@ -127,7 +127,7 @@ describe('respond', () => {
 
     assert.equal(status, 503);
     assert.equal((JSON.parse(String(body as Buffer)) as { code: string }).code, 'QUEUE_FULL');
-    assert.deepEqual(rawHeaders.slice(-6), ['X-Why', 'full', 'retry-after', '2', 'X-Request-Id', 'request-1']);
+    assert.deepEqual(rawHeaders.slice(-6), ['X-Why', 'full', 'Retry-After', '2', 'X-Request-Id', 'request-1']);
     assert.equal(received.notes.code, 'QUEUE_FULL');
   });
 

@@ -68,7 +68,7 @@ function admitted(req: Request, access: AdminAccess): Who {
   if (token === undefined) {
     throw new GatewayError('UNAUTHENTICATED', 'no known admin token', {
       detail: 'This needs a token of `admin.access.tokens`.',
-      fields: ['www-authenticate', 'Bearer realm="penstock-admin"'],
+      fields: ['WWW-Authenticate', 'Bearer realm="penstock-admin"'],
     });
   }
   if (isPermitted(token.role, { isChange: isChange(req) })) return token.name;

@@ -4,6 +4,6 @@ import { GatewayError } from '../../domain/errors.ts';
 export function allowOnly(...methods: readonly string[]): () => never {
   const allow = methods.join(', ');
   return () => {
-    throw new GatewayError('METHOD_NOT_ALLOWED', `only ${allow}`, { fields: ['allow', allow] });
+    throw new GatewayError('METHOD_NOT_ALLOWED', `only ${allow}`, { fields: ['Allow', allow] });
   };
 }

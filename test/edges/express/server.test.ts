@@ -557,7 +557,7 @@ describe('an end in good order', () => {
     await closed;
     assert.equal(await idle.hearOut(), '');
     assert.match(refused, /^HTTP\/1\.1 503 [^]*Connection: close/);
-    assert.match(refused, /retry-after: 1/);
+    assert.match(refused, /Retry-After: 1/);
     assert.equal(codeIn(refused), 'DRAINING');
   });
 
