@@ -10,7 +10,7 @@ import type { Workload } from './workloads/workload.ts';
 
 const WORKLOADS: readonly Workload[] = [fuel, nothing];
 
-const THOROUGH: Effort = { rounds: 3, seconds: 10, warmUpSeconds: 5 };
+const THOROUGH: Effort = { rounds: 3, seconds: 8, warmUpSeconds: 6 };
 const QUICK: Effort = { rounds: 1, seconds: 4, warmUpSeconds: 4 };
 
 const RESULTS = fileURLToPath(new URL('RESULTS.md', import.meta.url));
