@@ -10,8 +10,8 @@ import type { Workload } from './workloads/workload.ts';
 
 const WORKLOADS: readonly Workload[] = [fuel, nothing];
 
-const THOROUGH: Effort = { rounds: 3, seconds: 8, warmUpSeconds: 6 };
-const QUICK: Effort = { rounds: 1, seconds: 4, warmUpSeconds: 4 };
+const THOROUGH: Effort = { rounds: 3, seconds: 8, warmUpCalls: 6_000 };
+const QUICK: Effort = { rounds: 1, seconds: 4, warmUpCalls: 500 };
 
 const RESULTS = fileURLToPath(new URL('RESULTS.md', import.meta.url));
 
@@ -19,7 +19,7 @@ const HELP = `npm run bench [-- OPTIONS]        measures Penstock beside others,
 
   --workload ID   this one alone (${WORKLOADS.map(({ id }) => id).join(', ')}); may be repeated; writes no file
   --only ID       these contestants alone; may be repeated; writes no file
-  --seconds N     each turn, and the warming up, take so long; writes no file
+  --seconds N     each turn takes so long; writes no file
   --quick         one short round, to see that it works; writes no file
   --json          JSON on standard output, instead of the tables
 `;
@@ -47,7 +47,7 @@ async function main(): Promise<void> {
 }
 
 function effortOf(usual: Effort, seconds: string | undefined): Effort {
-  return seconds === undefined ? usual : { ...usual, seconds: Number(seconds), warmUpSeconds: Number(seconds) };
+  return seconds === undefined ? usual : { ...usual, seconds: Number(seconds) };
 }
 
 function chosen(workloads: readonly string[], contestants: readonly string[]): Workload[] {

@@ -18,7 +18,7 @@ export function toMarkdown({ machine, effort, command, results }: Report): strin
     Object.entries(machine.versions)
       .map(([name, version]) => `${name} ${version}`)
       .join(', ') + '.',
-    `Medians of ${effort.rounds} ${effort.rounds === 1 ? 'round' : 'rounds'} in turns, ${effort.seconds} s a turn, after ${effort.warmUpSeconds} s of warming up.`,
+    `Medians of ${effort.rounds} ${effort.rounds === 1 ? 'round' : 'rounds'} in turns, ${effort.seconds} s a turn, after ${effort.warmUpCalls} calls to warm each contestant up.`,
     ...results.map(section),
   ].join('\n\n')}\n`;
 }

@@ -10,8 +10,8 @@ export interface Effort {
   readonly rounds: number;
   /** Of each turn. */
   readonly seconds: number;
-  /** Of each contestant before anything counts: compilers and caches are warm then. */
-  readonly warmUpSeconds: number;
+  /** Each contestant has answered so many calls before anything counts: V8 compiles what is called often, and only then. */
+  readonly warmUpCalls: number;
 }
 
 export interface RunOptions {
@@ -87,7 +87,11 @@ async function takeTurns({ workload, entrants, token, core }: Contest, options: 
   const most = Math.max(...workload.connections);
   for (const entrant of entrants) {
     tell(`${workload.id}: warming ${entrant.contestant.title}`);
-    await turn(entrant, most, effort.warmUpSeconds);
+    for (let calls = 0; calls < effort.warmUpCalls; ) {
+      const { requests } = await turn(entrant, most, effort.seconds);
+      if (requests === 0) throw new Error(`${entrant.contestant.title} answers nothing`);
+      calls += requests;
+    }
   }
   for (let round = 0; round < effort.rounds; round += 1) {
     for (const connections of workload.connections) {
