@@ -87,7 +87,7 @@ async function takeTurns({ workload, entrants, token, core }: Contest, options: 
   const most = Math.max(...workload.connections);
   for (const entrant of entrants) {
     tell(`${workload.id}: warming ${entrant.contestant.title}`);
-    for (let calls = 0; calls < effort.warmUpCalls; ) {
+    for (let calls = 0; calls < effort.warmUpCalls;) {
       const { requests } = await turn(entrant, most, effort.seconds);
       if (requests === 0) throw new Error(`${entrant.contestant.title} answers nothing`);
       calls += requests;
