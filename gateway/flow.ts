@@ -10,7 +10,7 @@ import type { Received, Reply, Stages } from './domain/exchange.ts';
  *   admit      who is calling, may they, and not too often               401 403 429
  *   carry      a stream goes its own way from here                       501 502 503
  *   receive    takes the body in                                         400 408 413
- *   answer     replies without asking R, where it can
+ *   answer     replies without asking R, where it can; asks once for several; dresses what comes back
  *   attempt    tries and retries, within the budget                      504
  *   schedule   waits for a place, then picks an instance                 503
  *   forward    one exchange with one instance                            502
@@ -19,7 +19,7 @@ import type { Received, Reply, Stages } from './domain/exchange.ts';
  * was not admitted. A stage refuses by throwing a GatewayError, and `respond`, alone, turns that into an answer.
  *
  * `attempt` stands before `schedule` because a retry queues and chooses anew; it never insists on the instance that
- * failed. The body is taken in after admission, so that a stranger's body costs no memory.
+ * failed. What `answer` puts to R is a question: one caller's request, or what several share. The body is taken in after admission, so that a stranger's body costs no memory.
  */
 export function createFlow(stages: Stages): (received: Received) => Promise<Reply> {
   const { observe, respond, match, preflight, admit, carry, receive, answer, attempt, schedule, forward } = stages;
@@ -32,8 +32,8 @@ export function createFlow(stages: Stages): (received: Received) => Promise<Repl
       const admitted = await admit(matched);
       if (admitted.route.policy.isStream) return carry(admitted);
       const complete = await receive(admitted);
-      return answer(complete, () =>
-        attempt(complete, current => schedule(complete, current, place => forward(complete, current, place))),
+      return answer(complete, question =>
+        attempt(question, current => schedule(question, current, place => forward(question, current, place))),
       );
     });
   }

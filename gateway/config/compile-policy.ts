@@ -4,6 +4,7 @@ import type { Auth, Cors, RetryPolicy, RoutePolicy } from '../domain/route.ts';
 import { authProblem } from '../domain/admission/scopes.ts';
 import type { WrittenPolicy } from './parse-routes.ts';
 import type { Complain, KeyPath } from './problem.ts';
+import { compileSharing } from './compile-sharing.ts';
 import { RoutePolicyKeys } from './schema/route-policy.ts';
 
 type FullPolicy = z.output<typeof RoutePolicyKeys>;
@@ -40,6 +41,10 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
     cors: corsOf(full, written, context),
     isStream,
     streamIdleMs: full.streamIdle,
+    priority: full.priority,
+    sharing: isStream
+      ? undefined
+      : compileSharing(full, { ...context, placeOf: key => placeOf(key, written, context) }),
   };
 }
 
@@ -104,7 +109,7 @@ function corsOf(full: FullPolicy, written: WrittenPolicy, context: PolicyContext
 /** What a stream never does, if it was written for this very route. */
 function warnOfUseless(written: WrittenPolicy, { isStream, path, complain }: PolicyContext): void {
   if (!isStream) return;
-  for (const key of ['retry', 'timeout'] as const) {
+  for (const key of ['retry', 'timeout', 'priority', 'coalesce', 'cache', 'batch', 'varyBy'] as const) {
     if (!(key in written)) continue;
     complain({
       path: [...path, key],

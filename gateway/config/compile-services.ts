@@ -21,6 +21,7 @@ export function compileService(written: WrittenService | undefined, isAddress: b
     concurrency: service.concurrency ?? usual.concurrency,
     queueDepthMax: queue.depthMax,
     queueWaitMsMax: queue.waitMax,
+    isFair: queue.fair === 'caller',
     hangMsMax: service.hangMax,
     streamsMax: service.streamsMax,
     reuse: connection.reuse ?? usual.reuse,

@@ -26,6 +26,16 @@ export interface RequestEvent {
 }
 
 /**
+ * What a cache made of a request; the label of `penstock_cache_requests_total`.
+ *
+ *   hit      an answer that is fresh
+ *   stale    one whose time is over, since R gave none
+ *   miss     none was there
+ *   bypass   the caller would not have one
+ */
+export type CacheResult = 'hit' | 'stale' | 'miss' | 'bypass';
+
+/**
  * Everything worth observing. Who emits knows nothing of metrics or logs; edges/prom-client.ts and edges/winston.ts turn
  * events into series and lines.
  */
@@ -45,6 +55,16 @@ export type GatewayEvent =
       readonly reason: string;
       readonly requestId: string;
       readonly instance: string;
+    }
+  | { readonly kind: 'cache'; readonly route: string; readonly result: CacheResult }
+  | { readonly kind: 'coalesced'; readonly route: string }
+  | { readonly kind: 'batch'; readonly service: string; readonly rows: number }
+  | {
+      /** A route begins or stops to let calls travel together. */
+      readonly kind: 'batching';
+      readonly route: string;
+      readonly isOn: boolean;
+      readonly reason: string;
     }
   | { readonly kind: 'queue-left'; readonly service: string; readonly waitedMs: number }
   | {

@@ -5,6 +5,7 @@ import type { GatewayError } from './errors.ts';
 import type { RawFields } from './http/fields.ts';
 import type { Instance } from './instance.ts';
 import type { Notes } from './notes.ts';
+import type { UpstreamMessage } from './ports.ts';
 import type { Route } from './route.ts';
 
 /**
@@ -68,6 +69,31 @@ export interface Complete extends Admitted {
   readonly content: Buffer;
 }
 
+/**
+ * What is put to R: one caller's request, or what several callers share. From `attempt` on nobody asks for whom.
+ *
+ * A question that several share has a deadline and notes of its own; what they tell is copied to each who shared it.
+ */
+export interface Question {
+  /** Of the request for which it was first asked. */
+  readonly id: string;
+  readonly route: Route;
+  /** As the caller wrote it: whether it may be repeated follows from it. */
+  readonly method: string;
+  readonly callerId: string;
+  /** What keeps it with an instance; empty where nothing does. */
+  readonly affinity: string;
+  readonly deadline: Deadline;
+  readonly notes: Notes;
+  /** What the instance is sent. Asked for only when a place was found, and the same for every attempt. */
+  message(): UpstreamMessage;
+  /** Takes an answer that comes when nobody waits any more. Where it is absent, such an answer is thrown away. */
+  readonly keep?: ((answer: Answer) => void) | undefined;
+}
+
+/** Puts a question to R, and brings the instance's own answer: no filter of the route has seen it. */
+export type Ask = (question: Question) => Promise<Answer>;
+
 /** One attempt's share of a request: which it is, when it must end, and who has failed before. */
 export interface Attempt {
   readonly number: number;
@@ -120,10 +146,14 @@ export interface Stages {
   readonly admit: (matched: Matched) => Promise<Admitted>;
   readonly carry: (admitted: Admitted) => Promise<Reply>;
   readonly receive: (admitted: Admitted) => Promise<Complete>;
-  readonly answer: (complete: Complete, next: () => Promise<Reply>) => Promise<Reply>;
-  readonly attempt: (complete: Complete, next: (attempt: Attempt) => Promise<Reply>) => Promise<Reply>;
-  readonly schedule: (complete: Complete, attempt: Attempt, next: (place: Permit) => Promise<Reply>) => Promise<Reply>;
-  readonly forward: (complete: Complete, attempt: Attempt, place: Permit) => Promise<Reply>;
+  readonly answer: (complete: Complete, ask: Ask) => Promise<Reply>;
+  readonly attempt: (question: Question, next: (attempt: Attempt) => Promise<Answer>) => Promise<Answer>;
+  readonly schedule: (
+    question: Question,
+    attempt: Attempt,
+    next: (place: Permit) => Promise<Answer>,
+  ) => Promise<Answer>;
+  readonly forward: (question: Question, attempt: Attempt, place: Permit) => Promise<Answer>;
 }
 
 /** Adds what a stage learned to the request itself, and gives it back as what it now is. */

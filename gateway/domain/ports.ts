@@ -20,10 +20,8 @@ export interface Random {
   below(limit: number): number;
 }
 
-/** What goes to an instance, complete: framing fields (`content-length`, `host`, `connection`) are the transport's. */
-export interface UpstreamRequest {
-  /** Scheme, host and port, without a slash at the end. */
-  readonly origin: string;
+/** What R is asked, whichever instance will be: framing fields (`content-length`, `host`, `connection`) are the transport's. */
+export interface UpstreamMessage {
   readonly method: string;
   /** Path and query, as they stand in the request line. */
   readonly target: string;
@@ -32,6 +30,12 @@ export interface UpstreamRequest {
   /** Name, value, name, value, … */
   readonly rawHeaders: readonly string[];
   readonly body: Buffer;
+}
+
+/** What goes to an instance, complete. */
+export interface UpstreamRequest extends UpstreamMessage {
+  /** Scheme, host and port, without a slash at the end. */
+  readonly origin: string;
 }
 
 /** How an exchange is bounded. */

@@ -1,5 +1,5 @@
 import type { Answer, Matched, Received } from './exchange.ts';
-import type { Service } from './service.ts';
+import type { Priority, Service } from './service.ts';
 
 /** What a predicate may look at. */
 export type Asked = Pick<Received, 'method' | 'path' | 'query' | 'rawHeaders' | 'host' | 'peerAddress'> & {
@@ -86,6 +86,39 @@ export interface Cors {
   readonly maxAgeSeconds: number;
 }
 
+/** What requests must agree in, beside what is asked itself, to share anything. */
+export type VaryKey = { readonly kind: 'caller' } | { readonly kind: 'header'; readonly name: string };
+
+/** What of R's answers is remembered, and for how long. */
+export interface CachePolicy {
+  /** `http`: as RFC 9111 says, for a shared cache. */
+  readonly ttlMs: number | 'http';
+  readonly entriesMax: number;
+  readonly bytesMax: number;
+  /** For so long after its time an answer serves where R gives none. */
+  readonly staleIfErrorMs: number;
+  readonly methods: ReadonlySet<string>;
+}
+
+/** How calls travel together. */
+export interface BatchPolicy {
+  /** Rows. */
+  readonly sizeMax: number;
+  /** How long a call waits for others though an instance is idle. */
+  readonly waitMsMax: number;
+  readonly rows: 'array' | 'columns';
+}
+
+/** What a route's callers share. Their requests reach R stripped of all that is not in the key. */
+export interface Sharing {
+  readonly coalesce: boolean;
+  readonly cache: CachePolicy | undefined;
+  readonly batch: BatchPolicy | undefined;
+  readonly varyBy: readonly VaryKey[];
+  /** Requests of other methods share nothing: GET and HEAD, and POST where calling twice does no harm. */
+  readonly methods: ReadonlySet<string>;
+}
+
 /** Everything a route promises, compiled: no default is missing, no text is left to parse. */
 export interface RoutePolicy {
   /** Undefined: the route is open, because no identity is configured. */
@@ -100,6 +133,9 @@ export interface RoutePolicy {
   readonly cors: Cors | undefined;
   readonly isStream: boolean;
   readonly streamIdleMs: number;
+  readonly priority: Priority;
+  /** Undefined: every request is put to R for its own caller alone. */
+  readonly sharing: Sharing | undefined;
 }
 
 /** Where a route leads before it is bound to a living service: what `config/compile.ts` makes. */

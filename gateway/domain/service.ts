@@ -12,7 +12,13 @@ export interface PlaceWanted {
   readonly affinity: string;
   /** For fairness among callers. */
   readonly callerId: string;
+  readonly priority: Priority;
+  /** Until nobody waits for the answer any more. */
+  readonly remainingMs: number;
 }
+
+/** Whose turn comes sooner; none waits for ever. */
+export type Priority = 'high' | 'normal' | 'low';
 
 /** How an attempt at an instance went, for its health. */
 export interface Finding {
@@ -33,6 +39,8 @@ export type AttemptOutcome =
 export interface Service {
   readonly name: string;
   readonly policy: ServicePolicy;
+  /** The model's versions that the roster lists now, each once, sorted, joined by commas: who shares an answer agrees in it. */
+  readonly versions: string;
   /**
    * A place at an instance, at once or after waiting. Refuses with SERVICE_UNAVAILABLE, QUEUE_FULL, QUEUE_TIMEOUT or the
    * signal's reason.

@@ -1,7 +1,7 @@
 import { backOffMs } from '../domain/service/back-off.ts';
 import { GatewayError, toGatewayError } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
-import type { Attempt, Complete, Reply, Stages } from '../domain/exchange.ts';
+import type { Answer, Attempt, Question, Stages } from '../domain/exchange.ts';
 import type { Instance } from '../domain/instance.ts';
 import type { Clock, Random } from '../domain/ports.ts';
 import { pause } from '../domain/pause.ts';
@@ -15,7 +15,7 @@ interface AttemptPorts {
 }
 
 /** How one attempt ended. */
-type Ended = { readonly reply: Reply; readonly error?: undefined } | { readonly error: GatewayError };
+type Ended = { readonly answer: Answer; readonly error?: undefined } | { readonly error: GatewayError };
 
 const NOBODY: readonly Instance[] = [];
 
@@ -26,41 +26,41 @@ const NOBODY: readonly Instance[] = [];
  * place, what was brought before says more.
  */
 export function createAttempt({ clock, random, observe }: AttemptPorts): Stages['attempt'] {
-  return async function attempt(complete, next) {
-    const { service } = complete.route;
+  return async function attempt(question, next) {
+    const { service } = question.route;
     service.budget.request();
     let tried = NOBODY;
     let losses = 0;
     let before: Ended | undefined;
     for (let number = 1; ; number++) {
-      const trial = new Trial(complete, { number, tried, clock });
+      const trial = new Trial(question, { number, tried, clock });
       const ended = await run(trial, next);
       if (before !== undefined && saysLess(ended, before)) return outcome(before);
       if (ended.error?.code === 'CONNECTION_LOST') losses += 1;
-      const waitMs = losses < LOSSES_MAX ? waitToRetry(complete, trial, ended) : undefined;
+      const waitMs = losses < LOSSES_MAX ? waitToRetry(question, trial, ended) : undefined;
       if (waitMs === undefined) return outcome(ended);
       before = ended;
       if (trial.instance !== undefined) tried = [...tried, trial.instance];
-      await pause(clock, waitMs, complete.deadline.signal); // aborted meanwhile: the next attempt does not begin
+      await pause(clock, waitMs, question.deadline.signal); // aborted meanwhile: the next attempt does not begin
     }
   };
 
   /** How long to wait before one more attempt; undefined: there is none. */
-  function waitToRetry(complete: Complete, trial: Trial, ended: Ended): number | undefined {
-    const reason = reasonToRetry(complete, trial, ended);
+  function waitToRetry(question: Question, trial: Trial, ended: Ended): number | undefined {
+    const reason = reasonToRetry(question, trial, ended);
     if (reason === undefined) return undefined;
     const waitMs = backOffMs(trial.number, random);
-    if (waitMs >= complete.deadline.remainingMs()) return undefined;
-    const { service, policy } = complete.route;
+    if (waitMs >= question.deadline.remainingMs()) return undefined;
+    const { service, policy } = question.route;
     if (!service.budget.tryRetry(policy.retry.budgetPercent)) return undefined; // asked last: asking takes
-    tellRetry(complete, reason, trial.instance?.id ?? '');
+    tellRetry(question, reason, trial.instance?.id ?? '');
     return waitMs;
   }
 
-  async function run(trial: Trial, next: (attempt: Attempt) => Promise<Reply>): Promise<Ended> {
+  async function run(trial: Trial, next: (attempt: Attempt) => Promise<Answer>): Promise<Ended> {
     try {
       trial.begin();
-      return { reply: await next(trial) };
+      return { answer: await next(trial) };
     } catch (error) {
       return { error: toGatewayError(error) };
     } finally {
@@ -68,14 +68,14 @@ export function createAttempt({ clock, random, observe }: AttemptPorts): Stages[
     }
   }
 
-  function tellRetry({ route, id: requestId }: Complete, reason: RetryReason, instance: string): void {
+  function tellRetry({ route, id: requestId }: Question, reason: RetryReason, instance: string): void {
     observe({ kind: 'retry', service: route.service.name, reason: String(reason), requestId, instance });
   }
 }
 
-function outcome(ended: Ended): Reply {
+function outcome(ended: Ended): Answer {
   if (ended.error !== undefined) throw ended.error;
-  return ended.reply;
+  return ended.answer;
 }
 
 /** A retry that found no place says less than the attempt before it; a deadline says less than an answer. */
@@ -85,18 +85,18 @@ function saysLess({ error }: Ended, before: Ended): boolean {
 }
 
 /** Why one more attempt is asked for and safe; undefined: it is not. */
-function reasonToRetry({ route, method, deadline }: Complete, trial: Trial, ended: Ended): RetryReason | undefined {
+function reasonToRetry({ route, method, deadline }: Question, trial: Trial, ended: Ended): RetryReason | undefined {
   const { retry, isPure } = route.policy;
   if (trial.number >= retry.attempts || deadline.signal.aborted) return undefined;
   const mayRepeat = isRepeatable(method, isPure);
-  const reason = ended.error === undefined ? statusToRetry(trial, ended.reply) : retryReasonOf(ended.error);
+  const reason = ended.error === undefined ? statusToRetry(trial, ended.answer) : retryReasonOf(ended.error);
   const isSafe = ended.error?.isSafeToRetry(mayRepeat) ?? mayRepeat;
   return reason !== undefined && isSafe && retry.on.has(reason) ? reason : undefined;
 }
 
 /** An answer that is still a stream is not asked for again: the instance is giving it. */
-function statusToRetry(trial: Trial, reply: Reply): number | undefined {
-  return reply.kind === 'answer' && Buffer.isBuffer(reply.body) ? trial.status : undefined;
+function statusToRetry(trial: Trial, answer: Answer): number | undefined {
+  return Buffer.isBuffer(answer.body) ? trial.status : undefined;
 }
 
 interface TrialOptions {
@@ -106,7 +106,7 @@ interface TrialOptions {
 }
 
 /** What may be repeated leaves time for another attempt; what may not takes all there is. */
-function attemptTimeoutOf({ route, method }: Complete): number {
+function attemptTimeoutOf({ route, method }: Question): number {
   const { retry, isPure } = route.policy;
   const { attemptTimeoutMs, repeatableTimeoutMs = attemptTimeoutMs } = retry;
   return isRepeatable(method, isPure) ? repeatableTimeoutMs : attemptTimeoutMs;
@@ -118,39 +118,39 @@ class Trial implements Attempt {
   readonly tried: readonly Instance[];
   instance: Instance | undefined;
   status: number | undefined;
-  readonly #complete: Complete;
+  readonly #question: Question;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #controller: AbortController | undefined;
   #cancelTimeout: (() => void) | undefined;
 
-  constructor(complete: Complete, { number, tried, clock }: TrialOptions) {
+  constructor(question: Question, { number, tried, clock }: TrialOptions) {
     this.number = number;
     this.tried = tried;
-    this.#complete = complete;
+    this.#question = question;
     this.#clock = clock;
-    this.#timeoutMs = attemptTimeoutOf(complete);
-    if (this.#timeoutMs < complete.deadline.remainingMs()) this.#controller = new AbortController();
+    this.#timeoutMs = attemptTimeoutOf(question);
+    if (this.#timeoutMs < question.deadline.remainingMs()) this.#controller = new AbortController();
   }
 
   get signal(): AbortSignal {
-    return this.#controller?.signal ?? this.#complete.deadline.signal;
+    return this.#controller?.signal ?? this.#question.deadline.signal;
   }
 
   begin(): void {
-    const { signal } = this.#complete.deadline;
+    const { signal } = this.#question.deadline;
     signal.throwIfAborted();
     if (this.#controller !== undefined) signal.addEventListener('abort', this);
   }
 
   /** The request is over. */
   handleEvent(): void {
-    this.#controller?.abort(this.#complete.deadline.signal.reason);
+    this.#controller?.abort(this.#question.deadline.signal.reason);
   }
 
   placed(instance: Instance): void {
     this.instance = instance;
-    this.#complete.notes.attempts = this.number;
+    this.#question.notes.attempts = this.number;
     const controller = this.#controller;
     if (controller === undefined) return;
     const timeoutMs = this.#timeoutMs;
@@ -165,6 +165,6 @@ class Trial implements Attempt {
 
   end(): void {
     this.#cancelTimeout?.();
-    if (this.#controller !== undefined) this.#complete.deadline.signal.removeEventListener('abort', this);
+    if (this.#controller !== undefined) this.#question.deadline.signal.removeEventListener('abort', this);
   }
 }

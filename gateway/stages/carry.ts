@@ -49,9 +49,12 @@ export function createCarry(ports: CarryPorts): Stages['carry'] {
 
 function boardFor(admitted: Admitted): Place {
   const { route, caller, deadline, notes } = admitted;
-  const { service } = route;
+  const { service, policy } = route;
   const affinity = affinityOf(service.policy.balance, admitted);
-  const place = service.board({ signal: deadline.signal, tried: [], affinity, callerId: caller.id });
+  const place = service.board({
+    ...{ signal: deadline.signal, tried: [], affinity, callerId: caller.id },
+    ...{ priority: policy.priority, remainingMs: Infinity },
+  });
   notes.attempts = 1;
   notes.instance = place.instance.id;
   notes.version = place.instance.version;
@@ -63,7 +66,7 @@ function begin(carrier: Carrier, admitted: Admitted, place: Place): Carrying {
   try {
     return carrier.carry({
       wire,
-      request: composeUpstream(admitted, place.instance, NOTHING),
+      request: { ...composeUpstream(admitted, NOTHING), origin: place.instance.origin },
       isHeadOnly: method === 'HEAD',
       connectTimeoutMs: route.service.policy.connectTimeoutMs,
       idleMsMax: route.policy.streamIdleMs,

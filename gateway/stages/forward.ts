@@ -1,12 +1,12 @@
 import { GatewayError, toGatewayError } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
-import type { Answer, Attempt, Complete, Permit, Stages } from '../domain/exchange.ts';
+import type { Answer, Permit, Question, Stages } from '../domain/exchange.ts';
+import { dropBody } from '../domain/http/dress.ts';
 import { fieldOf, setField } from '../domain/http/fields.ts';
 import type { Clock, SendBounds, Sending, Settled, Transport, UpstreamAnswer } from '../domain/ports.ts';
 import { toReplyDraft } from '../domain/http/reply-head.ts';
-import type { ReplyDraft, Route } from '../domain/route.ts';
+import type { Route } from '../domain/route.ts';
 import type { AttemptOutcome } from '../domain/service.ts';
-import { composeUpstream } from '../domain/http/upstream-request.ts';
 import { outcomeOf, outcomeOfLeaving, outcomeWithoutAnswer, verdictOf } from '../domain/http/upstream-verdict.ts';
 
 interface ForwardPorts {
@@ -22,33 +22,34 @@ interface ForwardPorts {
  * is given back when R is done, whoever still waits, and what the exchange showed of the instance is told before that.
  */
 export function createForward(ports: ForwardPorts): Stages['forward'] {
-  return async function forward(complete, attempt, permit) {
+  return async function forward(question, attempt, permit) {
     attempt.signal.throwIfAborted();
-    const exchange = new Exchange(ports, complete, permit);
+    const exchange = new Exchange(ports, question, permit);
     const answer = await exchange.answer(attempt.signal);
-    return toAnswer(complete, attempt, answer);
+    attempt.answered(answer.status);
+    return toAnswer(question, answer);
   };
 }
 
 class Exchange {
   readonly #ports: ForwardPorts;
-  readonly #complete: Complete;
+  readonly #question: Question;
   readonly #permit: Permit;
   readonly #sending: Sending;
   readonly #startedMs: number;
   #answeredMs: number | undefined;
   #hasLeft = false;
 
-  constructor(ports: ForwardPorts, complete: Complete, permit: Permit) {
+  constructor(ports: ForwardPorts, question: Question, permit: Permit) {
     this.#ports = ports;
-    this.#complete = complete;
+    this.#question = question;
     this.#permit = permit;
     const { instance } = permit;
-    complete.notes.instance = instance.id;
-    complete.notes.version = instance.version;
-    const request = composeUpstream(complete, instance, complete.content);
+    question.notes.instance = instance.id;
+    question.notes.version = instance.version;
+    const request = { ...question.message(), origin: instance.origin };
     this.#startedMs = ports.clock.nowMs();
-    this.#sending = ports.transport.send(request, boundsOf(complete.route));
+    this.#sending = ports.transport.send(request, boundsOf(question.route));
     permit.begin();
     void this.#sending.settled.then(settled => this.#settle(settled));
   }
@@ -69,7 +70,7 @@ class Exchange {
       this.#sending.answer.then(
         answer => {
           arrive();
-          if (this.#hasLeft) dropBody(answer);
+          if (this.#hasLeft) this.#keep(answer);
           else resolve(answer);
         },
         (error: unknown) => {
@@ -84,9 +85,17 @@ class Exchange {
     this.#hasLeft = true;
     this.#noteTimings();
     this.#permit.abandon();
-    this.#sending.discard();
+    if (this.#question.keep === undefined) this.#sending.discard();
     const heldMs = this.#ports.clock.nowMs() - this.#startedMs;
-    this.#tell(outcomeOfLeaving({ reason, heldMs, timeoutMs: this.#complete.route.policy.timeoutMs }));
+    this.#tell(outcomeOfLeaving({ reason, heldMs, timeoutMs: this.#question.route.policy.timeoutMs }));
+  }
+
+  /** Nobody waits any more; but what R computed all the same may be worth remembering. */
+  #keep(answer: UpstreamAnswer): void {
+    const { keep, route } = this.#question;
+    const isGood = verdictOf(answer, route.service.policy.outlier.statuses) === 'own';
+    if (keep !== undefined && isGood && Buffer.isBuffer(answer.body)) keep(toAnswer(this.#question, answer));
+    else dropBody(answer);
   }
 
   #settle(settled: Settled): void {
@@ -99,7 +108,7 @@ class Exchange {
   }
 
   #settleAnswered(): void {
-    const { statuses } = this.#complete.route.service.policy.outlier;
+    const { statuses } = this.#question.route.service.policy.outlier;
     const end = (outcome: AttemptOutcome) => {
       if (!this.#hasLeft) this.#tell(outcome);
       this.#permit.release();
@@ -118,7 +127,7 @@ class Exchange {
 
   #tell(outcome: AttemptOutcome): void {
     const durationMs = this.#report(outcome);
-    const { service } = this.#complete.route;
+    const { service } = this.#question.route;
     this.#ports.observe({
       kind: 'attempt',
       service: service.name,
@@ -130,16 +139,16 @@ class Exchange {
 
   /** A slow reader of the answer's rest is not the instance's slowness. */
   #report(outcome: AttemptOutcome): number {
-    const { notes: request, caller, route } = this.#complete;
+    const { notes: request, callerId, route } = this.#question;
     const durationMs = (this.#answeredMs ?? this.#ports.clock.nowMs()) - this.#startedMs;
-    route.service.report(this.#permit.instance, { request, callerId: caller.id, outcome, durationMs });
+    route.service.report(this.#permit.instance, { request, callerId, outcome, durationMs });
     return durationMs;
   }
 
   #noteTimings(): void {
     const { connectMs, firstByteMs } = this.#sending.timings;
-    this.#complete.notes.connectMs = connectMs ?? null;
-    this.#complete.notes.firstByteMs = firstByteMs ?? null;
+    this.#question.notes.connectMs = connectMs ?? null;
+    this.#question.notes.firstByteMs = firstByteMs ?? null;
   }
 }
 
@@ -148,18 +157,23 @@ function boundsOf({ policy, service }: Route): SendBounds {
   return { reuse, connectTimeoutMs, hangMsMax, bufferBytesMax: policy.answerBytesMax };
 }
 
-function toAnswer(complete: Complete, attempt: Attempt, answer: UpstreamAnswer): Answer {
-  attempt.answered(answer.status);
+/** The instance's own answer, less what ends here. */
+function toAnswer({ route, method }: Question, answer: UpstreamAnswer): Answer {
   try {
-    refuseUnusable(complete.route, answer);
-    const draft = toReplyDraft(answer);
-    for (const filter of complete.route.filters) filter.onReply?.(draft, complete);
-    const body = complete.method === 'HEAD' ? headOnly(draft, answer) : answer.body;
-    return { kind: 'answer', status: draft.status, rawHeaders: draft.fields, body };
+    refuseUnusable(route, answer);
+    const { status, fields } = toReplyDraft(answer);
+    if (method === 'HEAD') keepLength(fields, answer);
+    return { kind: 'answer', status, rawHeaders: fields, body: answer.body };
   } catch (error) {
     dropBody(answer);
     throw error;
   }
+}
+
+/** Nobody reads the body of a HEAD to its end, so that only the instance can say how long it is. */
+function keepLength(fields: string[], { rawHeaders, body }: UpstreamAnswer): void {
+  const length = fieldOf(rawHeaders, 'content-length');
+  if (!Buffer.isBuffer(body) && length !== undefined) setField(fields, 'Content-Length', length);
 }
 
 function refuseUnusable({ id, service }: Route, answer: UpstreamAnswer): void {
@@ -171,21 +185,4 @@ function refuseUnusable({ id, service }: Route, answer: UpstreamAnswer): void {
   throw new GatewayError('STREAM_NOT_ENABLED', `route ${id} answered with a stream`, {
     detail: `This is a stream, and the route carries none. Set \`stream: true\` on the route ${JSON.stringify(id)}.`,
   });
-}
-
-const NO_BODY = Buffer.alloc(0);
-
-/** R was sent a GET, since Plumber knows no HEAD: the caller gets its head alone, with the length its body had. */
-function headOnly(draft: ReplyDraft, answer: UpstreamAnswer): Buffer {
-  const { body, rawHeaders } = answer;
-  const length = Buffer.isBuffer(body) ? String(body.length) : fieldOf(rawHeaders, 'content-length');
-  const hasLength = draft.status !== 204 && draft.status !== 304;
-  if (length !== undefined && hasLength) setField(draft.fields, 'Content-Length', length);
-  dropBody(answer);
-  return NO_BODY;
-}
-
-/** A body that is still a stream keeps the instance until it is read or destroyed. */
-function dropBody({ body }: UpstreamAnswer): void {
-  if (!Buffer.isBuffer(body)) body.destroy();
 }

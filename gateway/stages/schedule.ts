@@ -1,5 +1,4 @@
-import { affinityOf } from '../domain/service/affinity.ts';
-import type { Attempt, Complete, Permit, Stages } from '../domain/exchange.ts';
+import type { Attempt, Permit, Question, Stages } from '../domain/exchange.ts';
 import type { Observe } from '../domain/events.ts';
 import type { Clock } from '../domain/ports.ts';
 
@@ -10,8 +9,8 @@ interface SchedulePorts {
 
 /** Waits for a place at an instance of the route's service, and goes on with it. */
 export function createSchedule({ clock, observe }: SchedulePorts): Stages['schedule'] {
-  return async function schedule(complete, attempt, next) {
-    const permit = await place(complete, attempt);
+  return async function schedule(question, attempt, next) {
+    const permit = await place(question, attempt);
     try {
       attempt.placed(permit.instance);
       return await next(permit);
@@ -21,13 +20,13 @@ export function createSchedule({ clock, observe }: SchedulePorts): Stages['sched
     }
   };
 
-  async function place(complete: Complete, { signal, tried }: Attempt): Promise<Permit> {
-    const { route, caller, notes } = complete;
-    const { service } = route;
+  async function place(question: Question, { signal, tried }: Attempt): Promise<Permit> {
+    const { route, callerId, affinity, deadline, notes } = question;
+    const { service, policy } = route;
     const startedMs = clock.nowMs();
     try {
-      const affinity = affinityOf(service.policy.balance, complete);
-      return await service.acquire({ signal, tried, affinity, callerId: caller.id });
+      const remainingMs = deadline.remainingMs();
+      return await service.acquire({ signal, tried, affinity, callerId, priority: policy.priority, remainingMs });
     } finally {
       const waitedMs = clock.nowMs() - startedMs;
       notes.queueMs += waitedMs;

@@ -44,6 +44,7 @@ const FUEL_POLICY = {
   concurrency: 1,
   queueDepthMax: 256,
   queueWaitMsMax: 5_000,
+  isFair: true,
   hangMsMax: 120_000,
   streamsMax: 64,
   reuse: false,
@@ -94,6 +95,8 @@ describe('routes.yaml', () => {
       },
       isStream: false,
       streamIdleMs: 300_000,
+      priority: 'normal',
+      sharing: undefined,
     });
   });
 
@@ -113,6 +116,8 @@ describe('routes.yaml', () => {
       isPure: false,
       isStream: false,
       streamIdleMs: 300_000,
+      priority: 'normal',
+      sharing: undefined,
     });
   });
 
@@ -334,7 +339,7 @@ describe('routes.yaml, wrong', () => {
     });
   }
 
-  for (const key of ['priority', 'coalesce', 'cache', 'batch', 'varyBy', 'compress', 'validate', 'addresses']) {
+  for (const key of ['compress', 'validate', 'addresses']) {
     test(`refuses ${key} by name, as not yet supported, on a route and in the defaults`, () => {
       assert.deepEqual(told(routesOf(`routes: [{ uri: lb://a, ${key}: x }]`).problems), [
         `1:25 error routes[0].${key}: ${key}: not yet supported`,
@@ -347,7 +352,6 @@ describe('routes.yaml, wrong', () => {
 
   for (const [path, text] of [
     ['services.a.tls: tls', 'services: { a: { tls: {} } }'],
-    ['services.a.queue.fair: fair', 'services: { a: { queue: { fair: caller } } }'],
     ['routes[0].auth.allow[0]: api-key', 'routes: [{ uri: lb://a, auth: { allow: [api-key] } }]'],
     ['routes[0].auth.allow[0]: opaque', 'routes: [{ uri: lb://a, auth: { allow: [opaque] } }]'],
     ['routes[0].limits[0].excess: queue', 'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 1s, excess: queue }] }]'],

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import type { Answer } from '../../gateway/domain/exchange.ts';
 import type { Filter } from '../../gateway/domain/route.ts';
 import { createAnswer } from '../../gateway/stages/answer.ts';
+import { aCompleteFor, aService } from '../support/builders.ts';
 import { aComplete } from '../support/requests.ts';
 
 const saying = (status: number): Answer => ({ kind: 'answer', status, rawHeaders: [], body: Buffer.alloc(0) });
@@ -21,7 +22,9 @@ describe('answer', () => {
   });
 
   test('goes on where no filter can', async () => {
-    const reply = await answer(aComplete({ filters: [silent] }), () => Promise.resolve(saying(200)));
+    const reply = await answer(aCompleteFor(aService().service, { filters: [silent] }), () =>
+      Promise.resolve(saying(200)),
+    );
 
     assert.deepEqual(reply, saying(200));
   });

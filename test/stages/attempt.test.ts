@@ -4,11 +4,11 @@ import { setImmediate } from 'node:timers/promises';
 import { createDeadline } from '../../gateway/domain/deadline.ts';
 import { GatewayError, type FailureCode } from '../../gateway/domain/errors.ts';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
-import type { Answer, Attempt, Reply } from '../../gateway/domain/exchange.ts';
+import type { Answer, Attempt } from '../../gateway/domain/exchange.ts';
 import type { RetryPolicy } from '../../gateway/domain/route.ts';
 import type { Service } from '../../gateway/domain/service.ts';
 import { createAttempt } from '../../gateway/stages/attempt.ts';
-import { aCompleteFor, anInstance, instances, scripted } from '../support/builders.ts';
+import { aQuestionFor, anInstance, instances, scripted } from '../support/builders.ts';
 import { manualClock } from '../support/manual-clock.ts';
 
 /** What an attempt comes to: an answer of this status, or a failure. */
@@ -45,17 +45,18 @@ function anAttempt({ method = 'GET', isPure = false, retry, hasBudget = true, ou
   const attempts: Attempt[] = [];
   const asked: number[] = [];
   const budget = { request: () => undefined, tryRetry: (percent: number) => (asked.push(percent), hasBudget) };
-  const service = { name: 'fuel', budget } as unknown as Service; // nothing else of it is asked
+  const policy = { balance: { policy: 'least-loaded' } };
+  const service = { name: 'fuel', policy, budget } as unknown as Service; // nothing else of it is asked
   const deadline = createDeadline(clock);
   deadline.arm(30_000);
-  const complete = aCompleteFor(service, {
+  const question = aQuestionFor(service, {
     policy: { isPure, retry: { ...GENEROUS, ...retry } },
     request: { method, deadline },
   });
   const attempt = createAttempt({ clock, random: scripted(jitterMs), observe: event => events.push(event) });
   const all = instances(5);
 
-  const next = (current: Attempt): Promise<Reply> => {
+  const next = (current: Attempt): Promise<Answer> => {
     const outcome = outcomes[attempts.length] ?? 200;
     attempts.push(current);
     if (typeof outcome === 'string' && outcome.startsWith('?')) {
@@ -67,14 +68,14 @@ function anAttempt({ method = 'GET', isPure = false, retry, hasBudget = true, ou
     return Promise.resolve(answer(outcome));
   };
 
-  return { attempt, complete, next, attempts, events, clock, asked };
+  return { attempt, question, next, attempts, events, clock, asked };
 }
 
 /** How it ends for the caller, with every wait cut short. */
-async function endOf({ attempt, complete, next, clock }: ReturnType<typeof anAttempt>): Promise<Outcome> {
+async function endOf({ attempt, question, next, clock }: ReturnType<typeof anAttempt>): Promise<Outcome> {
   const ends: Outcome[] = [];
-  void attempt(complete, next)
-    .then(reply => (reply as Answer).status)
+  void attempt(question, next)
+    .then(reply => reply.status)
     .catch((error: unknown) => (error as GatewayError).code)
     .then(end => ends.push(end));
   while (ends.length === 0) {
@@ -116,7 +117,7 @@ describe('an attempt is repeated', () => {
 
       assert.equal(at.attempts.length, times);
       assert.equal(end, times === 2 ? 200 : first);
-      assert.equal(at.complete.notes.attempts, times);
+      assert.equal(at.question.notes.attempts, times);
       assert.equal(at.events.length, times - 1);
     });
   }
@@ -142,7 +143,7 @@ describe('what the caller gets', () => {
     const at = anAttempt({ outcomes: ['?QUEUE_TIMEOUT'] });
 
     assert.equal(await endOf(at), 'QUEUE_TIMEOUT');
-    assert.equal(at.complete.notes.attempts, 0);
+    assert.equal(at.question.notes.attempts, 0);
   });
 
   test('is no third loss: the request may be what breaks instances', async () => {
@@ -157,14 +158,14 @@ describe('what the caller gets', () => {
     const { Readable } = await import('node:stream');
     let times = 0;
 
-    const reply = await at.attempt(at.complete, current => {
+    const reply = await at.attempt(at.question, current => {
       times += 1;
       current.placed(anInstance());
       current.answered(503);
       return Promise.resolve(answer(503, Readable.from(['R'])));
     });
 
-    assert.equal((reply as Answer).status, 503);
+    assert.equal(reply.status, 503);
     assert.equal(times, 1);
   });
 
@@ -172,7 +173,7 @@ describe('what the caller gets', () => {
     const at = anAttempt({ outcomes: [] });
 
     await assert.rejects(
-      at.attempt(at.complete, () => Promise.reject(new TypeError('a mistake'))),
+      at.attempt(at.question, () => Promise.reject(new TypeError('a mistake'))),
       { code: 'INTERNAL' },
     );
   });
@@ -201,7 +202,7 @@ describe('a retry', () => {
 
   test('waits as long as chance says', async () => {
     const at = anAttempt({ outcomes: ['CONNECT_FAILED', 200], jitterMs: 20 });
-    const ending = at.attempt(at.complete, at.next);
+    const ending = at.attempt(at.question, at.next);
     await setImmediate();
 
     at.clock.advance(19);
@@ -209,15 +210,15 @@ describe('a retry', () => {
     assert.equal(at.attempts.length, 1);
     at.clock.advance(1);
 
-    assert.equal(((await ending) as Answer).status, 200);
+    assert.equal((await ending).status, 200);
   });
 
   test('is not begun when the caller leaves meanwhile', async () => {
     const at = anAttempt({ outcomes: ['CONNECT_FAILED', 200], jitterMs: 20 });
-    const ending = at.attempt(at.complete, at.next);
+    const ending = at.attempt(at.question, at.next);
     await setImmediate();
 
-    at.complete.deadline.hangUp();
+    at.question.deadline.hangUp();
 
     await assert.rejects(ending, { code: 'CALLER_GONE' });
     assert.equal(at.attempts.length, 1);
@@ -228,7 +229,7 @@ describe('a retry', () => {
     const at = anAttempt({ outcomes: ['CONNECT_FAILED', 200], jitterMs: 20 });
     at.clock.advance(29_990);
 
-    await assert.rejects(at.attempt(at.complete, at.next), { code: 'CONNECT_FAILED' });
+    await assert.rejects(at.attempt(at.question, at.next), { code: 'CONNECT_FAILED' });
   });
 });
 
@@ -236,19 +237,19 @@ describe('an attempt’s time', () => {
   /** Waits for the signal, placed or not. */
   const untilAborted = (isPlaced: boolean) => (current: Attempt) => {
     if (isPlaced) current.placed(anInstance());
-    return new Promise<Reply>((_, reject) => {
+    return new Promise<Answer>((_, reject) => {
       current.signal.addEventListener('abort', () => reject(current.signal.reason as Error));
     });
   };
 
   test('begins when a place is found, and ends the attempt', async () => {
     const at = anAttempt({ retry: { attempts: 1, attemptTimeoutMs: 1_000 }, outcomes: [] });
-    const refused = assert.rejects(at.attempt(at.complete, untilAborted(true)), { code: 'ATTEMPT_TIMEOUT' });
+    const refused = assert.rejects(at.attempt(at.question, untilAborted(true)), { code: 'ATTEMPT_TIMEOUT' });
 
     at.clock.advance(1_000);
 
     await refused;
-    at.complete.deadline.end();
+    at.question.deadline.end();
     assert.equal(at.clock.alarms, 0);
   });
 
@@ -260,7 +261,7 @@ describe('an attempt’s time', () => {
       const retry = { attempts: 1, attemptTimeoutMs: 20_000, repeatableTimeoutMs: 1_000 };
       const at = anAttempt({ method, retry, outcomes: [] });
       let isOver = false;
-      const refused = assert.rejects(at.attempt(at.complete, untilAborted(true)), { code: 'ATTEMPT_TIMEOUT' });
+      const refused = assert.rejects(at.attempt(at.question, untilAborted(true)), { code: 'ATTEMPT_TIMEOUT' });
       void refused.then(() => (isOver = true));
 
       at.clock.advance(timeoutMs - 1);
@@ -269,13 +270,13 @@ describe('an attempt’s time', () => {
       at.clock.advance(1);
 
       await refused;
-      at.complete.deadline.end();
+      at.question.deadline.end();
     });
   }
 
   test('does not begin in the queue', async () => {
     const at = anAttempt({ retry: { attempts: 1, attemptTimeoutMs: 1_000 }, outcomes: [] });
-    const refused = assert.rejects(at.attempt(at.complete, untilAborted(false)), { code: 'DEADLINE_EXCEEDED' });
+    const refused = assert.rejects(at.attempt(at.question, untilAborted(false)), { code: 'DEADLINE_EXCEEDED' });
 
     at.clock.advance(30_000);
 
@@ -284,7 +285,7 @@ describe('an attempt’s time', () => {
 
   test('ends with the request’s', async () => {
     const at = anAttempt({ retry: { attemptTimeoutMs: 60_000 }, outcomes: [] });
-    const refused = assert.rejects(at.attempt(at.complete, untilAborted(true)), { code: 'DEADLINE_EXCEEDED' });
+    const refused = assert.rejects(at.attempt(at.question, untilAborted(true)), { code: 'DEADLINE_EXCEEDED' });
 
     at.clock.advance(30_000);
 
@@ -293,9 +294,9 @@ describe('an attempt’s time', () => {
 
   test('ends when the caller leaves, and nothing listens any more', async () => {
     const at = anAttempt({ outcomes: [] });
-    const refused = assert.rejects(at.attempt(at.complete, untilAborted(true)), { code: 'CALLER_GONE' });
+    const refused = assert.rejects(at.attempt(at.question, untilAborted(true)), { code: 'CALLER_GONE' });
 
-    at.complete.deadline.hangUp();
+    at.question.deadline.hangUp();
 
     await refused;
     assert.equal(at.clock.alarms, 0);

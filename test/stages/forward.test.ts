@@ -3,11 +3,11 @@ import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { GatewayError } from '../../gateway/domain/errors.ts';
-import type { Answer, Attempt } from '../../gateway/domain/exchange.ts';
+import type { Answer, Attempt, Question } from '../../gateway/domain/exchange.ts';
 import type { SendBounds, Sending, Settled, UpstreamAnswer, UpstreamRequest } from '../../gateway/domain/ports.ts';
 import type { Finding } from '../../gateway/domain/service.ts';
 import { createForward } from '../../gateway/stages/forward.ts';
-import { aCompleteFor, anEntry, aService } from '../support/builders.ts';
+import { aQuestionFor, anEntry, aService } from '../support/builders.ts';
 import type { RequestTraits } from '../support/requests.ts';
 
 const JSON_FIELDS = ['Content-Type', 'application/json'];
@@ -26,7 +26,7 @@ function deferred<T>() {
 }
 
 /** The stage before a transport that answers when the test says so. */
-async function aForward(traits: RequestTraits = {}) {
+async function aForward({ keep, ...traits }: RequestTraits & Pick<Question, 'keep'> = {}) {
   const at = aService({ entries: [anEntry('a', { version: '1.2.0' })] });
   const answered = deferred<UpstreamAnswer>();
   const settled = deferred<Settled>();
@@ -66,7 +66,7 @@ async function aForward(traits: RequestTraits = {}) {
     answered: status => statuses.push(status),
   };
   const permit = await at.take();
-  const complete = aCompleteFor(reporting, traits);
+  const question = { ...aQuestionFor(reporting, traits), keep };
   const forward = createForward({ transport, clock: at.clock, observe: event => at.events.push(event) });
   const inUse = async () => {
     await setImmediate();
@@ -75,13 +75,13 @@ async function aForward(traits: RequestTraits = {}) {
 
   return {
     ...at,
-    complete,
+    question,
     permit,
     sent,
     findings,
     statuses,
     inUse,
-    forward: () => forward(complete, attempt, permit) as Promise<Answer>,
+    forward: () => forward(question, attempt, permit),
     leave: (reason: GatewayError) => controller.abort(reason),
     answer: answered.resolve,
     fail: answered.reject,
@@ -127,7 +127,7 @@ describe('forward', () => {
     at.answer(OK);
     await reply;
 
-    const { instance, version, connectMs, firstByteMs } = at.complete.notes;
+    const { instance, version, connectMs, firstByteMs } = at.question.notes;
     assert.deepEqual([instance, version, connectMs, firstByteMs], ['a', '1.2.0', 0.2, 2.4]);
   });
 
@@ -179,28 +179,42 @@ describe('forward', () => {
     assert.equal(at.permit.hasBegun, false);
   });
 
-  test('applies the route’s filters to the answer', async () => {
-    const onReply = (draft: { status: number; fields: string[] }) => {
-      draft.status = 203;
-      draft.fields.push('X-Filtered', 'yes');
-    };
-    const at = await aForward({ filters: [{ name: 'SetStatus', text: 'SetStatus=203', onReply }] });
+  test('leaves the answer as the instance gave it, whatever filters the route has', async () => {
+    const onReply = (draft: { fields: string[] }) => draft.fields.push('X-Filtered', 'yes');
+    const at = await aForward({ filters: [{ name: 'AddResponseHeader', text: '', onReply }] });
     const reply = at.forward();
     at.answer(OK);
 
     const { status, rawHeaders } = await reply;
-    assert.deepEqual([status, rawHeaders], [203, [...JSON_FIELDS, 'X-Filtered', 'yes']]);
+    assert.deepEqual([status, rawHeaders], [200, JSON_FIELDS]);
     assert.deepEqual(at.statuses, [200]);
   });
 
-  test('gives HEAD the length of the body that GET would have', async () => {
-    const at = await aForward({ request: { method: 'HEAD' } });
+  test('keeps a good answer that comes when nobody waits any more, where somebody would have it', async () => {
+    const kept: Answer[] = [];
+    const at = await aForward({ keep: answer => kept.push(answer) });
     const reply = at.forward();
-    at.answer(OK);
+    at.leave(new GatewayError('CALLER_GONE', 'gone'));
+    await assert.rejects(reply, { code: 'CALLER_GONE' });
 
-    const { rawHeaders, body } = await reply;
-    assert.equal(at.sent[0]?.request.method, 'GET');
-    assert.deepEqual([rawHeaders, (body as Buffer).length], [[...JSON_FIELDS, 'Content-Length', '3'], 0]);
+    at.answer(OK);
+    await setImmediate();
+
+    assert.equal(at.discards(), 0);
+    assert.deepEqual(kept, [{ kind: 'answer', ...OK }]);
+  });
+
+  test('keeps no answer that says the instance failed', async () => {
+    const kept: Answer[] = [];
+    const at = await aForward({ keep: answer => kept.push(answer) });
+    const reply = at.forward();
+    at.leave(new GatewayError('CALLER_GONE', 'gone'));
+    await assert.rejects(reply, { code: 'CALLER_GONE' });
+
+    at.answer({ status: 500, rawHeaders: PLAIN_FIELDS, body: Buffer.from('An exception occurred.') });
+    await setImmediate();
+
+    assert.deepEqual(kept, []);
   });
 });
 

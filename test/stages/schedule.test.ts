@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { AffinityKey } from '../../gateway/domain/service/service-policy.ts';
 import type { Answer, Attempt } from '../../gateway/domain/exchange.ts';
 import { createSchedule } from '../../gateway/stages/schedule.ts';
-import { aCompleteFor, anEntry, aService, type PolicyTraits } from '../support/builders.ts';
+import { aQuestionFor, anEntry, aService, type PolicyTraits } from '../support/builders.ts';
 
 const REPLY: Answer = { kind: 'answer', status: 200, rawHeaders: [], body: Buffer.alloc(0) };
 
@@ -26,8 +26,8 @@ describe('schedule', () => {
   test('goes on with a place, and tells how long it took', async () => {
     const { schedule, service, attempt, placed, clock, take, told } = aSchedule();
     const held = await take();
-    const complete = aCompleteFor(service);
-    const reply = schedule(complete, attempt, permit => {
+    const question = aQuestionFor(service);
+    const reply = schedule(question, attempt, permit => {
       assert.equal(permit.instance.id, 'a');
       permit.begin();
       return Promise.resolve(REPLY);
@@ -38,7 +38,7 @@ describe('schedule', () => {
 
     assert.equal(await reply, REPLY);
     assert.deepEqual(placed, ['a']);
-    assert.equal(complete.notes.queueMs, 250);
+    assert.equal(question.notes.queueMs, 250);
     assert.deepEqual(told('queue-left'), [{ kind: 'queue-left', service: 'fuel', waitedMs: 250 }]);
     assert.equal(service.view().permits.inUse, 1); // whoever sent something gives it back
   });
@@ -46,16 +46,16 @@ describe('schedule', () => {
   test('notes the wait of those who were refused, too', async () => {
     const { schedule, service, attempt, clock, take, told } = aSchedule();
     await take();
-    const complete = aCompleteFor(service);
+    const question = aQuestionFor(service);
     const refused = assert.rejects(
-      schedule(complete, attempt, () => Promise.resolve(REPLY)),
+      schedule(question, attempt, () => Promise.resolve(REPLY)),
       { code: 'QUEUE_TIMEOUT' },
     );
 
     clock.advance(5_000);
 
     await refused;
-    assert.equal(complete.notes.queueMs, 5_000);
+    assert.equal(question.notes.queueMs, 5_000);
     assert.equal(told('queue-left').length, 1);
   });
 
@@ -63,11 +63,11 @@ describe('schedule', () => {
     const { schedule, service, attempt } = aSchedule();
 
     await assert.rejects(
-      schedule(aCompleteFor(service), attempt, () => Promise.reject(new Error('unfit'))),
+      schedule(aQuestionFor(service), attempt, () => Promise.reject(new Error('unfit'))),
       { message: 'unfit' },
     );
     await assert.rejects(
-      schedule(aCompleteFor(service), attempt, () => {
+      schedule(aQuestionFor(service), attempt, () => {
         throw new Error('unfit at once');
       }),
       { message: 'unfit at once' },
@@ -80,7 +80,7 @@ describe('schedule', () => {
     const { schedule, service, attempt } = aSchedule();
 
     await assert.rejects(
-      schedule(aCompleteFor(service), attempt, permit => {
+      schedule(aQuestionFor(service), attempt, permit => {
         permit.begin();
         return Promise.reject(new Error('lost'));
       }),
@@ -109,7 +109,7 @@ describe('what keeps a request with an instance', () => {
       const { schedule, service, attempt } = aSchedule({ balance: { policy: 'hash', by } });
       const acquire = t.mock.method(service, 'acquire');
 
-      await schedule(aCompleteFor(service, { request }), attempt, () => Promise.resolve(REPLY));
+      await schedule(aQuestionFor(service, { request }), attempt, () => Promise.resolve(REPLY));
 
       assert.equal(acquire.mock.calls[0]?.arguments[0].affinity, expected);
     });
@@ -119,7 +119,7 @@ describe('what keeps a request with an instance', () => {
     const { schedule, service, attempt } = aSchedule();
     const acquire = t.mock.method(service, 'acquire');
 
-    await schedule(aCompleteFor(service, { request }), attempt, () => Promise.resolve(REPLY));
+    await schedule(aQuestionFor(service, { request }), attempt, () => Promise.resolve(REPLY));
 
     assert.equal(acquire.mock.calls[0]?.arguments[0].affinity, '');
   });

@@ -1,7 +1,8 @@
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
-import type { Complete, Permit } from '../../gateway/domain/exchange.ts';
+import type { Complete, Permit, Question } from '../../gateway/domain/exchange.ts';
 import type { Instance, InstanceState } from '../../gateway/domain/instance.ts';
 import { createService } from '../../gateway/domain/service/living-service.ts';
+import { questionOf } from '../../gateway/domain/question.ts';
 import type { NonEmpty } from '../../gateway/domain/non-empty.ts';
 import { createPlaces, type Places } from '../../gateway/domain/service/permits.ts';
 import type { Random } from '../../gateway/domain/ports.ts';
@@ -72,6 +73,7 @@ export function aServicePolicy({ outlier, ...traits }: PolicyTraits = {}): Servi
     concurrency: 1,
     queueDepthMax: 256,
     queueWaitMsMax: 5_000,
+    isFair: true,
     hangMsMax: 120_000,
     streamsMax: 64,
     reuse: false,
@@ -165,7 +167,15 @@ export function aService(traits: ServiceTraits = {}): ServiceAtWork {
 
 /** A patient request of alice's. */
 export function wantedBy(traits: Partial<PlaceWanted> = {}): PlaceWanted {
-  return { signal: new AbortController().signal, tried: [], affinity: '', callerId: 'alice', ...traits };
+  return {
+    signal: new AbortController().signal,
+    tried: [],
+    affinity: '',
+    callerId: 'alice',
+    priority: 'normal',
+    remainingMs: 30_000,
+    ...traits,
+  };
 }
 
 /** Alice's request was answered well, but for what the test cares about; each is another request. */
@@ -177,4 +187,9 @@ export function aFinding(traits: Partial<Finding> = {}): Finding {
 export function aCompleteFor(service: Service, traits: RequestTraits & { readonly content?: Buffer } = {}): Complete {
   const complete = aComplete(traits);
   return { ...complete, route: { ...complete.route, service } };
+}
+
+/** The same as it is put to the service. */
+export function aQuestionFor(service: Service, traits: RequestTraits & { readonly content?: Buffer } = {}): Question {
+  return questionOf(aCompleteFor(service, traits));
 }

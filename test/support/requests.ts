@@ -19,6 +19,8 @@ export function aRoutePolicy(traits: Partial<RoutePolicy> = {}): RoutePolicy {
     cors: undefined,
     isStream: false,
     streamIdleMs: 300_000,
+    priority: 'normal',
+    sharing: undefined,
     ...traits,
   };
 }

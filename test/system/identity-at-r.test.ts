@@ -4,7 +4,7 @@ import { composeUpstream } from '../../gateway/domain/http/upstream-request.ts';
 import { systemClock } from '../../gateway/edges/clock.ts';
 import { createTransport } from '../../gateway/edges/undici.ts';
 import { misbehave, startPlumberService } from '../support/plumber/serve.ts';
-import { anAdmitted, anAuth, instance } from '../support/requests.ts';
+import { anAdmitted, anAuth } from '../support/requests.ts';
 
 const bounds = { reuse: false, connectTimeoutMs: 5_000, hangMsMax: 60_000, bufferBytesMax: 1024 * 1024 };
 
@@ -22,7 +22,7 @@ describe('what a real Plumber reads of a request', () => {
       sharedSecret: 'a secret',
     });
 
-    const request = composeUpstream(admitted, { ...instance, origin: r.url }, Buffer.alloc(0));
+    const request = { ...composeUpstream(admitted, Buffer.alloc(0)), origin: r.url };
     const { status, body } = await transport.send(request, bounds).answer;
     assert.ok(Buffer.isBuffer(body));
     const { headers } = JSON.parse(body.toString()) as { headers: Record<string, string> };

@@ -3,6 +3,7 @@ import type { LimitKey, RetryReason } from '../../domain/route.ts';
 import { withLater } from './later.ts';
 import { duration, flaw, size, text, whole } from './scalars.ts';
 import { isNamedKey, keyOf } from './service.ts';
+import { Batch, Cache, VaryBy } from './sharing.ts';
 
 const Auth = z.strictObject({
   allow: z
@@ -113,16 +114,38 @@ export const RoutePolicyKeys = withLater(
     pure: z
       .boolean()
       .default(false)
-      .describe('True: calling twice does no harm, whatever the method. Then a POST may be repeated.'),
+      .describe(
+        'True: calling twice does no harm, whatever the method. Then a POST may be repeated, shared, remembered and batched.',
+      ),
     retry: Retry.prefault({}).describe('When, and how often, a request is sent again.'),
     cors: Cors.optional().describe('What scripts of other origins may do. Off unless written.'),
+    priority: z
+      .enum(['high', 'normal', 'low'])
+      .default('normal')
+      .describe('Whose turn comes sooner in the service’s queue; none waits for ever.'),
+    coalesce: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Equal requests in flight share one. Of methods other than GET and HEAD only POST, where `pure: true`.',
+      ),
+    cache: Cache.optional().describe('R’s successful answers are remembered. Off unless written.'),
+    batch: Batch.optional().describe(
+      'Different calls that wait for an instance travel as one, and are answered as R would answer each alone. Only POST, where `pure: true`. Off unless written.',
+    ),
+    varyBy: z
+      .array(VaryBy)
+      .default([])
+      .describe(
+        'caller, header:NAME: requests share an answer, a flight or a batch only where they agree in these. R is sent nothing else of them but their content.',
+      ),
     stream: z
       .boolean()
       .default(false)
-      .describe('WebSocket, server-sent events, long bodies: never buffered or retried.'),
+      .describe('WebSocket, server-sent events, long bodies: never buffered, retried, remembered or batched.'),
     streamIdle: duration({ min: '1s', max: '1d' })
       .prefault('5m')
       .describe('A stream in which nothing moves for so long is ended.'),
   }),
-  { keys: ['priority', 'coalesce', 'cache', 'batch', 'varyBy', 'compress', 'validate', 'addresses'] },
+  { keys: ['compress', 'validate', 'addresses'] },
 );

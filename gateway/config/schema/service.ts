@@ -48,15 +48,16 @@ const Balance = z
     issues.push({ ...flaw(undefined, '`by` is only for `policy: hash`'), path: ['by'] });
   });
 
-const Queue = withLater(
-  z.strictObject({
-    depthMax: whole(0, 100_000).default(256).describe('Requests that may wait. One more is refused with QUEUE_FULL.'),
-    waitMax: duration({ min: '0ms', max: '1h' })
-      .prefault('5s')
-      .describe('How long a request may wait before it is refused with QUEUE_TIMEOUT.'),
-  }),
-  { keys: ['fair'] },
-);
+const Queue = z.strictObject({
+  depthMax: whole(0, 100_000).default(256).describe('Requests that may wait. One more is refused with QUEUE_FULL.'),
+  waitMax: duration({ min: '0ms', max: '1h' })
+    .prefault('5s')
+    .describe('How long a request may wait before it is refused with QUEUE_TIMEOUT.'),
+  fair: z
+    .enum(['caller', 'none'])
+    .default('caller')
+    .describe('Whose turn it is: `caller` serves callers in turn, `none` whoever came first.'),
+});
 
 const Connection = z.strictObject({
   reuse: z

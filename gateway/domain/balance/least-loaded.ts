@@ -1,13 +1,15 @@
 import { loadOf, type Instance } from '../instance.ts';
-import { at } from '../non-empty.ts';
-import type { BalancePolicy } from './policy.ts';
-
-/** How many are compared in one pick; among more, the next so many in turn. Few enough to cost little, enough to be even. */
-export const COMPARED_MAX = 64;
+import { LeastTree } from './least-tree.ts';
+import { createPolicy, type BalancePolicy, type Choice } from './policy.ts';
 
 /** Latencies within this factor of the best, and this many milliseconds, are alike: less is noise. */
 const ALIKE_FACTOR = 2;
 const ALIKE_MS = 1;
+
+const SLOTS_MIN = 16;
+
+/** How many slots each pick looks at anew, in turn. */
+const LOOKED_AT = 8;
 
 /**
  * Prefers whoever has the least work in hand for its weight, and among those the quicker; equals take turns.
@@ -16,50 +18,90 @@ const ALIKE_MS = 1;
  * every call while load is low, and the others would never be measured again.
  */
 export function leastLoaded(): BalancePolicy {
-  let last: Instance | undefined;
-
-  return {
-    name: 'least-loaded',
-    pick(candidates) {
-      const count = candidates.length;
-      const start = turnAfter(candidates, last);
-      const compared = Math.min(count, COMPARED_MAX);
-      const best = bestOf(candidates, start, compared);
-      let turn = 0;
-      while (turn < compared - 1 && !isAlike(at(candidates, (start + turn) % count), best)) turn += 1;
-      const chosen = at(candidates, (start + turn) % count);
-      last = chosen;
-      return chosen;
-    },
-  };
+  return createPolicy({ name: 'least-loaded', choice: <I extends Instance>() => new LeastLoadedChoice<I>() });
 }
 
-interface Best {
-  readonly load: number;
-  readonly latencyMsMax: number;
-}
+/**
+ * Instances in slots, in the order of their turns: who comes last takes the next slot, and when all are used up the
+ * empty ones are closed.
+ *
+ * Load is known at once, since every change of it is told. Weights and latencies also change as time passes, which
+ * nobody tells: each pick looks at a few slots anew, so that what is known of an idle instance is out of date by as many
+ * picks at most as there are slots, divided by LOOKED_AT.
+ */
+class LeastLoadedChoice<I extends Instance> implements Choice<I> {
+  readonly #slotOf = new Map<I, number>();
+  #slots: (I | undefined)[] = [];
+  #tree = new LeastTree(SLOTS_MIN);
+  #lookedAt = 0;
 
-function isAlike(candidate: Instance, best: Best): boolean {
-  return loadOf(candidate) <= best.load && (candidate.latencyMs ?? 0) <= best.latencyMsMax;
-}
-
-/** What the best have: the least load, and a latency that is alike to the quickest of those with that load. */
-function bestOf(candidates: readonly Instance[], start: number, compared: number): Best {
-  let load = Infinity;
-  let latencyMs = Infinity;
-  for (let i = 0; i < compared; i++) {
-    const candidate = at(candidates, (start + i) % candidates.length);
-    const itsLoad = loadOf(candidate);
-    if (itsLoad > load) continue;
-    const itsLatencyMs = candidate.latencyMs ?? 0; // unknown: worth a try
-    latencyMs = itsLoad < load ? itsLatencyMs : Math.min(latencyMs, itsLatencyMs);
-    load = itsLoad;
+  get size(): number {
+    return this.#slotOf.size;
   }
-  return { load, latencyMsMax: Math.max(latencyMs * ALIKE_FACTOR, latencyMs + ALIKE_MS) };
+
+  add(instance: I): void {
+    if (this.#slots.length === this.#tree.slots) this.#close();
+    this.#slotOf.set(instance, this.#slots.length);
+    this.#slots.push(instance);
+    this.changed(instance);
+  }
+
+  remove(instance: I): void {
+    const slot = this.#slotOf.get(instance);
+    if (slot === undefined) return;
+    this.#slotOf.delete(instance);
+    this.#slots[slot] = undefined;
+    this.#tree.clear(slot);
+  }
+
+  changed(instance: I): void {
+    const slot = this.#slotOf.get(instance);
+    if (slot !== undefined) this.#note(slot, instance);
+  }
+
+  served(instance: I): void {
+    if (this.#slotOf.get(instance) === this.#slots.length - 1) return;
+    this.remove(instance);
+    this.add(instance);
+  }
+
+  pick(): I | undefined {
+    this.#look();
+    const { latencyMs } = this.#tree;
+    const slot = this.#tree.first(Math.max(latencyMs * ALIKE_FACTOR, latencyMs + ALIKE_MS));
+    return slot === undefined ? undefined : this.#slots[slot];
+  }
+
+  #note(slot: number, instance: I): void {
+    const load = Math.min(loadOf(instance), Number.MAX_VALUE); // whoever has no weight is still better than nobody
+    this.#tree.set(slot, load, instance.latencyMs ?? 0); // unknown: worth a try
+  }
+
+  #look(): void {
+    const used = this.#slots.length;
+    for (let i = Math.min(LOOKED_AT, used); i > 0; i--) {
+      this.#lookedAt = this.#lookedAt + 1 < used ? this.#lookedAt + 1 : 0;
+      const instance = this.#slots[this.#lookedAt];
+      if (instance !== undefined) this.#note(this.#lookedAt, instance);
+    }
+  }
+
+  #close(): void {
+    this.#slots = this.#slots.filter(instance => instance !== undefined);
+    const slots = slotsFor(this.#slots.length);
+    if (slots === this.#tree.slots) this.#tree.clearAll();
+    else this.#tree = new LeastTree(slots);
+    for (const [slot, instance] of this.#slots.entries()) {
+      if (instance === undefined) continue;
+      this.#slotOf.set(instance, slot);
+      this.#note(slot, instance);
+    }
+  }
 }
 
-/** Where the next turn begins: behind whoever was chosen last. */
-function turnAfter(candidates: readonly Instance[], last: Instance | undefined): number {
-  if (last === undefined || candidates[candidates.length - 1] === last) return 0;
-  return candidates.indexOf(last) + 1;
+/** Room for as many again at least: slots are closed once in that many turns. */
+function slotsFor(instances: number): number {
+  let slots = SLOTS_MIN;
+  while (slots < 2 * instances) slots *= 2;
+  return slots;
 }

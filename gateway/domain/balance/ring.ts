@@ -1,7 +1,6 @@
 import { hash32 } from '../hash32.ts';
 import type { Instance } from '../instance.ts';
-import { at, type NonEmpty } from '../non-empty.ts';
-import type { BalancePolicy } from './policy.ts';
+import { createPolicy, type BalancePolicy, type Choice } from './policy.ts';
 
 /** Points an instance of the greatest weight has on the ring: enough for even shares, fewer where instances are many. */
 const POINTS_MAX = 160;
@@ -28,22 +27,18 @@ interface Ring {
 export function ring(otherwise: BalancePolicy): BalancePolicy {
   let current: Ring = { hashes: new Uint32Array(), owners: [] };
 
-  return {
+  return createPolicy({
     name: 'hash',
     adopt(instances) {
       current = createRing(instances);
       otherwise.adopt?.(instances);
     },
-    pick(candidates, affinity) {
-      if (affinity === '') return otherwise.pick(candidates, affinity);
-      const place = hash32(affinity);
-      return walk(current, candidates, place) ?? nearestOf(candidates, place);
-    },
-  };
+    choice: <I extends Instance>() => new RingChoice<I>(() => current, otherwise.choice<I>()),
+  });
 }
 
 function createRing(instances: readonly Instance[]): Ring {
-  const weightMax = Math.max(...instances.map(({ weight }) => weight), Number.MIN_VALUE);
+  const weightMax = instances.reduce((most, { weight }) => Math.max(most, weight), Number.MIN_VALUE);
   const pointsMax = Math.min(POINTS_MAX, Math.max(POINTS_MIN, Math.floor(POINTS_IN_ALL / (instances.length || 1))));
   const points = instances.flatMap(owner => {
     const count = Math.max(1, Math.round((pointsMax * owner.weight) / weightMax));
@@ -53,19 +48,102 @@ function createRing(instances: readonly Instance[]): Ring {
   return { hashes: Uint32Array.from(points, ({ hash }) => hash), owners: points.map(({ owner }) => owner) };
 }
 
-/** The first candidate at or behind `place` that has room, or else the first at all. */
-function walk<I extends Instance>({ hashes, owners }: Ring, candidates: NonEmpty<I>, place: number): I | undefined {
-  const start = firstAtOrAfter(hashes, place);
-  const steps = Math.min(STEPS_MAX, owners.length);
-  const known: readonly Instance[] = candidates;
-  let first: I | undefined;
-  for (let i = 0; i < steps; i++) {
-    const candidate = candidates[known.indexOf(at(owners, (start + i) % owners.length))];
-    if (candidate === undefined) continue;
-    if (hasRoom(candidate, candidates)) return candidate;
-    first ??= candidate;
+/** What an instance counts for in the sums over all of them. */
+interface Counted<I> {
+  readonly instance: I;
+  inFlight: number;
+  weight: number;
+}
+
+class RingChoice<I extends Instance> implements Choice<I> {
+  readonly #ring: () => Ring;
+  readonly #otherwise: Choice<I>;
+  readonly #counted = new Map<Instance, Counted<I>>();
+  // Over those that can take work at all; kept, since it is asked for at each step on the ring.
+  #inFlight = 0;
+  #weight = 0;
+
+  constructor(currentRing: () => Ring, otherwise: Choice<I>) {
+    this.#ring = currentRing;
+    this.#otherwise = otherwise;
   }
-  return first;
+
+  get size(): number {
+    return this.#counted.size;
+  }
+
+  add(instance: I): void {
+    this.#otherwise.add(instance);
+    const counted: Counted<I> = { instance, inFlight: 0, weight: 0 };
+    this.#counted.set(instance, counted);
+    this.#count(counted, instance);
+  }
+
+  remove(instance: I): void {
+    this.#otherwise.remove(instance);
+    const counted = this.#counted.get(instance);
+    if (counted === undefined) return;
+    this.#count(counted, { inFlight: 0, weight: 0 });
+    this.#counted.delete(instance);
+    if (this.#counted.size === 0) this.#weight = 0; // whatever rounding left
+  }
+
+  changed(instance: I): void {
+    this.#otherwise.changed(instance);
+    const counted = this.#counted.get(instance);
+    if (counted !== undefined) this.#count(counted, instance);
+  }
+
+  served(instance: I): void {
+    this.#otherwise.served(instance);
+  }
+
+  pick(affinity: string): I | undefined {
+    if (affinity === '') return this.#otherwise.pick(affinity);
+    const place = hash32(affinity);
+    return this.#walk(place) ?? this.#nearest(place);
+  }
+
+  #count(counted: Counted<I>, { inFlight, weight }: Pick<Instance, 'inFlight' | 'weight'>): void {
+    this.#inFlight += inFlight - counted.inFlight;
+    this.#weight += weight - counted.weight;
+    counted.inFlight = inFlight;
+    counted.weight = weight;
+  }
+
+  /** The first of these at or behind `place` that has room, or else the first at all. */
+  #walk(place: number): I | undefined {
+    const { hashes, owners } = this.#ring();
+    const start = firstAtOrAfter(hashes, place);
+    const steps = Math.min(STEPS_MAX, owners.length);
+    let first: I | undefined;
+    for (let i = 0; i < steps; i++) {
+      const owner = owners[(start + i) % owners.length];
+      const instance = owner && this.#counted.get(owner)?.instance;
+      if (instance === undefined) continue;
+      if (this.#hasRoom(instance)) return instance;
+      first ??= instance;
+    }
+    return first;
+  }
+
+  /** Whoever is idle is never above the average. */
+  #hasRoom({ inFlight, weight }: I): boolean {
+    if (inFlight === 0) return true;
+    return inFlight + 1 <= Math.ceil((LOAD_MAX * (this.#inFlight + 1) * weight) / this.#weight);
+  }
+
+  /** Who is chosen when nobody near on the ring is here, that is, few are: still the same for the same affinity. */
+  #nearest(place: number): I | undefined {
+    let nearest: I | undefined;
+    let most = -1;
+    for (const { instance } of this.#counted.values()) {
+      const score = hash32(`${instance.id}#${place}`);
+      if (score > most || (score === most && instance.id < (nearest?.id ?? ''))) nearest = instance;
+      most = Math.max(most, score);
+    }
+    return nearest;
+  }
 }
 
 function firstAtOrAfter(hashes: Uint32Array, place: number): number {
@@ -77,23 +155,4 @@ function firstAtOrAfter(hashes: Uint32Array, place: number): number {
     else high = middle;
   }
   return low;
-}
-
-/** The average is over those that can take work at all; whoever is idle is never above it. */
-function hasRoom(owner: Instance, candidates: NonEmpty<Instance>): boolean {
-  if (owner.inFlight === 0) return true;
-  let inFlight = 1;
-  let weight = 0;
-  for (const candidate of candidates) {
-    inFlight += candidate.inFlight;
-    weight += candidate.weight;
-  }
-  return owner.inFlight + 1 <= Math.ceil((LOAD_MAX * inFlight * owner.weight) / weight);
-}
-
-/** Who is chosen when nobody near on the ring is a candidate: still the same for the same affinity and candidates. */
-function nearestOf<I extends Instance>(candidates: NonEmpty<I>, place: number): I {
-  return candidates.reduce((best, candidate) =>
-    hash32(`${candidate.id}#${place}`) > hash32(`${best.id}#${place}`) ? candidate : best,
-  );
 }

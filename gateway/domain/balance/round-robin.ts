@@ -1,5 +1,6 @@
+import { Heap } from './heap.ts';
 import type { Instance } from '../instance.ts';
-import type { BalancePolicy } from './policy.ts';
+import { createPolicy, type BalancePolicy, type Choice } from './policy.ts';
 
 /**
  * Takes turns, more often with whoever weighs more, and spreads those turns out (the smooth weighted round robin of
@@ -7,24 +8,107 @@ import type { BalancePolicy } from './policy.ts';
  */
 export function roundRobin(): BalancePolicy {
   const credits = new WeakMap<Instance, number>();
+  return createPolicy({ name: 'round-robin', choice: <I extends Instance>() => new RoundRobinChoice<I>(credits) });
+}
 
-  return {
-    name: 'round-robin',
-    pick(candidates) {
-      let best = candidates[0];
-      let bestCredit = -Infinity;
-      let total = 0;
-      for (const candidate of candidates) {
-        const { weight } = candidate;
-        const credit = (credits.get(candidate) ?? 0) + weight;
-        credits.set(candidate, credit);
-        total += weight;
-        if (credit <= bestCredit) continue;
-        best = candidate;
-        bestCredit = credit;
-      }
-      credits.set(best, bestCredit - total);
-      return best;
-    },
-  };
+/** An instance in the line of all that weigh the same. */
+interface Standing<I> {
+  readonly instance: I;
+  weight: number;
+  /** What its credit would be had it been in the choice from the first pick: the same pick by pick, until it is chosen. */
+  base: number;
+  turn: number;
+  place: number;
+}
+
+/**
+ * At each pick everyone gains their weight, and whoever has most pays for all.
+ *
+ * Those that weigh the same gain the same, so that their order stays: they stand in one line, and only the first of each
+ * line are compared. A pick costs as much as there are different weights. A weight is looked at when the instance is
+ * told to have changed, and each time it comes.
+ */
+class RoundRobinChoice<I extends Instance> implements Choice<I> {
+  readonly #credits: WeakMap<Instance, number>;
+  readonly #standings = new Map<I, Standing<I>>();
+  readonly #lines = new Map<number, Heap<Standing<I>>>();
+  #picks = 0;
+  #turns = 0;
+
+  constructor(credits: WeakMap<Instance, number>) {
+    this.#credits = credits;
+  }
+
+  get size(): number {
+    return this.#standings.size;
+  }
+
+  add(instance: I): void {
+    const standing: Standing<I> = { instance, weight: 0, base: 0, turn: (this.#turns += 1), place: 0 };
+    this.#standings.set(instance, standing);
+    this.#join(standing);
+  }
+
+  remove(instance: I): void {
+    const standing = this.#standings.get(instance);
+    if (standing === undefined) return;
+    this.#standings.delete(instance);
+    this.#leave(standing);
+  }
+
+  changed(instance: I): void {
+    const standing = this.#standings.get(instance);
+    if (standing === undefined || standing.weight === instance.weight) return;
+    this.#leave(standing);
+    this.#join(standing);
+  }
+
+  served(instance: I): void {
+    const standing = this.#standings.get(instance);
+    if (standing === undefined) return;
+    standing.turn = this.#turns += 1;
+    this.#lines.get(standing.weight)?.moved(standing);
+  }
+
+  pick(): I | undefined {
+    this.#picks += 1;
+    let best: Standing<I> | undefined;
+    let bestCredit = -Infinity;
+    let total = 0;
+    for (const [weight, line] of this.#lines) {
+      total += weight * line.size;
+      const { first } = line;
+      if (first === undefined) continue;
+      const credit = first.base + weight * this.#picks;
+      const isBetter = credit > bestCredit || (credit === bestCredit && first.turn < (best?.turn ?? Infinity));
+      if (!isBetter) continue;
+      best = first;
+      bestCredit = credit;
+    }
+    if (best === undefined) return undefined;
+    best.base -= total;
+    this.#lines.get(best.weight)?.moved(best);
+    return best.instance;
+  }
+
+  #join(standing: Standing<I>): void {
+    const { weight } = standing.instance;
+    standing.weight = weight;
+    standing.base = (this.#credits.get(standing.instance) ?? 0) - weight * this.#picks;
+    const line = this.#lines.get(weight) ?? new Heap<Standing<I>>(comesBefore);
+    this.#lines.set(weight, line);
+    line.add(standing);
+  }
+
+  #leave(standing: Standing<I>): void {
+    const { instance, weight, base } = standing;
+    this.#credits.set(instance, base + weight * this.#picks);
+    const line = this.#lines.get(weight);
+    line?.remove(standing);
+    if (line?.size === 0) this.#lines.delete(weight);
+  }
+}
+
+function comesBefore(a: Standing<unknown>, b: Standing<unknown>): boolean {
+  return a.base === b.base ? a.turn < b.turn : a.base > b.base;
 }

@@ -4,9 +4,8 @@ import { hopByHopOf, isField, isHopByHop } from './field-syntax.ts';
 import { removeFieldsWhere } from './fields.ts';
 import { forwardingFields, isForwardingClaim } from './forwarding.ts';
 import { identityFields, isIdentityField } from './identity-fields.ts';
-import type { Instance } from '../instance.ts';
 import { encodeTarget } from './percent-encoding.ts';
-import type { UpstreamRequest } from '../ports.ts';
+import type { UpstreamMessage } from '../ports.ts';
 import type { RequestDraft } from '../route.ts';
 import { leadsElsewhere } from './request-target.ts';
 import { hasTraceparent } from './trace-context.ts';
@@ -38,7 +37,7 @@ const FRAMING: ReadonlySet<string> = new Set(['content-length', 'expect', 'host'
  * route's filters have their way, in order. Identity and the shared secret are said again after them: a filter may read
  * who calls, but not change it. The fields of an upgrade itself (`Connection`, `Upgrade`) are the carrier's to add.
  */
-export function composeUpstream(admitted: Admitted, instance: Instance, content: Buffer): UpstreamRequest {
+export function composeUpstream(admitted: Admitted, content: Buffer): UpstreamMessage {
   const identity = identityFields(admitted.caller);
   const draft: RequestDraft = {
     path: admitted.path,
@@ -51,7 +50,6 @@ export function composeUpstream(admitted: Admitted, instance: Instance, content:
   const { sharedSecret } = admitted.route.service.policy;
   if (sharedSecret !== undefined) draft.fields.push(SHARED_SECRET_FIELD, sharedSecret);
   return {
-    origin: instance.origin,
     method: admitted.method === 'HEAD' ? 'GET' : admitted.method, // Plumber knows no HEAD
     target: targetOf(draft),
     host: draft.host,

@@ -225,6 +225,7 @@ function boundTo(route: RouteSpec, { policyOf, originOf }: ExplainParts): Route 
     name,
     origin: originOf?.(name) ?? `lb://${name}`,
     policy: policyOf(name),
+    versions: '',
     acquire: unused,
     board: unused,
     report: unused,
@@ -240,8 +241,7 @@ const WITHHELD: ReadonlySet<string> = new Set(['authorization', SHARED_SECRET_FI
 function sentOf(admitted: Admitted, content: Buffer, secrets: readonly string[]): SentUpstream {
   const { service, policy } = admitted.route;
   const origin = 'origin' in service && typeof service.origin === 'string' ? service.origin : '';
-  const instance = { id: '', origin, version: null, weight: 1, inFlight: 0, latencyMs: undefined };
-  const { method, target, host, rawHeaders, body } = composeUpstream(admitted, instance, content);
+  const { method, target, host, rawHeaders, body } = composeUpstream(admitted, content);
   return {
     to: origin,
     method,

@@ -35,6 +35,10 @@ export function levelOf(event: GatewayEvent): LogLevel | undefined {
 const LEVELS = {
   request: 'info',
   attempt: 'debug',
+  cache: 'debug',
+  coalesced: 'debug',
+  batch: 'debug',
+  batching: 'warn',
   'queue-left': 'debug',
   retry: 'info',
   ejected: 'warn',

@@ -1,4 +1,4 @@
-import type { LimitKey, RoutePolicy, RouteSpec } from '../route.ts';
+import type { LimitKey, RoutePolicy, RouteSpec, Sharing, VaryKey } from '../route.ts';
 
 /** A route as operators read it: `GET /api/routes`. */
 export interface RouteView {
@@ -23,16 +23,27 @@ export function routeViews(routes: readonly RouteSpec[]): RouteView[] {
 }
 
 /** A policy as JSON can say it. */
-export function policyView({ limits, retry, cors, ...policy }: RoutePolicy): unknown {
+export function policyView({ limits, retry, cors, sharing, ...policy }: RoutePolicy): unknown {
   return {
     ...policy,
     auth: policy.auth ?? null,
     limits: limits.map(({ by, ...limit }) => ({ ...limit, by: limitKeyText(by) })),
     retry: { ...retry, on: [...retry.on] },
     cors: cors === undefined ? null : { ...cors, origins: [...cors.origins] },
+    sharing: sharing === undefined ? null : sharingView(sharing),
   };
 }
 
-function limitKeyText(by: LimitKey): string {
+function sharingView({ methods, varyBy, cache, batch, coalesce }: Sharing): unknown {
+  return {
+    methods: [...methods],
+    coalesce,
+    cache: cache === undefined ? null : { ...cache, methods: [...cache.methods] },
+    batch: batch ?? null,
+    varyBy: varyBy.map(limitKeyText),
+  };
+}
+
+function limitKeyText(by: LimitKey | VaryKey): string {
   return by.kind === 'header' ? `header:${by.name}` : by.kind;
 }

@@ -5,8 +5,8 @@ import type { Address, Claim } from './permits.ts';
 import type { RosterEntry } from '../roster.ts';
 import { WELL, type Wellness } from './wellness.ts';
 
-/** While an instance starts slowly it counts for this share at least: work is what warms it up. */
-const SHARE_MIN = 0.1;
+/** While an instance starts slowly it counts for so many tenths, one at least: work is what warms it up. */
+const SLOW_START_SHARES = 10;
 
 /** The time as the service last looked at it: one look serves a whole pick. */
 export interface Moment {
@@ -38,6 +38,10 @@ export class LivingInstance implements Instance {
   isOnTrial = false;
   /** Among those a policy may choose from right now. */
   isFree = false;
+  /** The gateway it prefers, of several before the same instances; null where there are none, or it is ours alone. */
+  preferredBy: string | null = null;
+  /** Ours to use first. Others' are used when all our own are taken. */
+  isOwn = true;
   /** It came into or out of rotation with the last change of its work in hand, and nothing was done about it yet. */
   hasTurned = false;
 
@@ -90,8 +94,8 @@ export class LivingInstance implements Instance {
 
   get weight(): number {
     if (this.slowFromMs === undefined) return this.entry.weight;
-    const share = (this.#moment.nowMs - this.slowFromMs) / this.slowForMs;
-    return this.entry.weight * Math.min(1, Math.max(SHARE_MIN, share));
+    const shares = Math.floor(((this.#moment.nowMs - this.slowFromMs) * SLOW_START_SHARES) / this.slowForMs);
+    return (this.entry.weight * Math.min(SLOW_START_SHARES, Math.max(1, shares))) / SLOW_START_SHARES;
   }
 
   /** A service shares its moment with its own instances and nobody else's. */

@@ -38,6 +38,9 @@ export function createService(options: ServiceOptions): LivingService {
     get policy() {
       return core.policy;
     },
+    get versions() {
+      return core.versions;
+    },
     acquire: dispatch.acquire,
     board: dispatch.board,
     report: (instance: Instance, finding) => {

@@ -4,8 +4,8 @@ import type { Waiter } from './queue.ts';
 export interface Claim {
   /** How much this service would have the address work on at once. */
   readonly concurrency: number;
-  /** Who has waited longest here for a permit of the address and may have it now. */
-  longestWaiting(): Waiter | undefined;
+  /** Whose turn it is here among those who may have a permit of the address now. */
+  nextInTurn(): Waiter | undefined;
   /** Hands the permit to that waiter; takes it with `Address.take`. */
   serve(waiter: Waiter): void;
   /** The address has more or less in hand than before. Must only take note: other claims have not heard yet. */
@@ -24,7 +24,7 @@ export interface Address {
   /** Streams it carries beside the permits. */
   readonly streams: number;
   take(): void;
-  /** Gives a permit back, straight to whoever has waited longest in any of the services. */
+  /** Gives a permit back, straight to whose turn it is in any of the services. */
   release(): void;
   board(): void;
   alight(): void;
@@ -38,7 +38,7 @@ export interface Address {
 /** All addresses of the process. */
 export interface Places {
   at(origin: string): Address;
-  /** The next number of the one line in which everyone waits. */
+  /** The next number of a turn: of two services that share an address, the smaller goes first. */
   ticket(): number;
   readonly addresses: number;
 }
@@ -128,9 +128,9 @@ class LivingAddress implements Address {
     this.permits = this.#claims.reduce((least, { concurrency }) => Math.min(least, concurrency), Infinity);
     this.#tell();
     while (this.inUse < this.permits) {
-      const longest = this.#longestWaiting();
-      if (longest === undefined) break;
-      longest.claim.serve(longest.waiter);
+      const next = this.#nextInTurn();
+      if (next === undefined) break;
+      next.claim.serve(next.waiter);
     }
     this.#followUp();
   }
@@ -143,17 +143,22 @@ class LivingAddress implements Address {
     for (const claim of this.#claims) claim.followUp();
   }
 
-  #longestWaiting(): { claim: Claim; waiter: Waiter } | undefined {
-    let longest: { claim: Claim; waiter: Waiter } | undefined;
+  #nextInTurn(): { claim: Claim; waiter: Waiter } | undefined {
+    let next: { claim: Claim; waiter: Waiter } | undefined;
     for (const claim of this.#claims) {
-      const waiter = claim.longestWaiting();
-      if (waiter === undefined || (longest !== undefined && longest.waiter.ticket < waiter.ticket)) continue;
-      longest = { claim, waiter };
+      const waiter = claim.nextInTurn();
+      if (waiter === undefined || (next !== undefined && goesBefore(next.waiter, waiter))) continue;
+      next = { claim, waiter };
     }
-    return longest;
+    return next;
   }
 
   #leave(): void {
     if (this.#claims.length === 0 && this.inUse === 0 && this.streams === 0) this.#onVacant(this);
   }
+}
+
+/** Who has had its turn, and was failed by an instance, comes first; then whose turn was given out first. */
+function goesBefore(one: Waiter, other: Waiter): boolean {
+  return one.isReturning === other.isReturning ? one.turn < other.turn : one.isReturning;
 }

@@ -1,83 +1,94 @@
+import { EVERYONE, type PartyKey } from './caller-turns.ts';
 import type { Permit } from '../exchange.ts';
 import type { Clock } from '../ports.ts';
-import type { PlaceWanted } from '../service.ts';
+import type { PlaceWanted, Priority } from '../service.ts';
+import { turnNumberOf, Turns, type TurnSeat, type TurnTaker } from './turns.ts';
 
 /** Someone who waits for a place. */
-export interface Waiter {
-  /** Its number in the one line of the whole process: the smaller, the longer it has waited. */
-  readonly ticket: number;
+export interface Waiter extends TurnTaker {
+  /** The number of its turn among all queues of the process: of two that share an instance, the smaller goes first. */
+  readonly turn: number;
   readonly wanted: PlaceWanted;
-  readonly isWaiting: boolean;
   /** Ends the waiting, and then takes the place: nobody may serve it twice. */
   proceed(take: () => Permit): void;
   /** Ends the waiting without one. */
   refuse(error: unknown): void;
 }
 
-/** How long someone waits, and what becomes of them then. */
+/** How long someone waits, in what order, and what becomes of them then. */
 interface Patience {
-  readonly ticket: number;
+  /** Callers take turns. */
+  readonly isFair: boolean;
   readonly waitMsMax: number;
   /** The time is over: must end the waiting, one way or the other. */
   readonly onExpiry: (waiter: Waiter) => void;
 }
 
-/**
- * Who waits for a service, in the order of their turns.
- *
- * Whose turn it is is decided here alone: turns by caller or by priority would be another implementation of `next`.
- */
+/** Who waits for a service, in the order of their turns. Whose turn it is is decided by `Turns` alone. */
 export interface Queue {
   readonly depth: number;
-  /** Joins at the end. Whoever gives up leaves at once; who is refused or served has left. */
+  /** Joins. Whoever gives up leaves at once; who is refused or served has left. */
   wait(wanted: PlaceWanted, patience: Patience): Promise<Permit>;
   /** The first, in the order of turns, who would take what is offered. */
   next(wouldTake: (waiter: Waiter) => boolean): Waiter | undefined;
-  /** Everyone, in the order of turns. */
+  /** How many turns would come before that of a newcomer. */
+  turnsBefore(newcomer: TurnTaker): number;
+  /** Who must go that a newcomer may stay, where there is no room; undefined: nobody has less right to it. */
+  leastEntitled(newcomer: TurnTaker): Waiter | undefined;
+  /** Everyone, in no order. */
   waiters(): readonly Waiter[];
 }
 
-/** A queue that serves first who came first. It is bounded by whoever lets people in. */
-export function createQueue(clock: Clock): Queue {
-  const line = new Set<WaitingOne>(); // keeps order, and lets one leave from the middle
+/** A queue, bounded by whoever lets people in. `ticket` numbers turns throughout the process. */
+export function createQueue(clock: Clock, ticket: () => number): Queue {
+  const turns = new Turns<WaitingOne>(ticket);
 
   return {
     get depth() {
-      return line.size;
+      return turns.length;
     },
-    wait(wanted, patience) {
-      return new Promise((resolve, reject) => {
-        const waiter = new WaitingOne(wanted, { ticket: patience.ticket, line, resolve, reject });
+    wait: (wanted, patience) =>
+      new Promise((resolve, reject) => {
+        const taker = turnTakerOf(wanted, patience.isFair);
+        const waiter = new WaitingOne(wanted, { taker, turns, resolve, reject });
         waiter.expectEnd(clock.after(patience.waitMsMax, () => patience.onExpiry(waiter)));
-      });
-    },
-    next(wouldTake) {
-      for (const waiter of line) if (wouldTake(waiter)) return waiter;
-      return undefined;
-    },
-    waiters: () => [...line],
+      }),
+    next: wouldTake => turns.first(wouldTake),
+    turnsBefore: newcomer => turns.turnsBefore(newcomer),
+    leastEntitled: newcomer => turns.leastEntitled(newcomer),
+    waiters: () => [...turns],
   };
 }
 
+/** By what a request takes its turn. One that comes again after an instance failed it has waited already. */
+export function turnTakerOf({ callerId, priority, tried }: PlaceWanted, isFair: boolean): TurnTaker {
+  return { priority, party: isFair ? callerId : EVERYONE, isReturning: tried.length > 0 };
+}
+
 interface Ends {
-  readonly ticket: number;
-  readonly line: Set<WaitingOne>;
+  readonly taker: TurnTaker;
+  readonly turns: Turns<WaitingOne>;
   readonly resolve: (permit: Permit) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /** A class, since the signal can call it without a closure for each who waits. */
 class WaitingOne implements Waiter {
-  readonly ticket: number;
   readonly wanted: PlaceWanted;
+  readonly priority: Priority;
+  readonly party: PartyKey;
+  readonly isReturning: boolean;
   readonly #ends: Ends;
+  readonly #seat: TurnSeat<WaitingOne>;
   #cancelExpiry: (() => void) | undefined;
 
   constructor(wanted: PlaceWanted, ends: Ends) {
-    this.ticket = ends.ticket;
     this.wanted = wanted;
+    this.priority = ends.taker.priority;
+    this.party = ends.taker.party;
+    this.isReturning = ends.taker.isReturning;
     this.#ends = ends;
-    ends.line.add(this);
+    this.#seat = ends.turns.join(this);
     wanted.signal.addEventListener('abort', this);
   }
 
@@ -90,22 +101,23 @@ class WaitingOne implements Waiter {
     this.refuse(this.wanted.signal.reason);
   }
 
-  get isWaiting(): boolean {
-    return this.#ends.line.has(this);
+  get turn(): number {
+    return turnNumberOf(this.#seat);
   }
 
   proceed(take: () => Permit): void {
-    this.#leave();
+    this.#ends.turns.served(this.#seat);
+    this.#stopWaiting();
     this.#ends.resolve(take());
   }
 
   refuse(error: unknown): void {
-    this.#leave();
+    this.#ends.turns.leave(this.#seat);
+    this.#stopWaiting();
     this.#ends.reject(error);
   }
 
-  #leave(): void {
-    this.#ends.line.delete(this);
+  #stopWaiting(): void {
     this.#cancelExpiry?.();
     this.wanted.signal.removeEventListener('abort', this);
   }

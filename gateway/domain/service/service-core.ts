@@ -2,13 +2,13 @@ import { createActiveCallers, type ActiveCallers } from './active-callers.ts';
 import { createBalance } from '../balance/create-balance.ts';
 import type { BalancePolicy } from '../balance/policy.ts';
 import type { Observe } from '../events.ts';
-import { createLatency, type Latency } from './latency.ts';
 import type { LivingInstance, Moment } from './living-instance.ts';
 import type { Places } from './permits.ts';
 import type { Clock, Random } from '../ports.ts';
 import { createQueue, type Queue } from './queue.ts';
 import { createRotation, type Rotation } from './rotation.ts';
 import type { ServicePolicy } from './service-policy.ts';
+import { WorkInHand } from './work-in-hand.ts';
 
 /** What a service is made from. */
 export interface ServiceOptions {
@@ -32,9 +32,10 @@ export interface ServiceCore extends ServiceOptions {
   readonly rotation: Rotation;
   readonly queue: Queue;
   readonly callers: ActiveCallers;
-  /** Of all its instances' answers. */
-  readonly latency: Latency;
+  readonly work: WorkInHand;
   readonly moment: Moment;
+  /** As `Service.versions`. */
+  versions: string;
   isClosed: boolean;
   /** Looks at the clock. */
   look(): number;
@@ -50,10 +51,11 @@ export function createCore(options: ServiceOptions): ServiceCore {
     instances: new Map(),
     leavers: new Set(),
     rotation: createRotation(),
-    queue: createQueue(clock),
+    queue: createQueue(clock, options.places.ticket),
     callers: createActiveCallers(),
-    latency: createLatency(),
+    work: new WorkInHand(),
     moment,
+    versions: '',
     isClosed: false,
     look: () => (moment.nowMs = clock.nowMs()),
   };

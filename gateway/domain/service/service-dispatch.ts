@@ -3,9 +3,9 @@ import { boardInstance, HeldPermit } from './held-permit.ts';
 import type { LivingInstance } from './living-instance.ts';
 import { isNonEmpty } from '../non-empty.ts';
 import type { Claim } from './permits.ts';
-import type { Waiter } from './queue.ts';
+import { turnTakerOf, type Waiter } from './queue.ts';
 import type { ServiceCore } from './service-core.ts';
-import { queueFull, queueTimeout, unavailable } from './service-refusals.ts';
+import { queueFull, unavailable, waitedInVain, wouldWaitInVain } from './service-refusals.ts';
 import type { PlaceWanted } from '../service.ts';
 
 /** The address of an instance has more or less in hand: first that is noted, then what follows is done. */
@@ -29,10 +29,10 @@ const NOBODY: readonly LivingInstance[] = [];
 
 /** `onLeft` is told when a place was given back. */
 export function createDispatch(core: ServiceCore, onLeft: (instance: LivingInstance) => void): Dispatch {
-  const { queue, rotation, places, callers } = core;
+  const { queue, rotation, callers } = core;
 
   const grant = (instance: LivingInstance): Permit => {
-    const permit = new HeldPermit(instance, onLeft);
+    const permit = new HeldPermit(instance, core, onLeft);
     rotation.chosen(instance);
     return permit;
   };
@@ -42,7 +42,20 @@ export function createDispatch(core: ServiceCore, onLeft: (instance: LivingInsta
     core.look();
     const instance = rotation.pick({ ...waiter.wanted, tried: NOBODY }, core.balance);
     if (instance !== undefined) waiter.proceed(() => grant(instance));
-    else waiter.refuse(queueTimeout(core, core.policy.queueWaitMsMax));
+    else waiter.refuse(waitedInVain(core, waiter));
+  };
+
+  const join = (wanted: PlaceWanted): Promise<Permit> => {
+    const { isFair, queueDepthMax, queueWaitMsMax } = core.policy;
+    const newcomer = turnTakerOf(wanted, isFair);
+    const refusal = wouldWaitInVain(core, newcomer, wanted.remainingMs);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    if (queue.depth >= queueDepthMax) {
+      const other = queue.leastEntitled(newcomer);
+      if (other === undefined) return Promise.reject(queueFull(core, newcomer));
+      other.refuse(queueFull(core, other));
+    }
+    return queue.wait(wanted, { isFair, waitMsMax: queueWaitMsMax, onExpiry });
   };
 
   return {
@@ -53,9 +66,7 @@ export function createDispatch(core: ServiceCore, onLeft: (instance: LivingInsta
       // Whoever waits would have been given what is free now: taking it overtakes nobody who wants it.
       const instance = rotation.pick(wanted, core.balance);
       if (instance !== undefined) return Promise.resolve(grant(instance));
-      const { queueDepthMax, queueWaitMsMax } = core.policy;
-      if (queue.depth >= queueDepthMax) return Promise.reject(queueFull(core));
-      return queue.wait(wanted, { ticket: places.ticket(), waitMsMax: queueWaitMsMax, onExpiry });
+      return join(wanted);
     },
 
     board(wanted) {
@@ -67,10 +78,13 @@ export function createDispatch(core: ServiceCore, onLeft: (instance: LivingInsta
 
     serveWaiting() {
       if (queue.depth === 0) return;
-      for (const waiter of queue.waiters()) {
-        if (!rotation.hasFree) return;
-        const instance = waiter.isWaiting ? rotation.pick(waiter.wanted, core.balance) : undefined;
-        if (instance !== undefined) waiter.proceed(() => grant(instance));
+      while (rotation.hasFree) {
+        let instance: LivingInstance | undefined;
+        const wouldTake = ({ wanted }: Waiter) => (instance = rotation.pick(wanted, core.balance)) !== undefined;
+        const waiter = queue.next(wouldTake);
+        const picked = instance;
+        if (waiter === undefined || picked === undefined) return;
+        waiter.proceed(() => grant(picked));
       }
     },
 
@@ -78,7 +92,7 @@ export function createDispatch(core: ServiceCore, onLeft: (instance: LivingInsta
       get concurrency() {
         return instance.entry.concurrency ?? core.policy.concurrency;
       },
-      longestWaiting: () =>
+      nextInTurn: () =>
         queue.depth > 0 && instance.isFree
           ? queue.next(waiter => rotation.wouldTake(waiter.wanted, instance))
           : undefined,

@@ -94,7 +94,6 @@ function note(core: ServiceCore, instance: LivingInstance, finding: Finding): vo
   const { nowMs } = core.moment;
   if (outcome === 'ok') {
     instance.latency.note(durationMs, nowMs);
-    core.latency.note(durationMs, nowMs);
     instance.lastGoodMs = nowMs;
     return;
   }

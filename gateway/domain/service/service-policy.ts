@@ -33,6 +33,8 @@ export interface ServicePolicy {
   readonly concurrency: number;
   readonly queueDepthMax: number;
   readonly queueWaitMsMax: number;
+  /** Callers take turns; false: first come, first served. */
+  readonly isFair: boolean;
   readonly hangMsMax: number;
   readonly streamsMax: number;
   readonly reuse: boolean;

@@ -75,9 +75,14 @@ export function createServiceRoster(
       for (const [key, instance] of [...instances]) if (!byKey.has(key)) retire(key, instance);
       for (const leaver of [...leavers]) left(leaver);
       core.balance.adopt?.([...instances.values()]);
+      core.versions = versionsOf(entries);
       if (entries.length > 0) isFirst = false;
     },
   };
+}
+
+function versionsOf(entries: readonly RosterEntry[]): string {
+  return [...new Set(entries.map(({ version }) => version ?? ''))].sort().join(',');
 }
 
 /** One that left and still drains, listed again at the same address: it is the same R. */
