@@ -83,13 +83,16 @@ export interface Question {
   readonly callerId: string;
   /** What keeps it with an instance; empty where nothing does. */
   readonly affinity: string;
-  readonly deadline: Deadline;
+  readonly deadline: TimeLeft;
   readonly notes: Notes;
   /** What the instance is sent. Asked for only when a place was found, and the same for every attempt. */
   message(): UpstreamMessage;
   /** Takes an answer that comes when nobody waits any more. Where it is absent, such an answer is thrown away. */
   readonly keep?: ((answer: Answer) => void) | undefined;
 }
+
+/** How long a question may wait, and the signal of its end: of one request, or until the last who shares it has left. */
+export type TimeLeft = Pick<Deadline, 'signal' | 'remainingMs'>;
 
 /** Puts a question to R, and brings the instance's own answer: no filter of the route has seen it. */
 export type Ask = (question: Question) => Promise<Answer>;

@@ -20,6 +20,9 @@ export interface Random {
   below(limit: number): number;
 }
 
+/** A digest of what it is given that nobody can aim at: short, the same for the same, and fit for a header field. */
+export type Digest = (data: string | Buffer) => string;
+
 /** What R is asked, whichever instance will be: framing fields (`content-length`, `host`, `connection`) are the transport's. */
 export interface UpstreamMessage {
   readonly method: string;

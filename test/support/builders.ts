@@ -189,7 +189,11 @@ export function aCompleteFor(service: Service, traits: RequestTraits & { readonl
   return { ...complete, route: { ...complete.route, service } };
 }
 
-/** The same as it is put to the service. */
-export function aQuestionFor(service: Service, traits: RequestTraits & { readonly content?: Buffer } = {}): Question {
-  return questionOf(aCompleteFor(service, traits));
+/** The same as it is put to the service; the test holds its deadline. */
+export function aQuestionFor(
+  service: Service,
+  traits: RequestTraits & { readonly content?: Buffer } = {},
+): Question & Pick<Complete, 'deadline'> {
+  const complete = aCompleteFor(service, traits);
+  return { ...questionOf(complete), deadline: complete.deadline };
 }

@@ -8,7 +8,9 @@ export interface Shared {
   readonly sharing: Sharing;
   /** What R is sent: nothing of the request is in it that is not in the key. */
   readonly message: UpstreamMessage;
-  /** Equal for requests that ask the same of the same versions of a model. */
+  /** Equal for requests that agree in all but their bodies: route, versions, target, fields, and what varies the answer. */
+  readonly group: string;
+  /** Equal for requests that ask the same of the same versions of a model: the digest of the group and the body's value. */
   readonly key: string;
 }
 
