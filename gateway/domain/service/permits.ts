@@ -39,7 +39,7 @@ export interface Address {
 export interface Places {
   at(origin: string): Address;
   /** The next number of a turn: of two services that share an address, the smaller goes first. */
-  ticket(): number;
+  readonly ticket: () => number;
   readonly addresses: number;
 }
 

@@ -45,19 +45,6 @@ export function createDispatch(core: ServiceCore, onLeft: (instance: LivingInsta
     else waiter.refuse(waitedInVain(core, waiter));
   };
 
-  const join = (wanted: PlaceWanted): Promise<Permit> => {
-    const { isFair, queueDepthMax, queueWaitMsMax } = core.policy;
-    const newcomer = turnTakerOf(wanted, isFair);
-    const refusal = wouldWaitInVain(core, newcomer, wanted.remainingMs);
-    if (refusal !== undefined) return Promise.reject(refusal);
-    if (queue.depth >= queueDepthMax) {
-      const other = queue.leastEntitled(newcomer);
-      if (other === undefined) return Promise.reject(queueFull(core, newcomer));
-      other.refuse(queueFull(core, other));
-    }
-    return queue.wait(wanted, { isFair, waitMsMax: queueWaitMsMax, onExpiry });
-  };
-
   return {
     acquire(wanted) {
       if (wanted.signal.aborted) return Promise.reject(wanted.signal.reason as Error);
@@ -66,7 +53,7 @@ export function createDispatch(core: ServiceCore, onLeft: (instance: LivingInsta
       // Whoever waits would have been given what is free now: taking it overtakes nobody who wants it.
       const instance = rotation.pick(wanted, core.balance);
       if (instance !== undefined) return Promise.resolve(grant(instance));
-      return join(wanted);
+      return join(core, wanted, onExpiry);
     },
 
     board(wanted) {
@@ -77,14 +64,10 @@ export function createDispatch(core: ServiceCore, onLeft: (instance: LivingInsta
     },
 
     serveWaiting() {
-      if (queue.depth === 0) return;
-      while (rotation.hasFree) {
-        let instance: LivingInstance | undefined;
-        const wouldTake = ({ wanted }: Waiter) => (instance = rotation.pick(wanted, core.balance)) !== undefined;
-        const waiter = queue.next(wouldTake);
-        const picked = instance;
-        if (waiter === undefined || picked === undefined) return;
-        waiter.proceed(() => grant(picked));
+      while (queue.depth > 0 && rotation.hasFree) {
+        const match = nextToPick(core);
+        if (match === undefined) return;
+        match.waiter.proceed(() => grant(match.instance));
       }
     },
 
@@ -105,6 +88,28 @@ export function createDispatch(core: ServiceCore, onLeft: (instance: LivingInsta
       for (const waiter of queue.waiters()) waiter.refuse(unavailable(core));
     },
   };
+}
+
+/** Into the queue, unless its turn would come too late, or there is no room that it has more right to than others. */
+function join(core: ServiceCore, wanted: PlaceWanted, onExpiry: (waiter: Waiter) => void): Promise<Permit> {
+  const { queue, policy } = core;
+  const { isFair, queueDepthMax, queueWaitMsMax } = policy;
+  const newcomer = turnTakerOf(wanted, isFair);
+  const refusal = wouldWaitInVain(core, newcomer, wanted.remainingMs);
+  if (refusal !== undefined) return Promise.reject(refusal);
+  if (queue.depth >= queueDepthMax) {
+    const other = queue.leastEntitled(newcomer);
+    if (other === undefined) return Promise.reject(queueFull(core, newcomer));
+    other.refuse(queueFull(core, other));
+  }
+  return queue.wait(wanted, { isFair, waitMsMax: queueWaitMsMax, onExpiry });
+}
+
+/** The first in the order of turns for whom an instance is free, and that instance. */
+function nextToPick({ queue, rotation, balance }: ServiceCore) {
+  let picked: LivingInstance | undefined;
+  const waiter = queue.next(({ wanted }) => (picked = rotation.pick(wanted, balance)) !== undefined);
+  return waiter === undefined || picked === undefined ? undefined : { waiter, instance: picked };
 }
 
 /** Who can take one more stream: the emptiest for their weight. One on trial, or that failed, only where there is no other. */

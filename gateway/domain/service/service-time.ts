@@ -56,7 +56,6 @@ export function createServiceTime(): ServiceTime {
       meanMs += share * differenceMs;
       variance = (1 - share) * (variance + share * differenceMs ** 2);
     },
-    known: nowMs =>
-      answers < ANSWERS_MIN || nowMs - notedMs > KNOWN_FOR_MS ? undefined : { meanMs, leastMs },
+    known: nowMs => (answers < ANSWERS_MIN || nowMs - notedMs > KNOWN_FOR_MS ? undefined : { meanMs, leastMs }),
   };
 }
