@@ -1,0 +1,312 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { EVERYONE } from '../../../gateway/domain/service/caller-turns.ts';
+import { turnNumberOf, Turns, type TurnSeat, type TurnTaker } from '../../../gateway/domain/service/turns.ts';
+import { seeded } from '../../support/builders.ts';
+
+interface Taker extends TurnTaker {
+  readonly name: string;
+}
+
+/** Turns, and whoever takes them by name. */
+class Table {
+  #ticket = 0;
+  readonly turns = new Turns<Taker>(() => (this.#ticket += 1));
+  readonly seats = new Map<string, TurnSeat<Taker>>();
+
+  join(name: string, traits: Partial<TurnTaker> = {}): void {
+    const taker = { name, ...aNewcomer({ party: name.replace(/\d+$/, ''), ...traits }) };
+    this.seats.set(name, this.turns.join(taker));
+  }
+
+  joinMany(party: string, count: number, traits: Partial<TurnTaker> = {}): void {
+    for (let i = 1; i <= count; i++) this.join(`${party}${i}`, traits);
+  }
+
+  leave(name: string): void {
+    this.turns.leave(this.#seatOf(name));
+    this.seats.delete(name);
+  }
+
+  number(name: string): number {
+    return turnNumberOf(this.#seatOf(name));
+  }
+
+  /** Whom it serves, in order: all, or so many. */
+  serve(count = Infinity, wouldTake: (taker: Taker) => boolean = () => true): string[] {
+    const served: string[] = [];
+    while (served.length < count) {
+      const taker = this.turns.first(wouldTake);
+      if (taker === undefined) break;
+      this.turns.served(this.#seatOf(taker.name));
+      this.seats.delete(taker.name);
+      served.push(taker.name);
+    }
+    return served;
+  }
+
+  #seatOf(name: string): TurnSeat<Taker> {
+    const seat = this.seats.get(name);
+    if (seat === undefined) throw new Error(`${name} does not wait`);
+    return seat;
+  }
+}
+
+function aNewcomer(traits: Partial<TurnTaker> = {}): TurnTaker {
+  return { priority: 'normal', party: 'new', isReturning: false, ...traits };
+}
+
+const nameOf = (taker: Taker | undefined) => taker?.name;
+const inits = (names: readonly string[]) => names.map(name => name.charAt(0)).join('');
+
+describe('callers', () => {
+  test('take turns: ten thousand of one delay a single call of another by one', () => {
+    const table = new Table();
+    table.joinMany('greedy', 10_000);
+    table.join('bob');
+
+    assert.deepEqual(table.serve(3), ['greedy1', 'bob', 'greedy2']);
+  });
+
+  test('are served in the order in which they came, each its own first come first', () => {
+    const table = new Table();
+    for (const name of ['a1', 'a2', 'a3', 'b1', 'c1', 'c2']) table.join(name);
+
+    assert.deepEqual(table.serve(), ['a1', 'b1', 'c1', 'a2', 'c2', 'a3']);
+  });
+
+  test('who have just been served and come again come after those who waited', () => {
+    const table = new Table();
+    table.joinMany('a', 2);
+    table.join('b');
+
+    assert.deepEqual(table.serve(1), ['a1']);
+    table.join('c');
+    table.join('a3');
+
+    assert.deepEqual(table.serve(), ['b', 'a2', 'c', 'a3']);
+  });
+
+  test('lose no turn to those of them who leave', () => {
+    const table = new Table();
+    table.joinMany('a', 100);
+    table.joinMany('b', 2);
+    for (let i = 1; i < 100; i++) table.leave(`a${i}`);
+
+    assert.deepEqual(table.serve(), ['a100', 'b1', 'b2']);
+    table.joinMany('a', 2);
+    table.leave('a1');
+    table.leave('a2');
+    assert.equal(table.turns.length, 0);
+    assert.equal(nameOf(table.turns.first(() => true)), undefined);
+  });
+
+  test('who do not take turns are one party, served as they came', () => {
+    const table = new Table();
+    for (const name of ['a1', 'a2', 'b1', 'a3', 'b2']) table.join(name, { party: EVERYONE });
+
+    assert.deepEqual(table.serve(), ['a1', 'a2', 'b1', 'a3', 'b2']);
+  });
+});
+
+describe('priorities', () => {
+  test('share the turns as 16 to 4 to 1: the low one gets its share under a constant load of the others', () => {
+    const table = new Table();
+    table.joinMany('h', 1_000, { priority: 'high' });
+    table.joinMany('n', 1_000);
+    table.joinMany('l', 1_000, { priority: 'low' });
+
+    const served = inits(table.serve(210));
+
+    const count = (name: string) => served.split(name).length - 1;
+    assert.deepEqual([count('h'), count('n'), count('l')], [160, 40, 10]);
+    assert.ok(served.indexOf('l') < 21, served);
+  });
+
+  test('let a high call pass all others but the one whose turn it is', () => {
+    const table = new Table();
+    table.joinMany('l', 10_000, { priority: 'low' });
+    table.serve(7);
+    table.join('high', { priority: 'high' });
+
+    assert.ok(table.serve(2).includes('high'));
+  });
+
+  test('save nothing up while nobody waits', () => {
+    const table = new Table();
+    table.joinMany('h', 500, { priority: 'high' });
+    table.serve(400);
+    table.joinMany('l', 100, { priority: 'low' });
+
+    assert.equal(inits(table.serve(34)).split('l').length - 1, 2);
+  });
+
+  test('are outside, and callers inside: none gets more for being low and high at once', () => {
+    const table = new Table();
+    for (const party of ['x', 'y']) {
+      for (let i = 0; i < 50; i++) table.join(`${party}-h${i}`, { party, priority: 'high' });
+    }
+    table.joinMany('x', 50, { priority: 'low' });
+
+    const served = inits(table.serve(34));
+
+    assert.ok(Math.abs(served.split('x').length - served.split('y').length) <= 3, served);
+  });
+
+  test('never starve anyone, whoever comes (seeded)', () => {
+    const table = new Table();
+    const random = seeded(11);
+    table.join('l-first', { priority: 'low', party: 'low' });
+    for (let step = 0; step < 30; step++) {
+      for (let i = 0; i < 3; i++) table.join(`h${step}-${i}`, { priority: 'high', party: `h${random.below(9)}` });
+      if (table.serve(1).includes('l-first')) return;
+    }
+    assert.fail('the low one was never served');
+  });
+});
+
+describe('who was failed by an instance', () => {
+  test('comes before those who have not had a turn', () => {
+    const table = new Table();
+    table.joinMany('a', 3);
+    table.join('again', { isReturning: true });
+
+    assert.deepEqual(table.serve(2), ['again', 'a1']);
+  });
+
+  test('keeps its turn while it would not take what is offered, and holds nobody up', () => {
+    const table = new Table();
+    table.join('choosy', { isReturning: true });
+    table.joinMany('a', 2);
+
+    assert.deepEqual(
+      table.serve(1, ({ name }) => name !== 'choosy'),
+      ['a1'],
+    );
+    assert.deepEqual(table.serve(), ['choosy', 'a2']);
+  });
+
+  test('of a lower priority does not pass those of a higher', () => {
+    const table = new Table();
+    table.joinMany('h', 3, { priority: 'high' });
+    table.join('again', { isReturning: true, priority: 'low' });
+
+    assert.deepEqual(table.serve(1), ['h1']);
+  });
+});
+
+describe('the number of a turn', () => {
+  test('is that of the caller, given out when its last turn was over', () => {
+    const table = new Table();
+    table.joinMany('a', 2);
+    table.join('b');
+    table.serve(1);
+
+    assert.ok(table.number('a2') > table.number('b'));
+  });
+
+  test('is one’s own where callers do not take turns', () => {
+    const table = new Table();
+    table.joinMany('a', 2, { party: EVERYONE });
+    table.join('b', { party: EVERYONE });
+    table.serve(1);
+
+    assert.ok(table.number('a2') < table.number('b'));
+  });
+});
+
+describe('the turns before a newcomer’s', () => {
+  test('are one for each other caller, however many wait', () => {
+    const table = new Table();
+    table.joinMany('a', 10_000);
+    table.joinMany('b', 10);
+
+    assert.equal(table.turns.turnsBefore(aNewcomer()), 2);
+    assert.equal(table.turns.turnsBefore(aNewcomer({ party: 'b' })), 20);
+    assert.equal(table.turns.turnsBefore(aNewcomer({ party: 'a' })), 10_010);
+  });
+
+  for (const seed of [3, 5, 8, 13]) {
+    test(`are foretold as they then come, in any mixture (seed ${seed})`, () => {
+      const random = seeded(seed);
+      const priorities = ['high', 'normal', 'low'] as const;
+      const someone = () => ({
+        priority: priorities[random.below(3)] ?? 'low',
+        party: `p${random.below(6)}`,
+        isReturning: random.below(10) === 0,
+      });
+      const table = new Table();
+      for (let i = 0; i < 200; i++) {
+        table.join(`w${i}`, someone());
+        if (random.below(3) === 0) table.serve(1);
+      }
+      const newcomer = someone();
+
+      const foretold = table.turns.turnsBefore(newcomer);
+      table.join('newcomer', newcomer);
+      const come = table.serve().indexOf('newcomer');
+
+      // Where a caller waits already, it is not looked at how far the round has come: never too many are foretold.
+      assert.ok(foretold <= come && come <= foretold * 1.2 + 5, `${foretold} were foretold, ${come} came`);
+    });
+  }
+});
+
+describe('where there is no room', () => {
+  test('the greediest caller’s newest goes for one of whom fewer wait', () => {
+    const table = new Table();
+    table.joinMany('greedy', 8);
+    table.joinMany('b', 2);
+
+    assert.equal(nameOf(table.turns.leastEntitled(aNewcomer({ party: 'b' }))), 'greedy8');
+    assert.equal(nameOf(table.turns.leastEntitled(aNewcomer())), 'greedy8');
+    assert.equal(nameOf(table.turns.leastEntitled(aNewcomer({ party: 'greedy' }))), undefined);
+  });
+
+  test('nobody goes for one who would have as much: that would be fairer to nobody', () => {
+    const table = new Table();
+    for (const name of ['a', 'b', 'c']) table.join(name);
+
+    assert.equal(nameOf(table.turns.leastEntitled(aNewcomer())), undefined);
+  });
+
+  test('priorities have room by their weights, low ones too', () => {
+    const table = new Table();
+    table.joinMany('n', 21);
+
+    assert.equal(nameOf(table.turns.leastEntitled(aNewcomer({ priority: 'high' }))), 'n21');
+    assert.equal(nameOf(table.turns.leastEntitled(aNewcomer({ priority: 'low' }))), 'n21');
+    table.joinMany('l', 5, { priority: 'low' });
+    assert.equal(nameOf(table.turns.leastEntitled(aNewcomer({ priority: 'low', party: 'l' }))), undefined);
+    assert.equal(nameOf(table.turns.leastEntitled(aNewcomer({ priority: 'low', party: 'other' }))), 'l5');
+  });
+
+  test('nobody goes where callers do not take turns and all have one priority', () => {
+    const table = new Table();
+    for (const name of ['a1', 'a2', 'a3']) table.join(name, { party: EVERYONE });
+
+    assert.equal(nameOf(table.turns.leastEntitled(aNewcomer({ party: EVERYONE }))), undefined);
+  });
+
+  test('the greediest are known, whatever came and went (seeded)', () => {
+    const random = seeded(21);
+    const table = new Table();
+    const waiting = new Map<string, string[]>();
+    for (let i = 0; i < 3_000; i++) {
+      const party = `p${random.below(5)}-`;
+      const own = waiting.get(party) ?? [];
+      waiting.set(party, own);
+      if (random.below(2) === 0) {
+        table.join(`${party}${i}`, { party });
+        own.push(`${party}${i}`);
+      } else if (own.length > 0) {
+        table.leave(own.splice(random.below(own.length), 1)[0] ?? '');
+      }
+      const most = Math.max(...[...waiting.values()].map(({ length }) => length));
+      const chosen = nameOf(table.turns.leastEntitled(aNewcomer()));
+      if (most < 2) continue;
+      const [, of = []] = [...waiting].find(([, names]) => names.at(-1) === chosen) ?? [];
+      assert.equal(of.length, most, `${chosen ?? 'nobody'} is not of the greediest`);
+    }
+  });
+});
