@@ -42,9 +42,13 @@ class TwoChoices<I extends Instance> implements Choice<I> {
     this.#indexOf.set(last, index);
   }
 
-  // Load is looked at when a pair is drawn, and there are no turns.
-  changed(): void {}
-  served(): void {}
+  changed(): void {
+    // Load is looked at when a pair is drawn.
+  }
+
+  served(): void {
+    // There are no turns.
+  }
 
   pick(): I | undefined {
     const count = this.#instances.length;

@@ -5,8 +5,11 @@ import type { Address, Claim } from './permits.ts';
 import type { RosterEntry } from '../roster.ts';
 import { WELL, type Wellness } from './wellness.ts';
 
-/** While an instance starts slowly it counts for so many tenths, one at least: work is what warms it up. */
-const SLOW_START_SHARES = 10;
+/** While an instance starts slowly it counts for this share at least: work is what warms it up. */
+const SHARE_MIN = 0.1;
+
+/** In how many steps it grows: a policy may sort by weight, and there should be few different ones. */
+const SHARE_STEPS = 100;
 
 /** The time as the service last looked at it: one look serves a whole pick. */
 export interface Moment {
@@ -36,8 +39,9 @@ export class LivingInstance implements Instance {
   state: InstanceState = 'in-rotation';
   isEligible = false;
   isOnTrial = false;
-  /** Among those a policy may choose from right now. */
-  isFree = false;
+  /** Kept by the rotation: it counts among the eligible; and, while a policy may choose it, as whose it is chosen. */
+  isInRotation = false;
+  freeAs: 'own' | 'others' | undefined;
   /** The gateway it prefers, of several before the same instances; null where there are none, or it is ours alone. */
   preferredBy: string | null = null;
   /** Ours to use first. Others' are used when all our own are taken. */
@@ -94,8 +98,8 @@ export class LivingInstance implements Instance {
 
   get weight(): number {
     if (this.slowFromMs === undefined) return this.entry.weight;
-    const shares = Math.floor(((this.#moment.nowMs - this.slowFromMs) * SLOW_START_SHARES) / this.slowForMs);
-    return (this.entry.weight * Math.min(SLOW_START_SHARES, Math.max(1, shares))) / SLOW_START_SHARES;
+    const steps = Math.floor(((this.#moment.nowMs - this.slowFromMs) * SHARE_STEPS) / this.slowForMs);
+    return this.entry.weight * Math.min(1, Math.max(SHARE_MIN, steps / SHARE_STEPS));
   }
 
   /** A service shares its moment with its own instances and nobody else's. */
@@ -110,6 +114,11 @@ export class LivingInstance implements Instance {
   /** A check says it is not well: whether it is in rotation depends on what it has in hand. */
   get isDoubted(): boolean {
     return !this.rosterSays.isWell || !this.checksSay.isWell;
+  }
+
+  /** Among those a policy may choose from right now. */
+  get isFree(): boolean {
+    return this.freeAs !== undefined;
   }
 
   get isIdle(): boolean {

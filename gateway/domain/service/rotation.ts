@@ -35,86 +35,84 @@ interface Free {
 /** No instances yet. */
 export function createRotation(): Rotation {
   const eligible = new Set<LivingInstance>();
-  const sides = new Map<LivingInstance, 'own' | 'others'>(); // of those who are free
+  let freeCount = 0;
   let free: Free | undefined;
 
-  const take = (instance: LivingInstance) => {
-    const side = sides.get(instance);
-    if (side === undefined) return;
-    instance.isFree = false;
-    sides.delete(instance);
-    free?.[side].remove(instance);
+  const count = (instance: LivingInstance, isInRotation: boolean) => {
+    if (instance.isInRotation === isInRotation) return;
+    instance.isInRotation = isInRotation;
+    if (isInRotation) eligible.add(instance);
+    else eligible.delete(instance);
   };
 
-  const put = (instance: LivingInstance, side: 'own' | 'others') => {
-    if (sides.get(instance) === side) {
-      free?.[side].changed(instance);
+  const setFree = (instance: LivingInstance, freeAs: LivingInstance['freeAs']) => {
+    const before = instance.freeAs;
+    if (before === freeAs) {
+      if (freeAs !== undefined) free?.[freeAs].changed(instance);
       return;
     }
-    take(instance);
-    instance.isFree = true;
-    sides.set(instance, side);
-    free?.[side].add(instance);
+    instance.freeAs = freeAs;
+    if (before === undefined) freeCount += 1;
+    else free?.[before].remove(instance);
+    if (freeAs === undefined) freeCount -= 1;
+    else free?.[freeAs].add(instance);
   };
 
-  /** A policy keeps what it needs of those who are free from the first time it is asked. */
+  /** A policy keeps what it needs of those who are free, from the first time it is asked. */
   const freeFor = (policy: BalancePolicy): Free => {
     if (free?.policy === policy) return free;
     const all = { policy, own: policy.choice<LivingInstance>(), others: policy.choice<LivingInstance>() };
-    for (const [instance, side] of sides) all[side].add(instance);
+    for (const instance of eligible) if (instance.freeAs !== undefined) all[instance.freeAs].add(instance);
     return (free = all);
   };
 
   const isEligible = (instance: Instance): instance is LivingInstance =>
     (eligible as ReadonlySet<Instance>).has(instance);
 
-  const hasUntried = ({ tried }: PlaceWanted) => {
-    for (const instance of eligible) if (!tried.includes(instance)) return true;
-    return false;
-  };
-
-  /** Those that failed this request stand aside meanwhile: they are few. */
-  const pickUntried = (all: Free, { tried, affinity }: PlaceWanted) => {
-    const aside = tried.filter(isEligible).flatMap(instance => {
-      const side = sides.get(instance);
-      return side === undefined ? [] : [{ instance, choice: all[side] }];
-    });
-    for (const { instance, choice } of aside) choice.remove(instance);
-    const picked = all.own.pick(affinity) ?? all.others.pick(affinity);
-    for (const { instance, choice } of aside) choice.add(instance);
-    return picked;
-  };
-
   return {
     get eligible() {
       return eligible.size;
     },
     get hasFree() {
-      return sides.size > 0;
+      return freeCount > 0;
     },
     update(instance) {
-      if (instance.isEligible) eligible.add(instance);
-      else eligible.delete(instance);
-      if (instance.isEligible && instance.hasRoom) put(instance, instance.isOwn ? 'own' : 'others');
-      else take(instance);
+      count(instance, instance.isEligible);
+      const isFree = instance.isEligible && instance.hasRoom;
+      setFree(instance, isFree ? (instance.isOwn ? 'own' : 'others') : undefined);
     },
     chosen(instance) {
-      const side = sides.get(instance);
-      if (side !== undefined) free?.[side].served(instance);
+      if (instance.freeAs !== undefined) free?.[instance.freeAs].served(instance);
     },
     remove(instance) {
-      eligible.delete(instance);
-      take(instance);
+      count(instance, false);
+      setFree(instance, undefined);
     },
     pick(wanted, policy) {
       const all = freeFor(policy);
-      if (sides.size === 0) return undefined;
       if (wanted.tried.length > 0) {
-        const untried = pickUntried(all, wanted);
-        if (untried !== undefined || hasUntried(wanted)) return untried;
+        const untried = pickBut(all, wanted, wanted.tried.filter(isEligible));
+        if (untried !== undefined || hasUntried(eligible, wanted)) return untried;
       }
       return all.own.pick(wanted.affinity) ?? all.others.pick(wanted.affinity);
     },
-    wouldTake: (wanted, instance) => instance.isFree && (!wanted.tried.includes(instance) || !hasUntried(wanted)),
+    wouldTake: (wanted, instance) =>
+      instance.isFree && (!wanted.tried.includes(instance) || !hasUntried(eligible, wanted)),
   };
+}
+
+function hasUntried(eligible: ReadonlySet<LivingInstance>, { tried }: PlaceWanted): boolean {
+  for (const instance of eligible) if (!tried.includes(instance)) return true;
+  return false;
+}
+
+/** Those that failed this request, who are few, stand aside meanwhile. */
+function pickBut(all: Free, { affinity }: PlaceWanted, tried: readonly LivingInstance[]): LivingInstance | undefined {
+  const aside = [...new Set(tried)].flatMap(instance =>
+    instance.freeAs === undefined ? [] : [{ instance, choice: all[instance.freeAs] }],
+  );
+  for (const { instance, choice } of aside) choice.remove(instance);
+  const picked = all.own.pick(affinity) ?? all.others.pick(affinity);
+  for (const { instance, choice } of aside) choice.add(instance);
+  return picked;
 }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { COMPARED_MAX, leastLoaded } from '../../../gateway/domain/balance/least-loaded.ts';
+import { leastLoaded } from '../../../gateway/domain/balance/least-loaded.ts';
 import { ring } from '../../../gateway/domain/balance/ring.ts';
 import { roundRobin } from '../../../gateway/domain/balance/round-robin.ts';
 import { twoChoices } from '../../../gateway/domain/balance/two-choices.ts';
-import type { BalancePolicy } from '../../../gateway/domain/balance/policy.ts';
+import type { BalancePolicy, Choice } from '../../../gateway/domain/balance/policy.ts';
 import type { Instance } from '../../../gateway/domain/instance.ts';
 import { isNonEmpty, type NonEmpty } from '../../../gateway/domain/non-empty.ts';
 import { anInstance, instances, scripted, seeded } from '../../support/builders.ts';
@@ -12,8 +12,28 @@ import { anInstance, instances, scripted, seeded } from '../../support/builders.
 // The promises every policy keeps, written once and asked of each. A new policy joins this list.
 const policies = [() => leastLoaded(), () => roundRobin(), () => twoChoices(seeded(1)), () => ring(leastLoaded())];
 
-const picks = (policy: BalancePolicy, candidates: NonEmpty<Instance>, count: number) =>
-  Array.from({ length: count }, (_, i) => policy.pick(candidates, `caller-${i}`).id);
+/** An instance whose numbers a test may set. */
+type Changing = { -readonly [Key in keyof Instance]: Instance[Key] };
+
+/** A choice among these. */
+const among = (policy: BalancePolicy, candidates: readonly Instance[]): Choice<Instance> => {
+  const choice = policy.choice();
+  for (const candidate of candidates) choice.add(candidate);
+  return choice;
+};
+
+/** Picks, and tells that whoever was picked was given work. */
+const pickFrom = (choice: Choice<Instance>, affinity: string): Instance => {
+  const picked = choice.pick(affinity);
+  assert.ok(picked);
+  choice.served(picked);
+  return picked;
+};
+
+const picks = (policy: BalancePolicy, candidates: NonEmpty<Instance>, count: number) => {
+  const choice = among(policy, candidates);
+  return Array.from({ length: count }, (_, i) => pickFrom(choice, `caller-${i}`).id);
+};
 
 const share = (picked: readonly string[], id: string) => picked.filter(each => each === id).length / picked.length;
 
@@ -21,9 +41,20 @@ for (const create of policies) {
   describe(`every policy: ${create().name}`, () => {
     test('picks a lone candidate', () => {
       const [only] = instances(1);
+      const policy = create();
 
-      assert.equal(create().pick([only], ''), only);
-      assert.equal(create().pick([only], 'alice'), only);
+      for (const affinity of ['', 'alice']) {
+        assert.equal(among(policy, [only]).pick(affinity), only);
+        assert.equal(policy.pick([only], affinity), only);
+      }
+    });
+
+    test('picks nobody where nobody is left', () => {
+      const [only] = instances(1);
+      const choice = among(create(), [only]);
+      choice.remove(only);
+
+      assert.deepEqual([choice.size, choice.pick(''), choice.pick('alice')], [0, undefined, undefined]);
     });
 
     test('leaves no instance idle while all are alike', () => {
@@ -33,11 +64,43 @@ for (const create of policies) {
     });
 
     test('leaves no instance idle for requests without an affinity', () => {
-      const [policy, candidates] = [create(), instances(3)];
+      const choice = among(create(), instances(3));
 
-      const picked = Array.from({ length: 300 }, () => policy.pick(candidates, '').id);
+      const picked = Array.from({ length: 300 }, () => pickFrom(choice, '').id);
 
       assert.deepEqual(new Set(picked), new Set(['r-1', 'r-2', 'r-3']));
+    });
+
+    test('leaves no instance idle where each request has its own candidates', () => {
+      const [policy, candidates] = [create(), instances(3)];
+
+      const picked = Array.from({ length: 300 }, (_, i) => policy.pick(candidates, `caller-${i}`).id);
+
+      assert.deepEqual(new Set(picked), new Set(['r-1', 'r-2', 'r-3']));
+    });
+
+    test('keeps to those who are there, whoever comes and goes in whatever order', () => {
+      const [policy, random] = [create(), seeded(7)];
+      const all = instances(40).map(instance => ({ ...instance }));
+      policy.adopt?.(all);
+      const choice = policy.choice<(typeof all)[number]>();
+      const there = new Set<Instance>();
+
+      for (let step = 0; step < 5_000; step++) {
+        const one = all[random.below(all.length)];
+        assert.ok(one);
+        one.inFlight = random.below(3);
+        if (random.below(3) === 0) one.weight = 1 + random.below(4);
+        const acts = there.has(one) ? (['changed', 'remove'] as const) : (['add', 'add'] as const);
+        const act = acts[random.below(2)] ?? 'changed';
+        choice[act](one);
+        there.delete(one);
+        if (act !== 'remove') there.add(one);
+
+        const picked = choice.pick(['', `caller-${step}`][random.below(2)] ?? '');
+        if (picked !== undefined) choice.served(picked);
+        assert.equal(picked !== undefined && there.has(picked), there.size > 0);
+      }
     });
 
     test('gives each of its equals about the same', () => {
@@ -74,8 +137,9 @@ for (const create of policies) {
       const candidates = [anInstance({ id: 'x', weight: 0 }), anInstance({ id: 'y', weight: 0 })] as const;
       const policy = create();
       policy.adopt?.(candidates);
+      const choice = among(policy, candidates);
 
-      for (let i = 0; i < 20; i++) assert.ok(candidates.includes(policy.pick(candidates, `caller-${i}`)));
+      for (let i = 0; i < 20; i++) assert.ok(candidates.includes(pickFrom(choice, `caller-${i}`)));
     });
   });
 }
@@ -114,19 +178,98 @@ describe('least-loaded', () => {
     const known = anInstance({ id: 'known', latencyMs: 5 });
     const unknown = anInstance({ id: 'unknown' });
 
-    assert.equal(leastLoaded().pick([known, unknown], '').id, 'unknown');
+    assert.deepEqual(picks(leastLoaded(), [known, unknown], 1), ['unknown']);
   });
 
-  test('compares a bounded number of many, another each time, until all had their turn', () => {
-    const many = instances(COMPARED_MAX * 3);
+  test('gives each of many equals its turn before any has a second', () => {
+    const many = instances(200);
 
-    const picked = picks(leastLoaded(), many, many.length);
+    const picked = picks(leastLoaded(), many, 2 * many.length);
 
-    assert.equal(new Set(picked).size, many.length);
+    assert.equal(new Set(picked.slice(0, many.length)).size, many.length);
+    assert.deepEqual(picked.slice(many.length), picked.slice(0, many.length));
+  });
+
+  test('finds the one idle of many', () => {
+    const all = instances(1_000).map(instance => ({ ...instance, inFlight: 1 }));
+    const choice = among(leastLoaded(), all);
+    const idle = all[777];
+    assert.ok(idle);
+    idle.inFlight = 0;
+    choice.changed(idle);
+
+    assert.equal(choice.pick(''), idle);
+  });
+
+  test('prefers of equals the one that has waited longer, whoever else was chosen meanwhile', () => {
+    const heavy = { ...anInstance({ id: 'heavy', weight: 2 }) };
+    const [b, c] = [anInstance({ id: 'b' }), anInstance({ id: 'c' })];
+    const choice = among(leastLoaded(), [heavy, b, c]);
+
+    const picked = Array.from({ length: 4 }, () => {
+      assert.equal(pickFrom(choice, '').id, 'heavy');
+      choice.remove(heavy); // taken
+      const { id } = pickFrom(choice, '');
+      choice.add(heavy); // given back
+      return id;
+    });
+
+    assert.deepEqual(picked, ['b', 'c', 'b', 'c']);
+  });
+
+  test('looks again at those nobody tells of: a latency is forgotten as time passes', () => {
+    const all = instances(100).map((instance): Changing => ({ ...instance, latencyMs: 500 }));
+    const quick = all[5];
+    const forgotten = all[60];
+    assert.ok(quick && forgotten);
+    quick.latencyMs = 5;
+    const choice = among(leastLoaded(), all);
+    assert.equal(choice.pick(''), quick);
+
+    forgotten.latencyMs = undefined;
+    const found = Array.from({ length: 40 }, () => choice.pick(''));
+
+    assert.ok(found.includes(forgotten));
   });
 });
 
 describe('round-robin', () => {
+  test('is as exact among many, of few different weights', () => {
+    const candidates = Array.from({ length: 300 }, (_, i) => anInstance({ id: `r-${i}`, weight: 1 + (i % 3) }));
+    assert.ok(isNonEmpty(candidates));
+
+    const picked = picks(roundRobin(), candidates, 600);
+
+    const times = new Map<string, number>();
+    for (const id of picked) times.set(id, (times.get(id) ?? 0) + 1);
+    for (const { id, weight } of candidates) assert.equal(times.get(id), weight, id);
+  });
+
+  test('remembers what it owes to whoever was away', () => {
+    const [a, b] = instances(2);
+    assert.ok(b);
+    const choice = among(roundRobin(), [a, b]);
+    assert.equal(pickFrom(choice, ''), a);
+    choice.remove(b); // taken before its turn
+    for (let i = 0; i < 5; i++) assert.equal(pickFrom(choice, ''), a);
+    choice.add(b);
+
+    assert.equal(pickFrom(choice, ''), b);
+  });
+
+  test('heeds another weight once it is told', () => {
+    const [heavy, light] = [{ ...anInstance({ id: 'heavy' }) }, anInstance({ id: 'light' })];
+    const choice = among(roundRobin(), [heavy, light]);
+    pickFrom(choice, '');
+    pickFrom(choice, '');
+
+    heavy.weight = 3;
+    choice.changed(heavy);
+    const picked = Array.from({ length: 40 }, () => pickFrom(choice, '').id);
+
+    assert.equal(share(picked, 'heavy'), 0.75);
+  });
+
   test('spreads the turns of the heavier out', () => {
     const candidates = [anInstance({ id: 'a', weight: 5 }), anInstance({ id: 'b' }), anInstance({ id: 'c' })] as const;
 
