@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Permit } from '../../../gateway/domain/exchange.ts';
 import { createPlaces } from '../../../gateway/domain/service/permits.ts';
 import type { Random } from '../../../gateway/domain/ports.ts';
+import type { Priority } from '../../../gateway/domain/service.ts';
 import type { RosterEntry } from '../../../gateway/domain/roster.ts';
 import { aFinding, anEntry, aService, seeded, type ServiceAtWork } from '../../support/builders.ts';
 import { manualClock } from '../../support/manual-clock.ts';
@@ -13,6 +14,7 @@ const CONCURRENCY = 2;
 const LISTED = ['a', 'b', 'c', 'd'];
 const IN_ROTATION = new Set(['in-rotation', 'slow-start', 'busy-unchecked', 'probation']);
 const ORDERS = ['eject', 'drain', 'readmit', 'readmit'] as const;
+const PRIORITIES = ['high', 'normal', 'low'] as const;
 
 /** Two services over the same addresses, and everything that can happen to them at random. */
 class Simulation {
@@ -39,6 +41,7 @@ class Simulation {
           concurrency: CONCURRENCY,
           queueDepthMax: 20,
           queueWaitMsMax: 300,
+          isFair: name === 'fuel',
           slowStartMs: 100,
           outlier: { failures: 2 },
         },
@@ -63,7 +66,10 @@ class Simulation {
     const tried = this.random.below(4) === 0 ? this.held.slice(0, 1).map(permit => permit.instance) : [];
     this.callers.add(caller);
     void service
-      ?.take({ signal: caller.signal, tried, callerId: `caller-${this.random.below(5)}` })
+      ?.take({
+        ...{ signal: caller.signal, tried, callerId: `caller-${this.random.below(5)}` },
+        ...{ priority: this.any(PRIORITIES) ?? 'normal', remainingMs: this.random.below(1_000) },
+      })
       .then(
         permit => this.hold(permit),
         () => (this.refused += 1),
@@ -86,6 +92,7 @@ class Simulation {
     if (permit === undefined) return;
     const { origin } = permit.instance;
     this.inFlight.set(origin, (this.inFlight.get(origin) ?? 0) - 1);
+    if (this.random.below(5) > 0) permit.begin();
     const outcome = this.any(['ok', 'ok', 'ok', 'lost', 'refused', 'timeout', 'abandoned', 'hung'] as const) ?? 'ok';
     if (outcome === 'timeout') permit.abandon();
     for (const { service } of this.services) service.report(permit.instance, aFinding({ outcome }));
@@ -148,5 +155,105 @@ for (const seed of [7, 42, 1_234]) {
     assert.ok(simulation.refused > 0);
     assert.equal(simulation.places.addresses, 0);
     assert.equal(simulation.clock.alarms, 0);
+  });
+}
+
+/** One who waits alone for its caller and priority, and who has been served since. */
+interface Lone {
+  readonly caller: string;
+  readonly priority: Priority;
+  /** Of the same priority, when it came. */
+  readonly othersAtFirst: number;
+  readonly servedSince: { readonly caller: string; readonly priority: Priority }[];
+}
+
+/** Callers of all priorities, some greedy, before one service whose instances answer in any order. */
+class Crowd {
+  readonly random: Random;
+  readonly at: ServiceAtWork;
+  readonly held: Permit[] = [];
+  readonly waiting: { readonly caller: string; readonly priority: Priority; readonly controller: AbortController }[] =
+    [];
+  readonly lone = new Map<object, Lone>();
+  served = 0;
+  lonesServed = 0;
+
+  constructor(seed: number) {
+    this.random = seeded(seed);
+    const policy = { queueDepthMax: 60, queueWaitMsMax: 3_600_000 };
+    this.at = aService({
+      random: seeded(seed),
+      policy,
+      entries: LISTED.slice(0, 1 + (seed % 3)).map(id => anEntry(id)),
+    });
+  }
+
+  ask(): void {
+    const isGreedy = this.random.below(10) < 7;
+    const caller = isGreedy ? 'greedy' : `caller-${this.random.below(20)}`;
+    const priority = PRIORITIES[this.random.below(3)] ?? 'normal';
+    const same = this.waiting.filter(other => other.priority === priority);
+    const controller = new AbortController();
+    const one = { caller, priority, controller };
+    if (!same.some(other => other.caller === caller)) {
+      const othersAtFirst = new Set(same.map(other => other.caller)).size;
+      this.lone.set(one, { caller, priority, othersAtFirst, servedSince: [] });
+    }
+    this.waiting.push(one);
+    void this.at
+      .take({ callerId: caller, priority, signal: controller.signal })
+      .then(
+        permit => this.serve(permit, one),
+        () => undefined,
+      )
+      .finally(() => {
+        this.lone.delete(one);
+        if (this.waiting.includes(one)) this.waiting.splice(this.waiting.indexOf(one), 1);
+      });
+  }
+
+  serve(permit: Permit, one: { readonly caller: string; readonly priority: Priority }): void {
+    this.held.push(permit);
+    this.served += 1;
+    const lone = this.lone.get(one);
+    if (lone !== undefined) this.assertOneTurn(lone);
+    for (const other of this.lone.values()) other.servedSince.push(one);
+  }
+
+  /** Nobody of its priority was served twice before it, and of the others not more than their share. */
+  assertOneTurn({ caller, priority, othersAtFirst, servedSince }: Lone): void {
+    this.lonesServed += 1;
+    const same = servedSince.filter(served => served.priority === priority).map(served => served.caller);
+    assert.equal(new Set(same).size, same.length, `twice before ${caller}: ${same.join(' ')}`);
+    assert.ok(same.length <= othersAtFirst, `${same.length} turns before ${caller}'s, ${othersAtFirst} others waited`);
+    const most = { high: 2, normal: 6, low: 21 }[priority] * (othersAtFirst + 1);
+    assert.ok(servedSince.length <= most, `${servedSince.length} were served before ${caller}, ${priority}`);
+  }
+
+  step(): void {
+    const dice = this.random.below(100);
+    if (dice < 52) this.ask();
+    else if (dice < 96) this.held.splice(this.random.below(this.held.length), 1)[0]?.release();
+    else this.waiting[this.random.below(this.waiting.length)]?.controller.abort(new Error('gone'));
+  }
+}
+
+for (const seed of [1, 3, 11, 2_024]) {
+  test(`who waits alone is delayed by one turn of each other caller, and nobody starves (seed ${seed})`, async () => {
+    const crowd = new Crowd(seed);
+    for (let step = 0; step < STEPS; step++) {
+      crowd.step();
+      await setImmediate();
+    }
+
+    assert.ok(crowd.served > STEPS / 4, `only ${crowd.served} were served`);
+    assert.ok(crowd.lonesServed > STEPS / 20, `only ${crowd.lonesServed} of those who waited alone`);
+    assert.ok(crowd.at.service.view().queue.depth > 20, 'nobody had to wait');
+    while (crowd.held.length > 0) {
+      crowd.held.pop()?.release();
+      await setImmediate();
+    }
+    assert.deepEqual([crowd.waiting.length, crowd.lone.size], [0, 0]);
+    assert.equal(crowd.at.clock.alarms, 0);
   });
 }
