@@ -1,9 +1,10 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { spawnBound } from '../gateway/setup/lifetimes.mjs';
 import { freePort } from '../gateway/setup/ports.mjs';
 
 /** How long a server may take to answer first; R loads its packages meanwhile. */
@@ -51,7 +52,10 @@ export function createPlace(): Place {
   const children = new Map<number, ChildProcess>();
   const path = (name: string) => join(folder, name);
   // Where the benchmark itself is ended, nothing it started may stay.
-  const endAtOnce = () => children.forEach(child => child.kill('SIGKILL'));
+  const endAtOnce = () => {
+    children.forEach(killGroup);
+    rmSync(folder, { recursive: true, force: true });
+  };
   process.once('exit', endAtOnce);
 
   return {
@@ -90,18 +94,29 @@ function startInto(log: string, { program, args, env = {}, core }: Command): Chi
   const command = core === undefined ? program : 'taskset';
   const rest = core === undefined ? args : ['--cpu-list', String(core), program, ...args];
   const output = openSync(log, 'a');
-  const child = spawn(command, rest, { stdio: ['pipe', output, output], env: { ...process.env, ...env } });
+  // Ended even by `kill -9`, the benchmark takes its servers with it.
+  const child = spawnBound(command, rest, { stdio: ['pipe', output, output], env: { ...process.env, ...env } });
   closeSync(output);
   child.on('error', () => undefined); // it has no pid then, and whoever started it is told so
   child.stdin?.on('error', () => undefined); // it may end before us
   return child;
 }
 
+/** A server and whatever it started: nginx's worker outlives an nginx that is killed. */
+function killGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has ended already.
+  }
+}
+
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, 'exit');
   child.kill('SIGTERM');
-  const timer = setTimeout(() => child.kill('SIGKILL'), END_MS_MAX);
+  const timer = setTimeout(() => killGroup(child), END_MS_MAX);
   await ended;
   clearTimeout(timer);
 }
