@@ -1,28 +1,39 @@
-import { writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { measureCosts } from './costs.ts';
 import { seeMachine } from './machine.ts';
-import { toJson, toMarkdown, type Report } from './report.ts';
-import { run, type Effort, type Result } from './run.ts';
+import { toMarkdown } from './report.ts';
+import { readResults, toJson, type Effort, type Race, type Results } from './results.ts';
+import { run } from './run.ts';
+import { RESULTS_FILE, show } from './shown.ts';
+import { batched } from './workloads/batched.ts';
+import { crowd } from './workloads/crowd.ts';
 import { fuel } from './workloads/fuel.ts';
+import { mixed } from './workloads/mixed.ts';
 import { nothing } from './workloads/nothing.ts';
+import { remembered } from './workloads/remembered.ts';
 import type { Workload } from './workloads/workload.ts';
 
-const WORKLOADS: readonly Workload[] = [fuel, nothing];
+const WORKLOADS: readonly Workload[] = [batched, fuel, mixed, crowd, nothing, remembered];
+const COST = 'cost';
 
-const THOROUGH: Effort = { rounds: 3, seconds: 8, warmUpCalls: 6_000 };
+const THOROUGH: Effort = { rounds: 3, seconds: 6, warmUpCalls: 6_000 };
 const QUICK: Effort = { rounds: 1, seconds: 4, warmUpCalls: 500 };
 
-const RESULTS = fileURLToPath(new URL('RESULTS.md', import.meta.url));
+const HELP = `npm run bench [-- OPTIONS]        measures Penstock beside others: writes RESULTS.md, results.json and chart.svg
+                                  here, and README's table
 
-const HELP = `npm run bench [-- OPTIONS]        measures Penstock beside others, and writes bench/RESULTS.md
-
-  --workload ID   this one alone (${WORKLOADS.map(({ id }) => id).join(', ')}); may be repeated; writes no file
+  --workload ID   this one alone (${[...WORKLOADS.map(({ id }) => id), COST].join(', ')}); may be repeated; writes no file
   --only ID       these contestants alone; may be repeated; writes no file
-  --seconds N     each turn takes so long; writes no file
+  --seconds N     a turn takes so long; writes no file
   --quick         one short round, to see that it works; writes no file
   --json          JSON on standard output, instead of the tables
+  --redraw        measures nothing: writes the others from results.json
 `;
+
+interface Choice {
+  readonly workloads: readonly Workload[];
+  readonly isCostMeasured: boolean;
+}
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -32,40 +43,64 @@ async function main(): Promise<void> {
       seconds: { type: 'string' },
       quick: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
+      redraw: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
-  if (values.help) {
-    process.stdout.write(HELP);
-    return;
-  }
+  if (values.help) tell(HELP);
+  else if (values.redraw) show(readResults(RESULTS_FILE));
+  else await measureAndTell(values);
+}
+
+interface Wanted {
+  readonly workload: string[];
+  readonly only: string[];
+  readonly seconds?: string;
+  readonly quick: boolean;
+  readonly json: boolean;
+}
+
+async function measureAndTell(values: Wanted): Promise<void> {
   const effort = effortOf(values.quick ? QUICK : THOROUGH, values.seconds);
-  const report = await measure(chosen(values.workload, values.only), effort);
-  process.stdout.write(values.json ? toJson(report) : toMarkdown(report));
+  const results = await measure(chosen(values.workload, values.only), effort);
+  tell(values.json ? toJson(results) : toMarkdown(results));
   const isWhole = effort === THOROUGH && values.workload.length === 0 && values.only.length === 0;
-  if (isWhole) writeFileSync(RESULTS, toMarkdown(report));
+  if (isWhole) show(results);
 }
 
-function effortOf(usual: Effort, seconds: string | undefined): Effort {
-  return seconds === undefined ? usual : { ...usual, seconds: Number(seconds) };
+function effortOf(usual: Effort, written: string | undefined): Effort {
+  if (written === undefined) return usual;
+  const seconds = Number(written);
+  if (!Number.isInteger(seconds) || seconds < 1) throw new Error('--seconds needs a whole number');
+  return { ...usual, seconds };
 }
 
-function chosen(workloads: readonly string[], contestants: readonly string[]): Workload[] {
-  const some = WORKLOADS.filter(({ id }) => workloads.length === 0 || workloads.includes(id)).map(workload => ({
+function chosen(ids: readonly string[], contestants: readonly string[]): Choice {
+  const isChosen = (id: string) => ids.length === 0 || ids.includes(id);
+  const workloads = WORKLOADS.filter(({ id }) => isChosen(id)).map(workload => ({
     ...workload,
     contestants: workload.contestants.filter(({ id }) => contestants.length === 0 || contestants.includes(id)),
   }));
-  if (some.every(workload => workload.contestants.length === 0)) throw new Error(`nothing to measure\n\n${HELP}`);
-  return some.filter(workload => workload.contestants.length > 0);
+  const some = workloads.filter(workload => workload.contestants.length > 0);
+  const isCostMeasured = isChosen(COST) && contestants.length === 0;
+  if (some.length === 0 && !isCostMeasured) throw new Error(`nothing to measure\n\n${HELP}`);
+  return { workloads: some, isCostMeasured };
 }
 
-async function measure(workloads: readonly Workload[], effort: Effort): Promise<Report> {
+async function measure({ workloads, isCostMeasured }: Choice, effort: Effort): Promise<Results> {
   const machine = await seeMachine();
-  const results: Result[] = [];
-  for (const workload of workloads) {
-    results.push(await run(workload, { effort, tell: text => void process.stderr.write(`${text}\n`) }));
-  }
-  return { machine, effort, command: 'npm run bench', results };
+  const races: Race[] = [];
+  for (const workload of workloads) races.push(await run(workload, { effort, tell: say }));
+  const costs = isCostMeasured ? await measureCosts(say) : [];
+  return { command: 'npm run bench', machine, effort, races, costs };
+}
+
+function tell(text: string): void {
+  process.stdout.write(text);
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
 }
 
 // Ending gently lets what was started be ended as well.

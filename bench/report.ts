@@ -1,79 +1,75 @@
-import type { Machine } from './machine.ts';
-import type { Effort, Result } from './run.ts';
-import { bestPeer, examine, type Finding, type Row } from './summary.ts';
-
-export interface Report {
-  readonly machine: Machine;
-  readonly effort: Effort;
-  readonly command: string;
-  readonly results: readonly Result[];
-}
+import { expectationsTable } from './expectations.ts';
+import { inCounts, inMs, inTimes } from './figures.ts';
+import type { Race, Results } from './results.ts';
+import { bestPeer, type Row } from './summary.ts';
+import type { Column } from './workloads/workload.ts';
 
 /** The results for people. */
-export function toMarkdown({ machine, effort, command, results }: Report): string {
+export function toMarkdown(results: Results): string {
+  const { machine, effort, command, races } = results;
   return `${[
     '# Results',
-    `Written by \`${command}\`; do not edit. How it is measured, and what each column means: [README.md](README.md). Where the time goes: [docs/performance.md](../docs/performance.md).`,
+    `Written by \`${command}\`; do not edit. How it is measured, and what each column means: [README.md](README.md). Where the time goes: [docs/performance.md](../docs/performance.md). The same for programs: [results.json](results.json).`,
     `${machine.takenAt.slice(0, 10)}, ${machine.processor}, ${machine.processors} processors, ${machine.memoryGib} GiB, ${machine.system}; load before the first turn ${machine.loadBefore.toFixed(1)}.`,
     Object.entries(machine.versions)
       .map(([name, version]) => `${name} ${version}`)
       .join(', ') + '.',
-    `Medians of ${effort.rounds} ${effort.rounds === 1 ? 'round' : 'rounds'} in turns, ${effort.seconds} s a turn, after ${effort.warmUpCalls} calls to warm each contestant up.`,
-    ...results.map(section),
+    `Medians of ${effort.rounds} ${effort.rounds === 1 ? 'round' : 'rounds'} in turns, ${effort.seconds} s a turn, after ${inCounts(effort.warmUpCalls)} calls to warm up each that V8 compiles.`,
+    '## What was expected',
+    expectationsTable(results),
+    ...races.map(section),
   ].join('\n\n')}\n`;
 }
 
-function section({ workload, rows }: Result): string {
-  const findings = workload.expectations.flatMap(expectation => examine(rows, expectation) ?? []);
+function section(race: Race): string {
   return [
-    `## ${workload.title}`,
-    workload.about,
-    table(rows),
-    findings.map(toSentence).join('\n'),
-    workload.contestants.map(({ title, setUp }) => `- **${title}**: ${setUp}.`).join('\n'),
+    `## ${race.title}`,
+    race.about,
+    table(race),
+    race.contestants.map(({ title, setUp }) => `- **${title}**: ${setUp}.`).join('\n'),
   ].join('\n\n');
 }
 
-function table(rows: readonly Row[]): string {
-  const head = '| connections | | p50 | p99 | req/s | p50 / direct | req/s / best peer | own CPU a request | failed |';
-  const rule = '|--:|---|--:|--:|--:|--:|--:|--:|--:|';
-  return [head, rule, ...rows.map(row => toLine(row, rows))].join('\n');
+function table({ rows, columns, connections }: Race): string {
+  const shown = columns.map(column => COLUMNS[column]);
+  const firsts = connections.length > 1 ? ['connections'] : [];
+  const head = [...firsts, '', ...shown.map(({ head: title }) => title)];
+  const rule = [...firsts.map(() => '--:'), '---', ...shown.map(() => '--:')];
+  const lines = rows.map(row => {
+    const same = rows.filter(other => other.connections === row.connections);
+    const title = row.contestant.kind === 'own' ? `**${row.contestant.title}**` : row.contestant.title;
+    return [...firsts.map(() => inCounts(row.connections)), title, ...shown.map(({ cell }) => cell(row, same))];
+  });
+  return [head, rule, ...lines].map(cells => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-function toLine(row: Row, rows: readonly Row[]): string {
-  const same = rows.filter(({ connections }) => connections === row.connections);
-  const direct = same.find(({ contestant }) => contestant.kind === 'direct');
-  const peer = bestPeer(same, 'perSecond');
-  const title = row.contestant.kind === 'own' ? `**${row.contestant.title}**` : row.contestant.title;
-  const cells = [
-    ...[String(row.connections), title, `${toFixed(row.p50Ms)} ms`, `${toFixed(row.p99Ms)} ms`],
-    String(Math.round(row.perSecond)),
-    direct === undefined ? '' : (row.p50Ms / direct.p50Ms).toFixed(2),
-    peer === undefined ? '' : (row.perSecond / peer.perSecond).toFixed(2),
-    row.cpuUsPerRequest === undefined ? '' : `${Math.round(row.cpuUsPerRequest)} µs`,
-    String(row.failures),
-  ];
-  return `| ${cells.join(' | ')} |`;
+interface ColumnText {
+  readonly head: string;
+  readonly cell: (row: Row, same: readonly Row[]) => string;
 }
 
-function toFixed(ms: number): string {
-  return ms.toFixed(ms < 10 ? 2 : 1);
+const COLUMNS: Readonly<Record<Column, ColumnText>> = {
+  p50: { head: 'p50', cell: ({ p50Ms }) => inMs(p50Ms) },
+  p99: { head: 'p99', cell: ({ p99Ms }) => inMs(p99Ms) },
+  'slow-p50': { head: 'p50 of the slow', cell: ({ slowP50Ms }) => (slowP50Ms === undefined ? '' : inMs(slowP50Ms)) },
+  'per-second': { head: 'req/s', cell: ({ perSecond }) => inCounts(perSecond) },
+  'p50-to-direct': { head: 'p50 / direct', cell: (row, same) => ratioTo(directOf(same)?.p50Ms, row.p50Ms) },
+  'per-second-to-peer': {
+    head: 'req/s / best peer',
+    cell: (row, same) => ratioTo(bestPeer(same, 'perSecond')?.perSecond, row.perSecond),
+  },
+  reached: { head: 'calls at R', cell: ({ reached }) => (reached === undefined ? '' : inCounts(reached)) },
+  cpu: {
+    head: 'own CPU a request',
+    cell: ({ cpuUsPerRequest: us }) => (us === undefined ? '' : `${Math.round(us)} µs`),
+  },
+  failed: { head: 'failed', cell: ({ failures }) => inCounts(failures) },
+};
+
+function directOf(rows: readonly Row[]): Row | undefined {
+  return rows.find(({ contestant }) => contestant.kind === 'direct');
 }
 
-const MEASURES = { p50Ms: 'p50', p99Ms: 'p99', perSecond: 'requests a second' } as const;
-
-function toSentence({ expectation, against, ratio, isMet }: Finding): string {
-  const { of, measure, connections, atMost, atLeast } = expectation;
-  const bound = atMost === undefined ? `at least ${atLeast ?? 0}` : `at most ${atMost}`;
-  return `- ${isMet ? 'Met' : '**Missed**'}: ${MEASURES[measure]} at ${connections} connection${connections === 1 ? '' : 's'}, \`${of}\` to ${against}: ${ratio.toFixed(2)}, wanted ${bound}.`;
-}
-
-/** The results for programs. */
-export function toJson({ machine, effort, command, results }: Report): string {
-  const plain = results.map(({ workload, rows }) => ({
-    workload: workload.id,
-    rows: rows.map(({ contestant, ...figures }) => ({ contestant: contestant.id, ...figures })),
-    findings: workload.expectations.flatMap(expectation => examine(rows, expectation) ?? []),
-  }));
-  return `${JSON.stringify({ command, machine, effort, results: plain }, null, 2)}\n`;
+function ratioTo(other: number | undefined, own: number): string {
+  return other === undefined ? '' : inTimes(own / other);
 }

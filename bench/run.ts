@@ -1,37 +1,33 @@
 import { randomBytes } from 'node:crypto';
-import type { Behind, Contestant, Front } from './contestants/contestant.ts';
+import { cpuMsOf } from './cpu-time.ts';
+import { factsOf, type Behind, type Contestant, type Front } from './contestants/contestant.ts';
 import { tokenOf } from './contestants/penstock.ts';
+import type { Load } from './load/load.ts';
 import { CORES, createPlace, type Place } from './place.ts';
-import { summarise, type Row, type Sample } from './summary.ts';
+import type { Effort, Race } from './results.ts';
+import { summarise, type Measurement, type Sample } from './summary.ts';
 import type { Workload } from './workloads/workload.ts';
-import { measure } from './wrk.ts';
 
-export interface Effort {
-  readonly rounds: number;
-  /** Of each turn. */
-  readonly seconds: number;
-  /** Each contestant has answered so many calls before anything counts: V8 compiles what is called often, and only then. */
-  readonly warmUpCalls: number;
-}
+/** What V8 does not compile needs no more than its first connections. */
+const WARM_UP_SHARE_OF_COMPILED = 0.1;
+const WARM_UP_TURN_SECONDS = 2;
 
 export interface RunOptions {
   readonly effort: Effort;
   readonly tell: (text: string) => void;
 }
 
-/** What a workload showed, a row for each contestant and number of connections. */
-export interface Result {
-  readonly workload: Workload;
-  readonly rows: readonly Row[];
-}
-
 /** Runs one workload: all contestants stand ready all the time and are measured in turns, so that no hour favours one. */
-export async function run(workload: Workload, options: RunOptions): Promise<Result> {
+export async function run(workload: Workload, options: RunOptions): Promise<Race> {
   const place = createPlace();
   try {
     const contest = await open(workload, place);
     await seeThatAllAnswerAlike(contest);
-    return { workload, rows: summarise(await takeTurns(contest, options)) };
+    await warmUp(contest, options);
+    const { id, title, about, connections, columns, expectations } = workload;
+    const contestants = workload.contestants.map(factsOf);
+    const rows = summarise(await takeTurns(contest, options));
+    return { id, title, about, connections, columns, expectations, contestants, rows };
   } finally {
     await place.close();
   }
@@ -45,9 +41,12 @@ interface Entrant {
 interface Contest {
   readonly workload: Workload;
   readonly entrants: readonly Entrant[];
-  readonly token: string;
+  readonly instances: readonly string[];
+  readonly tokenOf: (subject: string) => string;
   /** The processor of everything but the contestants. */
   readonly core: number | undefined;
+  /** Another number at each call. */
+  readonly nextSeed: () => number;
 }
 
 async function open(workload: Workload, place: Place): Promise<Contest> {
@@ -59,15 +58,18 @@ async function open(workload: Workload, place: Place): Promise<Contest> {
   for (const contestant of workload.contestants) {
     entrants.push({ contestant, front: await contestant.start(place, behind) });
   }
-  return { workload, entrants, token: tokenOf(secret), core: rest };
+  let seed = 0;
+  const tokens = { tokenOf: (subject: string) => tokenOf(secret, subject) };
+  return { workload, entrants, instances, ...tokens, core: rest, nextSeed: () => (seed += 1) };
 }
 
 /** A contestant that answers something else, however fast, is not measured. */
-async function seeThatAllAnswerAlike({ workload, entrants, token }: Contest): Promise<void> {
+async function seeThatAllAnswerAlike({ workload, entrants, tokenOf: token }: Contest): Promise<void> {
   const { sample, path } = workload;
   const texts = new Map<string, string>();
   for (const { contestant, front } of entrants) {
-    const headers = { ...(sample.headers as Record<string, string> | undefined), authorization: `Bearer ${token}` };
+    const authorization = `Bearer ${token('bench')}`;
+    const headers = { ...(sample.headers as Record<string, string> | undefined), authorization };
     const response = await fetch(`http://${front.addresses[0] ?? ''}${front.prefix}${path}`, { ...sample, headers });
     texts.set(contestant.id, `${response.status} ${await response.text()}`);
   }
@@ -77,28 +79,33 @@ async function seeThatAllAnswerAlike({ workload, entrants, token }: Contest): Pr
   }
 }
 
-async function takeTurns({ workload, entrants, token, core }: Contest, options: RunOptions): Promise<Sample[]> {
-  const { effort, tell } = options;
-  const samples: Sample[] = [];
-  let seed = 0;
-  const turn = ({ contestant, front }: Entrant, connections: number, seconds: number) =>
-    measure({ workload, contestant, front, connections, seconds, token, core, seed: (seed += 1) });
-
-  const most = Math.max(...workload.connections);
+async function warmUp(contest: Contest, { effort, tell }: RunOptions): Promise<void> {
+  const { workload, entrants } = contest;
+  const connections = Math.max(...workload.connections);
   for (const entrant of entrants) {
-    tell(`${workload.id}: warming ${entrant.contestant.title}`);
-    for (let calls = 0; calls < effort.warmUpCalls;) {
-      const { requests } = await turn(entrant, most, effort.seconds);
-      if (requests === 0) throw new Error(`${entrant.contestant.title} answers nothing`);
+    const { title, isCompiledAsItRuns = false } = entrant.contestant;
+    tell(`${workload.id}: warming ${title}`);
+    const callsMin = effort.warmUpCalls * (isCompiledAsItRuns ? 1 : WARM_UP_SHARE_OF_COMPILED);
+    for (let calls = 0; calls < callsMin;) {
+      const load = workload.warmUp ?? workload.load;
+      const { requests } = await measure(contest, { entrant, load, connections, seconds: WARM_UP_TURN_SECONDS });
+      if (requests === 0) throw new Error(`${title} answers nothing`);
       calls += requests;
     }
   }
+}
+
+async function takeTurns(contest: Contest, { effort, tell }: RunOptions): Promise<Sample[]> {
+  const { workload, entrants } = contest;
+  const { load, turnsTake = 1 } = workload;
+  const seconds = effort.seconds * turnsTake;
+  const samples: Sample[] = [];
   for (let round = 0; round < effort.rounds; round += 1) {
     for (const connections of workload.connections) {
       for (const entrant of rotated(entrants, round)) {
         tell(`${workload.id}: round ${round + 1}, ${connections} connections, ${entrant.contestant.title}`);
-        const measurement = await turn(entrant, connections, effort.seconds);
-        samples.push({ contestant: entrant.contestant, connections, measurement });
+        const measurement = await measure(contest, { entrant, load, connections, seconds });
+        samples.push({ contestant: factsOf(entrant.contestant), connections, measurement });
       }
     }
   }
@@ -109,4 +116,32 @@ async function takeTurns({ workload, entrants, token, core }: Contest, options: 
 function rotated<T>(items: readonly T[], by: number): T[] {
   const first = by % items.length;
   return [...items.slice(first), ...items.slice(0, first)];
+}
+
+interface Turn {
+  readonly entrant: Entrant;
+  readonly load: Load;
+  readonly connections: number;
+  readonly seconds: number;
+}
+
+async function measure(contest: Contest, { entrant, load, connections, seconds }: Turn): Promise<Measurement> {
+  const { front, contestant } = entrant;
+  const before = cpuOf(front);
+  const figures = await load({
+    ...{ front, connections, seconds, path: contest.workload.path, core: contest.core, tokenOf: contest.tokenOf },
+    ...{ isClosedByCallers: contestant.isClosedByCallers ?? false, seed: contest.nextSeed() },
+    instances: contest.instances,
+  });
+  const after = cpuOf(front);
+  const cpuMs = before === undefined || after === undefined ? undefined : after - before;
+  return {
+    ...figures,
+    perSecond: ((figures.requests - figures.refused) / figures.durationMs) * 1000,
+    cpuUsPerRequest: cpuMs === undefined ? undefined : (cpuMs * 1000) / figures.requests,
+  };
+}
+
+function cpuOf({ pid }: Front): number | undefined {
+  return pid === undefined ? undefined : cpuMsOf(pid);
 }

@@ -1,23 +1,33 @@
-import type { Contestant } from './contestants/contestant.ts';
-import type { Expectation } from './workloads/workload.ts';
-import type { Measurement } from './wrk.ts';
+import type { ContestantFacts } from './contestants/contestant.ts';
+import type { Figures } from './load/load.ts';
+import type { Expectation, Measure } from './workloads/workload.ts';
+
+/** What one turn of one contestant showed. */
+export interface Measurement extends Figures {
+  /** Good answers alone. */
+  readonly perSecond: number;
+  /** Processor time of the contestant itself; undefined where it has none or cannot be seen. */
+  readonly cpuUsPerRequest: number | undefined;
+}
 
 /** One turn's figures. */
 export interface Sample {
-  readonly contestant: Contestant;
+  readonly contestant: ContestantFacts;
   readonly connections: number;
   readonly measurement: Measurement;
 }
 
 /** Medians of all rounds. */
 export interface Row {
-  readonly contestant: Contestant;
+  readonly contestant: ContestantFacts;
   readonly connections: number;
   readonly rounds: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly perSecond: number;
-  readonly cpuUsPerRequest: number | undefined;
+  readonly slowP50Ms?: number | undefined;
+  readonly reached?: number | undefined;
+  readonly cpuUsPerRequest?: number | undefined;
   /** Requests of all rounds that were refused or got no answer. */
   readonly failures: number;
 }
@@ -36,7 +46,10 @@ function toRow(samples: readonly Sample[]): Row {
   const [first] = samples;
   if (first === undefined) throw new Error('a row needs a round');
   const over = (figure: (measurement: Measurement) => number) => median(samples.map(s => figure(s.measurement)));
-  const hasCpu = samples.every(({ measurement }) => measurement.cpuUsPerRequest !== undefined);
+  const overSome = (figure: (measurement: Measurement) => number | undefined) => {
+    const known = samples.flatMap(({ measurement }) => figure(measurement) ?? []);
+    return known.length === samples.length ? median(known) : undefined;
+  };
   return {
     contestant: first.contestant,
     connections: first.connections,
@@ -44,7 +57,9 @@ function toRow(samples: readonly Sample[]): Row {
     p50Ms: over(m => m.p50Ms),
     p99Ms: over(m => m.p99Ms),
     perSecond: over(m => m.perSecond),
-    cpuUsPerRequest: hasCpu ? over(m => m.cpuUsPerRequest ?? 0) : undefined,
+    slowP50Ms: overSome(m => m.slowP50Ms),
+    reached: overSome(m => m.reached),
+    cpuUsPerRequest: overSome(m => m.cpuUsPerRequest),
     failures: samples.reduce((sum, { measurement }) => sum + measurement.refused + measurement.broken, 0),
   };
 }
@@ -60,29 +75,44 @@ export function median(numbers: readonly number[]): number {
 /** What became of an expectation. */
 export interface Finding {
   readonly expectation: Expectation;
-  readonly against: string;
+  /** The figure it is about. */
+  readonly own: number;
+  /** With what it is compared, and whose that is; undefined where the figure itself is meant. */
+  readonly other: { readonly title: string; readonly figure: number } | undefined;
+  /** Of one to the other, or the figure itself. */
   readonly ratio: number;
+  /** A fast failure is no speed: whoever failed a call meets nothing. */
   readonly isMet: boolean;
 }
 
 /** Compares as an expectation asks; undefined where a contestant was not measured. */
 export function examine(rows: readonly Row[], expectation: Expectation): Finding | undefined {
+  const { of, measure, against } = expectation;
   const same = rows.filter(({ connections }) => connections === expectation.connections);
-  const own = same.find(({ contestant }) => contestant.id === expectation.of);
-  const other =
-    expectation.against === 'best-peer'
-      ? bestPeer(same, expectation.measure)
-      : same.find(({ contestant }) => contestant.id === expectation.against);
-  if (own === undefined || other === undefined) return undefined;
-  const ratio = own[expectation.measure] / other[expectation.measure];
-  const { atMost = Infinity, atLeast = 0 } = expectation;
-  return { expectation, against: other.contestant.title, ratio, isMet: ratio <= atMost && ratio >= atLeast };
+  const row = same.find(({ contestant }) => contestant.id === of);
+  const own = row?.[measure];
+  const other = against === undefined ? undefined : otherOf(same, expectation);
+  if (row === undefined || own === undefined || (against !== undefined && other === undefined)) return undefined;
+  const ratio = other === undefined ? own : own / other.figure;
+  return { expectation, own, other, ratio, isMet: isWithin(ratio, expectation) && row.failures === 0 };
 }
 
-/** The peer with the most requests a second, or the least time. */
-export function bestPeer(rows: readonly Row[], measure: Expectation['measure']): Row | undefined {
+function isWithin(ratio: number, { atMost = Infinity, atLeast = 0 }: Expectation): boolean {
+  return ratio <= atMost && ratio >= atLeast;
+}
+
+function otherOf(same: readonly Row[], { against, measure, againstMeasure }: Expectation): Finding['other'] {
+  const compared = againstMeasure ?? measure;
+  const isBest = against === 'best-peer';
+  const row = isBest ? bestPeer(same, compared) : same.find(({ contestant }) => contestant.id === against);
+  const figure = row?.[compared];
+  return row === undefined || figure === undefined ? undefined : { title: row.contestant.title, figure };
+}
+
+/** The peer with the most requests a second, or the least of anything else. */
+export function bestPeer(rows: readonly Row[], measure: Measure): Row | undefined {
   const sign = measure === 'perSecond' ? -1 : 1;
   return rows
-    .filter(({ contestant }) => contestant.kind === 'peer')
-    .toSorted((a, b) => sign * (a[measure] - b[measure]))[0];
+    .filter(row => row.contestant.kind === 'peer' && row[measure] !== undefined)
+    .toSorted((a, b) => sign * ((a[measure] ?? 0) - (b[measure] ?? 0)))[0];
 }

@@ -23,17 +23,28 @@ export interface Front {
   readonly pid: number | undefined;
 }
 
-/** Something that carries requests to instances, and how it is set up for that. */
-export interface Contestant {
+/** What a report says of a contestant. */
+export interface ContestantFacts {
   readonly id: string;
   readonly title: string;
   /** `direct` is nothing in between, `peer` another proxy, `own` Penstock itself. */
   readonly kind: 'direct' | 'peer' | 'own';
   /** How it is set up, in a line. */
   readonly setUp: string;
+}
+
+/** Something that carries requests to instances, and how it is set up for that. */
+export interface Contestant extends ContestantFacts {
   /** Callers close their connection after each request. */
   readonly isClosedByCallers?: boolean;
+  /** It is written in JavaScript: V8 compiles what is called often, and only then. */
+  readonly isCompiledAsItRuns?: boolean;
   start(place: Place, behind: Behind): Promise<Front>;
+}
+
+/** What a report says of it, and nothing else. */
+export function factsOf({ id, title, kind, setUp }: ContestantFacts): ContestantFacts {
+  return { id, title, kind, setUp };
 }
 
 /** Whether anything at all answers there. */

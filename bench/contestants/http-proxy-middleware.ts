@@ -10,6 +10,7 @@ export const httpProxyMiddleware: Contestant = {
   id: 'http-proxy-middleware',
   title: 'http-proxy-middleware alone, keep-alive',
   kind: 'peer',
+  isCompiledAsItRuns: true,
   setUp: 'Express and the middleware with its default agent, which keeps connections; no log',
   start: (place, behind) => start(place, behind, { name: 'http-proxy-middleware', agent: 'default' }),
 };
@@ -19,6 +20,7 @@ export const httpProxyMiddlewareFresh: Contestant = {
   id: 'http-proxy-middleware-fresh',
   title: 'http-proxy-middleware alone',
   kind: 'peer',
+  isCompiledAsItRuns: true,
   setUp: 'Express and the middleware with an agent that makes a fresh connection for each call; no log',
   start: (place, behind) => start(place, behind, { name: 'http-proxy-middleware-fresh', agent: 'fresh' }),
 };

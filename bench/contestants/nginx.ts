@@ -62,7 +62,7 @@ export function nginxPreamble(place: Place, name: string): string {
 daemon off;
 worker_processes 1;
 pid ${place.path(`${name}.pid`)};
-events {}`;
+events { worker_connections 4096; }`;
 }
 
 /** Where nginx keeps what does not fit in its memory. */

@@ -6,33 +6,73 @@ import type { Behind, Contestant, Front } from './contestant.ts';
 
 const SET_UP = 'JWT (HS256) with scope, a limit by caller, metrics, access log, health checks and ejection on';
 
+/** What one Penstock has that another has not. */
+interface How {
+  readonly id: string;
+  readonly title: string;
+  /** In words; empty: nothing. */
+  readonly more: string;
+  readonly isKept?: boolean;
+  /** Lines of its route. */
+  readonly route?: readonly string[];
+}
+
 /** Penstock with everything on that an operator would have on. */
-export const penstock: Contestant = {
-  id: 'penstock',
-  title: 'Penstock',
-  kind: 'own',
-  setUp: SET_UP,
-  start: (place, behind) => start(place, behind, { name: 'penstock', isKept: false }),
-};
+export const penstock = contestantOf({ id: 'penstock', title: 'Penstock', more: '' });
 
 /** The same, before instances whose connections may stay open. */
-export const penstockKept: Contestant = {
-  id: 'penstock-kept',
-  title: 'Penstock, keep-alive',
-  kind: 'own',
-  setUp: `${SET_UP}; \`connection.reuse: true\``,
-  start: (place, behind) => start(place, behind, { name: 'penstock-kept', isKept: true }),
-};
+export const penstockKept = contestantOf({
+  ...{ id: 'penstock-kept', title: 'Penstock, keep-alive', more: '`connection.reuse: true`', isKept: true },
+});
+
+/** Penstock that remembers answers. */
+export const penstockRemembering = contestantOf({
+  ...{ id: 'penstock-remembering', title: 'Penstock, from its cache', more: '`cache: { ttl: 1h }`' },
+  route: ['cache: { ttl: 1h }'],
+});
+
+/** Penstock that sends waiting calls as one. */
+export const penstockBatching = contestantOf({
+  ...{ id: 'penstock-batching', title: 'Penstock, batching', more: '`batch: { sizeMax: 128 }`' },
+  route: ['batch: { sizeMax: 128 }'],
+});
+
+/** Penstock in which equal calls share one, while it is in flight. */
+export const penstockJoining = contestantOf({
+  ...{ id: 'penstock-joining', title: 'Penstock, coalescing', more: '`coalesce: true`' },
+  route: ['coalesce: true'],
+});
+
+/** The same, which also remembers the answer for those who come a moment later. */
+export const penstockSharing = contestantOf({
+  ...{
+    id: 'penstock-sharing',
+    title: 'Penstock, coalescing and caching',
+    more: '`coalesce: true`, `cache: { ttl: 10s }`',
+  },
+  route: ['coalesce: true', 'cache: { ttl: 10s }'],
+});
+
+function contestantOf(how: How): Contestant {
+  return {
+    id: how.id,
+    title: how.title,
+    kind: 'own',
+    setUp: how.more === '' ? SET_UP : `${SET_UP}; ${how.more}`,
+    isCompiledAsItRuns: true,
+    start: (place, behind) => start(place, behind, how),
+  };
+}
 
 const ISSUER = 'penstock-bench';
 const AUDIENCE = 'penstock';
 
-/** A token that every contestant is sent, and Penstock asks for. */
-export function tokenOf(secret: string): string {
+/** A token of this subject, which Penstock asks for. */
+export function tokenOf(secret: string, subject: string): string {
   const claims = {
     iss: ISSUER,
     aud: AUDIENCE,
-    sub: 'bench',
+    sub: subject,
     scope: 'predict',
     exp: Math.floor(Date.now() / 1000) + 86_400,
   };
@@ -42,14 +82,10 @@ export function tokenOf(secret: string): string {
   return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`;
 }
 
-interface How {
-  readonly name: string;
-  readonly isKept: boolean;
-}
-
-async function start(place: Place, behind: Behind, { name, isKept }: How): Promise<Front> {
+async function start(place: Place, behind: Behind, how: How): Promise<Front> {
+  const { id: name } = how;
   const [port, adminPort] = [await place.port(), await place.port()];
-  place.write(`${name}.routes.yaml`, routesOf(behind, isKept));
+  place.write(`${name}.routes.yaml`, routesOf(behind, how));
   const config = place.write(`${name}.yaml`, gatewayOf(behind, { name, port, adminPort }));
   const started = place.start(name, {
     program: process.execPath,
@@ -100,7 +136,7 @@ drain: { grace: 0s, timeout: 5s }
 `;
 }
 
-function routesOf({ prefix, concurrency }: Behind, isKept: boolean): string {
+function routesOf({ prefix, concurrency }: Behind, { isKept = false, route = [] }: How): string {
   const segments = prefix.split('/').length - 1;
   return `
 services:
@@ -115,5 +151,5 @@ routes:
     auth: { allow: [jwt], scopes: [predict] }
     limits: [{ rate: 10000000, per: 1s, by: caller }]
     pure: true
-`;
+${route.map(line => `    ${line}\n`).join('')}`;
 }

@@ -1,5 +1,5 @@
 -- Predictions of one row each, no two alike. All have one length, so that the head is made once.
-dofile(os.getenv("BENCH_LOAD") .. "/shared.lua")
+dofile(os.getenv("BENCH_LOAD") .. "shared.lua")
 
 local head
 local count = 0

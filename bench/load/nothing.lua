@@ -1,2 +1,2 @@
 -- The same small GET again and again.
-dofile(os.getenv("BENCH_LOAD") .. "/shared.lua")
+dofile(os.getenv("BENCH_LOAD") .. "shared.lua")

@@ -1,27 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Contestant } from '../../bench/contestants/contestant.ts';
-import { examine, median, summarise, type Sample } from '../../bench/summary.ts';
+import { examine, median, summarise } from '../../bench/summary.ts';
 import type { Expectation } from '../../bench/workloads/workload.ts';
+import { aContestant, aSample } from './samples.ts';
 
-function contestant(id: string, kind: Contestant['kind']): Contestant {
-  return { id, title: id, kind, setUp: '', start: () => Promise.reject(new Error('never started')) };
-}
+const direct = aContestant('direct', 'direct');
+const slowPeer = aContestant('slow', 'peer');
+const quickPeer = aContestant('quick', 'peer');
+const own = aContestant('own', 'own');
 
-const direct = contestant('direct', 'direct');
-const slowPeer = contestant('slow', 'peer');
-const quickPeer = contestant('quick', 'peer');
-const own = contestant('own', 'own');
-
-function sample(of: Contestant, figures: Partial<Sample['measurement']> = {}): Sample {
-  const measurement = {
-    ...{ requests: 100, durationMs: 1000, p50Ms: 1, p99Ms: 2, maxMs: 3, refused: 0, broken: 0 },
-    ...{ perSecond: 100, cpuUsPerRequest: undefined, ...figures },
-  };
-  return { contestant: of, connections: 1, measurement };
-}
-
-const expectation: Expectation = { of: 'own', against: 'direct', measure: 'p50Ms', connections: 1, atMost: 1.25 };
+const expectation: Expectation = {
+  ...{ title: 'One caller: p50', of: 'own', against: 'direct', measure: 'p50Ms', connections: 1, atMost: 1.25 },
+};
 
 describe('the summary of a benchmark', () => {
   test('takes the middle of the rounds, and the mean of the two in the middle', () => {
@@ -30,7 +20,7 @@ describe('the summary of a benchmark', () => {
   });
 
   test('has a row for each contestant, with medians, and all failures of all rounds', () => {
-    const rounds = [1, 9, 4].map(p50Ms => sample(own, { p50Ms, refused: 1, broken: 2, cpuUsPerRequest: p50Ms * 10 }));
+    const rounds = [1, 9, 4].map(p50Ms => aSample(own, { p50Ms, refused: 1, broken: 2, cpuUsPerRequest: p50Ms * 10 }));
 
     const [row, ...others] = summarise(rounds);
 
@@ -38,28 +28,60 @@ describe('the summary of a benchmark', () => {
     assert.deepEqual(others, []);
   });
 
-  test('meets or misses an expectation by the ratio', () => {
-    const rows = (p50Ms: number) => summarise([sample(direct, { p50Ms: 2 }), sample(own, { p50Ms })]);
+  test('has a figure only where every round had it', () => {
+    const [row] = summarise([aSample(own, { reached: 1, slowP50Ms: 300 }), aSample(own, { slowP50Ms: 310 })]);
 
-    assert.deepEqual(examine(rows(2.5), expectation)?.isMet, true);
-    assert.deepEqual(examine(rows(2.6), expectation)?.isMet, false);
+    assert.deepEqual([row?.reached, row?.slowP50Ms], [undefined, 305]);
+  });
+
+  test('meets or misses an expectation by the ratio', () => {
+    const rows = (p50Ms: number) => summarise([aSample(direct, { p50Ms: 2 }), aSample(own, { p50Ms })]);
+
+    assert.equal(examine(rows(2.5), expectation)?.isMet, true);
+    assert.equal(examine(rows(2.6), expectation)?.isMet, false);
   });
 
   test('compares with the best of the other proxies, never with a direct call', () => {
     const rows = summarise([
-      sample(direct, { perSecond: 1000 }),
-      sample(slowPeer, { perSecond: 100 }),
-      sample(quickPeer, { perSecond: 200 }),
-      sample(own, { perSecond: 150 }),
+      aSample(direct, { perSecond: 1000 }),
+      aSample(slowPeer, { perSecond: 100 }),
+      aSample(quickPeer, { perSecond: 200 }),
+      aSample(own, { perSecond: 150 }),
     ]);
     const wanted: Expectation = { ...expectation, against: 'best-peer', measure: 'perSecond', atLeast: 0.7 };
 
     const finding = examine(rows, { ...wanted, atMost: 1 });
 
-    assert.deepEqual([finding?.against, finding?.ratio, finding?.isMet], ['quick', 0.75, true]);
+    assert.deepEqual([finding?.other?.title, finding?.ratio, finding?.isMet], ['quick', 0.75, true]);
+  });
+
+  test('compares one figure with another of the peer that is best in that', () => {
+    const rows = summarise([
+      aSample(slowPeer, { p50Ms: 40, p99Ms: 50 }),
+      aSample(quickPeer, { p50Ms: 20, p99Ms: 90 }),
+      aSample(own, { p99Ms: 15 }),
+    ]);
+    const wanted: Expectation = { ...expectation, against: 'best-peer', measure: 'p99Ms', againstMeasure: 'p50Ms' };
+
+    assert.deepEqual(examine(rows, wanted)?.other, { title: 'quick', figure: 20 });
+  });
+
+  test('can expect a figure by itself', () => {
+    const rows = (reached: number) => summarise([aSample(own, { reached })]);
+    const wanted: Expectation = { title: 'Calls at R', of: 'own', measure: 'reached', connections: 1, atMost: 1 };
+
+    assert.deepEqual([examine(rows(1), wanted)?.isMet, examine(rows(2), wanted)?.isMet], [true, false]);
+    assert.equal(examine(rows(2), wanted)?.other, undefined);
+  });
+
+  test('meets nothing with calls that failed, however fast', () => {
+    const rows = summarise([aSample(direct, { p50Ms: 2 }), aSample(own, { p50Ms: 1, refused: 1 })]);
+
+    assert.equal(examine(rows, expectation)?.isMet, false);
   });
 
   test('says nothing of an expectation whose contestants were not measured', () => {
-    assert.equal(examine(summarise([sample(own)]), expectation), undefined);
+    assert.equal(examine(summarise([aSample(own)]), expectation), undefined);
+    assert.equal(examine(summarise([aSample(direct)]), expectation), undefined);
   });
 });

@@ -1,0 +1,8 @@
+import type { CostRow } from './cost/compare.ts';
+import { measurePicks } from './cost/picks.ts';
+
+/** What one thing costs where there are few of something, and where there are many. */
+export async function measureCosts(tell: (text: string) => void): Promise<CostRow[]> {
+  tell('cost: picks and lookups');
+  return measurePicks();
+}

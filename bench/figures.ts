@@ -1,0 +1,29 @@
+import type { Measure } from './workloads/workload.ts';
+
+/** Milliseconds as people read them. */
+export function inMs(ms: number): string {
+  return `${ms.toFixed(ms < 10 ? 2 : ms < 1_000 ? 1 : 0)} ms`;
+}
+
+/** Counts as people read them. */
+export function inCounts(count: number): string {
+  return Math.round(count).toLocaleString('en');
+}
+
+/** A ratio as people read it: two places where they matter. */
+export function inTimes(ratio: number): string {
+  return ratio < 10 ? ratio.toFixed(2) : ratio.toFixed(1);
+}
+
+/** A figure with its unit. */
+export function inWords(measure: Measure, figure: number): string {
+  switch (measure) {
+    case 'p50Ms':
+    case 'p99Ms':
+      return inMs(figure);
+    case 'perSecond':
+      return `${inCounts(figure)}/s`;
+    case 'reached':
+      return inCounts(figure);
+  }
+}

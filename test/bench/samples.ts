@@ -1,0 +1,45 @@
+import type { ContestantFacts } from '../../bench/contestants/contestant.ts';
+import type { Results } from '../../bench/results.ts';
+import { summarise, type Sample } from '../../bench/summary.ts';
+import { USUAL_COLUMNS } from '../../bench/workloads/workload.ts';
+
+/** A contestant that was never started. */
+export function aContestant(id: string, kind: ContestantFacts['kind']): ContestantFacts {
+  return { id, title: id, kind, setUp: `how ${id} is set up` };
+}
+
+/** A turn at one connection. */
+export function aSample(of: ContestantFacts, figures: Partial<Sample['measurement']> = {}): Sample {
+  const measurement = {
+    ...{ requests: 100, durationMs: 1000, p50Ms: 1, p99Ms: 2, refused: 0, broken: 0 },
+    ...{ perSecond: 100, cpuUsPerRequest: undefined, ...figures },
+  };
+  return { contestant: of, connections: 1, measurement };
+}
+
+/** A whole run, in which Penstock did twenty-five times what nginx did. */
+export function someResults(perSecond = 2_500): Results {
+  const [nginx, own] = [aContestant('nginx', 'peer'), aContestant('penstock-batching', 'own')];
+  const rows = summarise([aSample(nginx, { perSecond: 100 }), aSample(own, { perSecond })]);
+  return {
+    command: 'npm run bench',
+    machine: {
+      ...{ takenAt: '2026-01-02T03:04:05.000Z', processor: 'A <fast> one', processors: 2, memoryGib: 4 },
+      ...{ system: 'Linux 6', loadBefore: 0.1, versions: { Penstock: '0.1.0', nginx: '1.22.1' } },
+    },
+    effort: { rounds: 3, seconds: 6, warmUpCalls: 6_000 },
+    races: [
+      {
+        ...{ id: 'batched', title: 'Batched', about: 'Many callers.', connections: [1], columns: USUAL_COLUMNS },
+        expectations: [
+          {
+            ...{ title: 'Batched: requests a second', of: 'penstock-batching', against: 'best-peer' },
+            ...{ measure: 'perSecond', connections: 1, atLeast: 20 },
+          },
+        ],
+        ...{ contestants: [nginx, own], rows },
+      },
+    ],
+    costs: [{ what: 'a pick', of: 'instances', few: 10, many: 1_000, small: 400, large: 1_000, ratio: 2.5 }],
+  };
+}

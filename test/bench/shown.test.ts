@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { toSvg } from '../../bench/chart.ts';
+import { expectationsTable } from '../../bench/expectations.ts';
+import { toMarkdown } from '../../bench/report.ts';
+import { readResults, toJson } from '../../bench/results.ts';
+import { filesShowing, RESULTS_FILE, withBlock } from '../../bench/shown.ts';
+import { someResults } from './samples.ts';
+
+const MARKS = { begin: '<!-- Written by `npm run bench`; do not edit. -->', end: '<!-- Until here. -->' };
+
+describe('what a benchmark shows', () => {
+  test('is the same from the file it was kept in', t => {
+    const folder = mkdtempSync(join(tmpdir(), 'penstock-results-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'results.json');
+    writeFileSync(file, toJson(someResults()));
+
+    const kept = readResults(file);
+
+    assert.equal(toMarkdown(kept), toMarkdown(someResults()));
+    assert.equal(toSvg(kept), toSvg(someResults()));
+  });
+
+  test('says of each expectation what was wanted, what was measured, and whether it is met', () => {
+    const [, , batched, pick] = expectationsTable(someResults()).split('\n');
+
+    assert.equal(batched, '| Batched: requests a second | 2,500/s | 100/s (nginx) | 25.0 | at least 20 | met |');
+    assert.equal(
+      pick,
+      '| A pick among 1,000 instances | 1000 ns | 400 ns (among 10) | 2.50 | at most 2 | **missed** |',
+    );
+    assert.match(expectationsTable(someResults(1_900)), /19\.0 \| at least 20 \| \*\*missed\*\*/);
+  });
+
+  test('has machine, versions, and a table for each workload with what each contestant is', () => {
+    const text = toMarkdown(someResults());
+
+    assert.match(text, /2026-01-02, A <fast> one, 2 processors, 4 GiB, Linux 6/);
+    assert.match(text, /Penstock 0\.1\.0, nginx 1\.22\.1\./);
+    assert.match(text, /^\| \*\*penstock-batching\*\* \| 1\.00 ms \| 2\.00 ms \| 2,500 \|  \| 25\.0 \|  \| 0 \|$/m);
+    assert.match(text, /^- \*\*nginx\*\*: how nginx is set up\.$/m);
+  });
+
+  test('is drawn with bars as long as what they stand for', () => {
+    const svg = toSvg(someResults());
+    const widths = [...svg.matchAll(/class="(own|other)"[^>]* width="([\d.]+)"/g)].map(([, kind, width]) => [
+      kind,
+      width,
+    ]);
+
+    const [other, own] = widths;
+    assert.deepEqual([other?.[0], own?.[0]], ['other', 'own']);
+    assert.ok(Math.abs(Number(own?.[1]) / Number(other?.[1]) - 25) < 0.2, JSON.stringify(widths));
+    assert.match(svg, /2,500\/s, p99 2\.00 ms/);
+  });
+
+  test('takes the place of what stood there, and of nothing else', () => {
+    const text = `before\n${MARKS.begin}\nold\n${MARKS.end}\nafter\n`;
+
+    assert.equal(withBlock(text, 'new'), `before\n${MARKS.begin}\n\nnew\n\n${MARKS.end}\nafter\n`);
+    assert.throws(() => withBlock('no marks', 'new'), /no place for the results/);
+  });
+
+  test('is everywhere what the last whole run showed', () => {
+    // Until the first whole run there is nothing to show.
+    const files = existsSync(RESULTS_FILE) ? filesShowing(readResults(RESULTS_FILE)) : new Map<string, string>();
+
+    for (const [file, text] of files)
+      assert.equal(readFileSync(file, 'utf8'), text, `${file}: npm run bench -- --redraw`);
+  });
+});
