@@ -16,9 +16,6 @@ export interface Work {
   end?(): void;
 }
 
-/** Many of something may cost so many times as much as few. */
-export const COST_RATIO_MAX = 2;
-
 interface Comparison {
   readonly what: string;
   readonly of: string;
