@@ -30,18 +30,19 @@ interface Moment {
 interface Evidence extends Moment {
   /** When it last gave an answer of its own. */
   readonly lastGoodMs: number;
-  /** Nothing excuses it for longer. */
+  /** Nothing excuses it for longer without a good answer. */
   readonly hangMsMax: number;
 }
 
 /**
  * Until when a failed check is excused by work in hand, or by an answer just given; undefined: it is not.
  *
- * Busy is not dead. But only a check that failed under work is excused, and never for longer than work may take.
+ * Busy is not dead. But only a check that failed under work is excused, and never for longer than work may take: from
+ * the failure, or from the last good answer since, for under full load R may have no moment for a check between two.
  */
 export function excusedUntilMs(wellness: Wellness, evidence: Evidence): number | undefined {
   if (!wellness.wasBusy) return undefined;
-  const atMostMs = wellness.sinceMs + evidence.hangMsMax;
+  const atMostMs = Math.max(wellness.sinceMs, evidence.lastGoodMs) + evidence.hangMsMax;
   const hasProved = evidence.lastGoodMs >= wellness.sinceMs;
   const proofMs = evidence.isBusy ? Infinity : hasProved ? evidence.lastGoodMs + PROOF_FOR_MS : 0;
   const untilMs = Math.min(atMostMs, proofMs);

@@ -413,6 +413,27 @@ describe('what checks say', () => {
     assert.equal(state('a'), 'unhealthy');
   });
 
+  test('keeps one that answers well, though under full load no check of the roster’s ever passes', async () => {
+    const { service, state, take, clock } = await aServiceOf(1);
+    let permit = await take();
+    service.reconcile([critical('a')]);
+
+    for (let i = 0; i < 10; i++) {
+      for (let second = 0; second < 20; second++) {
+        clock.advance(second < 19 ? 1_000 : 999);
+        service.reconcile([critical('a')]);
+      }
+      assert.equal(state('a'), 'busy-unchecked');
+      const next = take();
+      service.report(permit.instance, aFinding({ durationMs: 20_000 }));
+      permit.release();
+      permit = await next;
+    }
+
+    clock.advance(120_000); // and then it hangs
+    assert.equal(state('a'), 'unhealthy');
+  });
+
   test('is two facts: ours does not undo the roster’s', async () => {
     const { service, state } = await aServiceOf(2);
     service.reconcile([critical('a'), anEntry('b')]);
