@@ -7,6 +7,7 @@ import type { Clock, Random, Transport } from './domain/ports.ts';
 import type { ServiceRegistry } from './domain/service/service-registry.ts';
 import { reportStatus } from './domain/discovery/status-text.ts';
 import { watchFiles } from './edges/config-file.ts';
+import { watchConsulPeers } from './edges/consul-peers.ts';
 import { createConsulRegistration, type ConsulRegistration } from './edges/consul-registration.ts';
 import type { AdminServer } from './edges/express/admin.ts';
 import type { GatewayServer } from './edges/express/server.ts';
@@ -48,6 +49,7 @@ interface GatewayParts {
 export function createGateway(parts: GatewayParts): Gateway {
   const { config, clock, observe, life, generations, server, admin } = parts;
   let registration: ConsulRegistration | undefined;
+  let peers: ReturnType<typeof composePeers>;
   let watch: ReturnType<typeof watchFiles> | undefined;
 
   function reload(reason: string): Promise<ReloadOutcome> {
@@ -58,6 +60,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   /** Everything that would keep the process, or somebody waiting. */
   async function release(): Promise<void> {
     watch?.close();
+    peers?.close();
     await Promise.allSettled([parts.checks.close(), registration?.close()]);
     parts.registry.close();
     await Promise.allSettled([parts.discovery.close(), parts.transport.close()]);
@@ -77,6 +80,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       watch = watchFiles({ files: parts.files.texts, onChange: file => onSaved(parts, file, reload) });
       registration = composeRegistration(parts, callers);
       registration?.start();
+      peers = composePeers(parts, registration);
       if (config.identity === undefined) warnOfOpenness(observe);
       life.opened();
       return { callers, admin: operators };
@@ -125,7 +129,24 @@ function composeRegistration(parts: GatewayParts, callers: HostPort): ConsulRegi
       reportStatus(
         registry.living().map(service => service.view()),
         life.phase !== 'starting' && life.phase !== 'ready',
+        registry.peers.gateways.filter(id => id !== registry.peers.self),
       ),
+  });
+}
+
+/** Whoever is not in Consul is counted by no other gateway, and need count none. */
+function composePeers(parts: GatewayParts, registration: ConsulRegistration | undefined) {
+  const { consul } = parts.config.discovery;
+  if (consul === undefined || registration === undefined) return undefined;
+  const { address, emptyHoldMs, token } = consul;
+  return watchConsulPeers({
+    ...parts,
+    config: { address, emptyHoldMs, token: token?.reveal() },
+    self: registration.id,
+    onPeers: met => {
+      parts.registry.meet(met);
+      void registration.refresh();
+    },
   });
 }
 

@@ -1,6 +1,7 @@
 import type { Permit, Place } from './exchange.ts';
 import type { Instance, InstanceState } from './instance.ts';
 import type { RosterEntry, SourceName } from './roster.ts';
+import type { Peers } from './service/preferences.ts';
 import type { ServicePolicy } from './service/service-policy.ts';
 
 /** Whom to ask for a place, and what the asker knows. */
@@ -60,6 +61,8 @@ export interface LivingService extends Service {
   adopt(policy: ServicePolicy): void;
   /** Survivors keep what was learned of them, newcomers start fresh, leavers drain. */
   reconcile(entries: readonly RosterEntry[]): void;
+  /** The gateways before the same instances are these: each instance prefers one of them. */
+  meet(peers: Peers): void;
   /** What an active check found. */
   checked(instanceId: string, isWell: boolean, note: string): void;
   /** By hand. False: no such instance. */
@@ -92,4 +95,6 @@ export interface InstanceView {
   readonly latencyMs: number | null;
   readonly requests: number;
   readonly failures: number;
+  /** The gateway that uses it first, of several before the same instances; null where there is no other. */
+  readonly preferredBy: string | null;
 }

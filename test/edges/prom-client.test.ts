@@ -38,6 +38,7 @@ const anInstanceView: InstanceView = {
   streams: 0,
   abandoned: 0,
   latencyMs: null,
+  preferredBy: null,
   requests: 0,
   failures: 0,
 };

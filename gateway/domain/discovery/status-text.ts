@@ -11,6 +11,7 @@ export interface StatusReport {
 const OUTPUT_CHARS_MAX = 2_000;
 const REASON_CHARS_MAX = 120;
 const TROUBLES_MAX = 3;
+const PEERS_MAX = 3;
 
 /** May receive requests now. */
 const PASSING: ReadonlySet<InstanceState> = new Set<InstanceState>([
@@ -22,9 +23,14 @@ const PASSING: ReadonlySet<InstanceState> = new Set<InstanceState>([
 
 /**
  * The gateway's view of its services: a line for each, those in trouble first, and below it who is out and why. It is a
- * warning when a service has nobody to serve it, and critical when the gateway itself is leaving.
+ * warning when a service has nobody to serve it, and critical when the gateway itself is leaving. `peers` are the other
+ * gateways before the same instances.
  */
-export function reportStatus(views: readonly ServiceView[], isDraining: boolean): StatusReport {
+export function reportStatus(
+  views: readonly ServiceView[],
+  isDraining: boolean,
+  peers: readonly string[] = [],
+): StatusReport {
   if (isDraining) return { status: 'critical', output: 'draining: it takes no new requests' };
   if (views.length === 0) return { status: 'passing', output: 'no service is in use' };
 
@@ -36,11 +42,22 @@ export function reportStatus(views: readonly ServiceView[], isDraining: boolean)
   const blocks = [...views]
     .sort((a, b) => troubleOf(b) - troubleOf(a) || (a.service < b.service ? -1 : 1))
     .map(describe);
-  return { status: orphaned.length === 0 ? 'passing' : 'warning', output: joinWithin(headline, blocks) };
+  return {
+    status: orphaned.length === 0 ? 'passing' : 'warning',
+    output: joinWithin(headline, [...describePeers(peers), ...blocks]),
+  };
 }
 
 function passingOf(view: ServiceView): InstanceView[] {
   return view.instances.filter(({ state }) => PASSING.has(state));
+}
+
+/** One line, where there are any. */
+function describePeers(peers: readonly string[]): string[] {
+  if (peers.length === 0) return [];
+  const named = peers.slice(0, PEERS_MAX).map(id => printable(id, REASON_CHARS_MAX));
+  const more = peers.length > PEERS_MAX ? `, and ${peers.length - PEERS_MAX} more` : '';
+  return [`shares instances with ${named.join(', ')}${more}`];
 }
 
 /** None in rotation comes first, then the share that is out. */

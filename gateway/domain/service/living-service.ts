@@ -6,6 +6,7 @@ import { createCore, type ServiceCore, type ServiceOptions } from './service-cor
 import { createDispatch, type Dispatch } from './service-dispatch.ts';
 import { createEjections } from './service-ejection.ts';
 import { createServiceHealth } from './service-health.ts';
+import { createServicePeers } from './service-peers.ts';
 import type { ServicePolicy } from './service-policy.ts';
 import { createServiceRoster } from './service-roster.ts';
 import type { LivingService } from '../service.ts';
@@ -32,6 +33,7 @@ export function createService(options: ServiceOptions): LivingService {
     },
   };
   const roster = createServiceRoster(core, { dispatch, health, ejections, onChange });
+  const peers = createServicePeers(core);
 
   return {
     name: core.name,
@@ -52,7 +54,11 @@ export function createService(options: ServiceOptions): LivingService {
       adopt(core, policy);
       for (const instance of core.instances.values()) ejections.reassess(instance, true);
     },
-    reconcile: roster.reconcile,
+    reconcile(entries) {
+      roster.reconcile(entries);
+      peers.settle();
+    },
+    meet: peers.meet,
     checked: health.checked,
     command: health.command,
     close: () => close(core, dispatch),

@@ -1,6 +1,7 @@
 import type { Clock } from '../ports.ts';
 import { mergeRosters } from '../discovery/roster-merge.ts';
 import type { Roster, SourceName } from '../roster.ts';
+import type { Peers } from './preferences.ts';
 import type { ServicePolicy } from './service-policy.ts';
 import type { LivingService } from '../service.ts';
 
@@ -13,6 +14,10 @@ export interface ServiceRegistry {
   adopt(policies: ReadonlyMap<string, ServicePolicy>): void;
   /** A source tells what it lists now. */
   heard(roster: Roster): void;
+  /** The gateways before the same instances are these from now on. */
+  meet(peers: Peers): void;
+  /** As met last. */
+  readonly peers: Peers;
   close(): void;
 }
 
@@ -42,6 +47,7 @@ export function createServiceRegistry(parts: ServiceRegistryParts): ServiceRegis
   const living = new Map<string, LivingService>();
   const retired = new Map<string, Retired>();
   const rosters = new Map<SourceName, Roster>();
+  let peers: Peers = { self: '', gateways: [] };
 
   function take(name: string, policy: ServicePolicy): LivingService {
     const known = living.get(name) ?? retired.get(name)?.service;
@@ -75,11 +81,19 @@ export function createServiceRegistry(parts: ServiceRegistryParts): ServiceRegis
         retire(name, service);
       }
       for (const [name, policy] of policies) living.set(name, take(name, policy));
+      for (const service of living.values()) service.meet(peers);
       reconcileAll();
     },
     heard(roster) {
       rosters.set(roster.source, roster);
       reconcileAll();
+    },
+    meet(met) {
+      peers = met;
+      for (const service of living.values()) service.meet(peers);
+    },
+    get peers() {
+      return peers;
     },
     close() {
       for (const { service, cancel } of retired.values()) {

@@ -37,5 +37,6 @@ function instanceView({ clock, moment, policy }: ServiceCore, instance: LivingIn
     latencyMs: instance.latencyMs === undefined ? null : Math.round(instance.latencyMs * 1_000) / 1_000,
     requests: instance.requests,
     failures: instance.failures,
+    preferredBy: instance.preferredBy,
   };
 }

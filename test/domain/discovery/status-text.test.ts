@@ -7,6 +7,7 @@ function anInstanceView(id: string, more: Partial<InstanceView> = {}): InstanceV
   return {
     ...{ id, address: 'http://127.0.0.1:9101', source: 'consul', version: null, weight: 1, state: 'in-rotation' },
     ...{ why: null, until: null, inFlight: 0, streams: 0, abandoned: 0, latencyMs: null, requests: 0, failures: 0 },
+    preferredBy: null,
     ...more,
   };
 }
@@ -53,6 +54,15 @@ describe('what the gateway says of itself', () => {
       assert.equal(reportStatus([aServiceView('fuel', [anInstanceView('a', { state })])], false).status, 'passing');
     });
   }
+
+  test('names the other gateways before the same instances, in one line', () => {
+    const views = [aServiceView('fuel', [anInstanceView('fuel-1')])];
+    const shown = (peers: readonly string[]) => reportStatus(views, false, peers).output.split('\n')[1];
+
+    assert.equal(shown(['penstock-b']), 'shares instances with penstock-b');
+    assert.equal(shown(['b', 'c', 'd', 'e', 'f']), 'shares instances with b, c, d, and 2 more');
+    assert.equal(shown([]), 'fuel: 1 of 1 pass, 0 busy, 0 ejected');
+  });
 
   test('is critical while it drains', () => {
     assert.equal(reportStatus([aServiceView('fuel', [anInstanceView('a')])], true).status, 'critical');

@@ -29,6 +29,24 @@ function aRegistry() {
 const policies = (...names: string[]) => new Map(names.map(name => [name, aServicePolicy()]));
 
 describe('the registry of services', () => {
+  test('tells every service which gateways there are, those that come later too', () => {
+    const { registry, heard } = aRegistry();
+    const ownersOf = (name: string) =>
+      registry
+        .find(name)
+        ?.view()
+        .instances.map(({ preferredBy }) => preferredBy);
+    heard('consul', { fuel: [anEntry('fuel-1'), anEntry('fuel-2')], iris: [anEntry('iris-1'), anEntry('iris-2')] });
+    registry.adopt(policies('fuel'));
+
+    registry.meet({ self: 'g-1', gateways: ['g-1', 'g-2'] });
+    registry.adopt(policies('fuel', 'iris'));
+
+    assert.deepEqual(ownersOf('fuel')?.toSorted(), ['g-1', 'g-2']);
+    assert.deepEqual(ownersOf('iris')?.toSorted(), ['g-1', 'g-2']);
+    assert.deepEqual(registry.peers.gateways, ['g-1', 'g-2']);
+  });
+
   test('gives a new service the instances that its sources told of before', () => {
     const { registry, heard, idsOf } = aRegistry();
     heard('consul', { fuel: [anEntry('fuel-1')] });
