@@ -65,7 +65,7 @@ async function measureAndTell(values: Wanted): Promise<void> {
   const results = await measure(chosen(values.workload, values.only), effort);
   tell(values.json ? toJson(results) : toMarkdown(results));
   const isWhole = effort === THOROUGH && values.workload.length === 0 && values.only.length === 0;
-  if (isWhole) show(results);
+  if (isWhole && process.exitCode === undefined) show(results);
 }
 
 function effortOf(usual: Effort, written: string | undefined): Effort {
@@ -90,9 +90,22 @@ function chosen(ids: readonly string[], contestants: readonly string[]): Choice 
 async function measure({ workloads, isCostMeasured }: Choice, effort: Effort): Promise<Results> {
   const machine = await seeMachine();
   const races: Race[] = [];
-  for (const workload of workloads) races.push(await run(workload, { effort, tell: say }));
-  const costs = isCostMeasured ? await measureCosts(say) : [];
+  for (const workload of workloads) {
+    races.push(...(await orNothing(workload.id, async () => [await run(workload, { effort, tell: say })])));
+  }
+  const costs = isCostMeasured ? await orNothing(COST, () => measureCosts(say)) : [];
   return { command: 'npm run bench', machine, effort, races, costs };
+}
+
+/** What fails costs the run its files, and the others nothing. */
+async function orNothing<T>(id: string, make: () => Promise<T[]>): Promise<T[]> {
+  try {
+    return await make();
+  } catch (error) {
+    say(`${id} failed: ${error instanceof Error ? error.message : String(error)}`);
+    process.exitCode = 1;
+    return [];
+  }
 }
 
 function tell(text: string): void {
