@@ -26,6 +26,7 @@ const ONLY_IN: Readonly<Record<string, RegExp>> = {
   express: /^edges\/express\//,
   'express-rate-limit': /^edges\/express-rate-limit/,
   'http-proxy-middleware': /^edges\/http-proxy-middleware/,
+  'lru-cache': /^edges\/memory-store/,
   jsonwebtoken: /^edges\/(jsonwebtoken|token-keys)/,
   'node:process': RUN,
   'prom-client': /^edges\/prom-client/,

@@ -3,6 +3,7 @@ import type { TokenFault } from './admission/bearer.ts';
 import type { Caller } from './caller.ts';
 import type { Tally } from './admission/limits.ts';
 import type { Limit, ReplyDraft, RouteSpec } from './route.ts';
+import type { Remembered } from './sharing/remembered.ts';
 
 /** Time, as the domain sees it. The real one lives in edges/clock.ts; tests turn their own. */
 export interface Clock {
@@ -140,3 +141,24 @@ export interface LimitCounter {
   /** Counts one request against one of a route's limits, under a key. */
   count(route: RouteSpec, limit: Limit, key: string): Promise<Tally>;
 }
+
+/** Answers by key, in bounded room: the least recently used goes first. */
+export interface AnswerStore {
+  find(key: string): Remembered | undefined;
+  /** In the place of what was there under the key. False: it is larger than all the room. */
+  keep(key: string, remembered: Remembered): boolean;
+  forget(key: string): void;
+  /** Forgets all, and says how many there were. */
+  clear(): number;
+}
+
+/** How much a store may hold. */
+export interface StoreRoom {
+  readonly entriesMax: number;
+  readonly bytesMax: number;
+  /** Told of each that is no longer there, replaced ones among them, before anything else is asked of the store. */
+  readonly onGone?: ((key: string, remembered: Remembered) => void) | undefined;
+}
+
+/** Makes a store, empty. */
+export type CreateAnswerStore = (room: StoreRoom) => AnswerStore;
