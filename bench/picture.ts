@@ -19,9 +19,9 @@ export interface BarGroup {
   readonly bars: readonly Bar[];
 }
 
-const WIDTH = 840;
+const WIDTH = 870;
 const MARGIN = 24;
-const LABEL_WIDTH = 250;
+const LABEL_WIDTH = 285;
 /** What is written at a bar's end needs so much. */
 const TEXT_WIDTH = 190;
 const BAR_HEIGHT = 16;
@@ -37,7 +37,7 @@ export function drawBars(groups: readonly BarGroup[], top: number): Drawn {
     y += height + GAP_HEIGHT;
     return svg;
   });
-  return { svg: parts.join('\n'), height: y - top };
+  return { svg: parts.join('\n'), height: y - GAP_HEIGHT - top };
 }
 
 function drawGroup({ title, bars }: BarGroup, top: number): Drawn {
