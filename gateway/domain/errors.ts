@@ -194,6 +194,14 @@ export const FAILURES = {
     detail: 'The instance did not answer within the attempt’s timeout.',
     remedy: 'Ask for less at once, or raise `retry.attemptTimeout`.',
   },
+  NOT_CACHED: {
+    status: 504,
+    fault: 'caller',
+    retry: 'never',
+    title: 'Not cached',
+    detail: 'Nothing that answers this is remembered, and the request asks for nothing else.',
+    remedy: 'Leave `only-if-cached` out of `Cache-Control`, and the model is asked.',
+  },
 } as const satisfies Record<string, Failure>;
 
 /** The public name of a failure. */
