@@ -4,6 +4,7 @@ import type { Observe } from './domain/events.ts';
 import { explain, type ExplainParts } from './domain/operating/explain.ts';
 import type { Life } from './domain/operating/life.ts';
 import { routeViews } from './domain/routing/route-view.ts';
+import type { Memories } from './domain/sharing/memories.ts';
 import type { ServiceRegistry } from './domain/service/service-registry.ts';
 import { systemClock } from './edges/clock.ts';
 import { createAdminServer, type AdminServer } from './edges/express/admin.ts';
@@ -16,6 +17,7 @@ interface AdminParts {
   readonly life: Life;
   readonly generations: Generations;
   readonly registry: ServiceRegistry;
+  readonly memories: Memories;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly observe: Observe;
@@ -30,7 +32,7 @@ export function composeAdmin(parts: AdminParts): AdminServer {
 /** Without `access` the listener is on loopback, where nobody is asked. */
 const CLOSED: AdminAccess = { open: [], tokens: [] };
 
-function adminOf({ config, life, generations, registry, metrics, log }: AdminParts): Admin {
+function adminOf({ config, life, generations, registry, memories, metrics, log }: AdminParts): Admin {
   return {
     readiness: () => life.readiness(generations.state()),
     metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
@@ -39,6 +41,11 @@ function adminOf({ config, life, generations, registry, metrics, log }: AdminPar
     config: () => redactedGateway(config),
     reload: () => Promise.resolve(generations.reload()),
     explain: question => Promise.resolve(explain(question, explainParts(generations.current()))),
+    purge(id) {
+      const route = generations.current().routes.find(candidate => candidate.id === id);
+      if (route === undefined) return 'no-route';
+      return route.policy.sharing?.cache === undefined ? 'no-cache' : memories.purge(id);
+    },
     command(name, instance, order) {
       const service = registry.find(name);
       if (service === undefined) return 'no-service';

@@ -8,6 +8,7 @@ import { createLife, type Life } from './domain/operating/life.ts';
 import { createService } from './domain/service/living-service.ts';
 import { createPlaces } from './domain/service/permits.ts';
 import type { Transport, VerifyToken } from './domain/ports.ts';
+import { createMemories } from './domain/sharing/memories.ts';
 import { createServiceRegistry, type ServiceRegistry } from './domain/service/service-registry.ts';
 import { systemClock as clock } from './edges/clock.ts';
 import { createCounterTable } from './edges/counter-store.ts';
@@ -18,6 +19,7 @@ import { createHealthChecks, type HealthChecks } from './edges/health-checks.ts'
 import { probeHttp } from './edges/http-probe.ts';
 import { createCarrier } from './edges/http-proxy-middleware.ts';
 import { createTokenVerifier } from './edges/jsonwebtoken.ts';
+import { createMemoryStore } from './edges/memory-store.ts';
 import { createMetrics, type Metrics } from './edges/prom-client.ts';
 import { systemRandom as random } from './edges/random.ts';
 import { createTransport } from './edges/undici.ts';
@@ -79,6 +81,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
     retireAfterMs: () => Math.max(0, ...generations.current().routes.map(({ policy }) => policy.timeoutMs)),
     clock,
   });
+  const memories = createMemories({ createStore: createMemoryStore, clock });
   const discovery: Discovery = composeDiscovery({
     ...{ ...parts, clock, random, observe },
     onRoster: roster => {
@@ -89,7 +92,10 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   const life: Life = createLife({ clock, rosterAges: () => discovery.ages(), observe });
   const generations: Generations = createGenerations({
     ...{ first: parts.routes, read: parts.readRoutes, registry, clock, observe },
-    follow: compiled => discovery.follow(compiled),
+    follow: compiled => {
+      memories.adopt(compiled.specs);
+      discovery.follow(compiled);
+    },
   });
 
   const flow = createFlow(composeStages({ generations, transport, identity: config.identity, observe }));
@@ -100,7 +106,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
     random,
     probe: probeHttp,
   });
-  const admin: AdminServer = composeAdmin({ ...parts, life, generations, registry, metrics, log, observe });
+  const admin: AdminServer = composeAdmin({ ...parts, life, generations, registry, memories, metrics, log, observe });
   const gateway = createGateway({
     ...{ config, files: parts.files, clock, random, observe, life, generations },
     ...{ registry, discovery, transport, server, admin, checks, metrics },

@@ -82,6 +82,7 @@ function createSeries(registry: Registry, wallMs: () => number) {
     retries: tally(family('retries_total', 'Attempts after the first.', ['service', 'reason'])),
     queueTime: durations(family('queue_wait_seconds', 'Time spent waiting for a place.', ['service'])),
     ejections: tally(family('ejections_total', 'Instances taken out of rotation.', ['service', 'reason'])),
+    cacheRequests: tally(family('cache_requests_total', 'Requests that asked a cache.', ['route', 'result'])),
     internalErrors: tally(family('internal_errors_total', 'Mistakes of the gateway; the log has their stacks.')),
   };
 }
@@ -89,6 +90,7 @@ function createSeries(registry: Registry, wallMs: () => number) {
 function record(series: Series, event: GatewayEvent): void {
   if (event.kind === 'request-began') series.inFlight.count += 1;
   else if (event.kind === 'request') recordRequest(series, event);
+  else if (event.kind === 'cache') series.cacheRequests.add(event.route, event.result);
   else if (event.kind === 'attempt') {
     series.attempts.add(event.service, event.instance, event.outcome);
     series.attemptTime.observe(event.service, event.durationMs);
@@ -123,7 +125,9 @@ function removeWhatIsGone(series: Series, { routeIds, services }: MetricsOptions
   const isRoute = ({ route = '' }) => route === '' || routes.has(route);
   const isService = ({ service = '' }) => instances.has(service);
 
-  for (const family of [series.requests, series.requestTime, series.refusals]) family.keepWhere(isRoute);
+  for (const family of [series.requests, series.requestTime, series.refusals, series.cacheRequests]) {
+    family.keepWhere(isRoute);
+  }
   for (const family of [series.attemptTime, series.retries, series.queueTime, series.ejections]) {
     family.keepWhere(isService);
   }

@@ -92,6 +92,7 @@ const CONTRACT = new Map([
   ['penstock_permits_abandoned', ['service']],
   ['penstock_instances', ['service', 'state']],
   ['penstock_ejections_total', ['reason', 'service']],
+  ['penstock_cache_requests_total', ['result', 'route']],
   ['penstock_config_reload_success', []],
   ['penstock_config_reload_timestamp_seconds', []],
   ['penstock_roster_age_seconds', ['source']],
@@ -107,6 +108,7 @@ describe('metrics', () => {
     metrics.observe({ kind: 'retry', service: 'fuel', reason: '503', requestId: 'r-1', instance: 'fuel-1' });
     metrics.observe({ kind: 'queue-left', service: 'fuel', waitedMs: 12 });
     metrics.observe({ kind: 'ejected', service: 'fuel', instance: 'fuel-2', reason: 'refused', forMs: 30_000 });
+    metrics.observe({ kind: 'cache', route: 'fuel', result: 'hit' });
 
     const shown = new Map(
       (await lines()).map(line => {
@@ -161,6 +163,7 @@ describe('metrics', () => {
       metrics.observe({ kind: 'queue-left', service: 'fuel', waitedMs: 0 });
       metrics.observe({ kind: 'retry', service: 'fuel', reason: '503', requestId: 'r-1', instance: 'fuel-1' });
       metrics.observe({ kind: 'ejected', service: 'fuel', instance: 'fuel-1', reason: 'refused', forMs: 1 });
+      metrics.observe({ kind: 'cache', route: 'fuel', result: 'miss' });
     };
     observeAll();
     world.routes = new Set(['iris']);

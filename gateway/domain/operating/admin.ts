@@ -54,6 +54,8 @@ export interface Admin {
   config(): unknown;
   reload(): Promise<ReloadOutcome>;
   explain(question: ExplainQuestion): Promise<unknown>;
+  /** Forgets what a route remembers, and says how many answers went. */
+  purge(route: string): number | 'no-route' | 'no-cache';
   command(service: string, instance: string, order: Order): 'done' | 'no-service' | 'no-instance';
   level(): LogLevel;
   setLevel(level: LogLevel): void;

@@ -25,6 +25,10 @@ export function addApi(app: Express, options: ApiOptions): void {
     .post(async (req, res) => void res.json(await admin.explain(toQuestion(req.body))))
     .all(allowOnly('POST'));
   app
+    .route('/api/cache/purge')
+    .post((req, res) => purge(options, { req, res }))
+    .all(allowOnly('POST'));
+  app
     .route('/api/services/:service/instances/:instance/:order')
     .post((req, res) => command(options, { req, res }))
     .all(allowOnly('POST'));
@@ -71,6 +75,16 @@ function command(options: ApiOptions, { req, res }: Exchange): void {
   res.json({ service, order, instance: view?.instances.find(({ id }) => id === instance) ?? null });
 }
 
+function purge(options: ApiOptions, { req, res }: Exchange): void {
+  const [route, ...more] = new URL(req.originalUrl, 'http://admin').searchParams.getAll('route');
+  if (route === undefined || more.length > 0) throw badRequest('One `route` is wanted: `/api/cache/purge?route=ID`.');
+  const entries = options.admin.purge(route);
+  if (entries === 'no-route') throw notThere(`There is no route ${quoted(route)}.`);
+  if (entries === 'no-cache') throw notThere(`The route ${quoted(route)} remembers nothing: it has no \`cache\`.`);
+  tell(options, { req, res }, { route, entries });
+  res.json({ route, entries });
+}
+
 function setLevel(options: ApiOptions, { req, res }: Exchange): void {
   const level = memberOf(req.body, 'level');
   if (!isLogLevel(level)) throw badRequest(`\`level\` is one of ${LOG_LEVELS.join(', ')}.`);
@@ -79,8 +93,10 @@ function setLevel(options: ApiOptions, { req, res }: Exchange): void {
   res.json({ level });
 }
 
-function tell({ observe }: ApiOptions, { req, res }: Exchange): void {
-  const about = { by: String(res.locals['who']), method: req.method, path: req.path };
+type About = Readonly<Record<string, string | number>>;
+
+function tell({ observe }: ApiOptions, { req, res }: Exchange, more: About = {}): void {
+  const about = { by: String(res.locals['who']), method: req.method, path: req.path, ...more };
   observe({ kind: 'notice', level: 'info', text: 'told by hand', about });
 }
 

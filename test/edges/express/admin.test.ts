@@ -51,6 +51,10 @@ async function startAdmin(t: TestContext, { host = '127.0.0.1', traits = {} }: A
       told.questions.push(question);
       return { answers: 'fuel' };
     },
+    purge: route => {
+      if (route === 'iris') return 'no-cache';
+      return route === 'fuel/a b' ? 7 : 'no-route';
+    },
     command: (service, instance, order) => {
       if (service !== 'fuel') return 'no-service';
       if (instance !== 'fuel/1') return 'no-instance';
@@ -177,6 +181,34 @@ describe('admin listener', () => {
     });
   }
 
+  test('purges what a route remembers, and tells the log who did', async t => {
+    const { ask, events } = await startAdmin(t);
+
+    const { status, json } = await ask('/api/cache/purge?route=fuel%2Fa%20b', { method: 'POST' });
+
+    assert.deepEqual([status, json], [200, { route: 'fuel/a b', entries: 7 }]);
+    const about = { by: 'loopback', method: 'POST', path: '/api/cache/purge', route: 'fuel/a b', entries: 7 };
+    assert.deepEqual(
+      events.map(event => event.kind === 'notice' && event.about),
+      [about],
+    );
+  });
+
+  for (const [query, expected, detail] of [
+    ['?route=ozone', 404, 'There is no route "ozone".'],
+    ['?route=iris', 404, 'The route "iris" remembers nothing: it has no `cache`.'],
+    ['', 400, 'One `route` is wanted: `/api/cache/purge?route=ID`.'],
+    ['?route=a&route=b', 400, 'One `route` is wanted: `/api/cache/purge?route=ID`.'],
+  ] as const) {
+    test(`answers ${expected} where there is nothing to purge: ${JSON.stringify(query)}`, async t => {
+      const { ask, events } = await startAdmin(t);
+
+      const { status, json } = await ask(`/api/cache/purge${query}`, { method: 'POST' });
+
+      assert.deepEqual([status, json['detail'], events], [expected, detail, []]);
+    });
+  }
+
   test('changes the level of the log, and refuses one it does not know', async t => {
     const { ask, told } = await startAdmin(t);
 
@@ -299,6 +331,7 @@ describe('admin listener that others can reach', () => {
     assert.equal((await ask('/api/services', { headers: as('see') })).status, 200);
     assert.equal((await ask('/api/explain', { ...question, headers: as('see') })).status, 200);
     assert.equal((await ask('/api/log/level', { ...change, headers: as('see') })).status, 403);
+    assert.equal((await ask('/api/cache/purge?route=iris', { method: 'POST', headers: as('see') })).status, 403);
     assert.equal(told.level, 'info');
     assert.equal((await ask('/api/log/level', { ...change, headers: as('do') })).status, 200);
     assert.equal(told.level, 'debug');
