@@ -1,50 +1,71 @@
-import { isIP, Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { buildConnector } from 'undici';
 import type { Clock } from '../domain/ports.ts';
 import { connectFailure, connectTimeout, type ConnectFailure } from './connect-failure.ts';
+import { CallSocket } from './undici-socket.ts';
+import type { Spares } from './undici-spares.ts';
+
+/** What opening a connection to an address goes by, as it stands when it begins. */
+export interface Connecting {
+  readonly connectTimeoutMs: number;
+  /** Calls under way there. */
+  readonly callsInHand: number;
+  /** Connections opened ahead; undefined: none are. */
+  readonly spares: Spares | undefined;
+}
 
 /**
- * Opens connections for undici, each within the time that stands in `bounds` when it begins.
+ * Opens connections for undici, or gives it one that was opened ahead.
  *
  * undici's own connector counts times beyond a second in steps of half a second, and sets keep-alive probes that a
  * connection for one call has no use for.
  */
-export function createConnector(bounds: { readonly connectTimeoutMs: number }, clock: Clock): buildConnector.connector {
+export function createConnector(how: Connecting, clock: Clock): buildConnector.connector {
   return (options, callback) => {
     const isTls = options.protocol === 'https:';
-    const socket = isTls ? openTls(options) : openTcp(options);
-    const finish = (error: ConnectFailure | null) => {
-      cancel();
-      socket.off('error', fail).off(isTls ? 'secureConnect' : 'connect', succeed);
-      if (error === null) callback(null, socket);
-      else {
-        socket.on('error', ignore).destroy();
-        callback(error, null);
-      }
+    const open = () => (isTls ? openTls(options) : openTcp(options));
+    const go = (socket: Socket) => {
+      callback(null, socket);
+      how.spares?.sent(() => openTcp(options), how.callsInHand);
     };
-    const fail = (error: Error) => finish(connectFailure(error));
-    const succeed = () => finish(null);
-    const cancel = clock.after(bounds.connectTimeoutMs, () => {
-      finish(connectTimeout(bounds.connectTimeoutMs));
-    });
-    socket.on('error', fail).on(isTls ? 'secureConnect' : 'connect', succeed);
+    const goWhenOpen = (socket: Socket) => {
+      const tell = (error: ConnectFailure | null) => (error === null ? go(socket) : callback(error, null));
+      whenOpen(socket, isTls ? 'secureConnect' : 'connect', { timeoutMs: how.connectTimeoutMs, clock, tell });
+    };
+    const spare = how.spares?.take();
+    if (spare === undefined || spare.connecting) goWhenOpen(spare ?? open());
+    else {
+      // Not before what this turn of the event loop brought is seen to: the end of this very connection, perhaps.
+      setImmediate(() => (spare.isFit ? go(spare) : goWhenOpen(open())));
+    }
   };
 }
 
-function openTcp({ hostname, port }: buildConnector.Options): Socket {
-  return new CallSocket({ noDelay: true }).connect(Number(port || 80), hostname);
+interface Waiting {
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  readonly tell: (error: ConnectFailure | null) => void;
 }
 
-/**
- * undici ends a connection that is not used again by an error, which Node asks for its stack; nobody ever reads it, and
- * writing it down costs a tenth of a whole call.
- */
-class CallSocket extends Socket {
-  override destroy(error?: Error): this {
-    if (error !== undefined && 'code' in error && error.code === 'UND_ERR_INFO') error.stack = error.message;
-    return super.destroy(error);
-  }
+/** Tells when a connection is open, or why it is not, within the time there is for it. */
+function whenOpen(socket: Socket, event: 'connect' | 'secureConnect', { timeoutMs, clock, tell }: Waiting): void {
+  const finish = (error: ConnectFailure | null) => {
+    cancel();
+    socket.off('error', fail).off(event, succeed);
+    if (error !== null) socket.on('error', ignore).destroy();
+    tell(error);
+  };
+  const fail = (error: Error) => finish(connectFailure(error));
+  const succeed = () => finish(null);
+  const cancel = clock.after(timeoutMs, () => finish(connectTimeout(timeoutMs)));
+  socket.on('error', fail).on(event, succeed);
+}
+
+function openTcp({ hostname, port }: buildConnector.Options): CallSocket {
+  const socket = new CallSocket();
+  socket.connect(Number(port || 80), hostname);
+  return socket;
 }
 
 function openTls({ hostname, port, servername }: buildConnector.Options): Socket {

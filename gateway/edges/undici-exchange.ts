@@ -1,9 +1,14 @@
 import { Readable } from 'node:stream';
-import { errors, type Dispatcher } from 'undici';
-import { GatewayError, type FailureCode } from '../domain/errors.ts';
+import type { Dispatcher } from 'undici';
+import { GatewayError } from '../domain/errors.ts';
 import { fieldOf } from '../domain/http/fields.ts';
 import type { Clock, SendBounds, Sending, Settled, UpstreamAnswer } from '../domain/ports.ts';
-import { ConnectFailure } from './connect-failure.ts';
+import { diagnose, isSwitched } from './undici-failure.ts';
+import type { Lane } from './undici-lane.ts';
+import { StaleConnection } from './undici-socket.ts';
+
+/** A switch of protocols, which is what a caller of an ordinary route is told of it. */
+const SWITCHED: UpstreamAnswer = { status: 101, rawHeaders: [], body: Buffer.alloc(0) };
 
 /**
  * One exchange with one instance, as undici's handler and as the `Sending` that the domain knows.
@@ -27,6 +32,9 @@ export class Exchange implements Dispatcher.DispatchHandler, Sending {
   #resolve: (answer: UpstreamAnswer) => void = ignore;
   #reject: (error: GatewayError) => void = ignore;
   #settle: (settled: Settled) => void = ignore;
+  #lane: Lane | undefined;
+  #options: Dispatcher.DispatchOptions | undefined;
+  #isSentAgain = false;
   #controller: Dispatcher.DispatchController | undefined;
   #status = 0;
   #fields: string[] = [];
@@ -52,6 +60,14 @@ export class Exchange implements Dispatcher.DispatchHandler, Sending {
     this.#cancelHang = clock.after(bounds.hangMsMax, () => this.#hang());
   }
 
+  /** Sends it. */
+  go(lane: Lane, options: Dispatcher.DispatchOptions): void {
+    this.#lane = lane;
+    this.#options = options;
+    lane.begin();
+    lane.dispatch(options, this);
+  }
+
   discard(): void {
     this.#isDiscarded = true;
     this.#chunks = [];
@@ -70,7 +86,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Sending {
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
-    if (status === 101) this.#fail('malformed', new GatewayError('UPSTREAM_FAULT', 'switched protocols unasked'));
+    if (status === 101) this.#switch();
     if (status < 200 || this.#isOver) return;
     this.timings.firstByteMs = this.#sinceStart();
     this.#status = status;
@@ -98,8 +114,29 @@ export class Exchange implements Dispatcher.DispatchHandler, Sending {
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
     if (this.#isOver) return;
-    const { settled, failure } = diagnose(error, this.timings.connectMs !== undefined, this.#status !== 0);
-    this.#fail(settled, failure);
+    if (isSwitched(error)) this.#switch();
+    else if (error instanceof StaleConnection && !this.#isSentAgain) this.#sendAgain();
+    else {
+      const progress = { isSent: this.timings.connectMs !== undefined, isHeadThere: this.#status !== 0 };
+      const { settled, failure } = diagnose(error, progress);
+      this.#fail(settled, failure);
+    }
+  }
+
+  /** The connection had been opened ahead, and R has not seen the call: it gets one of its own. */
+  #sendAgain(): void {
+    const { lane, options } = { lane: this.#lane, options: this.#options };
+    if (lane === undefined || options === undefined) return;
+    this.#isSentAgain = true;
+    lane.spares?.drop();
+    lane.dispatch(options, this);
+  }
+
+  #switch(): void {
+    if (this.#isOver) return;
+    this.#resolve(SWITCHED);
+    this.#end('answered');
+    this.#breakOff();
   }
 
   /** From here the answer flows only as fast as it is read; when nobody is there to read, it ends. */
@@ -150,6 +187,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Sending {
   #end(settled: Settled): void {
     this.#isOver = true;
     this.#cancelHang();
+    this.#lane?.over(settled);
     this.#settle(settled);
   }
 
@@ -169,36 +207,6 @@ export class Exchange implements Dispatcher.DispatchHandler, Sending {
   #sinceStart(): number {
     return this.#clock.nowMs() - this.#startedMs;
   }
-}
-
-/** Codes of undici's that are about us, not about the instance. */
-const CLOSED_HERE: ReadonlySet<string> = new Set(['UND_ERR_DESTROYED', 'UND_ERR_CLOSED']);
-const UNSENDABLE: ReadonlySet<string> = new Set(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED']);
-
-interface Diagnosis {
-  readonly settled: Settled;
-  readonly failure: GatewayError;
-}
-
-function diagnose(error: Error, isSent: boolean, isHeadThere: boolean): Diagnosis {
-  const told = (settled: Settled, code: FailureCode, message: string): Diagnosis => ({
-    settled,
-    failure: new GatewayError(code, message, { cause: error }),
-  });
-  if (error instanceof ConnectFailure) return told(error.settled, 'CONNECT_FAILED', error.message);
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name;
-  if (UNSENDABLE.has(code)) return told('abandoned', 'INTERNAL', 'unsendable request');
-  if (CLOSED_HERE.has(code)) {
-    return told('abandoned', isSent ? 'CONNECTION_LOST' : 'CONNECT_FAILED', 'closed by the gateway');
-  }
-  if (isBadGrammar(error, code, isHeadThere)) return told('malformed', 'UPSTREAM_FAULT', `not HTTP: ${error.message}`);
-  return told('lost', 'CONNECTION_LOST', `broken off: ${code}`);
-}
-
-/** The parser complains of a connection that ended too early, too; it has nothing left to point at then. */
-function isBadGrammar(error: Error, code: string, isHeadThere: boolean): boolean {
-  if (error instanceof errors.HTTPParserError) return !('data' in error) || error.data !== '';
-  return code === 'UND_ERR_HEADERS_OVERFLOW' || (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' && !isHeadThere);
 }
 
 function toFields(rawHeaders: Dispatcher.DispatchController['rawHeaders']): string[] {

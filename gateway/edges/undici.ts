@@ -1,25 +1,9 @@
-import { Pool } from 'undici';
 import type { Clock, SendBounds, Transport, UpstreamRequest } from '../domain/ports.ts';
-import { createConnector } from './undici-connector.ts';
 import { Exchange } from './undici-exchange.ts';
-
-/** Connections to one address at once; what goes beyond waits for one of them. */
-const CONNECTIONS_MAX = 1024;
+import { Lane } from './undici-lane.ts';
 
 /** Addresses for which something is kept; the longest known goes first, and is made anew when it is asked for. */
 const LANES_MAX = 4096;
-
-/** httpuv's own bound for a head is 80 KiB; an answer's is never near it. */
-const ANSWER_HEAD_BYTES_MAX = 64 * 1024;
-
-/** Shorter than what common servers keep an idle connection open, so that none closes under a request of ours. */
-const IDLE_CONNECTION_MS_MAX = 4_000;
-
-/** The connections to one address. */
-interface Lane {
-  readonly pool: Pool;
-  connectTimeoutMs: number;
-}
 
 /**
  * Carries ordinary calls to instances, by undici's `dispatch`.
@@ -36,7 +20,7 @@ export function createTransport({ clock }: { readonly clock: Clock }): Transport
     const lanes = bounds.reuse ? reused : fresh;
     const known = lanes.get(origin);
     if (known !== undefined) return known;
-    const lane = createLane(origin, bounds, clock);
+    const lane = new Lane(origin, bounds, clock);
     lanes.set(origin, lane);
     if (lanes.size > LANES_MAX) retireOldest(lanes);
     return lane;
@@ -52,7 +36,7 @@ export function createTransport({ clock }: { readonly clock: Clock }): Transport
       try {
         const lane = laneOf(request.origin, bounds);
         lane.connectTimeoutMs = bounds.connectTimeoutMs;
-        lane.pool.dispatch(toDispatch(request, bounds), exchange);
+        exchange.go(lane, toDispatch(request, bounds));
       } catch (error) {
         exchange.abandon(error);
       }
@@ -60,34 +44,18 @@ export function createTransport({ clock }: { readonly clock: Clock }): Transport
     },
     forget(origin) {
       for (const lanes of [fresh, reused]) {
-        retire(lanes.get(origin));
+        lanes.get(origin)?.retire();
         lanes.delete(origin);
       }
     },
     async close() {
       isClosed = true;
-      const pools = [...fresh.values(), ...reused.values()].map(lane => lane.pool);
+      const lanes = [...fresh.values(), ...reused.values()];
       fresh.clear();
       reused.clear();
-      await Promise.all(pools.map(pool => pool.destroy()));
+      await Promise.all(lanes.map(lane => lane.destroy()));
     },
   };
-}
-
-function createLane(origin: string, bounds: SendBounds, clock: Clock): Lane {
-  const timing = { connectTimeoutMs: bounds.connectTimeoutMs };
-  const pool = new Pool(origin, {
-    connections: CONNECTIONS_MAX,
-    pipelining: 1,
-    allowH2: false,
-    maxHeaderSize: ANSWER_HEAD_BYTES_MAX,
-    keepAliveTimeout: IDLE_CONNECTION_MS_MAX,
-    keepAliveMaxTimeout: IDLE_CONNECTION_MS_MAX,
-    headersTimeout: 0, // the exchange has a bound of its own for the whole
-    bodyTimeout: 0,
-    connect: createConnector(timing, clock),
-  });
-  return Object.assign(timing, { pool });
 }
 
 function toDispatch({ method, target, host, rawHeaders, body }: UpstreamRequest, { reuse }: SendBounds) {
@@ -102,15 +70,8 @@ function toDispatch({ method, target, host, rawHeaders, body }: UpstreamRequest,
 
 function retireOldest(lanes: Map<string, Lane>): void {
   for (const [origin, lane] of lanes) {
-    retire(lane);
+    lane.retire();
     lanes.delete(origin);
     return;
   }
-}
-
-/** Lets exchanges under way end by themselves; nobody waits for it. */
-function retire(lane: Lane | undefined): void {
-  lane?.pool.close().catch(() => {
-    // A pool that was destroyed meanwhile is closed all the same.
-  });
 }

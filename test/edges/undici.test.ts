@@ -18,6 +18,7 @@ import {
   flood,
   stall,
   startUpstream,
+  type ScriptedUpstream,
 } from '../support/scripted-upstream.ts';
 
 const KIB = 1024;
@@ -49,6 +50,11 @@ async function failureOf(sending: Sending) {
     (error: unknown) => (error as { code: string }).code,
   );
   return { code, settled: await sending.settled };
+}
+
+/** No connection is open there any more. */
+async function closed(upstream: ScriptedUpstream): Promise<void> {
+  while (upstream.open > 0) await once(upstream.events, 'disconnection');
 }
 
 describe('what goes to an instance', () => {
@@ -95,10 +101,12 @@ describe('what goes to an instance', () => {
 
   test('is never two requests on one connection, unless connections are reused', async t => {
     const upstream = await startUpstream(t, answer('ok'));
-    const transport = aTransport(t);
+    const clock = manualClock();
+    const transport = aTransport(t, clock);
 
     for (const reuse of [false, false, false, true, true, true]) {
       await transport.send(aRequest(upstream.origin), someBounds({ reuse })).answer;
+      clock.advance(1_000); // so rarely that no connection is opened ahead
       await setImmediate(); // undici looks once around whether the connection is still sound
       await setImmediate();
     }
@@ -331,11 +339,6 @@ describe('a failure', () => {
       code: 'UPSTREAM_FAULT',
       settled: 'malformed',
     },
-    'a switch of protocols unasked': {
-      script: bytes('HTTP/1.1 101 Switching\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'),
-      code: 'UPSTREAM_FAULT',
-      settled: 'malformed',
-    },
   };
   for (const [name, { script, code, settled }] of Object.entries(cases)) {
     for (const reuse of [false, true]) {
@@ -350,6 +353,22 @@ describe('a failure', () => {
         assert.deepEqual(await failureOf(sending), { code, settled });
       });
     }
+  }
+
+  const switches = {
+    'with what it switches to': 'HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+    'without a word more': 'HTTP/1.1 101 Switching\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
+  };
+  for (const [name, text] of Object.entries(switches)) {
+    test(`is none where the instance switches protocols unasked, ${name}: that is its answer`, async t => {
+      const upstream = await startUpstream(t, bytes(text));
+
+      const sending = aTransport(t).send(aRequest(upstream.origin), someBounds());
+
+      assert.equal((await sending.answer).status, 101);
+      assert.equal(await sending.settled, 'answered');
+      await closed(upstream);
+    });
   }
 
   test('within a body that is being read breaks the reading', async t => {
@@ -402,6 +421,142 @@ describe('a failure', () => {
 
     assert.deepEqual(new Set(settled), new Set(['refused']));
     assert.equal(clock.alarms, 0);
+  });
+});
+
+describe('a connection opened ahead', () => {
+  const POST = { method: 'POST', body: Buffer.from('{"x":1}') };
+
+  /** An instance that has answered one call and computes the second; the connection for the third is there. */
+  async function inTheMiddle(t: TestContext, clock: Clock = systemClock) {
+    const upstream = await startUpstream(t, answer('first'));
+    const transport = aTransport(t, clock);
+    const send = () => transport.send(aRequest(upstream.origin, POST), someBounds());
+    await send().answer;
+    const second = new Promise<Socket>(resolve => upstream.play(resolve));
+    const sending = send();
+    while (upstream.taken < 3) await once(upstream.events, 'connection');
+    return { upstream, transport, send, sending, socket: await second };
+  }
+
+  test('is there before the call in hand is answered, has nothing written on it, and is the next call’s', async t => {
+    const { upstream, send, sending, socket } = await inTheMiddle(t);
+    assert.equal(upstream.requests.length, 2);
+
+    upstream.play(answer('third'));
+    answer('second')(socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
+    assert.equal(await textOf(sending), 'second');
+    const third = send();
+
+    assert.equal(await textOf(third), 'third');
+    assert.deepEqual(
+      upstream.requests.map(({ pieces }) => pieces),
+      [1, 1, 1],
+    );
+    assert.equal(upstream.taken, 4); // the third call opened one for a fourth, and none for itself
+  });
+
+  test('is opened for no call that comes alone', async t => {
+    const upstream = await startUpstream(t, answer('ok'));
+    const clock = manualClock();
+    const transport = aTransport(t, clock);
+
+    for (let call = 0; call < 3; call++) {
+      await transport.send(aRequest(upstream.origin), someBounds()).answer;
+      clock.advance(1_000);
+    }
+    await closed(upstream);
+
+    assert.equal(upstream.taken, 3);
+  });
+
+  test('is one for each call in hand at most', async t => {
+    const upstream = await startUpstream(t, answer('ok'));
+    const transport = aTransport(t, manualClock());
+    await transport.send(aRequest(upstream.origin), someBounds()).answer;
+    upstream.play(stall);
+
+    const sendings = [1, 2, 3].map(() => transport.send(aRequest(upstream.origin), someBounds()));
+    while (upstream.requests.length < 4) await once(upstream.events, 'request');
+    while (upstream.open < 6) await once(upstream.events, 'connection');
+    await setImmediate();
+
+    assert.deepEqual([sendings.length, upstream.open], [3, 6]);
+  });
+
+  test('is closed where nobody needs it', async t => {
+    const clock = manualClock();
+    const { upstream, sending, socket } = await inTheMiddle(t, clock);
+    answer('second')(socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
+    await sending.settled;
+    assert.equal(clock.alarms, 1);
+
+    clock.advance(1_000);
+
+    await closed(upstream);
+    assert.equal(clock.alarms, 0);
+  });
+
+  test('is passed over when the instance has ended it', async t => {
+    const { upstream, send, sending, socket } = await inTheMiddle(t);
+    answer('second')(socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
+    await sending.answer;
+
+    upstream.play(answer('third'));
+    upstream.hangUp();
+    await closed(upstream);
+
+    assert.equal(await textOf(send()), 'third');
+    assert.equal(upstream.requests.length, 3);
+  });
+
+  test('that takes nothing any more costs a call one of its own, and nothing else', async t => {
+    const { upstream, send, sending, socket } = await inTheMiddle(t);
+    const third = new Promise<Sending>(resolve => {
+      // Within one turn of the event loop, so that the gateway's side cannot have heard of it.
+      upstream.play(() => {
+        upstream.reset();
+        resolve(send());
+        upstream.play(answer('third'));
+      });
+    });
+    const other = aTransport(t).send(aRequest(upstream.origin), someBounds());
+
+    assert.equal(await textOf(await third), 'third');
+    assert.equal(upstream.requests.at(-1)?.body.toString(), '{"x":1}');
+    assert.deepEqual([socket.destroyed, await sending.settled, await other.settled], [true, 'lost', 'lost']);
+  });
+
+  test('goes with the call that is lost: who comes after it is told that nobody is there', async t => {
+    const { upstream, send, sending } = await inTheMiddle(t);
+
+    void upstream.stop();
+
+    assert.equal(await sending.settled, 'lost');
+    assert.deepEqual(await failureOf(send()), { code: 'CONNECT_FAILED', settled: 'refused' });
+  });
+
+  test('goes with a call that broke, though it looks sound itself', async t => {
+    const { upstream, sending, socket } = await inTheMiddle(t, manualClock());
+
+    socket.resetAndDestroy();
+
+    assert.equal(await sending.settled, 'lost');
+    await closed(upstream);
+  });
+
+  test('goes with its address, and with everything', async t => {
+    const one = await inTheMiddle(t);
+    const other = await inTheMiddle(t);
+    answer('second')(one.socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
+    await one.sending.answer;
+
+    one.transport.forget(one.upstream.origin);
+    await closed(one.upstream);
+    await other.transport.close();
+    await closed(other.upstream);
+
+    assert.deepEqual([one.upstream.open, other.upstream.open], [0, 0]);
   });
 });
 

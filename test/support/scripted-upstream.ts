@@ -26,6 +26,10 @@ export interface ScriptedUpstream {
   readonly events: EventEmitter;
   /** Changes what it does from now on. */
   play(script: Script): void;
+  /** Ends every connection in good order, and takes new ones. */
+  hangUp(): void;
+  /** Resets every connection, at once, and takes new ones. */
+  reset(): void;
   /** Refuses from now on: closes its port and every connection. */
   stop(): Promise<void>;
 }
@@ -78,6 +82,12 @@ export async function startUpstream(t: TestContext, initial: Script): Promise<Sc
     },
     play(next) {
       script = next;
+    },
+    hangUp() {
+      for (const socket of sockets) socket.end();
+    },
+    reset() {
+      for (const socket of sockets) socket.resetAndDestroy();
     },
     stop,
   };
