@@ -24,10 +24,15 @@ export function toMarkdown(results: Results): string {
 function section(race: Race): string {
   return [
     `## ${race.title}`,
-    race.about,
+    [race.about, ...aloneOf(race.connections)].join(' '),
     table(race),
     race.contestants.map(({ title, setUp }) => `- **${title}**: ${setUp}.`).join('\n'),
   ].join('\n\n');
+}
+
+/** Where there is but one number of connections, the table has no column for it. */
+function aloneOf(connections: readonly number[]): string[] {
+  return connections.length === 1 ? connections.map(count => `${inCounts(count)} connections.`) : [];
 }
 
 function table({ rows, columns, connections }: Race): string {

@@ -1,6 +1,6 @@
 import { directFresh } from '../contestants/direct.ts';
 import { haproxy, haproxyTuned } from '../contestants/haproxy.ts';
-import { httpProxyMiddleware, httpProxyMiddlewareFresh } from '../contestants/http-proxy-middleware.ts';
+import { httpProxyMiddlewareFresh } from '../contestants/http-proxy-middleware.ts';
 import { nginx, nginxKept } from '../contestants/nginx.ts';
 import { penstock } from '../contestants/penstock.ts';
 import { wrk } from '../load/wrk.ts';
@@ -19,10 +19,7 @@ export const fuel: Workload = {
   id: 'fuel',
   title: 'Real predictions: `fuel`, two R processes, one row a call, no two calls alike',
   about: 'What callers of a model get, call by call. R takes most of the time and of both processors.',
-  contestants: [
-    ...[directFresh, nginx, nginxKept, haproxy, haproxyTuned],
-    ...[httpProxyMiddlewareFresh, httpProxyMiddleware, penstock],
-  ],
+  contestants: [directFresh, nginx, nginxKept, haproxy, haproxyTuned, httpProxyMiddlewareFresh, penstock],
   connections: [1, 16, 64],
   prefix: '/api/fuel',
   path: '/predict',
