@@ -84,6 +84,8 @@ export interface Question {
   /** What keeps it with an instance; empty where nothing does. */
   readonly affinity: string;
   readonly deadline: TimeLeft;
+  /** Others may come to share it and make it last: each attempt has its own time, however little is left now. */
+  readonly isOpenEnded?: boolean | undefined;
   readonly notes: Notes;
   /** What the instance is sent. Asked for only when a place was found, and the same for every attempt. */
   message(): UpstreamMessage;
@@ -121,6 +123,8 @@ export interface Permit extends Place {
   readonly hasBegun: boolean;
   /** Nobody waits for the answer any more, while R still computes it. */
   abandon(): void;
+  /** R has answered after all: whatever checks said meanwhile, it was busy and not dead. */
+  prove(): void;
 }
 
 export interface Answer {

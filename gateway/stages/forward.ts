@@ -122,6 +122,7 @@ class Exchange {
   /** The attempt was told of when it was left; but an instance that then died or hung has failed again. */
   #settleLate(settled: Settled): void {
     if (settled === 'hung' || settled === 'lost') this.#report(settled);
+    if (settled === 'answered') this.#permit.prove();
     this.#permit.release();
   }
 

@@ -288,8 +288,9 @@ describe('an answer', () => {
 describe('who leaves before R has answered', () => {
   const gone = new GatewayError('CALLER_GONE', 'gone');
 
-  test('waits no longer, but the place stays taken until R is done', async () => {
+  test('waits no longer, but the place stays taken until R is done, which proves it alive', async t => {
     const at = await aForward();
+    const prove = t.mock.method(at.permit, 'prove');
     const reply = at.forward();
 
     at.leave(gone);
@@ -303,6 +304,7 @@ describe('who leaves before R has answered', () => {
     assert.deepEqual(await at.inUse(), { inUse: 0, abandoned: 0 });
     assert.equal(at.told('attempt').length, 1);
     assert.equal(at.findings.length, 1);
+    assert.equal(prove.mock.callCount(), 1);
   });
 
   test('does not keep what still comes', async () => {
@@ -345,8 +347,9 @@ describe('who leaves before R has answered', () => {
   }
 
   for (const settled of ['hung', 'lost'] as const) {
-    test(`is followed by the news that the instance was ${settled}`, async () => {
+    test(`is followed by the news that the instance was ${settled}`, async t => {
       const at = await aForward();
+      const prove = t.mock.method(at.permit, 'prove');
       const reply = at.forward();
       at.leave(gone);
       await assert.rejects(reply);
@@ -357,6 +360,7 @@ describe('who leaves before R has answered', () => {
       assert.deepEqual(await at.inUse(), { inUse: 0, abandoned: 0 });
       assert.deepEqual(at.outcomes(), ['abandoned', settled]);
       assert.equal(at.told('attempt').length, 1);
+      assert.equal(prove.mock.callCount(), 0);
     });
   }
 });

@@ -41,6 +41,10 @@ export class HeldPermit implements Permit {
     this.instance.abandoned += 1;
   }
 
+  prove(): void {
+    this.instance.lastGoodMs = this.#ledger.look();
+  }
+
   release(): void {
     if (!this.#isHeld) return;
     this.#isHeld = false;

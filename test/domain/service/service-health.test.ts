@@ -413,6 +413,22 @@ describe('what checks say', () => {
     assert.equal(state('a'), 'unhealthy');
   });
 
+  test('does not take out one that answers when nobody waits any more', async () => {
+    const { service, state, take, clock } = await aServiceOf(1);
+    const permit = await take();
+    permit.begin();
+    service.reconcile([critical('a')]);
+    permit.abandon();
+    clock.advance(60_000);
+
+    permit.prove();
+    permit.release();
+
+    assert.equal(state('a'), 'busy-unchecked');
+    clock.advance(10_001);
+    assert.equal(state('a'), 'unhealthy');
+  });
+
   test('keeps one that answers well, though under full load no check of the roster’s ever passes', async () => {
     const { service, state, take, clock } = await aServiceOf(1);
     let permit = await take();
@@ -618,6 +634,7 @@ describe('what operators see', () => {
       latencyMs: 2,
       requests: 1,
       failures: 1,
+      preferredBy: null,
     });
   });
 });
