@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import { composeAdmin } from './compose-admin.ts';
+import { composeBatching, type Batching } from './compose-batching.ts';
 import { composeDiscovery, type Discovery } from './compose-discovery.ts';
 import type { GatewayConfig, IdentityConfig } from './config/gateway-config.ts';
 import type { Observe } from './domain/events.ts';
@@ -24,7 +25,7 @@ import { createMetrics, type Metrics } from './edges/prom-client.ts';
 import { systemRandom as random } from './edges/random.ts';
 import { createTransport } from './edges/undici.ts';
 import { createLog, type Log } from './edges/winston.ts';
-import { createFlow } from './flow.ts';
+import { createAsk, createFlow } from './flow.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import { createGenerations, type Generations, type RoutesNow, type UsableRoutes } from './reload.ts';
 import { createAdmit } from './stages/admit.ts';
@@ -98,7 +99,12 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
     },
   });
 
-  const flow = createFlow(composeStages({ generations, transport, identity: config.identity, observe }));
+  const upstream = composeUpstream(transport, observe);
+  const batching = composeBatching({
+    ...{ ask: createAsk(upstream), clock, observe },
+    routes: () => generations.current().routes,
+  });
+  const flow = createFlow(composeStages({ generations, upstream, batching, identity: config.identity, observe }));
   const server: GatewayServer = createServer({ listen: config.listen, clock, flow, observe });
   const checks: HealthChecks = createHealthChecks({
     services: () => registry.living(),
@@ -109,19 +115,31 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   const admin: AdminServer = composeAdmin({ ...parts, life, generations, registry, memories, metrics, log, observe });
   const gateway = createGateway({
     ...{ config, files: parts.files, clock, random, observe, life, generations },
-    ...{ registry, discovery, transport, server, admin, checks, metrics },
+    ...{ registry, discovery, transport, batching, server, admin, checks, metrics },
   });
   return { gateway, log };
 }
 
+/** The stages that lead to an instance. */
+type UpstreamStages = Pick<Stages, 'attempt' | 'schedule' | 'forward'>;
+
+function composeUpstream(transport: Transport, observe: Observe): UpstreamStages {
+  return {
+    attempt: createAttempt({ clock, random, observe }),
+    schedule: createSchedule({ clock, observe }),
+    forward: createForward({ transport, clock, observe }),
+  };
+}
+
 interface StageParts {
   readonly generations: Generations;
-  readonly transport: Transport;
+  readonly upstream: UpstreamStages;
+  readonly batching: Batching;
   readonly identity: IdentityConfig | undefined;
   readonly observe: Observe;
 }
 
-function composeStages({ generations, transport, identity, observe }: StageParts): Stages {
+function composeStages({ generations, upstream, identity, observe }: StageParts): Stages {
   const limits = createLimitCounter({ table: createCounterTable({ clock }), clock });
   return {
     observe: createObserve({ clock, observe }),
@@ -132,9 +150,7 @@ function composeStages({ generations, transport, identity, observe }: StageParts
     carry: createCarry({ carrier: createCarrier({ clock }), clock, observe }),
     receive: createReceive(),
     answer: createAnswer(),
-    attempt: createAttempt({ clock, random, observe }),
-    schedule: createSchedule({ clock, observe }),
-    forward: createForward({ transport, clock, observe }),
+    ...upstream,
   };
 }
 

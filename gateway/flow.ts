@@ -1,4 +1,4 @@
-import type { Received, Reply, Stages } from './domain/exchange.ts';
+import type { Ask, Received, Reply, Stages } from './domain/exchange.ts';
 
 /**
  * The journey of a request. Read this file first.
@@ -22,7 +22,8 @@ import type { Received, Reply, Stages } from './domain/exchange.ts';
  * failed. What `answer` puts to R is a question: one caller's request, or what several share. The body is taken in after admission, so that a stranger's body costs no memory.
  */
 export function createFlow(stages: Stages): (received: Received) => Promise<Reply> {
-  const { observe, respond, match, preflight, admit, carry, receive, answer, attempt, schedule, forward } = stages;
+  const { observe, respond, match, preflight, admit, carry, receive, answer } = stages;
+  const ask = createAsk(stages);
 
   return received => observe(received, () => respond(received, () => travel(received)));
 
@@ -32,9 +33,13 @@ export function createFlow(stages: Stages): (received: Received) => Promise<Repl
       const admitted = await admit(matched);
       if (admitted.route.policy.isStream) return carry(admitted);
       const complete = await receive(admitted);
-      return answer(complete, question =>
-        attempt(question, current => schedule(question, current, place => forward(question, current, place))),
-      );
+      return answer(complete, ask);
     });
   }
+}
+
+/** The last part of the journey, on which the gateway also sends questions of its own. */
+export function createAsk({ attempt, schedule, forward }: Pick<Stages, 'attempt' | 'schedule' | 'forward'>): Ask {
+  return question =>
+    attempt(question, current => schedule(question, current, place => forward(question, current, place)));
 }

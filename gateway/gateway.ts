@@ -1,3 +1,4 @@
+import type { Batching } from './compose-batching.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import type { Discovery } from './compose-discovery.ts';
 import type { ReloadOutcome } from './domain/operating/admin.ts';
@@ -39,6 +40,7 @@ interface GatewayParts {
   readonly registry: ServiceRegistry;
   readonly discovery: Discovery;
   readonly transport: Transport;
+  readonly batching: Batching;
   readonly server: GatewayServer;
   readonly admin: AdminServer;
   readonly checks: HealthChecks;
@@ -60,6 +62,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   /** Everything that would keep the process, or somebody waiting. */
   async function release(): Promise<void> {
     watch?.close();
+    parts.batching.close();
     peers?.close();
     await Promise.allSettled([parts.checks.close(), registration?.close()]);
     parts.registry.close();

@@ -29,6 +29,7 @@ export function levelOf(event: GatewayEvent): LogLevel | undefined {
   if (event.kind === 'request-began') return undefined;
   if (event.kind === 'notice') return event.level;
   if (event.kind === 'instance-health') return event.isWell ? 'info' : 'warn';
+  if (event.kind === 'batching') return event.isOn ? 'info' : 'warn';
   return LEVELS[event.kind];
 }
 
@@ -38,7 +39,6 @@ const LEVELS = {
   cache: 'debug',
   coalesced: 'debug',
   batch: 'debug',
-  batching: 'warn',
   'queue-left': 'debug',
   retry: 'info',
   ejected: 'warn',
@@ -56,7 +56,10 @@ const LEVELS = {
   'restart-needed': 'warn',
   'internal-error': 'error',
   process: 'info',
-} as const satisfies Record<Exclude<GatewayEvent['kind'], 'request-began' | 'notice' | 'instance-health'>, LogLevel>;
+} as const satisfies Record<
+  Exclude<GatewayEvent['kind'], 'request-began' | 'notice' | 'instance-health' | 'batching'>,
+  LogLevel
+>;
 
 /**
  * The line of an event: its name, then its members as they are.

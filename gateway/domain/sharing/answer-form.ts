@@ -206,11 +206,15 @@ function skipValue(cursor: JsonCursor): boolean {
     const change = depthChange(code);
     if (depth === 0 && (change < 0 || code === COMMA)) return cursor.at > from;
     depth += change;
-    const isBlank = depth === 0 && code <= 0x20;
-    if (Number.isNaN(code) || isBlank || depth > DEPTH_MAX) return false;
+    if (isAmiss(code, depth)) return false;
     if (code !== QUOTE) cursor.at += 1;
     else if (!cursor.string()) return false;
   }
+}
+
+/** The text is over, too deep, or not as compact as R writes. */
+function isAmiss(code: number, depth: number): boolean {
+  return Number.isNaN(code) || depth > DEPTH_MAX || (depth === 0 && code <= 0x20);
 }
 
 function depthChange(code: number): number {

@@ -1,0 +1,115 @@
+import { examplesOf } from './batch-examples.ts';
+import { createEvidence, textOf, type Evidence, type Verdict } from './batch-evidence.ts';
+import type { AskForProof } from './batch-questions.ts';
+import type { Subject } from './batch-subject.ts';
+import type { UpstreamMessage } from '../ports.ts';
+import type { Route } from '../route.ts';
+import type { Parcel, RowFormat } from './row-parcel.ts';
+
+/** What is to be found out, and how it is asked. */
+export interface ProofWanted {
+  readonly subject: Subject;
+  readonly route: Route;
+  /** As calls are sent; the bodies are the proof's own. */
+  readonly message: Omit<UpstreamMessage, 'body'>;
+  readonly format: RowFormat;
+}
+
+/** Who is asked, and told. */
+interface ProofPorts {
+  readonly ask: AskForProof;
+  readonly nowMs: () => number;
+  readonly tell: (isOn: boolean, reason: string) => void;
+}
+
+/** While a service has several versions chance decides which one answers: so often all are asked again. */
+const ROUNDS_MAX = 6;
+
+/** What a path of predictions ends in, by vetiver's convention, and what publishes the examples beside it. */
+const PREDICT = '/predict';
+const PROTOTYPE = '/prototype';
+
+const NO_BODY = Buffer.alloc(0);
+
+/**
+ * Asks a live service whether it answers rows together as it answers each alone, and judges by that. True: all its
+ * versions are judged. Rejects where it could not be asked.
+ *
+ * The rows are those that the model publishes; where it publishes none, or none that it answers itself, they are those
+ * that callers have sent.
+ */
+export async function proveBatch(wanted: ProofWanted, ports: ProofPorts): Promise<boolean> {
+  const { subject, route } = wanted;
+  const { versions } = route.service;
+  const isJudged = () => subject.standing(versions, ports.nowMs()) !== 'open';
+  const rows = (await publishedRows(wanted, ports)) ?? subject.rowsSeen();
+  if (rows.length === 0) return true; // nothing to judge by, and nothing went wrong
+  const evidence = createEvidence(rows, wanted.format);
+  const roundsMax = versions.includes(',') ? ROUNDS_MAX : 1;
+  for (let round = 0; round < roundsMax && !isJudged(); round++) {
+    await askAll(wanted, ports.ask, evidence);
+    for (const version of versions.split(','))
+      settle(wanted, version, { ...ports, verdict: evidence.verdictOf(version) });
+  }
+  return isJudged();
+}
+
+/** True when there are rows to ask with, or may be. */
+export function mayProve({ subject, route, message }: ProofWanted): boolean {
+  return isPublished(subject, route, message.target) || subject.rowsSeen().length > 0;
+}
+
+function isPublished({ proof }: Subject, { service }: Route, target: string): boolean {
+  return target.endsWith(PREDICT) && proof.withoutPrototype !== service.versions;
+}
+
+/** What the model publishes; undefined: nothing that helps, and it is not asked again. */
+async function publishedRows(
+  { subject, route, message, format }: ProofWanted,
+  { ask }: ProofPorts,
+): Promise<readonly Parcel[] | undefined> {
+  if (!isPublished(subject, route, message.target)) return undefined;
+  const { versions } = route.service;
+  const target = `${message.target.slice(0, -PREDICT.length)}${PROTOTYPE}`;
+  const rawHeaders = withoutContent(message.rawHeaders);
+  const { answer } = await ask(route, { ...message, method: 'GET', target, rawHeaders, body: NO_BODY });
+  if (answer.status >= 500) throw new Error(`${target} was answered with ${answer.status}`);
+  const text = answer.status === 200 ? textOf(answer) : undefined;
+  const examples = text === undefined ? undefined : examplesOf(Buffer.from(text, 'latin1').toString('utf8'), format);
+  if (examples === undefined) subject.proof.withoutPrototype = versions;
+  return examples;
+}
+
+/** All that a version has not answered yet. */
+async function askAll({ route, message }: ProofWanted, ask: AskForProof, evidence: Evidence): Promise<void> {
+  const versions = route.service.versions.split(',');
+  for (const [i, body] of evidence.bodies.entries()) {
+    if (!versions.some(version => evidence.isMissing(version, i))) continue;
+    const { answer, version } = await ask(route, { ...message, body });
+    evidence.take(version, i, answer);
+  }
+}
+
+interface Settling extends ProofPorts {
+  readonly verdict: Verdict | undefined;
+}
+
+function settle({ subject, route, message }: ProofWanted, version: string, { verdict, nowMs, tell }: Settling): void {
+  if (verdict === undefined || subject.standing(version, nowMs()) !== 'open') return;
+  const of = version === '' ? message.target : `${message.target} of version ${version}`;
+  if (verdict.kind !== 'unfit') {
+    subject.judge(version, verdict, nowMs());
+    const isOn = verdict.kind === 'proven';
+    tell(isOn, `${of}: ${isOn ? 'rows together are answered as each alone' : verdict.reason}`);
+    return;
+  }
+  const { versions } = route.service;
+  if (isPublished(subject, route, message.target))
+    tell(false, `${of}: with the examples of ${PROTOTYPE} ${verdict.reason}`);
+  subject.proof.withoutPrototype = versions;
+  subject.forgetRowsSeen(); // callers may bring better ones
+}
+
+function withoutContent(rawHeaders: readonly string[]): string[] {
+  return rawHeaders.filter((_, i) => !(rawHeaders[i - (i % 2)] ?? '').toLowerCase().startsWith('content-'));
+}

@@ -1,0 +1,245 @@
+import { splitAnswer } from './answer-form.ts';
+import { Batch } from './batch.ts';
+import { textOf } from './batch-evidence.ts';
+import type { BatchMember } from './batch-member.ts';
+import type { Subject } from './batch-subject.ts';
+import { type GatewayError, toGatewayError } from '../errors.ts';
+import type { Observe } from '../events.ts';
+import type { Answer, Ask, Question } from '../exchange.ts';
+import { dropBody } from '../http/dress.ts';
+import { hasField } from '../http/fields.ts';
+import type { Clock } from '../ports.ts';
+import type { BatchPolicy } from '../route.ts';
+
+/** What rides are told time by, and tell. */
+export interface RidePorts {
+  readonly clock: Clock;
+  readonly observe: Observe;
+}
+
+interface RideOptions {
+  readonly subject: Subject;
+  readonly policy: BatchPolicy;
+  readonly ask: Ask;
+  /** Of whoever came first. */
+  readonly question: Question;
+  /** Part of a batch that failed: nobody joins, nobody is left behind. */
+  readonly isFixed: boolean;
+  /** It departs, or is given up: from here on nobody may join. */
+  readonly onClosed: (ride: BatchRide) => void;
+}
+
+/** A batch may take so many times as long as expected, and still come in time. */
+const MARGIN = 2;
+
+/** Failures that one member may have brought upon all: R died of it, hung, or answered what is no answer. */
+const BROUGHT_ON: ReadonlySet<string> = new Set([
+  'CONNECTION_LOST',
+  'ATTEMPT_TIMEOUT',
+  'UPSTREAM_FAULT',
+  'STREAM_NOT_ENABLED',
+]);
+
+/**
+ * The way of one batch: it is put to R, its answer is split, and where it failed its members are asked again.
+ *
+ * An answer of R's that cannot be split is divided in halves until the guilty call stands alone. What broke an instance
+ * is asked one by one at once: halves would break more of them on the way.
+ */
+export class BatchRide {
+  readonly #ports: RidePorts;
+  readonly #options: RideOptions;
+  readonly #batch: Batch;
+  #isClosed = false;
+  #hasStarted = false;
+  #cancelWait: (() => void) | undefined;
+
+  constructor(ports: RidePorts, members: readonly BatchMember[], options: RideOptions) {
+    this.#ports = ports;
+    this.#options = options;
+    this.#batch = new Batch(members, options.question, {
+      format: options.policy.rows,
+      nowMs: () => ports.clock.nowMs(),
+      depart: () => this.#depart(),
+      emptied: () => this.#close(),
+      late: (_, answer) => this.#give(answer),
+    });
+  }
+
+  /** Whose turn it takes. */
+  get callerId(): string {
+    return this.#batch.callerId;
+  }
+
+  /** Starts at once, or when it has waited for others as long as the route says. */
+  begin(): void {
+    const { waitMsMax } = this.#options.policy;
+    if (this.#options.isFixed || waitMsMax === 0) this.start();
+    else this.#cancelWait = this.#ports.clock.after(waitMsMax, () => this.start());
+  }
+
+  start(): void {
+    if (this.#hasStarted || this.#batch.deadline.signal.aborted) return;
+    this.#hasStarted = true;
+    this.#cancelWait?.();
+    void this.#travel();
+  }
+
+  /** Takes one more in, if it may. */
+  tryJoin(member: BatchMember, rowsMax: number): boolean {
+    const batch = this.#batch;
+    const rows = batch.rows + member.parcel.rows;
+    const { bodyBytesMax } = batch.route.policy;
+    if (this.#isClosed || rows > rowsMax || batch.bytes + member.message.body.length > bodyBytesMax) return false;
+    const endsMs = Math.min(batch.endsMs, member.joinedMs + member.question.deadline.remainingMs());
+    if (!this.#isInTime(rows, endsMs - member.joinedMs)) return false;
+    batch.add(member);
+    if (rows === rowsMax) this.start();
+    return true;
+  }
+
+  /** Whether so many rows are likely to be answered within the time, and within that of one attempt. */
+  #isInTime(rows: number, leftMs: number): boolean {
+    const { retry } = this.#batch.route.policy;
+    const attemptMs = retry.repeatableTimeoutMs ?? retry.attemptTimeoutMs;
+    const expectedMs = this.#options.subject.time.predictMs(rows) ?? 0;
+    return expectedMs * MARGIN <= Math.min(leftMs, attemptMs);
+  }
+
+  #close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#cancelWait?.();
+    this.#options.onClosed(this);
+  }
+
+  /** A place was found: whoever would not be answered in time among the others waits for the next. */
+  #depart(): readonly BatchMember[] {
+    this.#close();
+    const batch = this.#batch;
+    const staying = this.#options.isFixed ? [] : this.#tooMany();
+    for (const member of staying) batch.remove(member);
+    const members = batch.waiting;
+    if (staying.length > 0) this.#again(staying, false);
+    this.#ports.observe({ kind: 'batch', service: batch.route.service.name, rows: batch.rows });
+    return members;
+  }
+
+  /** Those who came last, as many as must stay that the others are in time. The first always travels. */
+  #tooMany(): readonly BatchMember[] {
+    const { waiting, endsMs } = this.#batch;
+    const nowMs = this.#ports.clock.nowMs();
+    const rowsMax = this.#options.subject.size.rowsMax(this.#options.policy.sizeMax, nowMs);
+    if (this.#batch.rows <= rowsMax && this.#isInTime(this.#batch.rows, endsMs - nowMs)) return [];
+    let rows = 0;
+    const firstOut = waiting.findIndex(({ parcel }, i) => {
+      rows += parcel.rows;
+      return i > 0 && (rows > rowsMax || !this.#isInTime(rows, endsMs - nowMs));
+    });
+    return firstOut < 0 ? [] : waiting.slice(firstOut);
+  }
+
+  async #travel(): Promise<void> {
+    try {
+      const answer = await this.#options.ask(this.#batch);
+      this.#note();
+      if (!this.#give(answer)) this.#divide(answer);
+    } catch (error) {
+      this.#note();
+      this.#fail(toGatewayError(error));
+    }
+  }
+
+  #note(): void {
+    const { members, notes, departedMs = this.#ports.clock.nowMs() } = this.#batch;
+    const told = members.length > 0 ? members : this.#batch.waiting;
+    for (const member of told) if (!member.hasLeft) member.note(notes, departedMs);
+  }
+
+  /** To each their own. False: the answer is not one that can be split. */
+  #give(answer: Answer): boolean {
+    const { members } = this.#batch;
+    if (members.length === 1) {
+      this.#learn(answer);
+      members[0]?.answer(answer);
+      return true;
+    }
+    const texts = this.#split(answer);
+    if (texts === undefined) return false;
+    this.#learn(answer);
+    const { status, rawHeaders } = answer;
+    for (let i = 0; i < members.length; i++) {
+      members[i]?.answer({ kind: 'answer', status, rawHeaders, body: Buffer.from(texts[i] ?? '', 'latin1') });
+    }
+    return true;
+  }
+
+  #split(answer: Answer): readonly string[] | undefined {
+    const { members, notes } = this.#batch;
+    const form = this.#options.subject.formOf(notes.version ?? '');
+    const text = textOf(answer);
+    if (answer.status !== 200 || form === undefined || text === undefined) return undefined;
+    if (hasField(answer.rawHeaders, 'set-cookie')) return undefined; // one caller's, and nobody knows whose
+    const counts = members.map(({ parcel }) => parcel.rows);
+    return splitAnswer(text, form, counts);
+  }
+
+  /** How long so many rows take, and that they went well. */
+  #learn({ status }: Answer): void {
+    const { subject, policy, isFixed } = this.#options;
+    const { rows, departedMs, notes, route, members } = this.#batch;
+    if (status !== 200 || departedMs === undefined || notes.attempts > 1) return;
+    subject.time.learn(rows, this.#ports.clock.nowMs() - departedMs);
+    if (isFixed || members.length === 1) return;
+    const isBack = subject.size.succeeded(rows, policy.sizeMax);
+    if (isBack) this.#tell(route.id, true, 'a batch went well again');
+  }
+
+  /** Everyone still there is asked again. */
+  #divide(answer: Answer): void {
+    dropBody(answer);
+    this.#countFailure();
+    const members = this.#batch.waiting;
+    const middle = Math.ceil(members.length / 2);
+    for (const part of [members.slice(0, middle), members.slice(middle)]) this.#again(part, true);
+  }
+
+  #fail(error: GatewayError): void {
+    const members = this.#batch.waiting;
+    this.#close();
+    if (this.#batch.members.length > 1 && BROUGHT_ON.has(error.code)) {
+      this.#countFailure();
+      for (const member of members) this.#again([member], true);
+      return;
+    }
+    const wronged = members.filter(member => this.#isWronged(member, error));
+    for (const member of members) if (!wronged.includes(member)) member.fail(error);
+    this.#again(wronged, false);
+  }
+
+  /** The queue has refused whoever came first in the batch: that says little of who waits for less long, or of other callers. */
+  #isWronged({ joinedMs, question }: BatchMember, { code }: GatewayError): boolean {
+    const { callerId, route } = this.#batch;
+    if (code === 'QUEUE_FULL') return question.callerId !== callerId;
+    return code === 'QUEUE_TIMEOUT' && this.#ports.clock.nowMs() - joinedMs < route.service.policy.queueWaitMsMax;
+  }
+
+  #again(members: readonly BatchMember[], isFixed: boolean): void {
+    const [first] = members;
+    if (first === undefined) return;
+    const { question } = first;
+    new BatchRide(this.#ports, members, { ...this.#options, question, isFixed, onClosed: () => undefined }).start();
+  }
+
+  /** Its parts fail for the same reason as the whole did: only that counts. */
+  #countFailure(): void {
+    if (this.#options.isFixed) return;
+    const forMs = this.#options.subject.size.divided(this.#ports.clock.nowMs());
+    if (forMs === undefined) return;
+    this.#tell(this.#batch.route.id, false, `batches keep failing: calls travel singly for ${forMs / 1000} s`);
+  }
+
+  #tell(route: string, isOn: boolean, reason: string): void {
+    this.#ports.observe({ kind: 'batching', route, isOn, reason });
+  }
+}
