@@ -12,11 +12,11 @@ const PLACE = new URL('../../bench/place.ts', import.meta.url).href;
 /** A benchmark with one server, which has started a child of its own, as nginx does. */
 const SCRIPT = `
   import { createPlace } from '${PLACE}';
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
   const place = createPlace();
   const server = place.start('server', { program: 'sh', args: ['-c', 'sleep 600 & echo $!; wait'] });
   await place.until(server, () => server.log() !== '');
   console.log(JSON.stringify({ folder: place.path(''), pids: [server.pid, Number(server.log())] }));
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
   if (process.argv[1] === 'close') await place.close();
   else setInterval(() => undefined, 1_000);
 `;
