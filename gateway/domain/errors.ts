@@ -160,15 +160,15 @@ export const FAILURES = {
     retry: 'never',
     title: 'Queue full',
     detail: 'Too many requests are waiting for this service already.',
-    remedy: 'Try again later; operators: start more instances, or raise `queue.depthMax`.',
+    remedy: 'Wait as long as `Retry-After` says; operators: start more instances, or raise `queue.depthMax`.',
   },
   QUEUE_TIMEOUT: {
     status: 503,
     fault: 'gateway',
     retry: 'never',
     title: 'Queue timeout',
-    detail: 'No instance became free in time.',
-    remedy: 'Try again later; operators: start more instances, or raise `queue.waitMax`.',
+    detail: 'No instance became free in time, or would have.',
+    remedy: 'Wait as long as `Retry-After` says; operators: start more instances, or raise `queue.waitMax`.',
   },
   DRAINING: {
     status: 503,

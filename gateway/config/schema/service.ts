@@ -49,14 +49,22 @@ const Balance = z
   });
 
 const Queue = z.strictObject({
-  depthMax: whole(0, 100_000).default(256).describe('Requests that may wait. One more is refused with QUEUE_FULL.'),
+  depthMax: whole(0, 100_000)
+    .default(256)
+    .describe(
+      'Requests that may wait. Of one more, or the newest of whoever has most waiting, one is refused with QUEUE_FULL.',
+    ),
   waitMax: duration({ min: '0ms', max: '1h' })
     .prefault('5s')
-    .describe('How long a request may wait before it is refused with QUEUE_TIMEOUT.'),
+    .describe(
+      'How long a request may wait before it is refused with QUEUE_TIMEOUT; at once, where it would surely wait longer.',
+    ),
   fair: z
     .enum(['caller', 'none'])
     .default('caller')
-    .describe('Whose turn it is: `caller` serves callers in turn, `none` whoever came first.'),
+    .describe(
+      'Whose turn it is: `caller` serves callers in turn, `none` whoever came first; each within a `priority`.',
+    ),
 });
 
 const Connection = z.strictObject({
