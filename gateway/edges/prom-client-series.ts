@@ -47,31 +47,49 @@ export function createTally(registry: Registry, family: Family): Tally {
   };
 }
 
-/** A family of histograms of durations, told apart by one label. */
-export interface Durations {
-  observe(value: string, durationMs: number): void;
+/** A family of histograms, told apart by one label. */
+export interface Distribution {
+  observe(value: string, amount: number): void;
   /** Removes the series whose label does not meet the condition. */
   keepWhere(isWanted: (labels: Labels) => boolean): void;
 }
 
 /** 1 ms, which the quickest model takes, to 60 s, twice what a route allows by default. */
-const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+/** Durations, observed in milliseconds and shown in seconds. */
+export function createDurations(registry: Registry, family: Family): Distribution {
+  return createDistribution(registry, family, { buckets: SECONDS, shown: ms => ms / 1000 });
+}
+
+/** From one row, which nobody joined, to as many as a route may allow. */
+const ROWS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 1_000, 10_000];
+
+/** Numbers of rows. */
+export function createRowCounts(registry: Registry, family: Family): Distribution {
+  return createDistribution(registry, family, { buckets: ROWS, shown: rows => rows });
+}
+
+interface Scale {
+  readonly buckets: number[];
+  readonly shown: (amount: number) => number;
+}
 
 /** Histograms asked through children that are made once, so that no request looks labels up. */
-export function createDurations(registry: Registry, family: Family): Durations {
-  const histogram = new Histogram({ ...familyOptions(registry, family), buckets: BUCKETS });
-  const children = new Map<string, { readonly labels: Labels; readonly observe: (seconds: number) => void }>();
+function createDistribution(registry: Registry, family: Family, { buckets, shown }: Scale): Distribution {
+  const histogram = new Histogram({ ...familyOptions(registry, family), buckets });
+  const children = new Map<string, { readonly labels: Labels; readonly observe: (amount: number) => void }>();
 
   const adopt = (value: string) => {
     const labels = labelled(family, [value]);
     const own = histogram.labels(labels);
-    const child = { labels, observe: (seconds: number) => own.observe(seconds) };
+    const child = { labels, observe: (amount: number) => own.observe(shown(sound(amount))) };
     children.set(value, child);
     return child;
   };
 
   return {
-    observe: (value, durationMs) => (children.get(value) ?? adopt(value)).observe(toSeconds(durationMs)),
+    observe: (value, amount) => (children.get(value) ?? adopt(value)).observe(amount),
     keepWhere(isWanted) {
       for (const [value, { labels }] of children) {
         if (isWanted(labels)) continue;
@@ -92,6 +110,6 @@ function labelled({ labelNames }: Family, values: readonly string[]): Labels {
 }
 
 // prom-client throws on what is no number, and whoever observes must never be hurt by it.
-function toSeconds(durationMs: number): number {
-  return Number.isFinite(durationMs) ? Math.max(0, durationMs) / 1000 : 0;
+function sound(amount: number): number {
+  return Number.isFinite(amount) ? Math.max(0, amount) : 0;
 }

@@ -3,7 +3,7 @@ import type { GatewayEvent, Observe, RequestEvent } from '../domain/events.ts';
 import type { InstanceState } from '../domain/instance.ts';
 import type { RosterAge } from '../domain/roster.ts';
 import type { ServiceView } from '../domain/service.ts';
-import { createDurations, createTally, familyOptions, type Family } from './prom-client-series.ts';
+import { createDurations, createRowCounts, createTally, familyOptions, type Family } from './prom-client-series.ts';
 
 /** What the metrics are read from when somebody asks for them. */
 interface MetricsOptions {
@@ -62,6 +62,7 @@ function createSeries(registry: Registry, wallMs: () => number) {
   const durations = (family: Family) => createDurations(registry, family);
   const inFlight = { count: 0 };
   const reload = { success: 0, atSeconds: 0 };
+  const batching = new Map<string, boolean>(); // by route
   readGauge(registry, family('requests_in_flight', 'Requests under way.'), () => inFlight.count);
   readGauge(registry, family('config_reload_success', '1: the last load was taken; 0: refused.'), () => reload.success);
   readGauge(
@@ -70,8 +71,13 @@ function createSeries(registry: Registry, wallMs: () => number) {
     () => reload.atSeconds,
   );
 
+  viewGauge(registry, family('batching', '1: calls may travel together; 0: each travels singly.', ['route']), () =>
+    [...batching].map(([route, isOn]) => [{ route }, isOn ? 1 : 0]),
+  );
+
   return {
     inFlight,
+    batching,
     loaded: () => Object.assign(reload, { success: 1, atSeconds: wallMs() / 1000 }),
     refused: () => Object.assign(reload, { success: 0 }),
     requests: tally(family('requests_total', 'Requests answered.', ['route', 'method', 'status'])),
@@ -82,6 +88,7 @@ function createSeries(registry: Registry, wallMs: () => number) {
     retries: tally(family('retries_total', 'Attempts after the first.', ['service', 'reason'])),
     queueTime: durations(family('queue_wait_seconds', 'Time spent waiting for a place.', ['service'])),
     ejections: tally(family('ejections_total', 'Instances taken out of rotation.', ['service', 'reason'])),
+    batchRows: createRowCounts(registry, family('batch_rows', 'Rows that travelled together.', ['service'])),
     cacheRequests: tally(family('cache_requests_total', 'Requests that asked a cache.', ['route', 'result'])),
     internalErrors: tally(family('internal_errors_total', 'Mistakes of the gateway; the log has their stacks.')),
   };
@@ -90,6 +97,7 @@ function createSeries(registry: Registry, wallMs: () => number) {
 function record(series: Series, event: GatewayEvent): void {
   if (event.kind === 'request-began') series.inFlight.count += 1;
   else if (event.kind === 'request') recordRequest(series, event);
+  else if (event.kind === 'batch') series.batchRows.observe(event.service, event.rows);
   else if (event.kind === 'cache') series.cacheRequests.add(event.route, event.result);
   else if (event.kind === 'attempt') {
     series.attempts.add(event.service, event.instance, event.outcome);
@@ -104,7 +112,8 @@ function recordRare(series: Series, event: GatewayEvent): void {
   else if (event.kind === 'internal-error') series.internalErrors.add();
   else if (event.kind === 'instance-left') {
     series.attempts.keepWhere(({ service, instance }) => service !== event.service || instance !== event.instance);
-  } else if (event.kind === 'config-loaded') series.loaded();
+  } else if (event.kind === 'batching') series.batching.set(event.route, event.isOn);
+  else if (event.kind === 'config-loaded') series.loaded();
   else if (event.kind === 'config-refused') series.refused();
 }
 
@@ -124,11 +133,12 @@ function removeWhatIsGone(series: Series, { routeIds, services }: MetricsOptions
   const instances = new Map(services().map(view => [view.service, new Set(view.instances.map(({ id }) => id))]));
   const isRoute = ({ route = '' }) => route === '' || routes.has(route);
   const isService = ({ service = '' }) => instances.has(service);
+  for (const route of series.batching.keys()) if (!routes.has(route)) series.batching.delete(route);
 
   for (const family of [series.requests, series.requestTime, series.refusals, series.cacheRequests]) {
     family.keepWhere(isRoute);
   }
-  for (const family of [series.attemptTime, series.retries, series.queueTime, series.ejections]) {
+  for (const family of [series.attemptTime, series.retries, series.queueTime, series.ejections, series.batchRows]) {
     family.keepWhere(isService);
   }
   series.attempts.keepWhere(({ service = '', instance = '' }) => instances.get(service)?.has(instance) ?? false);

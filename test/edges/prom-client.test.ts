@@ -93,6 +93,7 @@ const CONTRACT = new Map([
   ['penstock_instances', ['service', 'state']],
   ['penstock_ejections_total', ['reason', 'service']],
   ['penstock_cache_requests_total', ['result', 'route']],
+  ['penstock_batch_rows_count', ['service']],
   ['penstock_config_reload_success', []],
   ['penstock_config_reload_timestamp_seconds', []],
   ['penstock_roster_age_seconds', ['source']],
@@ -109,6 +110,7 @@ describe('metrics', () => {
     metrics.observe({ kind: 'queue-left', service: 'fuel', waitedMs: 12 });
     metrics.observe({ kind: 'ejected', service: 'fuel', instance: 'fuel-2', reason: 'refused', forMs: 30_000 });
     metrics.observe({ kind: 'cache', route: 'fuel', result: 'hit' });
+    metrics.observe({ kind: 'batch', service: 'fuel', rows: 2 });
 
     const shown = new Map(
       (await lines()).map(line => {
@@ -133,6 +135,24 @@ describe('metrics', () => {
     assert.ok(shown.includes('penstock_request_duration_seconds_bucket{le="0.0025",route="fuel"} 0'));
     assert.ok(shown.includes('penstock_request_duration_seconds_bucket{le="0.005",route="fuel"} 2'));
     assert.ok(shown.includes('penstock_request_duration_seconds_sum{route="fuel"} 0.006'));
+  });
+
+  test('show how many rows travel together, and whether they may', async t => {
+    const { metrics, lines } = startMetrics(t);
+    for (const rows of [1, 3, 64]) metrics.observe({ kind: 'batch', service: 'fuel', rows });
+    metrics.observe({ kind: 'batching', route: 'fuel', isOn: true, reason: 'proven' });
+    const before = await lines();
+    metrics.observe({ kind: 'batching', route: 'fuel', isOn: false, reason: 'batches keep failing' });
+
+    for (const line of [
+      'penstock_batch_rows_bucket{le="2",service="fuel"} 1',
+      'penstock_batch_rows_bucket{le="4",service="fuel"} 2',
+      'penstock_batch_rows_sum{service="fuel"} 68',
+      'penstock_batching{route="fuel"} 1',
+    ]) {
+      assert.ok(before.includes(line), line);
+    }
+    assert.ok((await lines()).includes('penstock_batching{route="fuel"} 0'));
   });
 
   test('go on counting from one scrape to the next', async t => {
@@ -164,6 +184,8 @@ describe('metrics', () => {
       metrics.observe({ kind: 'retry', service: 'fuel', reason: '503', requestId: 'r-1', instance: 'fuel-1' });
       metrics.observe({ kind: 'ejected', service: 'fuel', instance: 'fuel-1', reason: 'refused', forMs: 1 });
       metrics.observe({ kind: 'cache', route: 'fuel', result: 'miss' });
+      metrics.observe({ kind: 'batch', service: 'fuel', rows: 3 });
+      metrics.observe({ kind: 'batching', route: 'fuel', isOn: true, reason: 'proven' });
     };
     observeAll();
     world.routes = new Set(['iris']);
