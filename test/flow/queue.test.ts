@@ -2,11 +2,15 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { beginCall } from '../support/call.ts';
 import { startGateway } from '../support/composed-gateway.ts';
 import { rawCaller } from '../support/raw-caller.ts';
 import { answer, startUpstream, type Script } from '../support/scripted-upstream.ts';
+import { aToken, hmac } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
+
+const SECRET = 'a secret of thirty-two bytes or more';
 
 /** An instance that answers when the test lets it, and knows what it has in hand. */
 function byHand() {
@@ -150,6 +154,111 @@ describe('the queue', () => {
     );
     assert.equal(left.length, 20);
     assert.equal(await gateway.metric('penstock_refusals_total', { code: 'CALLER_GONE' }), 20);
+  });
+});
+
+describe('callers who wait', () => {
+  /** One instance by hand, and callers known by their tokens. */
+  async function amongCallers(t: TestContext, queue: string) {
+    const hand = byHand();
+    const upstream = await startUpstream(t, hand.script);
+    const gateway = await startGateway(t, {
+      services: { fuel: [upstream.origin] },
+      more: "identity: { jwt: [{ issuer: here, audience: penstock, algorithms: [HS256], secret: '${env:S}' }] }",
+      env: { S: SECRET },
+      routes: `
+services: { fuel: { health: { interval: 1h }, queue: ${queue} } }
+routes:
+  - { id: high, uri: lb://fuel, predicates: [Path=/high/**], priority: high }
+  - { id: low, uri: lb://fuel, predicates: [Path=/low/**], priority: low, timeout: 1s }
+  - { id: fuel, uri: lb://fuel }`,
+    });
+    const exp = Math.floor(Date.now() / 1000) + 3_600;
+    const ask = (caller: string, path: string) => {
+      const token = aToken({ alg: 'HS256' }, { iss: 'here', aud: 'penstock', sub: caller, exp }, hmac(SECRET));
+      return gateway.call(path, { headers: { authorization: `Bearer ${token}` } });
+    };
+    const depth = async () => (await gateway.service('fuel')).queue.depth;
+    /** The next call is in hand, and this is its path. */
+    const reached = async (count: number) => {
+      await until(() => upstream.requests.length === count && hand.waiting.length === 1, `call ${count} is in hand`);
+      return /^GET (\S+)/.exec(upstream.requests.at(-1)?.head ?? '')?.[1];
+    };
+    return { hand, ask, depth, reached, gateway };
+  }
+
+  test('take turns by who they are, and by priority: R hears of them in that order', async t => {
+    const { hand, ask, depth, reached } = await amongCallers(t, '{ depthMax: 64 }');
+    const calls = [ask('greedy', '/first')];
+    await reached(1);
+    for (const [caller, path] of [
+      ...Array.from({ length: 20 }, () => ['greedy', '/greedy'] as const),
+      ['bob', '/bob'],
+      ['greedy', '/high/greedy'],
+    ] as const) {
+      calls.push(ask(caller, path));
+      await until(async () => (await depth()) === calls.length - 1, `${calls.length - 1} wait`);
+    }
+
+    const order: (string | undefined)[] = [];
+    for (let count = 2; count <= calls.length; count += 1) {
+      hand.release();
+      order.push(await reached(count));
+    }
+    hand.release();
+
+    assert.deepEqual(order.slice(0, 4), ['/high/greedy', '/greedy', '/bob', '/greedy']);
+    assert.ok((await Promise.all(calls)).every(({ status }) => status === 200));
+  });
+
+  test('of whom one has filled the queue make room for another', async t => {
+    const { hand, ask, depth, reached } = await amongCallers(t, '{ depthMax: 4 }');
+    const calls = [ask('greedy', '/first')];
+    await reached(1);
+    for (let i = 1; i <= 4; i += 1) {
+      calls.push(ask('greedy', `/greedy/${i}`));
+      await until(async () => (await depth()) === i, `${i} wait`);
+    }
+
+    const bob = ask('bob', '/bob');
+    const last = await calls[4];
+    const once = await ask('greedy', '/greedy/5');
+    for (let count = 2; count <= 5; count += 1) {
+      hand.release();
+      await reached(count);
+    }
+    hand.release();
+
+    assert.deepEqual([last?.code, once.code], ['QUEUE_FULL', 'QUEUE_FULL']);
+    assert.match(String(last?.headers['retry-after']), /^[1-9]\d*$/);
+    assert.equal((await bob).status, 200);
+  });
+
+  test('are refused at once where their turn would come too late, and told when to come again', async t => {
+    const { hand, ask, reached, gateway } = await amongCallers(t, '{ waitMax: 1m }');
+    for (let count = 1; count <= 6; count += 1) {
+      const call = ask('alice', '/slow');
+      await reached(count);
+      await setTimeout(600); // R's time: what is learned here
+      hand.release();
+      await call;
+    }
+    const calls = [ask('alice', '/slow'), ask('alice', '/slow'), ask('alice', '/slow')];
+    await until(async () => (await gateway.service('fuel')).queue.depth === 2, 'two wait');
+
+    const refused = await ask('bob', '/low/late'); // its route has a second for it
+    const patient = ask('bob', '/patient');
+    for (let count = 7; count <= 10; count += 1) {
+      await reached(count);
+      hand.release();
+    }
+
+    assert.deepEqual([refused.status, refused.code], [503, 'QUEUE_TIMEOUT']);
+    assert.match(refused.text, /The wait would be about [\d.]+ s, longer than this request may take/);
+    assert.match(String(refused.headers['retry-after']), /^[1-9]\d*$/);
+    const line = gateway.requests().find(({ path }) => path === '/low/late');
+    assert.ok(Number(line?.['totalMs']) < 1_000, JSON.stringify(line));
+    for (const { status } of await Promise.all([...calls, patient])) assert.equal(status, 200);
   });
 });
 
