@@ -34,7 +34,7 @@ function toLine({ expectation, own, other, ratio, isMet }: Finding): string {
 
 function toCostLine({ what, of, few, many, small, large, ratio }: CostRow): string {
   const cells = [
-    `${capitalised(what)} among ${inCounts(many)} ${of}`,
+    `${capitalised(what)}, among ${inCounts(many)} ${of}`,
     inNs(large),
     `${inNs(small)} (among ${inCounts(few)})`,
     inTimes(ratio),

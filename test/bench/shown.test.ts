@@ -31,7 +31,7 @@ describe('what a benchmark shows', () => {
     assert.equal(batched, '| Batched: requests a second | 2,500/s | 100/s (nginx) | 25.0 | at least 20 | met |');
     assert.equal(
       pick,
-      '| A pick among 1,000 instances | 1000 ns | 400 ns (among 10) | 2.50 | at most 2 | **missed** |',
+      '| A pick, among 1,000 instances | 1000 ns | 400 ns (among 10) | 2.50 | at most 2 | **missed** |',
     );
     assert.match(expectationsTable(someResults(1_900)), /19\.0 \| at least 20 \| \*\*missed\*\*/);
   });
