@@ -9,10 +9,11 @@ import { createLife, type Life } from './domain/operating/life.ts';
 import { createService } from './domain/service/living-service.ts';
 import { createPlaces } from './domain/service/permits.ts';
 import type { Transport, VerifyToken } from './domain/ports.ts';
-import { createMemories } from './domain/sharing/memories.ts';
+import { createMemories, type Memories } from './domain/sharing/memories.ts';
 import { createServiceRegistry, type ServiceRegistry } from './domain/service/service-registry.ts';
 import { systemClock as clock } from './edges/clock.ts';
 import { createCounterTable } from './edges/counter-store.ts';
+import { sha256 } from './edges/digest.ts';
 import type { AdminServer } from './edges/express/admin.ts';
 import { createServer, type GatewayServer } from './edges/express/server.ts';
 import { createLimitCounter } from './edges/express-rate-limit.ts';
@@ -33,10 +34,12 @@ import { createAnswer } from './stages/answer.ts';
 import { createAttempt } from './stages/attempt.ts';
 import { createCarry } from './stages/carry.ts';
 import { createForward } from './stages/forward.ts';
+import { createJoin } from './stages/join.ts';
 import { createMatch } from './stages/match.ts';
 import { createObserve } from './stages/observe.ts';
 import { createPreflight } from './stages/preflight.ts';
 import { createReceive } from './stages/receive.ts';
+import { createNoteWrite, createRemember } from './stages/remember.ts';
 import { createRespond } from './stages/respond.ts';
 import { createSchedule } from './stages/schedule.ts';
 
@@ -104,7 +107,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
     ...{ ask: createAsk(upstream), clock, observe },
     routes: () => generations.current().routes,
   });
-  const flow = createFlow(composeStages({ generations, upstream, batching, identity: config.identity, observe }));
+  const flow = createFlow(composeStages({ ...parts, generations, upstream, memories, batching, observe }));
   const server: GatewayServer = createServer({ listen: config.listen, clock, flow, observe });
   const checks: HealthChecks = createHealthChecks({
     services: () => registry.living(),
@@ -132,26 +135,39 @@ function composeUpstream(transport: Transport, observe: Observe): UpstreamStages
 }
 
 interface StageParts {
+  readonly config: GatewayConfig;
   readonly generations: Generations;
   readonly upstream: UpstreamStages;
+  readonly memories: Memories;
   readonly batching: Batching;
-  readonly identity: IdentityConfig | undefined;
   readonly observe: Observe;
 }
 
-function composeStages({ generations, upstream, identity, observe }: StageParts): Stages {
+function composeStages(parts: StageParts): Stages {
+  const { config, generations, upstream, observe } = parts;
   const limits = createLimitCounter({ table: createCounterTable({ clock }), clock });
   return {
     observe: createObserve({ clock, observe }),
     respond: createRespond({ observe }),
     match: createMatch({ table: () => generations.current().table, clock }),
     preflight: createPreflight(),
-    admit: createAdmit({ verifyToken: composeVerifier(identity), limits }),
+    admit: createAdmit({ verifyToken: composeVerifier(config.identity), limits }),
     carry: createCarry({ carrier: createCarrier({ clock }), clock, observe }),
     receive: createReceive(),
-    answer: createAnswer(),
+    answer: composeAnswer(parts),
     ...upstream,
   };
+}
+
+/** What callers share, and how. */
+function composeAnswer({ memories, batching, observe }: StageParts): Stages['answer'] {
+  return createAnswer({
+    digest: sha256,
+    remember: createRemember({ memories, clock, digest: sha256, observe }),
+    join: createJoin({ clock, observe }),
+    gather: batching.gather,
+    noteWrite: createNoteWrite({ memories }),
+  });
 }
 
 /** Without an identity no route asks for a token, and none is good. */

@@ -130,7 +130,8 @@ class Trial implements Attempt {
     this.#question = question;
     this.#clock = clock;
     this.#timeoutMs = attemptTimeoutOf(question);
-    if (this.#timeoutMs < question.deadline.remainingMs()) this.#controller = new AbortController();
+    const isLessThanLeft = this.#timeoutMs < question.deadline.remainingMs();
+    if (isLessThanLeft || question.isOpenEnded === true) this.#controller = new AbortController();
   }
 
   get signal(): AbortSignal {

@@ -50,8 +50,8 @@ export function aMatched({ request, policy, filters, sharedSecret, routeId }: Re
     filters: filters ?? [],
     serviceName: 'fuel',
     policy: aRoutePolicy(policy),
-    service: { name: 'fuel', policy: { sharedSecret } },
-  } as unknown as Route; // of the service nothing but its name and secret is looked at
+    service: { name: 'fuel', versions: '', policy: { sharedSecret, balance: { policy: 'least-loaded' } } },
+  } as unknown as Route; // of the service nothing more is looked at
   return {
     id: 'request-1',
     method: 'GET',

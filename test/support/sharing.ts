@@ -30,5 +30,6 @@ export function aSharing(traits: Partial<Sharing> = {}): Sharing {
 export function aShared(sharing: Sharing, traits: RequestTraits & { readonly content?: Buffer } = {}): Shared {
   const complete = aComplete({ ...traits, policy: { ...traits.policy, sharing } });
   const { method, path: target, content: body } = complete;
-  return { complete, sharing, message: { method, target, host: undefined, rawHeaders: [], body }, key: target };
+  const message = { method, target, host: undefined, rawHeaders: [], body };
+  return { complete, sharing, message, group: target, key: target };
 }

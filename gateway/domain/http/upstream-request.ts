@@ -38,11 +38,24 @@ const FRAMING: ReadonlySet<string> = new Set(['content-length', 'expect', 'host'
  * who calls, but not change it. The fields of an upgrade itself (`Connection`, `Upgrade`) are the carrier's to add.
  */
 export function composeUpstream(admitted: Admitted, content: Buffer): UpstreamMessage {
-  const identity = identityFields(admitted.caller);
+  const fields = [...callersFields(admitted), ...gatewaysFields(admitted)];
+  return compose(admitted, { fields, identity: identityFields(admitted.caller), content });
+}
+
+/** What a message is made of, before the route's filters. */
+interface Parts {
+  readonly fields: readonly string[];
+  /** Who calls; empty where R is not to know. */
+  readonly identity: readonly string[];
+  readonly content: Buffer;
+}
+
+/** The message that these parts become once the route's filters have had their way. */
+export function compose(admitted: Admitted, { fields, identity, content }: Parts): UpstreamMessage {
   const draft: RequestDraft = {
     path: admitted.path,
     query: admitted.query,
-    fields: [...callersFields(admitted), ...gatewaysFields(admitted), ...identity],
+    fields: [...fields, ...identity],
     host: undefined,
     isPrefixed: false,
   };
@@ -58,7 +71,8 @@ export function composeUpstream(admitted: Admitted, content: Buffer): UpstreamMe
   };
 }
 
-function callersFields(admitted: Admitted): string[] {
+/** The caller's fields that may travel on, as they came. */
+export function callersFields(admitted: Admitted): string[] {
   const { rawHeaders } = admitted;
   const isHop = hopByHopOf(rawHeaders);
   const isWithheld = withheldFrom(admitted);
