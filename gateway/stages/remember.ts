@@ -132,7 +132,7 @@ class Visit {
   }
 
   #insteadOfFailure(why: Forwarded, failure: GatewayError): Answer {
-    const isOfR = failure.fault !== 'caller' && NO_ANSWER.has(failure.status) && failure.code !== 'INTERNAL';
+    const isOfR = NO_ANSWER.has(failure.status) && failure.code !== 'INTERNAL';
     const instead = isOfR ? this.#instead(failure.code) : undefined;
     if (instead !== undefined) return instead;
     this.#tell(this.#resultOf(why));

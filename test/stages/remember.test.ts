@@ -107,6 +107,15 @@ describe('a route that remembers', () => {
     assert.deepEqual(fieldsOf(answer.rawHeaders, 'cache-status'), ['Other; hit', 'Penstock; hit; ttl=60']);
   });
 
+  test('gives an answer without a body no tag', async () => {
+    const run = aRemembering({}, good('', [], 204));
+    await run.ask();
+
+    const { answer, status } = await run.ask();
+
+    assert.deepEqual([answer.status, status, fieldOf(answer.rawHeaders, 'etag')], [204, 'hit; ttl=60', undefined]);
+  });
+
   test('asks again when the time is over', async () => {
     const run = aRemembering({}, good('[1]'), good('[2]'));
     await run.ask();
