@@ -90,6 +90,7 @@ function createSeries(registry: Registry, wallMs: () => number) {
     ejections: tally(family('ejections_total', 'Instances taken out of rotation.', ['service', 'reason'])),
     batchRows: createRowCounts(registry, family('batch_rows', 'Rows that travelled together.', ['service'])),
     cacheRequests: tally(family('cache_requests_total', 'Requests that asked a cache.', ['route', 'result'])),
+    coalesced: tally(family('coalesced_total', 'Requests that shared the call of another.', ['route'])),
     internalErrors: tally(family('internal_errors_total', 'Mistakes of the gateway; the log has their stacks.')),
   };
 }
@@ -98,6 +99,7 @@ function record(series: Series, event: GatewayEvent): void {
   if (event.kind === 'request-began') series.inFlight.count += 1;
   else if (event.kind === 'request') recordRequest(series, event);
   else if (event.kind === 'batch') series.batchRows.observe(event.service, event.rows);
+  else if (event.kind === 'coalesced') series.coalesced.add(event.route);
   else if (event.kind === 'cache') series.cacheRequests.add(event.route, event.result);
   else if (event.kind === 'attempt') {
     series.attempts.add(event.service, event.instance, event.outcome);
@@ -135,7 +137,7 @@ function removeWhatIsGone(series: Series, { routeIds, services }: MetricsOptions
   const isService = ({ service = '' }) => instances.has(service);
   for (const route of series.batching.keys()) if (!routes.has(route)) series.batching.delete(route);
 
-  for (const family of [series.requests, series.requestTime, series.refusals, series.cacheRequests]) {
+  for (const family of [series.requests, series.requestTime, series.refusals, series.cacheRequests, series.coalesced]) {
     family.keepWhere(isRoute);
   }
   for (const family of [series.attemptTime, series.retries, series.queueTime, series.ejections, series.batchRows]) {

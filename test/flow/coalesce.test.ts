@@ -1,0 +1,265 @@
+import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
+import { describe, test, type TestContext } from 'node:test';
+import { beginCall, post, type Heard } from '../support/call.ts';
+import { startGateway } from '../support/composed-gateway.ts';
+import { answer, bytesThenReset, flood, startUpstream, type Script } from '../support/scripted-upstream.ts';
+import { until } from '../support/until.ts';
+
+/** An instance that answers when the test says so, and what it says. */
+function byHand() {
+  const waiting: Socket[] = [];
+  const script: Script = socket => {
+    waiting.push(socket);
+    socket.on('close', () => {
+      if (waiting.includes(socket)) waiting.splice(waiting.indexOf(socket), 1);
+    });
+  };
+  const play = (said: Script) => {
+    const socket = waiting.shift();
+    if (socket !== undefined) said(socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
+  };
+  return { script, waiting, play, release: (body = '[1]', fields = '') => play(answer(body, { fields })) };
+}
+
+async function gatewayBefore(t: TestContext, policy = '', service = '') {
+  const hand = byHand();
+  const upstream = await startUpstream(t, hand.script);
+  const gateway = await startGateway(t, {
+    services: { fuel: [upstream.origin] },
+    routes: `
+services: { fuel: { health: { interval: 1h }${service && `, ${service}`} } }
+routes: [{ id: fuel, uri: lb://fuel, pure: true, coalesce: true${policy && `, ${policy}`} }]`,
+  });
+  const joined = () => gateway.metric('penstock_coalesced_total', { route: 'fuel' });
+  const untilJoined = (count: number) => until(async () => (await joined()) === count, `${count} joined`);
+  const untilAsked = (count: number) => until(() => upstream.requests.length === count, `R was asked ${count} times`);
+  return { gateway, upstream, hand, joined, untilJoined, untilAsked };
+}
+
+const statuses = (heard: readonly Heard[]) => [...new Set(heard.map(({ status }) => status))];
+
+describe('equal requests in flight', () => {
+  test('share one call, and each gets the same bytes', async t => {
+    const { gateway, upstream, hand, untilJoined } = await gatewayBefore(t, "filters: ['AddResponseHeader=X-A, b']");
+    const bodies = ['{"wt":1,"hp":2}', '{ "hp": 2, "wt": 1 }', '{"\\u0077t":1,"hp":2}'];
+    const ask = (i: number) => gateway.call('/predict', post(bodies[i % 3] ?? ''));
+
+    const calls = Array.from({ length: 300 }, (_, i) => ask(i));
+    await untilJoined(299);
+    hand.release('{".pred":[1.5]}');
+    const heard = await Promise.all(calls);
+
+    assert.deepEqual([statuses(heard), upstream.requests.length], [[200], 1]);
+    assert.equal(new Set(heard.map(({ text }) => text)).size, 1);
+    assert.equal(new Set(heard.map(({ headers }) => headers['x-request-id'])).size, 300);
+    assert.ok(heard.every(({ headers }) => headers['x-a'] === 'b'));
+    const lines = gateway.requests();
+    assert.equal(lines.length, 300);
+    assert.ok(lines.every(({ instance, attempts }) => instance !== null && attempts === 1));
+    assert.equal(await gateway.metric('penstock_attempts_total', { service: 'fuel', outcome: 'ok' }), 1);
+  });
+
+  test('show R nothing of the one who happens to ask', async t => {
+    const { gateway, upstream, hand, untilAsked } = await gatewayBefore(t);
+    const personal = {
+      cookie: 'a=b',
+      authorization: 'x',
+      accept: 'text/x',
+      traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
+    };
+    const more = {
+      'user-agent': 'me',
+      'x-tenant': 'a',
+      'content-language': 'de',
+      'if-none-match': '"a"',
+      range: 'bytes=0-1',
+    };
+
+    const call = gateway.call('/predict?n=1', post('[1]', { ...personal, ...more }));
+    await untilAsked(1);
+    hand.release();
+    await call;
+
+    const lines = (upstream.requests[0]?.head ?? '').trim().split('\r\n');
+    const names = lines.slice(1).map(line => line.slice(0, line.indexOf(':')).toLowerCase());
+    assert.equal(lines[0], 'POST /predict?n=1 HTTP/1.1');
+    assert.deepEqual(names.sort(), ['connection', 'content-language', 'content-length', 'content-type', 'host']);
+  });
+
+  test('are not those that differ in what R sees, nor those that agree only in that', async t => {
+    const { gateway, upstream, hand, joined, untilAsked } = await gatewayBefore(
+      t,
+      "varyBy: ['header:X-Tenant', 'header:Authorization']",
+      'concurrency: 20',
+    );
+    const differing = [
+      () => gateway.call('/a', post('{"a":1}')),
+      () => gateway.call('/a', post('{"a":1.0}')),
+      () => gateway.call('/a', post('{"a":1}', { 'x-tenant': 'b' })),
+      () => gateway.call('/a', post('{"a":1}', { authorization: 'b' })),
+      () => gateway.call('/a', post('{"a":1}', { 'content-type': 'text/plain' })),
+      () => gateway.call('/a', post('{"a":1}', { 'content-language': 'de' })),
+      () => gateway.call('/a?b', post('{"a":1}')),
+      () => gateway.call('/b', post('{"a":1}')),
+      () => gateway.call('/a'),
+      () => gateway.call('/a', { method: 'PUT', body: '{"a":1}' }),
+      () => gateway.call('/a', { method: 'PUT', body: '{"a":1}' }),
+    ];
+
+    const calls = differing.map(call => call());
+    await untilAsked(differing.length);
+    while (hand.waiting.length > 0) hand.release();
+    const heard = await Promise.all(calls);
+
+    assert.deepEqual([statuses(heard), await joined(), upstream.requests.length], [[200], 0, differing.length]);
+  });
+
+  test('are one however JSON is announced, and HEAD and GET are one as well', async t => {
+    const { gateway, upstream, hand, untilJoined } = await gatewayBefore(t);
+    const types = ['application/json', 'application/json; charset=UTF-8', 'text/json', undefined];
+    const ask = (type: string | undefined) =>
+      gateway.call('/a', { method: 'POST', body: '[1]', headers: type === undefined ? {} : { 'content-type': type } });
+
+    const calls = [...types.map(ask), gateway.call('/a'), gateway.call('/a', { method: 'HEAD' })];
+    await untilJoined(types.length);
+    await until(() => upstream.requests.length === 1, 'R works on one');
+    hand.release();
+    await until(() => hand.waiting.length === 1, 'R works on the other');
+    hand.release('[2]');
+    const heard = await Promise.all(calls);
+
+    assert.equal(upstream.requests.length, 2);
+    assert.deepEqual(statuses(heard), [200]);
+    const [whole, headOnly] = heard.slice(-2);
+    assert.deepEqual([headOnly?.text, headOnly?.headers['content-length']], ['', whole?.headers['content-length']]);
+  });
+});
+
+describe('who shares a flight', () => {
+  test('may leave, and even who began it: the others get their answer', async t => {
+    const { gateway, upstream, hand, untilJoined, untilAsked } = await gatewayBefore(t);
+    const first = beginCall(gateway.url);
+    await untilAsked(1);
+    const others = [gateway.call('/'), gateway.call('/')];
+    await untilJoined(2);
+
+    first.sent.destroy();
+    await gateway.log.line(({ event, code }) => event === 'request' && code === 'CALLER_GONE');
+    const late = gateway.call('/');
+    await untilJoined(3);
+    hand.release();
+
+    assert.deepEqual(statuses(await Promise.all([...others, late])), [200]);
+    assert.equal(upstream.requests.length, 1);
+    assert.equal((await gateway.service('fuel')).permits.abandoned, 0);
+  });
+
+  test('leaves R a call for nobody only when all have left, and then the queue at once', async t => {
+    const { gateway, upstream, hand, untilJoined, untilAsked } = await gatewayBefore(t);
+    const blocking = gateway.call('/other');
+    await untilAsked(1);
+    const calls = [beginCall(gateway.url), beginCall(gateway.url)];
+    await untilJoined(1);
+    await until(async () => (await gateway.service('fuel')).queue.depth === 1, 'the flight waits');
+
+    for (const { sent } of calls) sent.destroy();
+    await until(async () => (await gateway.service('fuel')).queue.depth === 0, 'the flight has left the queue');
+    hand.release();
+
+    assert.equal((await blocking).status, 200);
+    assert.equal(upstream.requests.length, 1);
+  });
+});
+
+describe('a failure', () => {
+  test('is everyone’s, and is repeated once for all', async t => {
+    const { gateway, upstream, hand, untilJoined } = await gatewayBefore(t, 'retry: { attempts: 2 }');
+    const calls = Array.from({ length: 50 }, () => gateway.call('/'));
+    await untilJoined(49);
+
+    hand.play(bytesThenReset(''));
+    await until(() => hand.waiting.length === 1 && upstream.requests.length === 2, 'the retry');
+    hand.play(bytesThenReset(''));
+    const heard = await Promise.all(calls);
+
+    assert.deepEqual([statuses(heard), heard[7]?.code], [[502], 'CONNECTION_LOST']);
+    assert.equal(upstream.requests.length, 2);
+    assert.equal(await gateway.metric('penstock_retries_total', { service: 'fuel' }), 1);
+    assert.equal(new Set(heard.map(({ headers }) => headers['x-request-id'])).size, 50);
+  });
+
+  test('of R’s own is everyone’s as well', async t => {
+    const { gateway, upstream, hand, untilJoined } = await gatewayBefore(t);
+    const calls = Array.from({ length: 9 }, () => gateway.call('/'));
+    await untilJoined(8);
+
+    hand.play(answer('{"error":"500 - Internal server error"}', { status: 500 }));
+
+    assert.deepEqual(statuses(await Promise.all(calls)), [500]);
+    assert.equal(upstream.requests.length, 1);
+  });
+});
+
+describe('an answer that may serve only one', () => {
+  for (const [name, fields] of [
+    ['sets a cookie', 'Set-Cookie: a=b\r\n'],
+    ['is private', 'Cache-Control: private\r\n'],
+    ['is not to be stored', 'Cache-Control: max-age=1, No-Store\r\n'],
+  ] as const) {
+    test(`serves one, and the others ask for themselves: it ${name}`, async t => {
+      const { gateway, upstream, hand, untilJoined, untilAsked } = await gatewayBefore(t);
+      const calls = Array.from({ length: 3 }, () => gateway.call('/'));
+      await untilJoined(2);
+
+      for (let i = 1; i <= 3; i += 1) {
+        await untilAsked(i);
+        await until(() => hand.waiting.length === 1, 'R works');
+        hand.release(`[${i}]`, fields);
+      }
+      const heard = await Promise.all(calls);
+
+      assert.deepEqual(heard.map(({ text }) => text).sort(), ['[1]', '[2]', '[3]']);
+      assert.equal(upstream.requests.length, 3);
+    });
+  }
+
+  test('is one that is larger than `answer.bufferMax`', async t => {
+    const length = 4 * 1024 * 1024;
+    const { gateway, upstream, hand, untilJoined } = await gatewayBefore(t, 'answer: { bufferMax: 64KiB }');
+    const calls = Array.from({ length: 3 }, () => gateway.call('/'));
+    await untilJoined(2);
+
+    upstream.play(flood(length));
+    hand.play(flood(length));
+    const heard = await Promise.all(calls);
+
+    assert.deepEqual(
+      heard.map(({ body }) => body.length),
+      [length, length, length],
+    );
+    assert.equal(upstream.requests.length, 3);
+  });
+});
+
+describe('who says no-cache', () => {
+  test('joins none that flies already, and may be joined', async t => {
+    const { gateway, upstream, hand, untilJoined, untilAsked } = await gatewayBefore(t, '', 'concurrency: 2');
+    const first = gateway.call('/');
+    await untilAsked(1);
+    const anew = gateway.call('/', { headers: { 'cache-control': 'no-cache' } });
+    await untilAsked(2);
+    const later = gateway.call('/');
+    await untilJoined(1);
+
+    hand.release('[1]');
+    hand.release('[2]');
+    const heard = await Promise.all([first, anew, later]);
+
+    assert.deepEqual(
+      heard.map(({ text }) => text),
+      ['[1]', '[2]', '[2]'],
+    );
+    assert.equal(upstream.requests.length, 2);
+  });
+});
