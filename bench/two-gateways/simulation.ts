@@ -4,7 +4,7 @@ import { createService } from '../../gateway/domain/service/living-service.ts';
 import type { LivingService } from '../../gateway/domain/service.ts';
 import { anEntry, aServicePolicy, seeded, wantedBy } from '../../test/support/builders.ts';
 import { createEventClock, type EventClock } from './event-clock.ts';
-import { toTable, type Case, type Waits, type WaitRow } from './wait-table.ts';
+import { toTable, waitsOf, type Case, type Waits, type WaitRow } from './wait-table.ts';
 import { COMPUTE_MS, makeCalls, TRAFFICS, type Call, type Traffic } from './traffic.ts';
 
 const INSTANCES = ['r-1', 'r-2', 'r-3', 'r-4'];
@@ -54,7 +54,7 @@ export async function simulate(kind: Case, { traffic, load, calls, seed }: Setti
   for (const call of made) clock.after(call.atMs, () => void serve(call));
   while (waits.length < calls && (await clock.step()));
   for (const gateway of gateways) gateway.close();
-  return summaryOf(waits.slice(Math.floor(calls * WARM_UP_SHARE)));
+  return waitsOf(waits.slice(Math.floor(calls * WARM_UP_SHARE)));
 }
 
 function gatewaysOf(kind: Case, clock: EventClock): LivingService[] {
@@ -78,12 +78,6 @@ function gatewaysOf(kind: Case, clock: EventClock): LivingService[] {
     }
     return service;
   });
-}
-
-function summaryOf(waits: readonly number[]): Waits {
-  const sorted = waits.toSorted((a, b) => a - b);
-  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
-  return { meanMs: waits.reduce((sum, ms) => sum + ms, 0) / waits.length, p50Ms: at(0.5), p99Ms: at(0.99) };
 }
 
 async function main(): Promise<void> {

@@ -13,6 +13,13 @@ export interface WaitRow extends Waits {
   readonly load: number;
 }
 
+/** What there is to say of so many waits. */
+export function waitsOf(waits: readonly number[]): Waits {
+  const sorted = waits.toSorted((a, b) => a - b);
+  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+  return { meanMs: waits.reduce((sum, ms) => sum + ms, 0) / waits.length, p50Ms: at(0.5), p99Ms: at(0.99) };
+}
+
 /** The rows as a table in Markdown, a line for each case, with a column for each load. */
 export function toTable(rows: readonly WaitRow[]): string {
   const loads = [...new Set(rows.map(({ load }) => load))];

@@ -1,0 +1,147 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { Agent, request } from 'undici';
+import { systemClock } from '../../gateway/edges/clock.ts';
+import { seeded } from '../../test/support/builders.ts';
+import { createPlace, type Place } from '../place.ts';
+import { startConsul, startGateway, startR, type Gateway } from './servers.ts';
+import { COMPUTE_MS, makeCalls, TRAFFICS, type Call } from './traffic.ts';
+import { toTable, waitsOf, type Case, type WaitRow } from './wait-table.ts';
+
+const INSTANCES = 4;
+const LOADS = [0.3, 0.6, 0.9];
+const READY_MS_MAX = 60_000;
+const POLL_MS = 100;
+
+/** Calls of which it is measured what a call costs R beyond the time it is asked to take. */
+const PROBES = 40;
+
+type Fronts = Readonly<Record<'one gateway' | 'two, with the rule' | 'two, without', readonly Gateway[]>>;
+
+const HELP = `node gateway/setup/node.mjs bench/two-gateways/real.ts [OPTIONS]
+
+  --seconds N    of each turn, ${LOADS.length} loads by 3 cases (15)
+  --rounds N     of all of them (1)
+  --traffic ID   ${TRAFFICS.map(({ id }) => id).join(', ')} (exponential)
+`;
+
+/**
+ * One gateway and two, with the rule and without, before the same four real R in a real Consul, in turns: how long a
+ * call took beyond the time R was asked to take. R waits instead of computing, so that four of them are four, on a
+ * machine with fewer processors too.
+ */
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      seconds: { type: 'string', default: '15' },
+      rounds: { type: 'string', default: '1' },
+      traffic: { type: 'string', default: 'exponential' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const traffic = TRAFFICS.find(({ id }) => id === values.traffic);
+  if (values.help || traffic === undefined) {
+    process.stdout.write(HELP);
+    return;
+  }
+  const place = createPlace();
+  const agent = new Agent({ connections: null, pipelining: 1 });
+  try {
+    const fronts = await openAll(place);
+    const ownMs = await costOfR(fronts['one gateway'], agent);
+    process.stderr.write(`a call costs R ${ownMs.toFixed(1)} ms beside what it is asked to take\n`);
+    const rows: WaitRow[] = [];
+    for (const load of LOADS) {
+      const shareOfAsked = COMPUTE_MS / (COMPUTE_MS + ownMs);
+      const calls = Math.round((Number(values.seconds) * 1_000 * load * INSTANCES * shareOfAsked) / COMPUTE_MS);
+      const made = makeCalls(traffic, { calls, load: load * shareOfAsked, instances: INSTANCES }, seeded(7));
+      const turns = { fronts, rounds: Number(values.rounds), firstShare: traffic.firstShare, agent };
+      rows.push(...(await takeTurns(made, load, turns)));
+    }
+    process.stdout.write(`${traffic.title} (mean ${COMPUTE_MS} ms), ${values.seconds} s each\n\n${toTable(rows)}\n`);
+  } finally {
+    await agent.close();
+    await place.close();
+  }
+}
+
+interface Turns extends Omit<Calling, 'gateways'> {
+  readonly fronts: Fronts;
+  readonly rounds: number;
+}
+
+/** The same calls for each case, and again in each round. */
+async function takeTurns(made: readonly Call[], load: number, { fronts, rounds, ...calling }: Turns) {
+  const waits = new Map<Case, number[]>();
+  for (let round = 0; round < rounds; round++) {
+    for (const [kind, gateways] of Object.entries(fronts) as [Case, readonly Gateway[]][]) {
+      process.stderr.write(`${Math.round(load * 100)} %, ${kind}\n`);
+      const some = await callAll(made, { gateways, ...calling });
+      waits.set(kind, [...(waits.get(kind) ?? []), ...some]);
+    }
+  }
+  return [...waits].map(([kind, some]): WaitRow => ({ kind, load, ...waitsOf(some) }));
+}
+
+/** All stand ready all the time. Gateways that do not register know of nobody. */
+async function openAll(place: Place): Promise<Fronts> {
+  const consul = await startConsul(place);
+  await startR(place, consul, INSTANCES);
+  const start = (name: string, register: boolean) => startGateway(place, name, { consul, register });
+  const fronts: Fronts = {
+    'one gateway': [await start('one', false)],
+    'two, with the rule': [await start('ruled-1', true), await start('ruled-2', true)],
+    'two, without': [await start('unruled-1', false), await start('unruled-2', false)],
+  };
+  for (const [kind, gateways] of Object.entries(fronts)) {
+    for (const gateway of gateways) await untilReady(gateway, kind === 'two, with the rule');
+  }
+  return fronts;
+}
+
+async function untilReady(gateway: Gateway, isShared: boolean): Promise<void> {
+  const untilMs = systemClock.nowMs() + READY_MS_MAX;
+  for (;;) {
+    const instances = await gateway.instances();
+    const ready = instances.filter(
+      ({ state, preferredBy }) => state === 'in-rotation' && (preferredBy !== null) === isShared,
+    );
+    if (ready.length === INSTANCES) return;
+    if (systemClock.nowMs() > untilMs) throw new Error(`not ready: ${JSON.stringify(instances)}`);
+    await wait(POLL_MS);
+  }
+}
+
+async function costOfR(gateways: readonly Gateway[], agent: Agent): Promise<number> {
+  const calls = Array.from({ length: PROBES }, (_, i): Call => ({ atMs: 80 * i, toward: 0, computeMs: COMPUTE_MS }));
+  const took = await callAll(calls, { gateways, firstShare: 1, agent });
+  return waitsOf(took).p50Ms;
+}
+
+interface Calling {
+  readonly gateways: readonly Gateway[];
+  readonly firstShare: number;
+  readonly agent: Agent;
+}
+
+/** Makes each call at its time, whatever became of those before. Resolves with what each took beyond R's own time. */
+async function callAll(calls: readonly Call[], { gateways, firstShare, agent }: Calling): Promise<number[]> {
+  const startedMs = systemClock.nowMs();
+  return Promise.all(
+    calls.map(async ({ atMs, toward, computeMs }) => {
+      await wait(Math.max(0, startedMs + atMs - systemClock.nowMs()));
+      const gateway = gateways[toward < firstShare || gateways.length === 1 ? 0 : 1];
+      if (gateway === undefined) throw new Error('no gateway');
+      const calledMs = systemClock.nowMs();
+      const answer = await request(`${gateway.url}/work?ms=${computeMs.toFixed(2)}`, { dispatcher: agent });
+      const text = await answer.body.text();
+      if (answer.statusCode !== 200) throw new Error(`${answer.statusCode} ${text}`);
+      return systemClock.nowMs() - calledMs - computeMs;
+    }),
+  );
+}
+
+// Ending gently lets what was started be ended as well.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
+
+await main();
