@@ -127,6 +127,7 @@ interface Turn {
 
 async function measure(contest: Contest, { entrant, load, connections, seconds }: Turn): Promise<Measurement> {
   const { front, contestant } = entrant;
+  await untilIdle(contest.instances);
   const before = cpuOf(front);
   const figures = await load({
     ...{ front, connections, seconds, path: contest.workload.path, core: contest.core, tokenOf: contest.tokenOf },
@@ -140,6 +141,19 @@ async function measure(contest: Contest, { entrant, load, connections, seconds }
     perSecond: ((figures.requests - figures.refused) / figures.durationMs) * 1000,
     cpuUsPerRequest: cpuMs === undefined ? undefined : (cpuMs * 1000) / figures.requests,
   };
+}
+
+/**
+ * R finishes what callers of the last turn have left in its socket, in the order it came: it is the next contestant's
+ * time, unless somebody waits for it.
+ */
+async function untilIdle(instances: readonly string[]): Promise<void> {
+  await Promise.all(
+    instances.map(async instance => {
+      const response = await fetch(`http://${instance}/ping`, { headers: { connection: 'close' } });
+      await response.arrayBuffer();
+    }),
+  );
 }
 
 function cpuOf({ pid }: Front): number | undefined {
