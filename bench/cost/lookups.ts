@@ -7,8 +7,8 @@ import { compareCost, type CostRow, type Work } from './compare.ts';
 const FEW = 10;
 const MANY = 10_000;
 
-/** So many of the routes are asked for, spread over all of them. */
-const ASKED_FOR_MAX = 1_000;
+/** So many different requests, spread over all routes; as many where routes are few. */
+const REQUESTS = 1_000;
 
 /** What it costs to find a request's route among 10 and among 10,000. */
 export async function measureLookups(rounds?: number): Promise<CostRow[]> {
@@ -26,9 +26,9 @@ function finding(count: number, end: 'found' | 'missed'): Work {
     predicates: [`Path=/api/team-${i % 100}/model-${i}/**`, 'Method=GET,POST'],
   }));
   const table = createRouteTable(soundRoutes(JSON.stringify({ routes: listed })).specs);
-  const asked = Array.from({ length: Math.min(count, ASKED_FOR_MAX) }, (_, i): Asked => {
-    const number = Math.floor((i * count) / Math.min(count, ASKED_FOR_MAX));
-    const path = `/api/team-${number % 100}/model-${number}${end === 'found' ? '' : 'x'}/predict`;
+  const asked = Array.from({ length: REQUESTS }, (_, i): Asked => {
+    const number = Math.floor((i * count) / REQUESTS);
+    const path = `/api/team-${number % 100}/model-${number}${end === 'found' ? '' : 'x'}/predict-${i}`;
     return { method: 'POST', path, query: '', rawHeaders: [], host: 'localhost', peerAddress: '127.0.0.1', wallMs: 0 };
   });
   for (const one of asked) {

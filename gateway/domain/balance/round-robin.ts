@@ -34,6 +34,8 @@ class RoundRobinChoice<I extends Instance> implements Choice<I> {
   readonly #lines = new Map<number, Heap<Standing<I>>>();
   #picks = 0;
   #turns = 0;
+  /** It has paid, but stands where it stood: mostly it is taken out next, and need not be moved before. */
+  #unmoved: Standing<I> | undefined;
 
   constructor(credits: WeakMap<Instance, number>) {
     this.#credits = credits;
@@ -66,11 +68,13 @@ class RoundRobinChoice<I extends Instance> implements Choice<I> {
   served(instance: I): void {
     const standing = this.#standings.get(instance);
     if (standing === undefined) return;
+    this.#settle();
     standing.turn = this.#turns += 1;
     this.#lines.get(standing.weight)?.moved(standing);
   }
 
   pick(): I | undefined {
+    this.#settle();
     this.#picks += 1;
     let best: Standing<I> | undefined;
     let bestCredit = -Infinity;
@@ -87,11 +91,18 @@ class RoundRobinChoice<I extends Instance> implements Choice<I> {
     }
     if (best === undefined) return undefined;
     best.base -= total;
-    this.#lines.get(best.weight)?.moved(best);
+    this.#unmoved = best;
     return best.instance;
   }
 
+  #settle(): void {
+    const standing = this.#unmoved;
+    this.#unmoved = undefined;
+    if (standing !== undefined) this.#lines.get(standing.weight)?.moved(standing);
+  }
+
   #join(standing: Standing<I>): void {
+    this.#settle();
     const { weight } = standing.instance;
     standing.weight = weight;
     standing.base = (this.#credits.get(standing.instance) ?? 0) - weight * this.#picks;
@@ -101,6 +112,8 @@ class RoundRobinChoice<I extends Instance> implements Choice<I> {
   }
 
   #leave(standing: Standing<I>): void {
+    if (standing === this.#unmoved) this.#unmoved = undefined;
+    else this.#settle();
     const { instance, weight, base } = standing;
     this.#credits.set(instance, base + weight * this.#picks);
     const line = this.#lines.get(weight);
