@@ -33,6 +33,7 @@ export class Batch implements Question, Carriage {
   readonly affinity;
   readonly notes;
   readonly deadline: BatchTimeLeft;
+  readonly isOpenEnded = true;
   members: readonly BatchMember[];
   rows = 0;
   bytes = 0;

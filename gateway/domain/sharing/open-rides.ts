@@ -25,10 +25,11 @@ export class OpenRides {
   board({ member, group, rowsMax }: Passenger, create: (onClosed: (ride: BatchRide) => void) => BatchRide): void {
     const { callerId } = member.question;
     const own = `${group}\n${callerId}`;
-    const key = this.#filled.size > 0 && this.#filled.has(own) ? own : group;
-    const open = this.#rides.get(key);
+    const keyNow = () => (this.#filled.size > 0 && this.#filled.has(own) ? own : group);
+    const open = this.#rides.get(keyNow());
     if (open?.tryJoin(member, rowsMax) === true) return;
-    if (open !== undefined) this.#supersede(open, key, group);
+    if (open !== undefined) this.#supersede(open, keyNow(), group);
+    const key = keyNow();
     const ride = create(closed => this.#closed(closed, key, group));
     this.#rides.set(key, ride);
     ride.begin();
