@@ -4,6 +4,7 @@ import type { Digest } from '../domain/ports.ts';
 import { questionOf } from '../domain/question.ts';
 import type { Sharing } from '../domain/route.ts';
 import { sharedOf } from '../domain/sharing/cache-key.ts';
+import { unlessKnown } from '../domain/sharing/entity-tag.ts';
 import type { Gather, Join, Remember } from '../domain/sharing/shared.ts';
 
 interface AnswerPorts {
@@ -20,7 +21,7 @@ interface AnswerPorts {
  * once for several where they ask the same, or can travel together.
  *
  * In this order: what is remembered needs no flight, and a flight is one traveller, however many wait for it. What comes
- * back is R's own; each caller gets it dressed for them.
+ * back is R's own; each caller gets it dressed for them, or hears that they have it already: R was not told of that.
  */
 export function createAnswer(ports: AnswerPorts): Stages['answer'] {
   return async function answer(complete, ask) {
@@ -29,8 +30,8 @@ export function createAnswer(ports: AnswerPorts): Stages['answer'] {
       if (onBehalf !== undefined) return onBehalf(complete);
     }
     const isShared = policy.sharing?.methods.has(complete.method) === true;
-    const answer = isShared ? await share(complete, policy.sharing, ask) : await askAlone(complete, ask);
-    return dress(answer, complete);
+    if (!isShared) return dress(await askAlone(complete, ask), complete);
+    return unlessKnown(dress(await share(complete, policy.sharing, ask), complete), complete);
   };
 
   function share(complete: Complete, sharing: Sharing, ask: Ask): Promise<Answer> {
