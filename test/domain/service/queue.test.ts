@@ -136,6 +136,26 @@ describe('callers who wait', () => {
   });
 });
 
+describe('callers of services that share an instance', () => {
+  test('come before the others’ when an instance failed them', async () => {
+    const places = createPlaces();
+    const shared = { origin: 'http://r.test:8000' };
+    const fuel = aService({ places, entries: [anEntry('a', shared), anEntry('b')] });
+    const iris = aService({ places, name: 'iris', entries: [anEntry('x', shared)] });
+    const permits = [await fuel.take(), await fuel.take()];
+    const [atShared, atOwn] = permits.sort((one, other) => (one.instance.id < other.instance.id ? -1 : 1));
+    assert.ok(atShared !== undefined && atOwn !== undefined);
+    const [others, asked] = [new Asked(iris), new Asked(fuel)];
+    others.ask('bob');
+    asked.ask('again', { tried: [atOwn.instance] });
+
+    atShared.release();
+    await setImmediate();
+
+    assert.deepEqual([asked.served, others.served], [['again'], []]);
+  });
+});
+
 describe('a full queue', () => {
   test('has room for one of whom fewer wait: the greediest caller’s newest goes', async () => {
     const { asked, service } = await aBusyService({ queueDepthMax: 10 });
@@ -261,6 +281,23 @@ describe('who would wait in vain', () => {
 
     clock.advance(15_000);
     asked.ask('later', { callerId: 'patient', priority: 'high', remainingMs: 30_000 });
+    await setImmediate();
+
+    assert.deepEqual(asked.refused, ['hasty']);
+  });
+
+  test('is not told by what an instance out of rotation still works on', async () => {
+    const at = aService();
+    await learn(
+      at,
+      Array.from({ length: 100 }, () => 1_000),
+    );
+    const old = await at.take();
+    at.clock.advance(900);
+    await at.take();
+    at.service.command(old.instance.id, 'drain');
+    const asked = new Asked(at);
+    asked.ask('hasty', { remainingMs: 1_200 });
     await setImmediate();
 
     assert.deepEqual(asked.refused, ['hasty']);
