@@ -24,7 +24,7 @@ interface Waiting {
   /** An instance is free: what R is sent, as text. */
   readonly depart: () => string;
   readonly answer: (answer: Partial<Answer> & { readonly text?: string }) => void;
-  readonly fail: (error: unknown) => void;
+  readonly fail: (error: Error) => void;
   /** Departs, and is answered as a good model would: each row of `x` with twice as much; a row of -1 is an error of R. */
   readonly serve: () => string;
 }
@@ -83,7 +83,7 @@ function aBatchingRoute({ batch = {}, policy = {}, isProven = true }: Traits = {
         });
         resolve({ kind: 'answer', status: 200, rawHeaders: [], body: Buffer.from(text), ...traits });
       };
-      const fail = (error: unknown) => reject(error);
+      const fail = (error: Error) => reject(error);
       const serve = () => {
         const sent = depart();
         answer(predicted(sent));

@@ -20,6 +20,19 @@
 #   GET  /print?text=      R prints the text; {"printed":true}
 #   GET  /warn             R warns and sends a message; {"warned":true}
 #   GET  /async?ms=        a promise that answers after so many milliseconds, while R is free
+#
+# Models of x, each with its /prototype beside it, for tests of rows that travel together:
+#
+#   POST /twice/predict    twice x: rows together are answered as each alone
+#   POST /centred/predict  x less the mean of all rows
+#   POST /first/predict    for the first row only
+#   POST /random/predict   x and a random number
+#   POST /boxed/predict    twice x, as Plumber's default serializer writes it
+#
+# And without a /prototype:
+#
+#   POST /double           twice x of each record, not for x < 0; POST /off-centre: x less the mean
+#   POST /sum              a + b of columns
 
 calls <- 0
 
@@ -158,3 +171,46 @@ function(ms = "1000") {
     later::later(function() resolve(list(slept = as.numeric(ms))), as.numeric(ms) / 1000)
   })
 }
+
+prototype_of_x <- function() {
+  list(x = list(type = "numeric", example = "1.5", details = list()))
+}
+
+#* @get /twice/prototype
+#* @get /centred/prototype
+#* @get /first/prototype
+#* @get /random/prototype
+#* @get /boxed/prototype
+#* @serializer unboxedJSON
+function() prototype_of_x()
+
+#* @post /twice/predict
+#* @serializer unboxedJSON list(digits = NA)
+function(req) list(.pred = 2 * req$body$x)
+
+#* @post /centred/predict
+#* @post /off-centre
+#* @serializer unboxedJSON list(digits = NA)
+function(req) list(.pred = req$body$x - mean(req$body$x))
+
+#* @post /first/predict
+#* @serializer unboxedJSON list(digits = NA)
+function(req) list(.pred = 2 * req$body$x[[1]])
+
+#* @post /random/predict
+#* @serializer unboxedJSON list(digits = NA)
+function(req) list(.pred = req$body$x + stats::runif(nrow(req$body)))
+
+#* @post /boxed/predict
+function(req) list(.pred = 2 * req$body$x)
+
+#* @post /double
+#* @serializer unboxedJSON list(digits = NA)
+function(req) {
+  if (any(req$body$x < 0)) stop("no root of this")
+  list(.pred = 2 * req$body$x)
+}
+
+#* @post /sum
+#* @serializer unboxedJSON list(digits = NA)
+function(a, b) a + b
