@@ -2,8 +2,8 @@ import { LRUCache } from 'lru-cache';
 import type { CreateAnswerStore } from '../domain/ports.ts';
 import type { Remembered } from '../domain/sharing/remembered.ts';
 
-/** What an entry takes beside its texts and its body: objects, pointers and the store's own lists, in a 64-bit process. */
-const ENTRY_BYTES = 600;
+/** What an entry takes beside its texts and its body, as measured: objects, pointers, the lists of the store. */
+const ENTRY_BYTES = 750;
 
 /** A field's two pointers and the heads of its two texts. */
 const FIELD_BYTES = 48;
