@@ -22,6 +22,7 @@ const HELP = `node gateway/setup/node.mjs bench/two-gateways/real.ts [OPTIONS]
 
   --seconds N    of each turn, ${LOADS.length} loads by 3 cases (15)
   --rounds N     of all of them (1)
+  --mean MS      how long R takes for a call, on average (${COMPUTE_MS}): longer where the machine is slow or busy
   --traffic ID   ${TRAFFICS.map(({ id }) => id).join(', ')} (exponential)
 `;
 
@@ -35,6 +36,7 @@ async function main(): Promise<void> {
     options: {
       seconds: { type: 'string', default: '15' },
       rounds: { type: 'string', default: '1' },
+      mean: { type: 'string', default: String(COMPUTE_MS) },
       traffic: { type: 'string', default: 'exponential' },
       help: { type: 'boolean', default: false },
     },
@@ -48,17 +50,18 @@ async function main(): Promise<void> {
   const agent = new Agent({ connections: null, pipelining: 1 });
   try {
     const fronts = await openAll(place);
+    const meanMs = Number(values.mean);
     const ownMs = await costOfR(fronts['one gateway'], agent);
     process.stderr.write(`a call costs R ${ownMs.toFixed(1)} ms beside what it is asked to take\n`);
     const rows: WaitRow[] = [];
     for (const load of LOADS) {
-      const shareOfAsked = COMPUTE_MS / (COMPUTE_MS + ownMs);
-      const calls = Math.round((Number(values.seconds) * 1_000 * load * INSTANCES * shareOfAsked) / COMPUTE_MS);
-      const made = makeCalls(traffic, { calls, load: load * shareOfAsked, instances: INSTANCES }, seeded(7));
+      const askedLoad = (load * meanMs) / (meanMs + ownMs); // R's own share comes on top
+      const calls = Math.round((Number(values.seconds) * 1_000 * askedLoad * INSTANCES) / meanMs);
+      const made = makeCalls(traffic, { calls, load: askedLoad, instances: INSTANCES }, seeded(7));
       const turns = { fronts, rounds: Number(values.rounds), firstShare: traffic.firstShare, agent };
-      rows.push(...(await takeTurns(made, load, turns)));
+      rows.push(...(await takeTurns(stretched(made, meanMs / COMPUTE_MS), load, turns)));
     }
-    process.stdout.write(`${traffic.title} (mean ${COMPUTE_MS} ms), ${values.seconds} s each\n\n${toTable(rows)}\n`);
+    process.stdout.write(`${traffic.title} (mean ${meanMs} ms), ${values.seconds} s each\n\n${toTable(rows)}\n`);
   } finally {
     await agent.close();
     await place.close();
@@ -81,6 +84,10 @@ async function takeTurns(made: readonly Call[], load: number, { fronts, rounds, 
     }
   }
   return [...waits].map(([kind, some]): WaitRow => ({ kind, load, ...waitsOf(some) }));
+}
+
+function stretched(calls: readonly Call[], by: number): Call[] {
+  return calls.map(({ atMs, computeMs, toward }) => ({ toward, atMs: atMs * by, computeMs: computeMs * by }));
 }
 
 /** All stand ready all the time. Gateways that do not register know of nobody. */

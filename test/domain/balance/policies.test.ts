@@ -352,6 +352,28 @@ describe('hash', () => {
     assert.notEqual(policy.pick(loaded, 'alice').id, owner.id);
   });
 
+  test('takes the average over those who are there, and not over those who were', () => {
+    const all = instances(3).map((instance): Changing => ({ ...instance }));
+    const policy = ring(leastLoaded());
+    policy.adopt?.(all);
+    const choice = among(policy, all);
+    const owner = choice.pick('alice');
+    assert.ok(owner);
+    for (const each of all) {
+      each.inFlight = each === owner ? 1 : 20;
+      choice.changed(each);
+    }
+    assert.equal(choice.pick('alice'), owner);
+
+    for (const other of all.filter(each => each !== owner)) {
+      choice.remove(other);
+      other.inFlight = 0;
+      choice.add(other);
+    }
+
+    assert.notEqual(choice.pick('alice'), owner);
+  });
+
   test('leaves an affinity where it is while its load is near the average', () => {
     const all = instances(3);
     const policy = ring(leastLoaded());
