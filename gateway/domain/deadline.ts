@@ -19,10 +19,9 @@ export interface Deadline {
   end(): void;
 }
 
-/** The deadline of a request that comes in now; `match` arms it with the route's timeout. */
-export function createDeadline(clock: Clock): Deadline {
+/** The deadline of a request that came in at `startedMs`; `match` arms it with the route's timeout. */
+export function createDeadline(clock: Clock, startedMs = clock.nowMs()): Deadline {
   const controller = new AbortController();
-  const startedMs = clock.nowMs();
   let endsMs = Infinity;
   let cancel: (() => void) | undefined;
 

@@ -75,21 +75,49 @@ interface Scale {
   readonly shown: (amount: number) => number;
 }
 
-/** Histograms asked through children that are made once, so that no request looks labels up. */
-function createDistribution(registry: Registry, family: Family, { buckets, shown }: Scale): Distribution {
-  const histogram = new Histogram({ ...familyOptions(registry, family), buckets });
-  const children = new Map<string, { readonly labels: Labels; readonly observe: (amount: number) => void }>();
+/** Of one series, what prom-client has not been told of yet; then it is, of all in one go. */
+const UNTOLD_MAX = 512;
 
-  const adopt = (value: string) => {
+interface Child {
+  readonly labels: Labels;
+  readonly untold: number[];
+  tell(): void;
+}
+
+/**
+ * Histograms that hear of what was observed when somebody asks for them, or when much has gathered.
+ *
+ * Told of one at a time, between other work, each costs several times as much.
+ */
+function createDistribution(registry: Registry, family: Family, { buckets, shown }: Scale): Distribution {
+  const children = new Map<string, Child>();
+  const histogram = new Histogram({
+    ...familyOptions(registry, family),
+    buckets,
+    collect() {
+      for (const child of children.values()) child.tell();
+    },
+  });
+
+  const adopt = (value: string): Child => {
     const labels = labelled(family, [value]);
     const own = histogram.labels(labels);
-    const child = { labels, observe: (amount: number) => own.observe(shown(sound(amount))) };
+    const untold: number[] = [];
+    const tell = () => {
+      for (const amount of untold) own.observe(shown(sound(amount)));
+      untold.length = 0;
+    };
+    const child = { labels, untold, tell };
     children.set(value, child);
     return child;
   };
 
   return {
-    observe: (value, amount) => (children.get(value) ?? adopt(value)).observe(amount),
+    observe(value, amount) {
+      const child = children.get(value) ?? adopt(value);
+      child.untold.push(amount);
+      if (child.untold.length >= UNTOLD_MAX) child.tell();
+    },
     keepWhere(isWanted) {
       for (const [value, { labels }] of children) {
         if (isWanted(labels)) continue;

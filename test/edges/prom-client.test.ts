@@ -164,6 +164,23 @@ describe('metrics', () => {
     assert.ok((await lines()).includes('penstock_requests_total{route="fuel",method="POST",status="200"} 2'));
   });
 
+  test('have every duration, however many came between two scrapes', async t => {
+    const { metrics, lines } = startMetrics(t);
+    const observe = (times: number) => {
+      for (let i = 0; i < times; i++) metrics.observe({ kind: 'queue-left', service: 'fuel', waitedMs: 4 });
+    };
+    const shown = async () => (await lines()).filter(line => /queue_wait_seconds_(count|bucket.*"0.005")/.test(line));
+
+    observe(1_300);
+    assert.deepEqual(await shown(), [
+      'penstock_queue_wait_seconds_bucket{le="0.005",service="fuel"} 1300',
+      'penstock_queue_wait_seconds_count{service="fuel"} 1300',
+    ]);
+
+    observe(1);
+    assert.match((await shown()).join(), /1301.*1301/);
+  });
+
   test('do not grow with what callers invent', async t => {
     const { metrics, lines } = startMetrics(t);
     for (let i = 0; i < 100; i++) {

@@ -1,6 +1,6 @@
 import { corsFields, isCorsField } from './cors.ts';
 import { isMatched, type Matched, type Received } from '../exchange.ts';
-import { hasField, removeField, removeFieldsWhere } from './fields.ts';
+import { hasField, removeFieldsWhere } from './fields.ts';
 
 /**
  * Adds to a reply's fields what every reply of this request owes: its id, what limits noted, and the route's CORS
@@ -8,7 +8,8 @@ import { hasField, removeField, removeFieldsWhere } from './fields.ts';
  */
 export function payOwedFields(fields: string[], received: Received): void {
   const owed = ['X-Request-Id', received.id, ...received.notes.owedFields];
-  for (let i = 0; i < owed.length; i += 2) removeField(fields, (owed[i] ?? '').toLowerCase());
+  const names = owed.filter((_part, i) => i % 2 === 0).map(name => name.toLowerCase());
+  removeFieldsWhere(fields, name => names.includes(name));
   fields.push(...owed);
   if (!isMatched(received)) return;
   const { cors } = received.route.policy;

@@ -115,14 +115,20 @@ function gatewaysFields(admitted: Admitted): string[] {
 function filter(draft: RequestDraft, admitted: Admitted, identity: readonly string[]): void {
   const { filters } = admitted.route;
   if (filters.length === 0) return;
+  const before = [...draft.fields];
   for (const each of filters) each.onRequest?.(draft, admitted);
   if (leadsElsewhere(draft.path)) throw astray(admitted);
+  if (areSame(before, draft.fields)) return; // as they were they are fit: most filters concern the path alone
   removeFieldsWhere(draft.fields, isNotForFilters);
   draft.fields.push(...identity);
   for (let i = 0; i + 1 < draft.fields.length; i += 2) {
     const [name = '', value = ''] = [draft.fields[i], draft.fields[i + 1]];
     if (!isField(name, value)) throw unfit(name, admitted);
   }
+}
+
+function areSame(some: readonly string[], others: readonly string[]): boolean {
+  return some.length === others.length && some.every((part, i) => part === others[i]);
 }
 
 /** R reads `X_Penstock_Subject` as `X-Penstock-Subject`, so that both spellings are one name here. */

@@ -30,6 +30,7 @@ export type Intake = (wire: HttpWire | UpgradeWire, refusal: GatewayError | unde
 export function createIntake({ listen, clock, partyOf }: IntakeParts): Intake {
   return (wire, refusal) => {
     const { req } = wire;
+    const startedMs = clock.nowMs();
     const head = readHead(req.rawHeaders);
     const target = parseRequestTarget(req.url ?? '');
     const origin = originOf(req, hostOf(head, target), partyOf);
@@ -41,8 +42,8 @@ export function createIntake({ listen, clock, partyOf }: IntakeParts): Intake {
       ...origin,
       isUpgrade: wire.kind === 'upgrade',
       body: wire.kind === 'http' ? bodyOf(wire, head) : NO_BODY,
-      deadline: createDeadline(clock),
-      notes: blankNotes(clock.nowMs()),
+      deadline: createDeadline(clock, startedMs),
+      notes: blankNotes(startedMs),
       wire,
       refusal: refusal ?? sizeRefusal(req, head, listen) ?? formRefusal(wire, head, target),
     };
