@@ -1,5 +1,5 @@
 import type { Observe } from '../domain/events.ts';
-import { jitteredDelayMs } from '../domain/jittered-delay.ts';
+import { halfJitterDelayMs } from '../domain/half-jitter.ts';
 import type { Clock, Random } from '../domain/ports.ts';
 import type { StatusReport } from '../domain/discovery/status-text.ts';
 import { ConsulError, createConsulClient, type ConsulAddress } from './consul-client.ts';
@@ -107,7 +107,7 @@ export function createConsulRegistration(options: ConsulRegistrationOptions): Co
 function nextBeatMs({ failures, ttlMs }: { failures: number; ttlMs: number }, random: Random): number {
   const thirdMs = ttlMs / 3;
   if (failures === 0) return thirdMs;
-  return jitteredDelayMs(failures, { baseMs: Math.min(BACK_OFF_BASE_MS, thirdMs), maxMs: thirdMs }, random);
+  return halfJitterDelayMs(failures, { baseMs: Math.min(BACK_OFF_BASE_MS, thirdMs), maxMs: thirdMs }, random);
 }
 
 /** Gives each call a time of its own to be answered in, within that of all. */

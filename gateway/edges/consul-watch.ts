@@ -1,5 +1,5 @@
 import { stepIndex } from '../domain/discovery/consul-index.ts';
-import { jitteredDelayMs, type DelayBounds } from '../domain/jittered-delay.ts';
+import { halfJitterDelayMs, type DelayBounds } from '../domain/half-jitter.ts';
 import { pause } from '../domain/pause.ts';
 import type { Clock, Random } from '../domain/ports.ts';
 import type { ConsulClient } from './consul-client.ts';
@@ -59,7 +59,7 @@ export function watchConsul(options: ConsulWatchOptions): { stop(): void } {
         failures += 1;
         ask = 0n; // Whatever comes after an outage is wanted at once, not at the next change.
         onTrouble(problem);
-        await pause(clock, jitteredDelayMs(failures, pace.backOff, random), stopping.signal);
+        await pause(clock, halfJitterDelayMs(failures, pace.backOff, random), stopping.signal);
       }
     }
   }

@@ -1,4 +1,4 @@
-import { jitteredDelayMs } from '../domain/jittered-delay.ts';
+import { halfJitterDelayMs } from '../domain/half-jitter.ts';
 import { pause } from '../domain/pause.ts';
 import type { Random } from '../domain/ports.ts';
 import type { RosterEntry } from '../domain/roster.ts';
@@ -43,7 +43,7 @@ export function createRKeeper(options: RKeeperOptions): RKeeper {
       change(null);
       if (isClosing()) return;
       failures += 1;
-      const againInMs = jitteredDelayMs(failures, BACK_OFF, random);
+      const againInMs = halfJitterDelayMs(failures, BACK_OFF, random);
       observe({ kind: 'notice', level: 'warn', text: `R ended: ${how}`, about: { service, againInMs } });
       await pause(clock, againInMs, closing.signal);
     }

@@ -1,4 +1,4 @@
-import { backOffMs } from '../domain/service/back-off.ts';
+import { fullJitterDelayMs } from '../domain/service/full-jitter.ts';
 import { GatewayError, toGatewayError } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
 import type { Answer, Attempt, Question, Stages } from '../domain/exchange.ts';
@@ -49,7 +49,7 @@ export function createAttempt({ clock, random, observe }: AttemptPorts): Stages[
   function waitToRetry(question: Question, trial: Trial, ended: Ended): number | undefined {
     const reason = reasonToRetry(question, trial, ended);
     if (reason === undefined) return undefined;
-    const waitMs = backOffMs(trial.number, random);
+    const waitMs = fullJitterDelayMs(trial.number, random);
     if (waitMs >= question.deadline.remainingMs()) return undefined;
     const { service, policy } = question.route;
     if (!service.budget.tryRetry(policy.retry.budgetPercent)) return undefined; // asked last: asking takes

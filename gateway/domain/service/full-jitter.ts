@@ -9,6 +9,6 @@ const WAIT_MS_MAX = 250;
  * Full jitter: anything from nothing up to a limit that doubles each time, so that requests that failed together do not
  * come back together.
  */
-export function backOffMs(retry: number, random: Random): number {
+export function fullJitterDelayMs(retry: number, random: Random): number {
   return random.below(Math.min(WAIT_MS_MAX, BASE_MS * 2 ** (retry - 1)) + 1);
 }

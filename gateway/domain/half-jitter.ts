@@ -10,7 +10,7 @@ export interface DelayBounds {
  * The wait after so many failures in a row. Half of it is left to chance, so that many who failed together do not come
  * back together.
  */
-export function jitteredDelayMs(failures: number, bounds: DelayBounds, random: Random): number {
+export function halfJitterDelayMs(failures: number, bounds: DelayBounds, random: Random): number {
   const doublings = Math.min(Math.max(0, failures - 1), 30);
   const fullMs = Math.min(bounds.maxMs, bounds.baseMs * 2 ** doublings);
   const halfMs = Math.floor(fullMs / 2);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { jitteredDelayMs } from '../../gateway/domain/jittered-delay.ts';
+import { halfJitterDelayMs } from '../../gateway/domain/half-jitter.ts';
 
 describe('a jittered delay', () => {
   const bounds = { baseMs: 100, maxMs: 1_000 };
@@ -13,8 +13,8 @@ describe('a jittered delay', () => {
     [5_000, 500, 1_000],
   ] as const) {
     test(`is from ${leastMs} to ${mostMs} ms after ${failures} failures`, () => {
-      assert.equal(jitteredDelayMs(failures, bounds, { below: () => 0 }), leastMs);
-      assert.equal(jitteredDelayMs(failures, bounds, { below: limit => limit - 1 }), mostMs);
+      assert.equal(halfJitterDelayMs(failures, bounds, { below: () => 0 }), leastMs);
+      assert.equal(halfJitterDelayMs(failures, bounds, { below: limit => limit - 1 }), mostMs);
     });
   }
 });
