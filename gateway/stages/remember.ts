@@ -161,8 +161,8 @@ class Visit {
       if (answer.status < 500) this.#memory.forget(shared.key);
       return;
     }
-    const remembered = toRemembered(whole, { term, target: shared.message.target, digest });
-    this.#isStored = this.#memory.keep(shared.key, remembered, this.#askedMs);
+    const remembered = toRemembered(whole, { ...when, term, target: shared.message.target, digest });
+    this.#isStored = this.#memory.keep(shared.key, remembered);
     if (this.#isStored) kept.set(answer, remembered);
   }
 

@@ -10,6 +10,7 @@ const entry = (body: Buffer | string, rawHeaders: readonly string[] = []): Remem
   tag: undefined,
   term: { bornMs: 0, freshMs: 1, staleIfErrorMs: 0, mayBeStale: true },
   target: '/',
+  askedMs: 0,
 });
 
 const LARGE = 1024 * 1024;

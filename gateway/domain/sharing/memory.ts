@@ -6,8 +6,8 @@ import type { Remembered } from './remembered.ts';
 /** What one route remembers. */
 export interface Memory {
   find(key: string): Remembered | undefined;
-  /** False: it is too large, or was forgotten before it could be kept. */
-  keep(key: string, remembered: Remembered, askedMs: number): boolean;
+  /** False: it is too large, was forgotten before it could be kept, or what was asked for later has come sooner. */
+  keep(key: string, remembered: Remembered): boolean;
   forget(key: string): void;
   /** Forgets all, what is still under way as well, and says how many answers went. */
   purge(nowMs: number): number;
@@ -24,8 +24,10 @@ export function createMemory({ entriesMax, bytesMax, ttlMs }: CachePolicy, creat
 
   return {
     find: key => store.find(key),
-    keep(key, remembered, askedMs) {
-      if (purgedMs >= askedMs || written.isSince(remembered.target, askedMs)) return false;
+    keep(key, remembered) {
+      const { askedMs, target } = remembered;
+      if (purgedMs >= askedMs || written.isSince(target, askedMs)) return false;
+      if ((store.find(key)?.askedMs ?? -Infinity) > askedMs) return false;
       if (!store.keep(key, remembered)) return false;
       keys?.add(key, remembered);
       return true;

@@ -15,12 +15,15 @@ export interface Remembered {
   readonly term: Term;
   /** What R was asked, as it stood in the request line. */
   readonly target: string;
+  /** When it was asked for, by the steady clock. */
+  readonly askedMs: number;
 }
 
 /** What there is to know of an answer beside itself. */
 interface Circumstances {
   readonly term: Term;
   readonly target: string;
+  readonly askedMs: number;
   readonly digest: Digest;
 }
 
@@ -31,7 +34,8 @@ export function toRemembered({ status, rawHeaders, body }: WholeAnswer, about: C
   const isTagged = body.length === 0 || hasField(fields, 'etag');
   const tag = isTagged ? undefined : entityTagOf(body, about.digest);
   if (tag !== undefined) fields.push('ETag', tag);
-  return { status, rawHeaders: fields, body, tag, term: about.term, target: about.target };
+  const { term, target, askedMs } = about;
+  return { status, rawHeaders: fields, body, tag, term, target, askedMs };
 }
 
 /** A remembered answer as it is given: with its age (RFC 9111 §5.1), and how it came about. */

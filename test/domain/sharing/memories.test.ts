@@ -13,13 +13,14 @@ import { aCachePolicy, aSharing } from '../../support/sharing.ts';
 const TERM = { bornMs: 0, freshMs: 1_000, staleIfErrorMs: 0, mayBeStale: true };
 
 /** The answer to what R was asked by this target. */
-const remembered = (target: string): Remembered => ({
+const remembered = (target: string, askedMs = 1): Remembered => ({
   status: 200,
   rawHeaders: [],
   body: Buffer.from('[1]'),
   tag: undefined,
   term: TERM,
   target,
+  askedMs,
 });
 
 /** A route of `fuel` that remembers, but for what the test cares about. */
@@ -45,7 +46,7 @@ describe('what routes remember', () => {
     const { memories, of } = theMemories();
     const [before, after] = [aRoute(), aRoute({ order: 7 })];
     memories.adopt([before]);
-    of(before).keep('k', remembered('/'), 1);
+    of(before).keep('k', remembered('/'));
 
     memories.adopt([after]);
 
@@ -63,7 +64,7 @@ describe('what routes remember', () => {
       const { memories, of } = theMemories();
       const before = aRoute();
       memories.adopt([before]);
-      of(before).keep('k', remembered('/'), 1);
+      of(before).keep('k', remembered('/'));
 
       memories.adopt([route]);
 
@@ -77,7 +78,7 @@ describe('what routes remember', () => {
     memories.adopt([before]);
     memories.adopt([after]);
 
-    of(before).keep('k', remembered('/'), 1);
+    of(before).keep('k', remembered('/'));
 
     assert.equal(of(after).find('k'), undefined);
     assert.equal(memories.purge('fuel'), 0);
@@ -87,14 +88,24 @@ describe('what routes remember', () => {
     const { memories, of } = theMemories();
     const [fuel, iris] = [aRoute(), aRoute({ id: 'iris' })];
     memories.adopt([fuel, iris]);
-    for (const route of [fuel, iris]) of(route).keep('k', remembered('/'), 1);
-    of(fuel).keep('l', remembered('/'), 1);
+    for (const route of [fuel, iris]) of(route).keep('k', remembered('/'));
+    of(fuel).keep('l', remembered('/'));
 
     assert.equal(memories.purge('fuel'), 2);
 
     assert.equal(of(fuel).find('k'), undefined);
     assert.notEqual(of(iris).find('k'), undefined);
     assert.equal(memories.purge('nobody'), 0);
+  });
+
+  test('is not what was asked for sooner and came later', () => {
+    const { memories, of } = theMemories();
+    const route = aRoute();
+    memories.adopt([route]);
+
+    assert.equal(of(route).keep('k', remembered('/', 2)), true);
+    assert.equal(of(route).keep('k', remembered('/', 1)), false);
+    assert.equal(of(route).keep('k', remembered('/', 3)), true);
   });
 
   test('does not come back by an answer that was asked for before the purge', () => {
@@ -107,8 +118,8 @@ describe('what routes remember', () => {
     memories.purge('fuel');
     clock.advance(10);
 
-    assert.equal(of(route).keep('k', remembered('/'), askedMs), false);
-    assert.equal(of(route).keep('k', remembered('/'), clock.nowMs()), true);
+    assert.equal(of(route).keep('k', remembered('/', askedMs)), false);
+    assert.equal(of(route).keep('k', remembered('/', clock.nowMs())), true);
   });
 });
 
@@ -124,9 +135,9 @@ describe('a write to a target', () => {
     const all = [read, other, timed, elsewhere];
     memories.adopt(all);
     for (const route of all) {
-      of(route).keep('k', remembered('/model'), 1);
-      of(route).keep('l', remembered('/model'), 1);
-      of(route).keep('m', remembered('/else'), 1);
+      of(route).keep('k', remembered('/model'));
+      of(route).keep('l', remembered('/model'));
+      of(route).keep('m', remembered('/else'));
     }
 
     memories.written('fuel', '/model');
@@ -147,17 +158,17 @@ describe('a write to a target', () => {
     clock.advance(10);
     memories.written('fuel', '/model');
 
-    assert.equal(of(route).keep('k', remembered('/model'), 5), false);
-    assert.equal(of(route).keep('k', remembered('/else'), 5), true);
-    assert.equal(of(route).keep('k', remembered('/model'), 11), true);
+    assert.equal(of(route).keep('k', remembered('/model', 5)), false);
+    assert.equal(of(route).keep('k', remembered('/else', 5)), true);
+    assert.equal(of(route).keep('k', remembered('/model', 11)), true);
   });
 
   test('finds only the target that an answer has now', () => {
     const { memories, of } = theMemories();
     const route = aRoute({}, HTTP);
     memories.adopt([route]);
-    of(route).keep('k', remembered('/old'), 1);
-    of(route).keep('k', remembered('/new'), 1);
+    of(route).keep('k', remembered('/old'));
+    of(route).keep('k', remembered('/new'));
 
     memories.written('fuel', '/old');
 
