@@ -1,21 +1,22 @@
 import type { CostRow } from './compare.ts';
 import { measureLookups } from './lookups.ts';
 import { measureMemory, type MemoryRow } from './memory.ts';
-import { measurePicks } from './picks.ts';
+import { measurePicks, measurePlaces } from './picks.ts';
 
 /** What grows, and how: the table of `bench/cost`. */
-export interface Costs {
+interface Costs {
   readonly costs: readonly CostRow[];
   readonly memory: readonly MemoryRow[];
 }
 
 /** Measures all of it, in about a minute. */
-export async function measureCosts(): Promise<Costs> {
-  return { costs: [...(await measurePicks()), ...(await measureLookups())], memory: await measureMemory() };
+async function measureAll(): Promise<Costs> {
+  const costs = [...(await measurePicks()), ...(await measurePlaces()), ...(await measureLookups())];
+  return { costs, memory: await measureMemory() };
 }
 
 /** The table in Markdown. */
-export function toCostTable({ costs, memory }: Costs): string {
+function toCostTable({ costs, memory }: Costs): string {
   const costLines = costs.map(({ what, of, few, many, small, large, ratio }) => {
     const among = `${few.toLocaleString('en')} and ${many.toLocaleString('en')} ${of}`;
     return [what, among, toUs(small), toUs(large), ratio.toFixed(2)];
@@ -41,4 +42,4 @@ function toKib(bytes: number): string {
   return (bytes / 1_024).toFixed(1);
 }
 
-if (import.meta.main) process.stdout.write(toCostTable(await measureCosts()));
+if (import.meta.main) process.stdout.write(toCostTable(await measureAll()));

@@ -23,17 +23,25 @@ const POLICIES: readonly BalanceSpec[] = [
   { policy: 'hash', by: { kind: 'caller' } },
 ];
 
-/** What a pick costs among 10 instances and among 1,000, under each policy: alone, and as a part of a call. */
-export async function measurePicks(rounds?: number): Promise<CostRow[]> {
+/** What a pick costs among 10 instances and among 1,000, under each policy. */
+export function measurePicks(rounds?: number): Promise<CostRow[]> {
+  return measureEach('a pick', (count, balance) => picking(count, balance), rounds);
+}
+
+/** The same for all that goes with it: a place is asked for and granted, the answer is reported, the place given back. */
+export function measurePlaces(rounds?: number): Promise<CostRow[]> {
+  return measureEach('a place taken and given back', (count, balance) => calling(serviceOf(count, balance)), rounds);
+}
+
+type Prepare = (count: number, balance: BalanceSpec) => Work | Promise<Work>;
+
+async function measureEach(what: string, prepare: Prepare, rounds: number | undefined): Promise<CostRow[]> {
   const rows: CostRow[] = [];
   for (const balance of POLICIES) {
-    const among = { of: 'instances', few: FEW, many: MANY, rounds };
     rows.push(
-      await compareCost({ ...among, what: `a pick, ${balance.policy}`, prepare: count => picking(count, balance) }),
       await compareCost({
-        ...among,
-        what: `a place taken, used and given back, ${balance.policy}`,
-        prepare: count => calling(serviceOf(count, balance)),
+        ...{ what: `${what}, ${balance.policy}`, of: 'instances', few: FEW, many: MANY, rounds },
+        prepare: count => prepare(count, balance),
       }),
     );
   }
