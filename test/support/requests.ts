@@ -75,14 +75,17 @@ export function aMatched({ request, policy, filters, sharedSecret, routeId }: Re
   };
 }
 
+type AdmittedTraits = RequestTraits & { readonly caller?: Partial<Caller> };
+type CompleteTraits = AdmittedTraits & { readonly content?: Buffer };
+
 /** An admitted request of this caller; by default nothing is known of them. */
-export function anAdmitted(traits: RequestTraits & { readonly caller?: Partial<Caller> } = {}): Admitted {
+export function anAdmitted(traits: AdmittedTraits = {}): Admitted {
   const stranger: Caller = { kind: 'anonymous', id: '192.0.2.7', subject: undefined, scopes: [], roles: [] };
   return { ...aMatched(traits), caller: { ...stranger, ...traits.caller } };
 }
 
 /** An admitted request whose body is in. */
-export function aComplete(traits: RequestTraits & { readonly content?: Buffer } = {}): Complete {
+export function aComplete(traits: CompleteTraits = {}): Complete {
   return { ...anAdmitted(traits), content: traits.content ?? Buffer.alloc(0) };
 }
 
