@@ -249,6 +249,29 @@ describe('an instance that is gone', () => {
   });
 });
 
+describe('an instance that is too slow', () => {
+  test('is stood in for when the time is over, not later, and what it brings then is remembered', async t => {
+    const route = '  - { id: fuel, uri: lb://fuel, timeout: 500ms, cache: { ttl: 1ms, staleIfError: 1h } }';
+    const { gateway, upstream, asked } = await gatewayBefore(t, answer('[1]'), route);
+    await gateway.call('/model');
+    let release: () => void = () => assert.fail('R was not asked');
+    upstream.play((socket, request) => {
+      release = () => answer('[2]')(socket, request);
+    });
+
+    const late = await gateway.call('/model');
+    release();
+    await gateway.untilIdle();
+    upstream.play(stall);
+    const next = await gateway.call('/model');
+
+    assert.deepEqual([late.status, late.text, next.status, next.text], [200, '[1]', 200, '[2]']);
+    for (const { headers } of [late, next]) assert.match(String(headers['cache-status']), /DEADLINE_EXCEEDED$/);
+    assert.equal(asked(), 3);
+    await upstream.stop();
+  });
+});
+
 describe('a route that follows HTTP', () => {
   const ROUTES = `  - { id: read, uri: lb://fuel, predicates: [Method=GET], cache: { ttl: http } }
   - { id: write, uri: lb://fuel }`;
