@@ -1,9 +1,12 @@
 import type { CompiledRoutes, RoutedAddress } from './config/compile.ts';
 import type { ConsulConfig } from './config/gateway-config.ts';
 import type { Problem } from './config/problem.ts';
+import { readConsulListing } from './domain/discovery/consul-entries.ts';
+import type { RosterEntry } from './domain/roster.ts';
 import { createConsulClient, type ConsulClient } from './edges/consul-client.ts';
 import { probeHttp } from './edges/http-probe.ts';
 import type { Contract } from './load.ts';
+import { askBatches } from './online-batches.ts';
 
 /** An answer that takes longer is none. */
 const PATIENCE_MS = 3_000;
@@ -11,7 +14,10 @@ const PATIENCE_MS = 3_000;
 /** What is amiss in the world, in words; undefined: nothing. */
 type Finding = string | undefined;
 
-/** What the world says of the configuration: whether Consul answers and knows the services, and whether instances do. */
+/**
+ * What the world says of the configuration: whether Consul answers and knows the services, whether instances do, and
+ * whether models whose calls shall travel together answer as they must for that.
+ */
 export async function askOnline({ gateway, routes, texts }: Contract): Promise<Problem[]> {
   if (gateway === undefined || routes === undefined) return [];
   const [gatewayFile = '', routesFile = ''] = texts.keys();
@@ -22,12 +28,14 @@ export async function askOnline({ gateway, routes, texts }: Contract): Promise<P
   const [ofFixed, ofRoutes, ofConsul] = await Promise.all([
     askInstances(fixed, routes),
     askInstances(routes.statics, routes),
-    consul === undefined ? [] : askConsul(consul, wanted),
+    consul === undefined ? NOTHING_KNOWN : askConsul(consul, wanted),
   ]);
+  const ofBatches = await askBatches(routes, [...fixed, ...routes.statics, ...ofConsul.known]);
   return [
     ...toProblems(ofFixed, { file: gatewayFile, path: 'discovery.static' }),
     ...toProblems(ofRoutes, { file: routesFile, path: 'routes' }),
-    ...toProblems(ofConsul, { file: gatewayFile, path: 'discovery.consul' }),
+    ...toProblems(ofConsul.findings, { file: gatewayFile, path: 'discovery.consul' }),
+    ...ofBatches,
   ];
 }
 
@@ -50,22 +58,39 @@ function askInstances(written: readonly RoutedAddress[], routes: CompiledRoutes)
   );
 }
 
-async function askConsul(consul: ConsulConfig, services: readonly string[]): Promise<Finding[]> {
+/** What Consul says: what is amiss, and where the instances are. */
+interface ConsulSaid {
+  readonly findings: readonly Finding[];
+  readonly known: readonly RoutedAddress[];
+}
+
+const NOTHING_KNOWN: ConsulSaid = { findings: [], known: [] };
+
+async function askConsul(consul: ConsulConfig, services: readonly string[]): Promise<ConsulSaid> {
   const { address, datacenter, token, tag } = consul;
   const client = createConsulClient({ address, datacenter, token: token?.reveal() });
   try {
-    return await Promise.all(services.map(service => askService(client, service, tag)));
+    const said = await Promise.all(services.map(service => askService(client, service, tag)));
+    return { findings: said.flatMap(({ findings }) => findings), known: said.flatMap(({ known }) => known) };
   } finally {
     client.close();
   }
 }
 
-async function askService(client: ConsulClient, service: string, tag: string | undefined): Promise<Finding> {
+async function askService(client: ConsulClient, service: string, tag: string | undefined): Promise<ConsulSaid> {
   try {
     const query = { service, tag, index: 0n, waitMs: 0 };
     const { list } = await client.askHealth(query, AbortSignal.timeout(PATIENCE_MS));
-    return list.length > 0 ? undefined : `Consul knows no instance of ${service}`;
+    const isWell = ({ health }: RosterEntry) => health === 'passing';
+    const instances = readConsulListing(list)
+      .entries.filter(isWell)
+      .map(({ origin }) => origin);
+    const findings = list.length > 0 ? [] : [`Consul knows no instance of ${service}`];
+    return { findings, known: [{ service, instances }] };
   } catch (error) {
-    return `Consul, asked for ${service}: ${error instanceof Error ? error.message : 'unknown'}`;
+    return {
+      findings: [`Consul, asked for ${service}: ${error instanceof Error ? error.message : 'unknown'}`],
+      known: [],
+    };
   }
 }

@@ -82,3 +82,67 @@ describe('asking the world', () => {
     assert.match(said.join(), /^gateway\.yaml discovery\.consul: Consul, asked for fuel: /);
   });
 });
+
+/** A model of `x` whose answer to several rows is what `predict` makes of them. */
+function aModel(
+  predict: (x: readonly number[]) => unknown,
+  prototype: object = { x: { type: 'numeric', example: '1.5' } },
+): RequestListener {
+  return (request, response) => {
+    let body = '';
+    request.on('data', (chunk: Buffer) => (body += String(chunk)));
+    request.on('end', () => {
+      const isPredict = request.url === '/predict';
+      const isPrototype = request.url === '/prototype' && Object.keys(prototype).length > 0;
+      const x = isPredict ? (JSON.parse(body) as { x: number }[]).map(row => row.x) : [];
+      response.writeHead(isPredict || isPrototype || request.url === '/ping' ? 200 : 404, {
+        'content-type': 'application/json',
+      });
+      response.end(JSON.stringify(isPredict ? predict(x) : prototype));
+    });
+  };
+}
+
+const twice = (x: readonly number[]) => (x.length === 1 ? (x[0] ?? 0) * 2 : x.map(value => value * 2));
+const mean = (x: readonly number[]) => x.reduce((sum, value) => sum + value, 0) / x.length;
+
+describe('asking whether calls may travel together', () => {
+  for (const [what, model, said] of [
+    ['finds nothing amiss where rows together are answered as alone', aModel(twice), []],
+    [
+      'is an error, at the place of `batch`, where they are not',
+      aModel(x => x.map(value => value - mean(x))),
+      ['4 error /predict: a row is answered otherwise among others than alone: its calls cannot travel together'],
+    ],
+    [
+      'is a warning where the model publishes nothing to ask with',
+      aModel(twice, {}),
+      ['4 warning : it publishes no examples at /prototype to prove by that rows may travel together'],
+    ],
+  ] as const) {
+    test(what, async t => {
+      const address = await startInstance(t, model);
+      const folder = mkdtempSync(join(tmpdir(), 'penstock-online-'));
+      t.after(() => rmSync(folder, { recursive: true }));
+      const services = `[{ service: fuel, instances: ["http://${address}"] }]`;
+      writeFileSync(join(folder, 'gateway.yaml'), `routes: routes.yaml\ndiscovery: { static: ${services} }`);
+      const route = [
+        '  - id: fuel',
+        '    uri: lb://fuel',
+        '    batch: {}',
+        '    pure: true',
+        '    predicates: ["Path=/fuel/**"]',
+      ];
+      writeFileSync(join(folder, 'routes.yaml'), ['routes:', ...route].join('\n'));
+
+      const problems = await askOnline(loadContract(join(folder, 'gateway.yaml'), {}));
+
+      assert.deepEqual(
+        problems.map(
+          ({ line, severity, message }) => `${line} ${severity} ${message.replace(`http://${address}`, '')}`,
+        ),
+        said,
+      );
+    });
+  }
+});

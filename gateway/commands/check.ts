@@ -11,7 +11,8 @@ const HELP = `penstock check [--config FILE] [--online] [--json]
 Says every problem of gateway.yaml and of the routes file it names, with its place. Exits with 1 if any is an error.
 
   --config FILE   gateway.yaml; default config/gateway.yaml
-  --online        also asks Consul, and the instances whose addresses are written down, whether they answer
+  --online        also asks Consul, and the instances it knows or that are written down, whether they answer,
+                  and whether models behind a route with `batch` answer rows together as each alone
   --json          one JSON object: { "ok": …, "problems": [{ file, line, column, severity, path, message, hint }] }
 `;
 

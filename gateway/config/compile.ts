@@ -5,8 +5,8 @@ import { compileRoute, type CompiledRoute, type RouteContext } from './compile-r
 import { compileService } from './compile-services.ts';
 import { nearestOf } from './nearest.ts';
 import { parseRouteUri } from './route-uri.ts';
-import type { RoutesFile, WrittenRoute } from './parse-routes.ts';
-import { hasError, inOrder, type Complain, type Problem } from './problem.ts';
+import type { RoutesFile, WrittenPolicy, WrittenRoute } from './parse-routes.ts';
+import { hasError, inOrder, type Complain, type Complaint, type Problem } from './problem.ts';
 
 /** What the rest of the configuration and the edges have to say about routes. */
 export interface CompileOptions {
@@ -33,6 +33,12 @@ export interface CompiledRoutes {
   policyOf(service: string): ServicePolicy;
   /** Plain `http(s)://` URIs as services of one instance, for the static source. */
   readonly statics: readonly RoutedAddress[];
+  /** What is found out later of what a route says, or the defaults for it, with its place. */
+  problemAt(
+    routeId: string,
+    key: keyof WrittenPolicy,
+    finding: Pick<Complaint, 'message' | 'severity' | 'hint'>,
+  ): Problem;
   /** All of them: those of reading the file too. */
   readonly problems: readonly Problem[];
 }
@@ -61,6 +67,11 @@ export function compileRoutes(file: RoutesFile, options: CompileOptions): Compil
     services: new Map(specs.map(({ serviceName }) => [serviceName, policyOf(serviceName)])),
     policyOf,
     statics: [...addresses].map(([service, origin]) => ({ service, instances: [origin] })),
+    problemAt: (routeId, key, finding) => {
+      const route = file.routes[ids.indexOf(routeId)];
+      const path = route !== undefined && key in route.policy ? [...route.path, key] : ['defaults', key];
+      return file.locate({ ...finding, path, isAboutKey: true });
+    },
     problems: inOrder(problems),
   };
 }

@@ -9,7 +9,7 @@ import { blankNotes, type Notes } from '../../gateway/domain/notes.ts';
 import { sharedQuestion } from '../../gateway/domain/question.ts';
 import type { BatchPolicy, RoutePolicy } from '../../gateway/domain/route.ts';
 import { textOf } from '../../gateway/domain/sharing/batch-evidence.ts';
-import type { ProofWanted } from '../../gateway/domain/sharing/batch-proof.ts';
+import type { RouteProof } from '../../gateway/domain/sharing/batch-prover.ts';
 import { createSubjects, subjectName, type Subject } from '../../gateway/domain/sharing/batch-subject.ts';
 import type { Shared } from '../../gateway/domain/sharing/shared.ts';
 import { createGather } from '../../gateway/stages/gather.ts';
@@ -55,7 +55,7 @@ function aBatchingRoute({ batch = {}, policy = {}, isProven = true }: Traits = {
   const clock = manualClock();
   const events: GatewayEvent[] = [];
   const waiting: Waiting[] = [];
-  const considered: ProofWanted[] = [];
+  const considered: RouteProof[] = [];
   const sharing = aSharing({ batch: { sizeMax: 64, waitMsMax: 0, rows: 'array', ...batch } });
   const { route: bare, ...rest } = aComplete({ policy: { isPure: true, sharing, ...policy } });
   const route = { ...bare, service: { ...bare.service, versions: '1', policy: aServicePolicy() } };
@@ -65,7 +65,7 @@ function aBatchingRoute({ batch = {}, policy = {}, isProven = true }: Traits = {
   );
   const form = { kind: 'members', members: [{ name: '".pred"', value: 'unboxed' }] } as const;
   if (isProven) subject.judge('1', { kind: 'proven', form }, 0);
-  const prover = { consider: (wanted: ProofWanted) => void considered.push(wanted), close: () => undefined };
+  const prover = { consider: (wanted: RouteProof) => void considered.push(wanted), close: () => undefined };
   const gather = createGather({ clock, observe: event => events.push(event), subjects, prover });
 
   const ask: Ask = question =>

@@ -222,8 +222,8 @@ describe('whether rows may travel together', () => {
     ] as const) {
       await both(`/${route}/predict`, '[{"x":1.5}]'); // the first call to a path says that it is one
       await until(() => verdictOf(route) !== undefined, `a verdict on ${route}`);
-      const { isOn: told, reason: why } = verdictOf(route) ?? {};
-      assert.deepEqual([told, why], [isOn, reason]);
+      const verdict = verdictOf(route);
+      assert.deepEqual([verdict?.['isOn'], verdict?.['reason']], [isOn, reason]);
       assert.equal(await isBatching(gateway, route), isOn);
     }
 

@@ -1,19 +1,29 @@
 import { examplesOf } from './batch-examples.ts';
 import { createEvidence, textOf, type Evidence, type Verdict } from './batch-evidence.ts';
-import type { AskForProof } from './batch-questions.ts';
 import type { Subject } from './batch-subject.ts';
+import type { Answer } from '../exchange.ts';
 import type { UpstreamMessage } from '../ports.ts';
-import type { Route } from '../route.ts';
 import type { Parcel, RowFormat } from './row-parcel.ts';
 
 /** What is to be found out, and how it is asked. */
 export interface ProofWanted {
   readonly subject: Subject;
-  readonly route: Route;
+  /** Those that the service has now, as `Service.versions`. */
+  readonly versions: string;
   /** As calls are sent; the bodies are the proof's own. */
   readonly message: Omit<UpstreamMessage, 'body'>;
   readonly format: RowFormat;
 }
+
+/** What one instance said. */
+export interface Said {
+  readonly answer: Answer;
+  /** Its model's; empty where it has none. */
+  readonly version: string;
+}
+
+/** Puts a message to the service. */
+export type AskForProof = (message: UpstreamMessage) => Promise<Said>;
 
 /** Who is asked, and told. */
 interface ProofPorts {
@@ -39,8 +49,7 @@ const NO_BODY = Buffer.alloc(0);
  * that callers have sent.
  */
 export async function proveBatch(wanted: ProofWanted, ports: ProofPorts): Promise<boolean> {
-  const { subject, route } = wanted;
-  const { versions } = route.service;
+  const { subject, versions } = wanted;
   const isJudged = () => subject.standing(versions, ports.nowMs()) !== 'open';
   const rows = (await publishedRows(wanted, ports)) ?? subject.rowsSeen();
   if (rows.length === 0) return true; // nothing to judge by, and nothing went wrong
@@ -55,24 +64,21 @@ export async function proveBatch(wanted: ProofWanted, ports: ProofPorts): Promis
 }
 
 /** True when there are rows to ask with, or may be. */
-export function mayProve({ subject, route, message }: ProofWanted): boolean {
-  return isPublished(subject, route, message.target) || subject.rowsSeen().length > 0;
+export function mayProve(wanted: ProofWanted): boolean {
+  return mayBePublished(wanted) || wanted.subject.rowsSeen().length > 0;
 }
 
-function isPublished({ proof }: Subject, { service }: Route, target: string): boolean {
-  return target.endsWith(PREDICT) && proof.withoutPrototype !== service.versions;
+function mayBePublished({ subject, versions, message }: ProofWanted): boolean {
+  return message.target.endsWith(PREDICT) && subject.proof.withoutPrototype !== versions;
 }
 
 /** What the model publishes; undefined: nothing that helps, and it is not asked again. */
-async function publishedRows(
-  { subject, route, message, format }: ProofWanted,
-  { ask }: ProofPorts,
-): Promise<readonly Parcel[] | undefined> {
-  if (!isPublished(subject, route, message.target)) return undefined;
-  const { versions } = route.service;
+async function publishedRows(wanted: ProofWanted, { ask }: ProofPorts): Promise<readonly Parcel[] | undefined> {
+  if (!mayBePublished(wanted)) return undefined;
+  const { subject, versions, message, format } = wanted;
   const target = `${message.target.slice(0, -PREDICT.length)}${PROTOTYPE}`;
   const rawHeaders = withoutContent(message.rawHeaders);
-  const { answer } = await ask(route, { ...message, method: 'GET', target, rawHeaders, body: NO_BODY });
+  const { answer } = await ask({ ...message, method: 'GET', target, rawHeaders, body: NO_BODY });
   if (answer.status >= 500) throw new Error(`${target} was answered with ${answer.status}`);
   const text = answer.status === 200 ? textOf(answer) : undefined;
   const examples = text === undefined ? undefined : examplesOf(Buffer.from(text, 'latin1').toString('utf8'), format);
@@ -81,11 +87,11 @@ async function publishedRows(
 }
 
 /** All that a version has not answered yet. */
-async function askAll({ route, message }: ProofWanted, ask: AskForProof, evidence: Evidence): Promise<void> {
-  const versions = route.service.versions.split(',');
+async function askAll({ versions, message }: ProofWanted, ask: AskForProof, evidence: Evidence): Promise<void> {
+  const each = versions.split(',');
   for (const [i, body] of evidence.bodies.entries()) {
-    if (!versions.some(version => evidence.isMissing(version, i))) continue;
-    const { answer, version } = await ask(route, { ...message, body });
+    if (!each.some(version => evidence.isMissing(version, i))) continue;
+    const { answer, version } = await ask({ ...message, body });
     evidence.take(version, i, answer);
   }
 }
@@ -94,7 +100,8 @@ interface Settling extends ProofPorts {
   readonly verdict: Verdict | undefined;
 }
 
-function settle({ subject, route, message }: ProofWanted, version: string, { verdict, nowMs, tell }: Settling): void {
+function settle(wanted: ProofWanted, version: string, { verdict, nowMs, tell }: Settling): void {
+  const { subject, versions, message } = wanted;
   if (verdict === undefined || subject.standing(version, nowMs()) !== 'open') return;
   const of = version === '' ? message.target : `${message.target} of version ${version}`;
   if (verdict.kind !== 'unfit') {
@@ -103,9 +110,7 @@ function settle({ subject, route, message }: ProofWanted, version: string, { ver
     tell(isOn, `${of}: ${isOn ? 'rows together are answered as each alone' : verdict.reason}`);
     return;
   }
-  const { versions } = route.service;
-  if (isPublished(subject, route, message.target))
-    tell(false, `${of}: with the examples of ${PROTOTYPE} ${verdict.reason}`);
+  if (mayBePublished(wanted)) tell(false, `${of}: with the examples of ${PROTOTYPE} ${verdict.reason}`);
   subject.proof.withoutPrototype = versions;
   subject.forgetRowsSeen(); // callers may bring better ones
 }

@@ -3,11 +3,17 @@ import type { Ask } from '../exchange.ts';
 import { mayProve, proveBatch, type ProofWanted } from './batch-proof.ts';
 import { createAskForProof } from './batch-questions.ts';
 import type { Clock } from '../ports.ts';
+import type { Route } from '../route.ts';
+
+/** A proof, and by which route it is asked for. */
+export interface RouteProof extends Omit<ProofWanted, 'versions'> {
+  readonly route: Route;
+}
 
 /** Finds out, in the background, whether rows may travel together. */
 export interface Prover {
   /** Begins, unless it is under way, or was in vain a moment ago, or there is nothing to ask with. It never throws. */
-  consider(wanted: ProofWanted): void;
+  consider(wanted: RouteProof): void;
   /** Breaks off what is under way. */
   close(): void;
 }
@@ -27,18 +33,16 @@ const BACK_OFF_MS_MAX = 60_000;
 /** A proof that fails for want of an answer is tried again, ever more seldom. */
 export function createProver({ ask, clock, observe }: ProverPorts): Prover {
   const closing = new AbortController();
-  const askForProof = createAskForProof({ ask, clock, closing: closing.signal });
   let running = 0;
 
-  async function run(wanted: ProofWanted): Promise<void> {
+  async function run(wanted: ProofWanted, route: Route): Promise<void> {
     const { proof } = wanted.subject;
-    const { id: route } = wanted.route;
     proof.isRunning = true;
     running += 1;
     const isJudged = await proveBatch(wanted, {
-      ask: askForProof,
+      ask: createAskForProof({ ask, clock, closing: closing.signal }, route),
       nowMs: () => clock.nowMs(),
-      tell: (isOn, reason) => observe({ kind: 'batching', route, isOn, reason }),
+      tell: (isOn, reason) => observe({ kind: 'batching', route: route.id, isOn, reason }),
     }).catch(() => false); // no place, or no answer
     running -= 1;
     proof.isRunning = false;
@@ -47,10 +51,11 @@ export function createProver({ ask, clock, observe }: ProverPorts): Prover {
   }
 
   return {
-    consider(wanted) {
-      const { proof } = wanted.subject;
+    consider({ route, ...asked }) {
+      const { proof } = asked.subject;
       if (proof.isRunning || running >= PROOFS_MAX || closing.signal.aborted) return;
-      if (clock.nowMs() >= proof.notBeforeMs && mayProve(wanted)) void run(wanted);
+      const wanted = { ...asked, versions: route.service.versions };
+      if (clock.nowMs() >= proof.notBeforeMs && mayProve(wanted)) void run(wanted, route);
     },
     close: () => closing.abort(),
   };

@@ -1,18 +1,9 @@
 import { createDeadline } from '../deadline.ts';
-import type { Answer, Ask, Question } from '../exchange.ts';
+import type { Ask, Question } from '../exchange.ts';
+import type { AskForProof } from './batch-proof.ts';
 import { blankNotes } from '../notes.ts';
 import type { Clock, UpstreamMessage } from '../ports.ts';
 import type { Route } from '../route.ts';
-
-/** What one instance said. */
-interface Said {
-  readonly answer: Answer;
-  /** Its model's; empty where it has none. */
-  readonly version: string;
-}
-
-/** Puts a message of the gateway's own to a route's service. It takes a place like anyone's, after everyone else. */
-export type AskForProof = (route: Route, message: UpstreamMessage) => Promise<Said>;
 
 interface QuestionPorts {
   readonly ask: Ask;
@@ -27,9 +18,12 @@ const QUESTION_MS_MAX = 10_000;
 /** By this name the gateway's own questions take their turn. */
 const CALLER_ID = 'penstock';
 
-/** Asks in the gateway's own name; a streamed answer is dropped, since nobody reads it. */
-export function createAskForProof({ ask, clock, closing }: QuestionPorts): AskForProof {
-  return async (route, message) => {
+/**
+ * Asks a route's service in the gateway's own name: it takes a place like anyone, after everyone else. A streamed answer
+ * is dropped, since nobody reads it.
+ */
+export function createAskForProof({ ask, clock, closing }: QuestionPorts, route: Route): AskForProof {
+  return async message => {
     const deadline = createDeadline(clock);
     const notes = blankNotes(clock.nowMs());
     const giveUp = () => deadline.hangUp();
