@@ -34,6 +34,16 @@ export function createPathIndex(patternsByPosition: readonly (readonly string[])
   };
 }
 
+/**
+ * True when the index names a position with this pattern for the paths that match it, and for no others: then nobody
+ * need look at the pattern any more.
+ */
+export function isDecidedByIndex(pattern: string): boolean {
+  const parsed = parsePathPattern(pattern, () => ANYTHING);
+  if (isProblem(parsed) || parsed.rest === 'first' || parsed.names.length > 0) return false;
+  return parsed.segments.every(({ literal }) => literal !== undefined);
+}
+
 function createNode(): Node {
   return { byText: new Map(), any: undefined, ending: [], open: [] };
 }

@@ -1,4 +1,4 @@
-import { createPathIndex } from './path-index.ts';
+import { createPathIndex, isDecidedByIndex } from './path-index.ts';
 import { segmentsOf } from './path-segments.ts';
 import { isAmong } from '../predicates/method.ts';
 import type { Asked, Predicate, RouteSpec } from '../route.ts';
@@ -26,7 +26,7 @@ export interface RouteTable<R extends RouteSpec> {
 /** What is asked of a route that the index names. */
 interface Entry<R> {
   readonly route: R;
-  /** All but Method, which is kept apart for 405. */
+  /** All but Method, which is kept apart for 405, and a Path of plain text, which the index decides. */
   readonly predicates: readonly Predicate[];
 }
 
@@ -35,7 +35,11 @@ const NO_VARIABLES: ReadonlyMap<string, string> = new Map();
 /** A table of routes, given in the order in which they are tried. Its index of paths makes 10,000 cost about what 10 do. */
 export function createRouteTable<R extends RouteSpec>(routes: readonly R[]): RouteTable<R> {
   const entries = routes.map((route): Entry<R> => {
-    return { route, predicates: route.predicates.filter(({ name }) => name !== 'Method') };
+    const isDecided = isPathDecided(route);
+    return {
+      route,
+      predicates: route.predicates.filter(({ name }) => name !== 'Method' && !(isDecided && name === 'Path')),
+    };
   });
   const index = createPathIndex(routes.map(({ paths }) => paths));
 
@@ -54,6 +58,13 @@ export function createRouteTable<R extends RouteSpec>(routes: readonly R[]): Rou
       return allow.size === 0 ? undefined : { kind: 'method', allow: withHead(allow) };
     },
   };
+}
+
+/** Plain text captures nothing, and is all that most routes ask of a path. */
+function isPathDecided({ paths, predicates }: RouteSpec): boolean {
+  const [path] = paths;
+  const asksOnce = paths.length === 1 && predicates.filter(({ name }) => name === 'Path').length === 1;
+  return asksOnce && path !== undefined && isDecidedByIndex(path);
 }
 
 /** What the patterns captured; undefined when a predicate does not hold. */
