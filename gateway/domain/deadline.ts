@@ -19,32 +19,55 @@ export interface Deadline {
   end(): void;
 }
 
-/** The deadline of a request that came in at `startedMs`; `match` arms it with the route's timeout. */
+/**
+ * The deadline of a request that came in at `startedMs`; `match` arms it with the route's timeout.
+ *
+ * Neither signal nor alarm is made before somebody asks for the signal: most that is refused or remembered is over by then.
+ */
 export function createDeadline(clock: Clock, startedMs = clock.nowMs()): Deadline {
-  const controller = new AbortController();
+  let controller: AbortController | undefined;
+  let reason: GatewayError | undefined;
+  let givenMs = Infinity;
   let endsMs = Infinity;
   let cancel: (() => void) | undefined;
 
+  const remainingMs = () => Math.max(0, endsMs - clock.nowMs());
+  const abort = (why: GatewayError) => {
+    reason ??= why;
+    controller?.abort(reason);
+  };
+  const ring = () => abort(new GatewayError('DEADLINE_EXCEEDED', `no answer within ${givenMs} ms`));
+  const watch = () => {
+    if (endsMs < Infinity) cancel = clock.after(remainingMs(), ring);
+  };
   const disarm = () => {
     cancel?.();
     cancel = undefined;
     endsMs = Infinity;
   };
+  const begin = () => {
+    controller = new AbortController();
+    if (reason === undefined && remainingMs() === 0) ring();
+    if (reason === undefined) watch();
+    else controller.abort(reason);
+    return controller;
+  };
 
   return {
-    signal: controller.signal,
-    remainingMs: () => Math.max(0, endsMs - clock.nowMs()),
+    get signal() {
+      return (controller ?? begin()).signal;
+    },
+    remainingMs,
     arm(budgetMs) {
       disarm();
+      givenMs = budgetMs;
       endsMs = startedMs + budgetMs;
-      cancel = clock.after(Math.max(0, endsMs - clock.nowMs()), () => {
-        controller.abort(new GatewayError('DEADLINE_EXCEEDED', `no answer within ${budgetMs} ms`));
-      });
+      if (controller !== undefined) watch();
     },
     disarm,
     hangUp() {
       disarm();
-      controller.abort(new GatewayError('CALLER_GONE', 'the caller hung up'));
+      abort(new GatewayError('CALLER_GONE', 'the caller hung up'));
     },
     end: disarm,
   };
