@@ -1,5 +1,5 @@
 import type { CostRow } from './cost/compare.ts';
-import { inCounts, inTimes, inWords } from './figures.ts';
+import { inCounts, inNs, inTimes, inWords } from './figures.ts';
 import type { Results } from './results.ts';
 import { examine, type Finding } from './summary.ts';
 
@@ -15,7 +15,7 @@ export function expectationsTable({ races, costs }: Results): string {
     '| | Penstock | compared with | ratio | wanted | |',
     '|---|--:|--:|--:|--:|---|',
     ...findings.map(toLine),
-    ...costs.map(toCostLine),
+    ...costs.expected.map(toCostLine),
   ].join('\n');
 }
 
@@ -46,8 +46,4 @@ function toCostLine({ what, of, few, many, small, large, ratio }: CostRow): stri
 
 function capitalised(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
-}
-
-function inNs(ns: number): string {
-  return ns < 10_000 ? `${Math.round(ns)} ns` : `${(ns / 1_000).toFixed(1)} µs`;
 }

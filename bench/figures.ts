@@ -27,3 +27,8 @@ export function inWords(measure: Measure, figure: number): string {
       return inCounts(figure);
   }
 }
+
+/** Nanoseconds as people read them. */
+export function inNs(ns: number): string {
+  return ns < 10_000 ? `${Math.round(ns)} ns` : `${(ns / 1_000).toFixed(1)} µs`;
+}

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { measureCosts } from './costs.ts';
+import { measureCosts, NO_COSTS } from './costs.ts';
 import { seeMachine } from './machine.ts';
 import { toMarkdown } from './report.ts';
 import { readResults, toJson, type Effort, type Race, type Results } from './results.ts';
@@ -93,7 +93,7 @@ async function measure({ workloads, isCostMeasured }: Choice, effort: Effort): P
   for (const workload of workloads) {
     races.push(...(await orNothing(workload.id, async () => [await run(workload, { effort, tell: say })])));
   }
-  const costs = isCostMeasured ? await orNothing(COST, () => measureCosts(say)) : [];
+  const [costs = NO_COSTS] = isCostMeasured ? await orNothing(COST, async () => [await measureCosts(say)]) : [];
   return { command: 'npm run bench', machine, effort, races, costs };
 }
 

@@ -1,3 +1,4 @@
+import { costSection } from './costs.ts';
 import { expectationsTable } from './expectations.ts';
 import { inCounts, inMs, inTimes } from './figures.ts';
 import type { Race, Results } from './results.ts';
@@ -6,7 +7,7 @@ import type { Column } from './workloads/workload.ts';
 
 /** The results for people. */
 export function toMarkdown(results: Results): string {
-  const { machine, effort, command, races } = results;
+  const { machine, effort, command, races, costs } = results;
   return `${[
     '# Results',
     `Written by \`${command}\`; do not edit. How it is measured, and what each column means: [README.md](README.md). Where the time goes: [docs/performance.md](../docs/performance.md). The same for programs: [results.json](results.json).`,
@@ -18,6 +19,7 @@ export function toMarkdown(results: Results): string {
     '## What was expected',
     expectationsTable(results),
     ...races.map(section),
+    ...costSection(costs),
   ].join('\n\n')}\n`;
 }
 

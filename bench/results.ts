@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { ContestantFacts } from './contestants/contestant.ts';
-import type { CostRow } from './cost/compare.ts';
+import type { Costs } from './costs.ts';
 import type { Machine } from './machine.ts';
 import type { Row } from './summary.ts';
 import type { Workload } from './workloads/workload.ts';
@@ -26,7 +26,7 @@ export interface Results {
   readonly machine: Machine;
   readonly effort: Effort;
   readonly races: readonly Race[];
-  readonly costs: readonly CostRow[];
+  readonly costs: Costs;
 }
 
 /** The results as they are kept. */

@@ -40,6 +40,10 @@ export function someResults(perSecond = 2_500): Results {
         ...{ contestants: [nginx, own], rows },
       },
     ],
-    costs: [{ what: 'a pick', of: 'instances', few: 10, many: 1_000, small: 400, large: 1_000, ratio: 2.5 }],
+    costs: {
+      expected: [{ what: 'a pick', of: 'instances', few: 10, many: 1_000, small: 400, large: 1_000, ratio: 2.5 }],
+      whole: [{ what: 'a place', of: 'instances', few: 10, many: 1_000, small: 8_000, large: 12_000, ratio: 1.5 }],
+      memory: [{ what: 'an idle connection', count: 2_000, bytesEach: 10_240, heapBytesEach: 5_120 }],
+    },
   };
 }

@@ -45,6 +45,13 @@ describe('what a benchmark shows', () => {
     assert.match(text, /^- \*\*nginx\*\*: how nginx is set up\.$/m);
   });
 
+  test('tells what grows, and the memory that things take', () => {
+    const text = toMarkdown(someResults());
+
+    assert.match(text, /^\| a place \| instances \| 8000 ns \(10\) \| 12\.0 µs \(1,000\) \| 1\.50 \|$/m);
+    assert.match(text, /^\| an idle connection \| 2,000 \| 10\.0 KiB \| 5\.0 KiB \|$/m);
+  });
+
   test('is drawn with bars as long as what they stand for', () => {
     const svg = toSvg(someResults());
     const widths = [...svg.matchAll(/class="(own|other)"[^>]* width="([\d.]+)"/g)].map(([, kind, width]) => [
