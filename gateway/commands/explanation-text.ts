@@ -80,12 +80,16 @@ function sentLines({ isPreflight, answered, sent }: AnsweringRoute): string[] {
   return sent === null ? [] : ['', `  Sent to ${sent.to}:`, '', ...requestLines(sent)];
 }
 
-function requestLines({ method, target, host, headers, identity, bodyBytes }: SentUpstream): string[] {
+function requestLines(sent: SentUpstream): string[] {
+  const { method, target, host, headers, identity, bodyBytes, sharedBy } = sent;
   return [
     `    ${method} ${target}`,
     `    Host: ${host ?? '(the instance’s own)'}`,
     ...headers.map(([name, value]) => `    ${name}: ${value}`),
     ...identity.map(name => `    ${name}: (from the token)`),
     ...(bodyBytes === 0 ? [] : ['', `    ${bodyBytes} bytes`]),
+    ...(sharedBy === null
+      ? []
+      : ['', '  Shared by requests that agree in:', '', ...sharedBy.map(part => `    ${part}`)]),
   ];
 }

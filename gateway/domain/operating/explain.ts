@@ -12,6 +12,8 @@ import { policyView } from '../routing/route-view.ts';
 import type { Service } from '../service.ts';
 import type { ServicePolicy } from '../service/service-policy.ts';
 import { composeUpstream, SHARED_SECRET_FIELD } from '../http/upstream-request.ts';
+import { agreementOf } from '../sharing/agreement.ts';
+import { composeShared } from '../sharing/shared-message.ts';
 
 /** What the explanation of a request takes. */
 export interface ExplainParts {
@@ -41,6 +43,8 @@ export interface SentUpstream {
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly identity: readonly string[];
   readonly bodyBytes: number;
+  /** In what requests must agree to share the answer, a flight or a batch; null where each is sent by itself. */
+  readonly sharedBy: readonly string[] | null;
 }
 
 /** The route that answers. */
@@ -240,22 +244,28 @@ const WITHHELD: ReadonlySet<string> = new Set(['authorization', SHARED_SECRET_FI
 
 function sentOf(admitted: Admitted, content: Buffer, secrets: readonly string[]): SentUpstream {
   const { service, policy } = admitted.route;
+  const { sharing } = policy;
   const origin = 'origin' in service && typeof service.origin === 'string' ? service.origin : '';
-  const { method, target, host, rawHeaders, body } = composeUpstream(admitted, content);
+  const isShared = sharing?.methods.has(admitted.method) === true;
+  const message = isShared
+    ? composeShared({ ...admitted, content }, sharing.varyBy)
+    : composeUpstream(admitted, content);
+  const isCallerSaid = !isShared || sharing.varyBy.some(({ kind }) => kind === 'caller');
   return {
     to: origin,
-    method,
-    target: masked(target, secrets),
-    host,
-    headers: pairs(rawHeaders).map(([name, value]) => [
+    method: message.method,
+    target: masked(message.target, secrets),
+    host: message.host,
+    headers: pairs(message.rawHeaders).map(([name, value]) => [
       name,
       WITHHELD.has(name.toLowerCase()) ? '[redacted]' : masked(value, secrets),
     ]),
     identity:
-      policy.auth?.allow.includes('jwt') === true
+      isCallerSaid && policy.auth?.allow.includes('jwt') === true
         ? ['X-Penstock-Subject', 'X-Penstock-Scopes', 'X-Penstock-Roles']
         : [],
-    bodyBytes: body.length,
+    bodyBytes: message.body.length,
+    sharedBy: isShared ? agreementOf(message, sharing).map(part => masked(part, secrets)) : null,
   };
 }
 

@@ -1,0 +1,33 @@
+import type { RawFields } from '../http/fields.ts';
+import { SHARED_SECRET_FIELD } from '../http/upstream-request.ts';
+import type { UpstreamMessage } from '../ports.ts';
+import type { Sharing } from '../route.ts';
+import { bodyReadingOf } from './body-reading.ts';
+import { writeJsonValue } from './json-value.ts';
+
+/** In what requests must agree to share anything, in words: what the key is made of. */
+export function agreementOf(message: UpstreamMessage, { varyBy }: Sharing): string[] {
+  const { method, target, host, rawHeaders, body } = message;
+  const names = namesOf(rawHeaders);
+  const isSent = (name: string) => names.some(sent => sent.toLowerCase() === name);
+  return [
+    'the route, its service, and the versions of the model',
+    `${method} ${target}`,
+    ...(host === undefined ? [] : [`Host: ${host}`]),
+    ...names.map(name => `${name}, as it is sent`),
+    ...varyBy.flatMap(key => {
+      if (key.kind === 'caller') return ['the caller'];
+      return isSent(key.name) ? [] : [`${key.name}, as the caller says it`];
+    }),
+    ...(body.length === 0 ? [] : [isJson(rawHeaders, body) ? 'the body, as JSON by value' : 'the body, byte for byte']),
+  ];
+}
+
+function namesOf(fields: RawFields): string[] {
+  const names = fields.filter((_, i) => i % 2 === 0).filter(name => name !== SHARED_SECRET_FIELD);
+  return [...new Set(names)];
+}
+
+function isJson(fields: RawFields, body: Buffer): boolean {
+  return bodyReadingOf(fields, body) !== 'bytes' && writeJsonValue(body, Buffer.alloc(body.length), 0) !== undefined;
+}
