@@ -87,6 +87,16 @@ describe('an event stream', () => {
     assert.match(heard.text, /stream: true.*\\"plain\\"/);
   });
 
+  test('on a route that carries none is refused so, too, where the instance switches protocols unasked', async t => {
+    const switching = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
+    const { origin } = await startUpstream(t, bytes(switching));
+    const { gateway } = await gatewayTo(t, origin);
+
+    const heard = await gateway.call('/plain/a');
+
+    assert.deepEqual([heard.status, heard.code], [501, 'STREAM_NOT_ENABLED']);
+  });
+
   test('takes the place of no other beyond `streamsMax`', async t => {
     const { origin, streams } = await startEvents(t);
     const { gateway } = await gatewayTo(t, origin, { service: 'streamsMax: 1' });
