@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { explained, soundRoutes } from '../../support/configuration.ts';
 
 const ROUTES = `
-services: { fuel: { sharedSecret: '${'${env:S}'}' } }
+services: { fuel: { sharedSecret: '\${env:S}' } }
 routes:
   - { id: fuel, uri: lb://fuel, pure: true, coalesce: true, varyBy: [caller, 'header:X-Tenant', 'header:X-Other'] }
 `;
