@@ -42,6 +42,7 @@ function watchPeers(t: TestContext, address: string, emptyHoldMs = 60_000) {
     events,
     are: (...expected: string[]) => heard(() => heardOf.at(-1)?.join() === expected.join()),
     says: (text: string) => heard(() => events.some(event => event.kind === 'notice' && event.text === text)),
+    doubts: () => heard(() => events.some(({ kind }) => kind === 'roster-doubted')),
     heardOf,
   };
 }
@@ -97,6 +98,7 @@ describe('the gateways in Consul', { concurrency: false }, () => {
     await peers.says('other gateways cannot be seen');
     const before = peers.heardOf.length;
     await agent.start();
+    await peers.doubts();
     await register(agent, 'b');
     await register(agent, 'a');
     await register(agent, 'c');
