@@ -34,10 +34,10 @@ const VALUES: readonly (readonly string[])[] = [
   ['"é"', '"\\u00e9"', '"\\u00E9"'],
   ['"€"', '"\\u20ac"'],
   ['"😀"', '"\\ud83d\\ude00"', '"\\uD83D\\uDE00"'],
-  ['"\\ud83d"', '"\\uD83D"'],
-  ['"\\ude00\\ud83d"'],
-  ['"\\ud83dx"'],
   ['"\\u0000"'],
+  ['"\\u001f"', '"\\u001F"'],
+  ['"\\b\\f\\t"', '"\\u0008\\u000C\\u0009"'],
+  ['"\u007f"', '"\\u007f"'],
   ['true', ' true'],
   ['false'],
   ['null'],
@@ -104,6 +104,19 @@ describe('the value of a JSON text', () => {
       assert.equal(valueOf(text), undefined, text);
     }
     assert.ok(valueOf('[{"a":1},{"a":1}]'));
+  });
+
+  test('is none where half a pair is escaped, which R may join to whatever comes next', () => {
+    for (const text of [
+      '\\ud83d',
+      '\\ud83dA',
+      '\\ud83d\\u0041',
+      '\\ude00\\ud83d',
+      '\\ud800\\ud800\\udc00',
+      '\\ude00',
+    ]) {
+      assert.equal(valueOf(`{"a":"${text}"}`), undefined, text);
+    }
   });
 
   test('keeps apart what is no UTF-8', () => {
