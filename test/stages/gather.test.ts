@@ -33,6 +33,8 @@ interface CallTraits {
   readonly caller?: string;
   readonly target?: string;
   readonly group?: string;
+  /** What keeps it with an instance. */
+  readonly affinity?: string;
   readonly keep?: (answer: Answer) => void;
   readonly budgetMs?: number;
 }
@@ -94,7 +96,7 @@ function aBatchingRoute({ batch = {}, policy = {}, isProven = true }: Traits = {
 
   const call = (
     body: string,
-    { caller = 'alice', target = '/predict', group = '', keep, budgetMs = 30_000 }: CallTraits = {},
+    { caller = 'alice', target = '/predict', group = '', affinity = '', keep, budgetMs = 30_000 }: CallTraits = {},
   ): Called => {
     const deadline = createDeadline(clock);
     deadline.arm(budgetMs);
@@ -111,7 +113,7 @@ function aBatchingRoute({ batch = {}, policy = {}, isProven = true }: Traits = {
     };
     const message = { method: 'POST', target, host: undefined, rawHeaders: [], body: content };
     const shared: Shared = { complete, sharing, message, group: `${target}${group}`, key: body };
-    const question = sharedQuestion(shared, { deadline, notes, keep });
+    const question = { ...sharedQuestion(shared, { deadline, notes, keep }), affinity };
     const outcome = gather(shared, question, ask).then(
       answer => `${answer.status} ${textOf(answer)}`,
       (error: unknown) => (error instanceof GatewayError ? error.code : String(error)),
@@ -252,6 +254,22 @@ describe('calls that wait', () => {
     assert.deepEqual(
       waiting.map(({ depart }) => depart()),
       [rows(1, 3), rows(2), '[{"x":1.5}]', '[{"x":"NA"}]', '[{"y":1}]', '[{"x":1,"y":1}]', 'no rows'],
+    );
+  });
+
+  test('are kept apart where the balance sends them to different instances', () => {
+    const { call, waiting } = aBatchingRoute();
+    for (const [x, affinity] of [
+      [1, 'alice'],
+      [2, 'bob'],
+      [3, 'alice'],
+    ] as const) {
+      call(rows(x), { affinity });
+    }
+
+    assert.deepEqual(
+      waiting.map(({ question, depart }) => `${question.affinity} ${depart()}`),
+      [`alice ${rows(1, 3)}`, `bob ${rows(2)}`],
     );
   });
 
