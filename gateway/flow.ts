@@ -19,7 +19,8 @@ import type { Ask, Received, Reply, Stages } from './domain/exchange.ts';
  * was not admitted. A stage refuses by throwing a GatewayError, and `respond`, alone, turns that into an answer.
  *
  * `attempt` stands before `schedule` because a retry queues and chooses anew; it never insists on the instance that
- * failed. What `answer` puts to R is a question: one caller's request, or what several share. The body is taken in after admission, so that a stranger's body costs no memory.
+ * failed. What `answer` puts to R is a question: one caller's request, or what several share. The body is taken in after
+ * admission, so that a stranger's body costs no memory.
  */
 export function createFlow(stages: Stages): (received: Received) => Promise<Reply> {
   const { observe, respond, match, preflight, admit, carry, receive, answer } = stages;

@@ -298,9 +298,9 @@ describe('schema', () => {
       properties: { routes: { items: { properties: Record<string, unknown> } } };
     };
     const keys = Object.keys(properties.routes.items.properties);
-    for (const key of ['id', 'uri', 'predicates', 'filters', 'auth', 'limits', 'retry', 'cors', 'stream'])
+    for (const key of ['id', 'uri', 'predicates', 'filters', 'auth', 'limits', 'retry', 'cors', 'stream', 'cache'])
       assert.ok(keys.includes(key), key);
-    assert.ok(!keys.includes('cache'));
+    assert.ok(!keys.includes('validate'));
     assert.equal((await run(schema, 'gateway')).code, 0);
     assert.equal((await run(schema, 'gatway')).code, 2);
   });
