@@ -217,7 +217,7 @@ describe('whether rows may travel together', () => {
       ['twice', true, '/twice/predict: rows together are answered as each alone'],
       ['boxed', true, '/boxed/predict: rows together are answered as each alone'],
       ['centred', false, '/centred/predict: a row is answered otherwise among others than alone'],
-      ['first', false, '/first/predict: 6 rows together get 1 answers'],
+      ['first', false, '/first/predict: 12 rows together get 1 answers'],
       ['random', false, '/random/predict: a row is answered otherwise among others than alone'],
     ] as const) {
       await both(`/${route}/predict`, '[{"x":1.5}]'); // the first call to a path says that it is one

@@ -10,7 +10,7 @@ export type Verdict =
 
 /** The questions of a proof, and what each version of the model answered to them. */
 export interface Evidence {
-  /** The bodies to ask with: each row alone, and then all together. */
+  /** The bodies to ask with: each row alone, and then all together, forth and back. */
   readonly bodies: readonly Buffer[];
   /** Takes what a version answered to one of them. */
   take(version: string, body: number, answer: Answer): void;
@@ -20,9 +20,14 @@ export interface Evidence {
   isMissing(version: string, body: number): boolean;
 }
 
-/** A proof with these rows, at least two, of one shape. */
+/**
+ * A proof with these rows, at least two, of one shape.
+ *
+ * Together they are asked forth and back: a model that sorts its rows, as R's `merge` does, or drops those it has seen
+ * would answer rows that happen to be in order as if it did neither, and later give callers each other's answers.
+ */
 export function createEvidence(rows: readonly Parcel[], format: RowFormat): Evidence {
-  const bodies = [...rows.map(row => joinParcels([row], format)), joinParcels(rows, format)];
+  const bodies = [...rows.map(row => joinParcels([row], format)), joinParcels(forthAndBack(rows), format)];
   const answers = new Map<string, (Answer | undefined)[]>();
   const ofVersion = (version: string) => answers.get(version) ?? [];
 
@@ -38,9 +43,13 @@ export function createEvidence(rows: readonly Parcel[], format: RowFormat): Evid
       const all = ofVersion(version).filter(answer => answer !== undefined);
       const together = all.at(-1);
       if (together === undefined || all.length < bodies.length) return undefined;
-      return judge(all.slice(0, -1), together);
+      return judge(forthAndBack(all.slice(0, -1)), together);
     },
   };
+}
+
+function forthAndBack<T>(items: readonly T[]): readonly T[] {
+  return [...items, ...items.toReversed()];
 }
 
 function judge(alone: readonly Answer[], together: Answer): Verdict {

@@ -68,8 +68,11 @@ export function mayProve(wanted: ProofWanted): boolean {
   return mayBePublished(wanted) || wanted.subject.rowsSeen().length > 0;
 }
 
+/** With a query the path is another: the caller must not be able to say what is asked for with GET. */
 function mayBePublished({ subject, versions, message }: ProofWanted): boolean {
-  return message.target.endsWith(PREDICT) && subject.proof.withoutPrototype !== versions;
+  return (
+    message.target.endsWith(PREDICT) && !message.target.includes('?') && subject.proof.withoutPrototype !== versions
+  );
 }
 
 /** What the model publishes; undefined: nothing that helps, and it is not asked again. */
@@ -103,7 +106,8 @@ interface Settling extends ProofPorts {
 function settle(wanted: ProofWanted, version: string, { verdict, nowMs, tell }: Settling): void {
   const { subject, versions, message } = wanted;
   if (verdict === undefined || subject.standing(version, nowMs()) !== 'open') return;
-  const of = version === '' ? message.target : `${message.target} of version ${version}`;
+  const [path = ''] = message.target.split('?', 1); // what callers write into a query is not for the log
+  const of = version === '' ? path : `${path} of version ${version}`;
   if (verdict.kind !== 'unfit') {
     subject.judge(version, verdict, nowMs());
     const isOn = verdict.kind === 'proven';

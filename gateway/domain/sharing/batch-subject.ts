@@ -40,6 +40,8 @@ export interface ProofState {
 /** Rows to make a proof of, where no `/prototype` has any. */
 const ROWS_SEEN_MIN = 2;
 const ROWS_SEEN_MAX = 4;
+/** A longer row is none to remember: there may be a thousand subjects, each with rows of its own. */
+const ROW_LENGTH_MAX = 8 * 1_024;
 /** Calls of another shape until that one is tried instead. */
 const STRANGERS_MAX = 16;
 /** Judged versions remembered; a service has one, and two while it changes. */
@@ -87,19 +89,33 @@ export function createSubject(): Subject {
     },
     notice(parcel) {
       const row = firstRowOf(parcel);
+      if (lengthOf(row) > ROW_LENGTH_MAX) return;
       if (seen[0] !== undefined && seen[0].shape !== row.shape) {
         strangers += 1;
-        if (strangers > STRANGERS_MAX) [seen, strangers] = [[row], 0];
+        if (strangers > STRANGERS_MAX) [seen, strangers] = [[ownCopyOf(row)], 0];
         return;
       }
       const isNew = !seen.some(({ pieces }) => pieces.every((piece, i) => piece === row.pieces[i]));
-      if (isNew && seen.length < ROWS_SEEN_MAX) seen.push(row);
+      if (isNew && seen.length < ROWS_SEEN_MAX) seen.push(ownCopyOf(row));
     },
     rowsSeen: () => (seen.length < ROWS_SEEN_MIN ? [] : seen),
     forgetRowsSeen() {
       seen = [];
     },
   };
+}
+
+function lengthOf({ pieces, shape }: Parcel): number {
+  return pieces.reduce((sum, piece) => sum + piece.length, shape.length);
+}
+
+/** What was cut out of a body keeps the whole body in memory. */
+function ownCopyOf({ rows, shape, pieces, names }: Parcel): Parcel {
+  return { rows, shape: ownText(shape), pieces: pieces.map(ownText), names: names.map(ownText) };
+}
+
+function ownText(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
 }
 
 /** The subjects of a gateway, by name. */

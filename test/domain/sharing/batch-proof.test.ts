@@ -146,6 +146,21 @@ describe('a proof', () => {
     );
   });
 
+  for (const [what, order] of [
+    ['sorts its rows', (xs: number[]) => xs.toSorted((a, b) => a - b)],
+    ['sorts them the other way', (xs: number[]) => xs.toSorted((a, b) => b - a)],
+    ['drops those it has seen', (xs: number[]) => [...new Set(xs)]],
+  ] as const) {
+    test(`is refused to a model that ${what}, in whatever order the examples are`, async () => {
+      const { prove, standing } = aProver(message =>
+        message.method === 'GET' ? twice(message) : { text: JSON.stringify(order(xOf(message))) },
+      );
+      await prove();
+
+      assert.equal(standing(), 'refuted');
+    });
+  }
+
   for (const [what, field, reason] of [
     ['sets a cookie', ['Set-Cookie', 'a=b'], 'the field Set-Cookie differs from call to call'],
     ['counts its calls', undefined, 'the field x-calls differs from call to call'],
@@ -190,6 +205,25 @@ describe('a proof', () => {
     await prove();
 
     assert.equal(standing(), 'proven');
+  });
+
+  test('asks for no examples where a caller’s query says, and tells nothing of the query', async () => {
+    const { prove, notice, asked, told } = aProver(twice, { target: '/reset?key=secret/predict' });
+    notice('[{"x":1.5}]', '[{"x":2.5}]');
+    await prove();
+
+    assert.deepEqual(asked, Array<string>(3).fill('low POST /reset?key=secret/predict'));
+    assert.deepEqual(told(), ['on /reset of version 1: rows together are answered as each alone']);
+  });
+
+  test('is not made of rows so long that remembering them would fill the memory', () => {
+    const { notice, subject } = aProver(twice);
+    const long = 'a'.repeat(10_000);
+    notice(`[{"x":1,"y":"${long}"}]`, `[{"x":2,"y":"${long}"}]`);
+    assert.deepEqual(subject.rowsSeen(), []);
+    notice('[{"x":1}]', '[{"x":2}]');
+
+    assert.equal(subject.rowsSeen().length, 2);
   });
 
   test('that got no answer is tried again, ever more seldom', async () => {
