@@ -59,7 +59,7 @@ export function wishOf(fields: RawFields): Wish {
   const said = directivesOf(fields);
   if (said.size === 0) return NO_WISH;
   return {
-    isNoStore: said.has('no-store'),
+    isNoStore: said.has('no-store') || said.has('private'), // which a request need not heed; but whoever says it means it
     isNoCache: said.has('no-cache'),
     isOnlyIfCached: said.has('only-if-cached'),
     ageMsMax: millisecondsOf(said, 'max-age', 0) ?? Infinity,

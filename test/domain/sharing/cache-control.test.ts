@@ -68,6 +68,7 @@ describe('what a caller wishes of a cache', () => {
 
   for (const [value, expected] of [
     ['no-store', { isNoStore: true }],
+    ['private', { isNoStore: true }],
     ['no-cache', { isNoCache: true }],
     ['only-if-cached', { isOnlyIfCached: true }],
     ['max-age=0', { ageMsMax: 0 }],
