@@ -1,6 +1,6 @@
 import { durationText, sizeText } from '../config/units.ts';
 import type { AnsweringRoute, Explanation, SentUpstream } from '../domain/operating/explain.ts';
-import type { Limit, RoutePolicy, RouteSpec } from '../domain/route.ts';
+import type { CachePolicy, Limit, RoutePolicy, RouteSpec, Sharing } from '../domain/route.ts';
 
 /** An explanation as an operator reads it in a terminal. */
 export function explanationText(explanation: Explanation, routes: readonly RouteSpec[]): string {
@@ -48,7 +48,21 @@ function policyLines({ service, variables, filters }: AnsweringRoute, policy: Ro
       `at most ${sizeText(policy.bodyBytesMax)}; answers are buffered up to ${sizeText(policy.answerBytesMax)}`,
     ),
     row('timeout', timeoutText(policy)),
+    ...(policy.priority === 'normal' ? [] : [row('priority', policy.priority)]),
+    ...(policy.sharing === undefined ? [] : [row('shares', sharingText(policy.sharing))]),
   ];
+}
+
+function sharingText({ coalesce, cache, batch }: Sharing): string {
+  return [
+    ...(coalesce ? ['equal requests in flight'] : []),
+    ...(cache === undefined ? [] : [rememberedText(cache)]),
+    ...(batch === undefined ? [] : [`batches of at most ${batch.sizeMax} rows`]),
+  ].join('; ');
+}
+
+function rememberedText({ ttlMs, methods }: CachePolicy): string {
+  return `answers to ${[...methods].join(', ')} for ${ttlMs === 'http' ? 'as long as R says' : durationText(ttlMs)}`;
 }
 
 function authText({ auth }: RoutePolicy): string {

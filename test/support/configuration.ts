@@ -52,14 +52,15 @@ export function told(problems: readonly Problem[]): string[] {
 export interface Request {
   readonly line: string;
   readonly headers?: readonly string[];
+  readonly body?: string;
   readonly wallMs?: number;
 }
 
 /** How a request travels through these routes. */
-export function explained(routes: CompiledRoutes, { line, headers = [], wallMs = 0 }: Request): Explanation {
+export function explained(routes: CompiledRoutes, { line, headers = [], body = '', wallMs = 0 }: Request): Explanation {
   const [method = '', url = ''] = line.split(' ');
   return explain(
-    { method, url, rawHeaders: headers, body: '' },
+    { method, url, rawHeaders: headers, body },
     { routes: routes.specs, policyOf: name => routes.policyOf(name), wallMs },
   );
 }

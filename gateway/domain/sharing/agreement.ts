@@ -4,9 +4,10 @@ import type { UpstreamMessage } from '../ports.ts';
 import type { Sharing } from '../route.ts';
 import { bodyReadingOf } from './body-reading.ts';
 import { writeJsonValue } from './json-value.ts';
+import { readParcel } from './row-parcel.ts';
 
 /** In what requests must agree to share anything, in words: what the key is made of. */
-export function agreementOf(message: UpstreamMessage, { varyBy }: Sharing): string[] {
+export function agreementOf(message: UpstreamMessage, sharing: Sharing): string[] {
   const { method, target, host, rawHeaders, body } = message;
   const names = namesOf(rawHeaders);
   const isSent = (name: string) => names.some(sent => sent.toLowerCase() === name);
@@ -15,12 +16,26 @@ export function agreementOf(message: UpstreamMessage, { varyBy }: Sharing): stri
     `${method} ${target}`,
     ...(host === undefined ? [] : [`Host: ${host}`]),
     ...names.map(name => `${name}, as it is sent`),
-    ...varyBy.flatMap(key => {
+    ...sharing.varyBy.flatMap(key => {
       if (key.kind === 'caller') return ['the caller'];
       return isSent(key.name) ? [] : [`${key.name}, as the caller says it`];
     }),
-    ...(body.length === 0 ? [] : [isJson(rawHeaders, body) ? 'the body, as JSON by value' : 'the body, byte for byte']),
+    ...(body.length === 0 ? [] : bodyAgreement(message, sharing)),
   ];
+}
+
+/** Equal requests share an answer or a flight; those that travel together differ in their rows. */
+function bodyAgreement(message: UpstreamMessage, { coalesce, cache, batch }: Sharing): string[] {
+  const { method, rawHeaders, body } = message;
+  const isEqualShared = coalesce || cache?.methods.has(method) === true;
+  const equal = isJson(rawHeaders, body) ? 'the body, as JSON by value' : 'the body, byte for byte';
+  if (batch === undefined || method !== 'POST') return [equal];
+  const isRows =
+    bodyReadingOf(rawHeaders, body) !== 'bytes' && readParcel(body, batch.rows, batch.sizeMax) !== undefined;
+  const alike = isRows
+    ? `to travel in one batch${isEqualShared ? ' instead' : ''}: the names and types of its rows’ fields`
+    : 'no batch: the body is not rows that could travel with others';
+  return [...(isEqualShared ? [equal] : []), alike];
 }
 
 function namesOf(fields: RawFields): string[] {

@@ -35,3 +35,36 @@ test('explain shows what R is sent by another method as ever', () => {
   assert.equal(answers?.sent?.sharedBy, null);
   assert.ok(answers.sent.headers.some(([name]) => name === 'Cookie'));
 });
+
+const BATCHED = `
+routes:
+  - { id: both, uri: lb://fuel, predicates: [Path=/both], pure: true, coalesce: true, batch: {} }
+  - { id: only, uri: lb://fuel, predicates: [Path=/only], pure: true, batch: { rows: columns } }
+`;
+
+for (const { line, body, expected } of [
+  {
+    line: 'POST /both',
+    body: '[{"wt":1}]',
+    expected: ['the body, as JSON by value', 'to travel in one batch instead: the names and types of its rows’ fields'],
+  },
+  {
+    line: 'POST /only',
+    body: '{"wt":[1]}',
+    expected: ['to travel in one batch: the names and types of its rows’ fields'],
+  },
+  {
+    line: 'POST /only',
+    body: '[1',
+    expected: ['no batch: the body is not rows that could travel with others'],
+  },
+]) {
+  test(`explain says of a batch that rows may differ: ${line} ${body}`, () => {
+    const { answers } = explained(soundRoutes(BATCHED), { line, body });
+
+    assert.deepEqual(
+      answers?.sent?.sharedBy?.filter(part => /body|batch/.test(part)),
+      expected,
+    );
+  });
+}
