@@ -12,7 +12,15 @@ import {
   staleStatus,
   type Forwarded,
 } from '../domain/sharing/cache-status.ts';
-import { fitnessOf, isBetterThanNone, isForAll, termOf } from '../domain/sharing/freshness.ts';
+import {
+  fitnessOf,
+  isBetterThanNone,
+  isFailureOfR,
+  isForAll,
+  isNoAnswer,
+  termOf,
+} from '../domain/sharing/freshness.ts';
+import { isWrite } from '../domain/sharing/lately-written.ts';
 import type { Memories } from '../domain/sharing/memories.ts';
 import type { Memory } from '../domain/sharing/memory.ts';
 import { fromRemembered, leftMsOf, toRemembered } from '../domain/sharing/remembered.ts';
@@ -48,7 +56,7 @@ export function createRemember(ports: RememberPorts): Remember {
 export function createNoteWrite({ memories }: Pick<RememberPorts, 'memories'>) {
   return function noteWrite(question: Question, answer: Answer): void {
     const { service } = question.route;
-    if (isWrite(question.method, answer) && memories.isWriteOfUse(service.name)) {
+    if (isWrite(question.method, answer.status) && memories.isWriteOfUse(service.name)) {
       memories.written(service.name, question.message().target);
     }
   };
@@ -57,20 +65,9 @@ export function createNoteWrite({ memories }: Pick<RememberPorts, 'memories'>) {
 async function pass({ memories }: RememberPorts, shared: Shared, asked: Promise<Answer>): Promise<Answer> {
   const answer = await asked;
   const { method, route } = shared.complete;
-  if (isWrite(method, answer)) memories.written(route.service.name, shared.message.target);
+  if (isWrite(method, answer.status)) memories.written(route.service.name, shared.message.target);
   return answer;
 }
-
-/** RFC 9110 §9.2.1. */
-const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
-
-/** RFC 9111 §4.4: a method that is not safe, or unknown, and no error. */
-function isWrite(method: string, { status }: Answer): boolean {
-  return !SAFE.has(method) && status < 400;
-}
-
-/** RFC 5861 §4: what counts as no answer. A 500 does, since the same input once had a good answer. */
-const NO_ANSWER: ReadonlySet<number> = new Set([500, 502, 503, 504]);
 
 interface VisitParts {
   readonly shared: Shared;
@@ -114,7 +111,7 @@ class Visit {
     } catch (error) {
       return this.#insteadOfFailure(why, toGatewayError(error));
     }
-    const instead = NO_ANSWER.has(answer.status) ? this.#instead(answer.status) : undefined;
+    const instead = isNoAnswer(answer.status) ? this.#instead(answer.status) : undefined;
     if (instead !== undefined) {
       dropBody(answer);
       return instead;
@@ -132,8 +129,7 @@ class Visit {
   }
 
   #insteadOfFailure(why: Forwarded, failure: GatewayError): Answer {
-    const isOfR = NO_ANSWER.has(failure.status) && failure.code !== 'INTERNAL';
-    const instead = isOfR ? this.#instead(failure.code) : undefined;
+    const instead = isFailureOfR(failure) ? this.#instead(failure.code) : undefined;
     if (instead !== undefined) return instead;
     this.#tell(this.#resultOf(why));
     this.#parts.shared.complete.notes.owedFields.push('Cache-Status', forwardStatus(why));

@@ -1,3 +1,4 @@
+import type { GatewayError } from '../errors.ts';
 import type { Answer } from '../exchange.ts';
 import { fieldOf, hasField, listOf, type RawFields } from '../http/fields.ts';
 import { parseHttpDate } from '../http/http-date.ts';
@@ -117,4 +118,17 @@ export function fitnessOf(term: Term, wish: Wish, nowMs: number): Fitness {
 export function isBetterThanNone(term: Term, wish: Wish, nowMs: number): boolean {
   const isAnyWelcome = !wish.isNoCache && !wish.isNoStore && wish.ageMsMax === Infinity && wish.freshMsMin === 0;
   return isAnyWelcome && nowMs - term.bornMs < term.freshMs + term.staleIfErrorMs;
+}
+
+/** RFC 5861 §4: what counts as no answer. A 500 does, since the same input once had a good answer. */
+const NO_ANSWER: ReadonlySet<number> = new Set([500, 502, 503, 504]);
+
+/** True for a status in whose place a remembered answer serves, though it is R's own. */
+export function isNoAnswer(status: number): boolean {
+  return NO_ANSWER.has(status);
+}
+
+/** True for a failure that means that R gave no answer, or was not reached: not for what the caller or the gateway did. */
+export function isFailureOfR({ status, code }: GatewayError): boolean {
+  return isNoAnswer(status) && code !== 'INTERNAL';
 }

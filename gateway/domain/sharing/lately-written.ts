@@ -27,3 +27,11 @@ export function createLatelyWritten(targetsMax = TARGETS_MAX): LatelyWritten {
     isSince: (target, askedMs) => forgottenMs >= askedMs || (writtenMs.get(target) ?? -Infinity) >= askedMs,
   };
 }
+
+/** RFC 9110 §9.2.1. */
+const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+
+/** True where a request may have changed what its target answers (RFC 9111 §4.4): not safe, or unknown, and no error. */
+export function isWrite(method: string, status: number): boolean {
+  return !SAFE.has(method) && status < 400;
+}
