@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { corsProblem } from '../domain/http/cors.ts';
 import type { Auth, Cors, RetryPolicy, RoutePolicy } from '../domain/route.ts';
 import { authProblem } from '../domain/admission/scopes.ts';
+import { isRepeatable } from '../domain/service/retry-rules.ts';
 import type { WrittenPolicy } from './parse-routes.ts';
 import type { Complain, KeyPath } from './problem.ts';
 import { compileSharing } from './compile-sharing.ts';
@@ -75,13 +76,11 @@ function placeOf(key: keyof WrittenPolicy, written: WrittenPolicy, { path }: Pol
   return key in written ? [...path, key] : ['defaults', key];
 }
 
-const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
-
 /** A third of the timeout where a repeat is allowed, so that there is time for one. */
 function retryOf(full: FullPolicy, written: WrittenPolicy, context: PolicyContext): RetryPolicy {
   const { attempts, attemptTimeout, on, budgetPercent } = full.retry;
   const thirdMs = attempts > 1 ? Math.max(1, Math.floor(full.timeout / 3)) : full.timeout;
-  const mayAlwaysRepeat = full.pure || (context.methods?.every(method => IDEMPOTENT.has(method)) ?? false);
+  const mayAlwaysRepeat = full.pure || (context.methods?.every(method => isRepeatable(method, false)) ?? false);
   if (attemptTimeout !== undefined && attemptTimeout > full.timeout) {
     context.complain({
       path: [...placeOf('retry', written, context), 'attemptTimeout'],
