@@ -101,6 +101,17 @@ describe('callers', () => {
     assert.equal(nameOf(table.turns.first(() => true)), undefined);
   });
 
+  test('keep their turn while what is offered is nothing for them', () => {
+    const table = new Table();
+    table.joinMany('a', 2);
+
+    assert.deepEqual(
+      table.serve(1, () => false),
+      [],
+    );
+    assert.deepEqual(table.serve(), ['a1', 'a2']);
+  });
+
   test('who do not take turns are one party, served as they came', () => {
     const table = new Table();
     for (const name of ['a1', 'a2', 'b1', 'a3', 'b2']) table.join(name, { party: EVERYONE });
@@ -226,6 +237,18 @@ describe('the turns before a newcomer’s', () => {
     assert.equal(table.turns.turnsBefore(aNewcomer({ party: 'a' })), 10_010);
   });
 
+  test('are foretold to the first of a priority, too: it has saved nothing up, and owes nothing', () => {
+    const table = new Table();
+    table.join('h1', { priority: 'high' });
+    table.joinMany('n', 10);
+    table.serve(1);
+
+    const foretold = table.turns.turnsBefore(aNewcomer({ priority: 'low' }));
+    table.join('newcomer', { priority: 'low' });
+
+    assert.deepEqual([foretold, table.serve().indexOf('newcomer')], [4, 4]);
+  });
+
   for (const seed of [3, 5, 8, 13]) {
     test(`are foretold as they then come, in any mixture (seed ${seed})`, () => {
       const random = seeded(seed);
@@ -265,9 +288,10 @@ describe('where there is no room', () => {
 
   test('nobody goes for one who would have as much: that would be fairer to nobody', () => {
     const table = new Table();
-    for (const name of ['a', 'b', 'c']) table.join(name);
+    for (const name of ['a', 'b', 'c', 'd']) table.join(name);
 
     assert.equal(nameOf(table.turns.leastEntitled(aNewcomer())), undefined);
+    assert.equal(nameOf(table.turns.leastEntitled(aNewcomer({ priority: 'low' }))), undefined);
   });
 
   test('priorities have room by their weights, low ones too', () => {
