@@ -3,6 +3,7 @@ import type { Ask } from './domain/exchange.ts';
 import type { Clock } from './domain/ports.ts';
 import type { Route } from './domain/route.ts';
 import { createProver } from './domain/sharing/batch-prover.ts';
+import { createBatchStates } from './domain/sharing/batch-states.ts';
 import { createSubjects } from './domain/sharing/batch-subject.ts';
 import { createBatchWatch } from './domain/sharing/batch-watch.ts';
 import type { Gather } from './domain/sharing/shared.ts';
@@ -11,6 +12,8 @@ import { createGather } from './stages/gather.ts';
 /** Batches, and the proofs they rest on. What was proven and learned of a service outlives reloads. */
 export interface Batching {
   readonly gather: Gather;
+  /** Whether calls travel together, by route. */
+  states(): ReadonlyMap<string, boolean>;
   /** No proof is begun any more, and what is under way is broken off. */
   close(): void;
 }
@@ -25,12 +28,18 @@ interface BatchingParts {
 }
 
 /** Puts together what makes calls travel as one. */
-export function composeBatching({ ask, routes, clock, observe }: BatchingParts): Batching {
+export function composeBatching({ ask, routes, clock, observe: pass }: BatchingParts): Batching {
   const subjects = createSubjects();
+  const states = createBatchStates({ routes, subjects, clock });
+  const observe: Observe = event => {
+    if (event.kind === 'batching') states.note(event.route, event.isOn);
+    pass(event);
+  };
   const prover = createProver({ ask, clock, observe });
   const watch = createBatchWatch({ routes, subjects, prover, clock });
   return {
     gather: createGather({ subjects, prover, clock, observe }),
+    states: () => states.read(),
     close() {
       watch.close();
       prover.close();

@@ -71,11 +71,10 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
     routeIds: () => new Set(generations.current().routes.map(({ id }) => id)),
     services: () => registry.living().map(service => service.view()),
     rosterAges: () => discovery.ages(),
+    batching: () => batching.states(),
     linesDropped: () => log.linesDropped,
     wallMs: () => clock.wallMs(),
-    version,
-    node,
-    withProcess: true,
+    ...{ version, node, withProcess: true },
   });
 
   const transport = createTransport({ clock });
@@ -103,7 +102,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   });
 
   const upstream = composeUpstream(transport, observe);
-  const batching = composeBatching({
+  const batching: Batching = composeBatching({
     ...{ ask: createAsk(upstream), clock, observe },
     routes: () => generations.current().routes,
   });

@@ -12,6 +12,8 @@ interface MetricsOptions {
   /** The services there are, with their instances: series of others are removed. */
   readonly services: () => readonly ServiceView[];
   readonly rosterAges: () => readonly RosterAge[];
+  /** Whether calls travel together, by route. */
+  readonly batching: () => ReadonlyMap<string, boolean>;
   /** Lines the log has dropped because nobody took them. */
   readonly linesDropped: () => number;
   /** Milliseconds since 1970. */
@@ -62,7 +64,6 @@ function createSeries(registry: Registry, wallMs: () => number) {
   const durations = (family: Family) => createDurations(registry, family);
   const inFlight = { count: 0 };
   const reload = { success: 0, atSeconds: 0 };
-  const batching = new Map<string, boolean>(); // by route
   readGauge(registry, family('requests_in_flight', 'Requests under way.'), () => inFlight.count);
   readGauge(registry, family('config_reload_success', '1: the last load was taken; 0: refused.'), () => reload.success);
   readGauge(
@@ -71,13 +72,8 @@ function createSeries(registry: Registry, wallMs: () => number) {
     () => reload.atSeconds,
   );
 
-  viewGauge(registry, family('batching', '1: calls may travel together; 0: each travels singly.', ['route']), () =>
-    [...batching].map(([route, isOn]) => [{ route }, isOn ? 1 : 0]),
-  );
-
   return {
     inFlight,
-    batching,
     loaded: () => Object.assign(reload, { success: 1, atSeconds: wallMs() / 1000 }),
     refused: () => Object.assign(reload, { success: 0 }),
     requests: tally(family('requests_total', 'Requests answered.', ['route', 'method', 'status'])),
@@ -114,8 +110,7 @@ function recordRare(series: Series, event: GatewayEvent): void {
   else if (event.kind === 'internal-error') series.internalErrors.add();
   else if (event.kind === 'instance-left') {
     series.attempts.keepWhere(({ service, instance }) => service !== event.service || instance !== event.instance);
-  } else if (event.kind === 'batching') series.batching.set(event.route, event.isOn);
-  else if (event.kind === 'config-loaded') series.loaded();
+  } else if (event.kind === 'config-loaded') series.loaded();
   else if (event.kind === 'config-refused') series.refused();
 }
 
@@ -135,7 +130,6 @@ function removeWhatIsGone(series: Series, { routeIds, services }: MetricsOptions
   const instances = new Map(services().map(view => [view.service, new Set(view.instances.map(({ id }) => id))]));
   const isRoute = ({ route = '' }) => route === '' || routes.has(route);
   const isService = ({ service = '' }) => instances.has(service);
-  for (const route of series.batching.keys()) if (!routes.has(route)) series.batching.delete(route);
 
   for (const family of [series.requests, series.requestTime, series.refusals, series.cacheRequests, series.coalesced]) {
     family.keepWhere(isRoute);
@@ -160,7 +154,7 @@ const STATES: readonly InstanceState[] = [
 type Reading = readonly [labels: Readonly<Record<string, string>>, value: number];
 
 function createGauges(registry: Registry, options: MetricsOptions): void {
-  const { services, rosterAges, version, node } = options;
+  const { services, rosterAges, batching, version, node } = options;
   const ofServices = (name: string, help: string, read: (view: ServiceView) => number) =>
     viewGauge(registry, family(name, help, ['service']), () =>
       services().map(view => [{ service: view.service }, read(view)]),
@@ -174,6 +168,9 @@ function createGauges(registry: Registry, options: MetricsOptions): void {
   );
   viewGauge(registry, family('roster_age_seconds', 'Since the source was last heard.', ['source']), () =>
     rosterAges().map(({ source, ageSeconds }) => [{ source }, ageSeconds]),
+  );
+  viewGauge(registry, family('batching', '1: calls may travel together; 0: each travels singly.', ['route']), () =>
+    [...batching()].map(([route, isOn]) => [{ route }, isOn ? 1 : 0]),
   );
   viewGauge(registry, family('build_info', 'What runs; always 1.', ['version', 'node']), () => [
     [{ version, node }, 1],

@@ -57,12 +57,14 @@ function startMetrics(t: TestContext) {
     routes: new Set(['fuel', 'iris']),
     services: [aServiceView('fuel', [{ id: 'fuel-1' }, { id: 'fuel-2', state: 'ejected' }])],
     ageSeconds: 3,
+    batching: new Map([['fuel', true]]),
     dropped: 0,
   };
   const metrics = createMetrics({
     routeIds: () => world.routes,
     services: () => world.services,
     rosterAges: () => [{ source: 'consul', ageSeconds: world.ageSeconds, isStale: false, isKnown: true }],
+    batching: () => world.batching,
     linesDropped: () => world.dropped,
     wallMs: () => 1_700_000_000_000,
     version: '1.2.3',
@@ -138,11 +140,10 @@ describe('metrics', () => {
   });
 
   test('show how many rows travel together, and whether they may', async t => {
-    const { metrics, lines } = startMetrics(t);
+    const { world, metrics, lines } = startMetrics(t);
     for (const rows of [1, 3, 64]) metrics.observe({ kind: 'batch', service: 'fuel', rows });
-    metrics.observe({ kind: 'batching', route: 'fuel', isOn: true, reason: 'proven' });
     const before = await lines();
-    metrics.observe({ kind: 'batching', route: 'fuel', isOn: false, reason: 'batches keep failing' });
+    world.batching = new Map([['iris', false]]);
 
     for (const line of [
       'penstock_batch_rows_bucket{le="2",service="fuel"} 1',
@@ -152,7 +153,10 @@ describe('metrics', () => {
     ]) {
       assert.ok(before.includes(line), line);
     }
-    assert.ok((await lines()).includes('penstock_batching{route="fuel"} 0'));
+    assert.deepEqual(
+      (await lines()).filter(line => line.includes('batching')),
+      ['penstock_batching{route="iris"} 0'],
+    );
   });
 
   test('go on counting from one scrape to the next', async t => {
@@ -202,11 +206,11 @@ describe('metrics', () => {
       metrics.observe({ kind: 'ejected', service: 'fuel', instance: 'fuel-1', reason: 'refused', forMs: 1 });
       metrics.observe({ kind: 'cache', route: 'fuel', result: 'miss' });
       metrics.observe({ kind: 'batch', service: 'fuel', rows: 3 });
-      metrics.observe({ kind: 'batching', route: 'fuel', isOn: true, reason: 'proven' });
     };
     observeAll();
     world.routes = new Set(['iris']);
     world.services = [];
+    world.batching = new Map();
     metrics.observe({ kind: 'config-loaded', generation: 2, routes: 1, warnings: [] });
     observeAll();
 

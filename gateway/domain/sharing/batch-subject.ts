@@ -147,7 +147,7 @@ export function createSubjects(): Subjects {
 /** What a subject is called. */
 export function subjectName(
   service: string,
-  { target, host = '' }: Pick<UpstreamMessage, 'target' | 'host'>,
+  { target, host = '' }: Pick<UpstreamMessage, 'target'> & Partial<Pick<UpstreamMessage, 'host'>>,
   [reading, format]: readonly [reading: BodyReading, format: RowFormat],
 ): string {
   return `${service}\n${reading} ${format}\n${host}\n${target}`;
