@@ -24,12 +24,12 @@ class Table {
   }
 
   leave(name: string): void {
-    this.turns.leave(this.#seatOf(name));
+    this.turns.leave(this.seatOf(name));
     this.seats.delete(name);
   }
 
   number(name: string): number {
-    return turnNumberOf(this.#seatOf(name));
+    return turnNumberOf(this.seatOf(name));
   }
 
   /** Whom it serves, in order: all, or so many. */
@@ -38,14 +38,14 @@ class Table {
     while (served.length < count) {
       const taker = this.turns.first(wouldTake);
       if (taker === undefined) break;
-      this.turns.served(this.#seatOf(taker.name));
+      this.turns.served(this.seatOf(taker.name));
       this.seats.delete(taker.name);
       served.push(taker.name);
     }
     return served;
   }
 
-  #seatOf(name: string): TurnSeat<Taker> {
+  seatOf(name: string): TurnSeat<Taker> {
     const seat = this.seats.get(name);
     if (seat === undefined) throw new Error(`${name} does not wait`);
     return seat;
@@ -91,8 +91,10 @@ describe('callers', () => {
     const table = new Table();
     table.joinMany('a', 100);
     table.joinMany('b', 2);
+    const left = table.seatOf('a1');
     for (let i = 1; i < 100; i++) table.leave(`a${i}`);
 
+    table.turns.leave(left);
     assert.deepEqual(table.serve(), ['a100', 'b1', 'b2']);
     table.joinMany('a', 2);
     table.leave('a1');
@@ -284,6 +286,20 @@ describe('where there is no room', () => {
     assert.equal(nameOf(table.turns.leastEntitled(aNewcomer({ party: 'b' }))), 'greedy8');
     assert.equal(nameOf(table.turns.leastEntitled(aNewcomer())), 'greedy8');
     assert.equal(nameOf(table.turns.leastEntitled(aNewcomer({ party: 'greedy' }))), undefined);
+  });
+
+  test('each caller’s share of it is known, over all priorities', () => {
+    const table = new Table();
+    table.joinMany('a', 3);
+    table.join('a4', { priority: 'low' });
+    table.join('b1');
+    table.leave('a2');
+    table.serve(1);
+
+    assert.deepEqual(
+      ['a', 'b', 'c'].map(party => table.turns.countOf(party)),
+      [2, 1, 0],
+    );
   });
 
   test('nobody goes for one who would have as much: that would be fairer to nobody', () => {
