@@ -1,5 +1,5 @@
 import { Line, type Seat } from './line.ts';
-import { Tally } from './tally.ts';
+import { Sums } from './sums.ts';
 
 /** Whose turns are counted together: a caller, or `EVERYONE`, who are served as they came. */
 export type PartyKey = string | typeof EVERYONE;
@@ -33,7 +33,7 @@ export class CallerTurns<T> {
   /** By how many of it wait. */
   readonly #partiesByCount: Line<Party<T>>[] = [];
   /** At each number, how many parties have at least so many waiting. */
-  readonly #reach = new Tally();
+  readonly #reach = new Sums();
   /** How many of the greediest party wait. */
   countMax = 0;
   length = 0;
@@ -84,7 +84,7 @@ export class CallerTurns<T> {
   turnsBefore(key: PartyKey): number {
     const own = this.countOf(key);
     const rounds = Math.max(1, own);
-    return own + this.#reach.sumTo(rounds) - Math.min(own, rounds);
+    return own + this.#reach.upTo(rounds) - Math.min(own, rounds);
   }
 
   *[Symbol.iterator](): Generator<T> {

@@ -8,8 +8,8 @@ export interface Peers {
   readonly gateways: readonly string[];
 }
 
-/** What is shared out: an address, and how many it works on at once. */
-export interface Shared {
+/** An address before several gateways, and how many it works on at once. */
+export interface CommonAddress {
   readonly origin: string;
   readonly permits: number;
 }
@@ -22,7 +22,10 @@ export interface Shared {
  * has no more than its even share of the permits; what is left over goes to whoever has least. Shares are thus even,
  * and when someone comes or goes little else moves.
  */
-export function preferences(addresses: readonly Shared[], gateways: readonly string[]): ReadonlyMap<string, string> {
+export function preferences(
+  addresses: readonly CommonAddress[],
+  gateways: readonly string[],
+): ReadonlyMap<string, string> {
   const permitsOf = new Map([...new Set(gateways)].map(gateway => [gateway, 0]));
   if (permitsOf.size === 0) return new Map();
   const permits = addresses.reduce((sum, address) => sum + address.permits, 0);
@@ -51,7 +54,7 @@ export function preferences(addresses: readonly Shared[], gateways: readonly str
 }
 
 interface Pair {
-  readonly address: Shared;
+  readonly address: CommonAddress;
   readonly gateway: string;
   readonly score: number;
 }
@@ -60,7 +63,7 @@ interface Pair {
  * All pairs, the highest first, but those with more permits before those with fewer, which fill the gaps; equal scores,
  * which are rare, by name, so that every gateway has the same order.
  */
-function pairsOf(addresses: readonly Shared[], gateways: readonly string[]): Pair[] {
+function pairsOf(addresses: readonly CommonAddress[], gateways: readonly string[]): Pair[] {
   const pairs = addresses.flatMap(address =>
     gateways.map(gateway => ({ address, gateway, score: hash32(`${gateway} ${address.origin}`) })),
   );

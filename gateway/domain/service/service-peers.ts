@@ -1,4 +1,4 @@
-import { preferences, type Peers } from './preferences.ts';
+import { preferences, type CommonAddress, type Peers } from './preferences.ts';
 import type { LivingInstance } from './living-instance.ts';
 import type { ServiceCore } from './service-core.ts';
 
@@ -16,8 +16,8 @@ export function createServicePeers(core: ServiceCore): ServicePeers {
 
   /** Asked with each roster, and mostly the same. */
   const preferredNow = () => {
-    const gateways = isShared(peers) ? peers.gateways : [];
-    const addresses = [...core.instances.values()].filter(isSeenByAll).map(toShared);
+    const gateways = isOneOfSeveral(peers) ? peers.gateways : [];
+    const addresses = [...core.instances.values()].filter(isSeenByAll).map(toCommonAddress);
     const text = JSON.stringify([gateways, addresses]);
     if (text !== known.text) known = { text, preferred: preferences(addresses, gateways) };
     return known.preferred;
@@ -45,7 +45,7 @@ export function createServicePeers(core: ServiceCore): ServicePeers {
 }
 
 /** A gateway that Consul does not list is counted by nobody: it may use all as its own. */
-function isShared({ self, gateways }: Peers): boolean {
+function isOneOfSeveral({ self, gateways }: Peers): boolean {
   return gateways.length > 1 && gateways.includes(self);
 }
 
@@ -55,6 +55,6 @@ function isSeenByAll({ entry }: LivingInstance): boolean {
 }
 
 /** As all gateways see it: what one of them has learned or configured does not count. */
-function toShared({ entry }: LivingInstance): { readonly origin: string; readonly permits: number } {
+function toCommonAddress({ entry }: LivingInstance): CommonAddress {
   return { origin: entry.origin, permits: entry.concurrency ?? 1 };
 }

@@ -1,16 +1,20 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { preferences, type Shared } from '../../../gateway/domain/service/preferences.ts';
+import { preferences, type CommonAddress } from '../../../gateway/domain/service/preferences.ts';
 import { seeded } from '../../support/builders.ts';
 
-const addresses = (count: number, permits = 1): Shared[] =>
+const addresses = (count: number, permits = 1): CommonAddress[] =>
   Array.from({ length: count }, (_, i) => ({ origin: `http://10.0.${count}.${i}:8000`, permits }));
 
 const gateways = (count: number, from = 0): string[] =>
   Array.from({ length: count }, (_, i) => `penstock-10.1.0.${from + i}-8080`);
 
 /** Permits of those that prefer each gateway. */
-function sharesOf(preferred: ReadonlyMap<string, string>, shared: readonly Shared[], all: readonly string[]): number[] {
+function sharesOf(
+  preferred: ReadonlyMap<string, string>,
+  shared: readonly CommonAddress[],
+  all: readonly string[],
+): number[] {
   return all.map(gateway =>
     shared.reduce((sum, { origin, permits }) => sum + (preferred.get(origin) === gateway ? permits : 0), 0),
   );

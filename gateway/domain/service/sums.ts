@@ -1,5 +1,5 @@
 /** Counts by number, from 1 on, whose sums up to a number are known without adding them up (Fenwick's tree). */
-export class Tally {
+export class Sums {
   readonly #partialSums: number[] = [0];
 
   add(index: number, change: number): void {
@@ -10,7 +10,7 @@ export class Tally {
   }
 
   /** The sum of the counts from 1 to `index`. */
-  sumTo(index: number): number {
+  upTo(index: number): number {
     let sum = 0;
     for (let i = Math.min(index, this.#partialSums.length - 1); i > 0; i -= lowestBit(i)) {
       sum += this.#partialSums[i] ?? 0;
@@ -21,7 +21,7 @@ export class Tally {
   /** One more number, of which nothing is counted yet. */
   #grow(): void {
     const index = this.#partialSums.length;
-    this.#partialSums.push(this.sumTo(index - 1) - this.sumTo(index - lowestBit(index)));
+    this.#partialSums.push(this.upTo(index - 1) - this.upTo(index - lowestBit(index)));
   }
 }
 
