@@ -47,6 +47,8 @@ export interface Service {
    * signal's reason.
    */
   acquire(wanted: PlaceWanted): Promise<Permit>;
+  /** How many calls of a caller wait for a place; 0 where callers do not take turns. */
+  waitingOf(callerId: string): number;
   /** A place for a stream, beside the permits. Refuses with SERVICE_UNAVAILABLE. */
   board(wanted: PlaceWanted): Place;
   /** Tells what an attempt showed of its instance. */

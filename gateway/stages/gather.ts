@@ -69,7 +69,8 @@ export function createGather(ports: GatherPorts): Gather {
     if (parcel === undefined) return ask(question);
     const member = new BatchMember({ question, message: shared.message, parcel, nowMs });
     const group = groupOf(shared, question, parcel.shape);
-    ridesOf(question.route).board({ member, group, rowsMax }, onClosed => {
+    const isInLine = question.route.service.waitingOf(question.callerId) > 0;
+    ridesOf(question.route).board({ member, group, rowsMax, isInLine }, onClosed => {
       return new BatchRide(ports, [member], { subject, policy, ask, question, isFixed: false, onClosed });
     });
     return member.outcome;

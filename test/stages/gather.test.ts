@@ -60,7 +60,10 @@ function aBatchingRoute({ batch = {}, policy = {}, isProven = true }: Traits = {
   const considered: RouteProof[] = [];
   const sharing = aSharing({ batch: { sizeMax: 64, waitMsMax: 0, rows: 'array', ...batch } });
   const { route: bare, ...rest } = aComplete({ policy: { isPure: true, sharing, ...policy } });
-  const route = { ...bare, service: { ...bare.service, versions: '1', policy: aServicePolicy() } };
+  /** How many calls a caller has in the service's queue beside. */
+  const inLine = new Map<string, number>();
+  const waitingOf = (callerId: string) => inLine.get(callerId) ?? 0;
+  const route = { ...bare, service: { ...bare.service, versions: '1', policy: aServicePolicy(), waitingOf } };
   const subjects = createSubjects();
   const subject: Subject = subjects.of(
     subjectName('fuel', { target: '/predict', host: undefined }, ['json', sharing.batch?.rows ?? 'array']),
@@ -130,7 +133,7 @@ function aBatchingRoute({ batch = {}, policy = {}, isProven = true }: Traits = {
     }
     return sent;
   };
-  return { clock, subject, waiting, considered, call, told, serveAll };
+  return { clock, subject, waiting, inLine, considered, call, told, serveAll };
 }
 
 const X_ROW = /"x":(-?\d+)/g;
@@ -512,8 +515,22 @@ describe('a batch is no longer than the time of those in it allows', () => {
 
     assert.deepEqual(
       waiting.slice(from).map(({ depart }) => depart()),
-      [rows(1, 2), rows(3, 4)],
+      [rows(1, 2, 4), rows(3)],
     );
+  });
+
+  test('who will be late, or has been, keeps nobody else from travelling together', async () => {
+    const { call, waiting, clock } = await aSlowModel();
+    const from = waiting.length;
+    call(rows(1));
+    call(rows(2), { budgetMs: 60 });
+    call(rows(3), { budgetMs: 69 });
+    clock.advance(50);
+    for (const x of [4, 5]) call(rows(x));
+    clock.advance(10);
+
+    assert.equal(at(waiting, from).depart(), rows(1, 3, 4, 5));
+    assert.equal(waiting.length, from + 1);
   });
 
   test('whose time has become short in the queue travels with as many as it allows; the others take the next place', async () => {
@@ -541,6 +558,35 @@ describe('a caller with many calls', () => {
         ...[rows(1, 2), rows(3, 4), rows(5, 6), rows(7, 8), rows(9, 12)].map(body => `mallory ${body}`),
         `bob ${rows(10, 11)}`,
       ],
+    );
+  });
+});
+
+describe('a call that fits no open batch', () => {
+  test('by its own size travels alone, and others go on joining', () => {
+    const { call, waiting } = aBatchingRoute({ batch: { sizeMax: 8 }, policy: { bodyBytesMax: 200 } });
+    const long = `[{"x":${'1'.repeat(150)}}]`;
+    for (const body of [rows(1), rows(1, 2, 3, 4, 5, 6, 7, 8), rows(2), long, rows(3)]) call(body);
+
+    assert.deepEqual(
+      waiting.map(({ depart }) => depart()),
+      [rows(1, 2, 3), rows(1, 2, 3, 4, 5, 6, 7, 8), long],
+    );
+  });
+
+  test('since its caller has others in line begins one for itself: others would wait for those, too', () => {
+    const { call, waiting, inLine } = aBatchingRoute();
+    inLine.set('mallory', 50);
+    call(rows(1), { caller: 'mallory' });
+    call(rows(2), { caller: 'bob' });
+    call(rows(3), { caller: 'mallory' });
+    inLine.set('bob', 1); // the batch itself
+    call(rows(4), { caller: 'bob' });
+    call(rows(5), { caller: 'carol' });
+
+    assert.deepEqual(
+      waiting.map(({ question, depart }) => `${question.callerId} ${depart()}`),
+      [`mallory ${rows(1, 3)}`, `bob ${rows(2, 4, 5)}`],
     );
   });
 });

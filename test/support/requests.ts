@@ -50,7 +50,12 @@ export function aMatched({ request, policy, filters, sharedSecret, routeId }: Re
     filters: filters ?? [],
     serviceName: 'fuel',
     policy: aRoutePolicy(policy),
-    service: { name: 'fuel', versions: '', policy: { sharedSecret, balance: { policy: 'least-loaded' } } },
+    service: {
+      name: 'fuel',
+      versions: '',
+      policy: { sharedSecret, balance: { policy: 'least-loaded' } },
+      waitingOf: () => 0,
+    },
   } as unknown as Route; // of the service nothing more is looked at
   return {
     id: 'request-1',

@@ -231,6 +231,7 @@ function boundTo(route: RouteSpec, { policyOf, originOf }: ExplainParts): Route 
     policy: policyOf(name),
     versions: '',
     acquire: unused,
+    waitingOf: unused,
     board: unused,
     report: unused,
     budget: { request: unused, tryRetry: unused },

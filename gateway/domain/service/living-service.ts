@@ -44,6 +44,7 @@ export function createService(options: ServiceOptions): LivingService {
       return core.versions;
     },
     acquire: dispatch.acquire,
+    waitingOf: callerId => core.queue.waitingOf(callerId),
     board: dispatch.board,
     report: (instance: Instance, finding) => {
       if (instance instanceof LivingInstance && instance.isOf(core.moment)) health.report(instance, finding);

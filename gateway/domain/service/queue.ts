@@ -33,6 +33,8 @@ export interface Queue {
   next(wouldTake: (waiter: Waiter) => boolean): Waiter | undefined;
   /** How many turns would come before that of a newcomer. */
   turnsBefore(newcomer: TurnTaker): number;
+  /** How many calls of a caller wait for their turn. */
+  waitingOf(callerId: string): number;
   /** Who must go that a newcomer may stay, where there is no room; undefined: nobody has less right to it. */
   leastEntitled(newcomer: TurnTaker): Waiter | undefined;
   /** Everyone, in no order. */
@@ -55,6 +57,7 @@ export function createQueue(clock: Clock, ticket: () => number): Queue {
       }),
     next: wouldTake => turns.first(wouldTake),
     turnsBefore: newcomer => turns.turnsBefore(newcomer),
+    waitingOf: callerId => turns.countOf(callerId),
     leastEntitled: newcomer => turns.leastEntitled(newcomer),
     waiters: () => [...turns],
   };

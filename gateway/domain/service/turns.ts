@@ -107,6 +107,11 @@ export class Turns<T extends TurnTaker> {
     return turns;
   }
 
+  /** How many of a party wait for their turn. */
+  countOf(party: PartyKey): number {
+    return this.#inOrder.reduce((sum, { callers }) => sum + callers.countOf(party), 0);
+  }
+
   /**
    * Who must go that the newcomer may stay, where room is as unevenly taken as turns never would be: first among
    * priorities, by the weights of their turns, then among the callers of one. Undefined: nobody has less right to it.

@@ -1,6 +1,7 @@
 import { splitAnswer } from './answer-form.ts';
 import { Batch } from './batch.ts';
 import { textOf } from './batch-evidence.ts';
+import { createHurry, type Hurry } from './batch-hurry.ts';
 import type { BatchMember } from './batch-member.ts';
 import type { Subject } from './batch-subject.ts';
 import { type GatewayError, toGatewayError } from '../errors.ts';
@@ -29,8 +30,8 @@ interface RideOptions {
   readonly onClosed: (ride: BatchRide) => void;
 }
 
-/** A batch may take so many times as long as expected, and still come in time. */
-const MARGIN = 2;
+/** Of one who would join: `full`, nobody need ask any more; `alone`, it is for themselves that there is no room or time. */
+export type Joined = 'in' | 'full' | 'alone';
 
 /** Failures that one member may have brought upon all: R died of it, hung, or answered what is no answer. */
 const BROUGHT_ON: ReadonlySet<string> = new Set([
@@ -50,6 +51,7 @@ export class BatchRide {
   readonly #ports: RidePorts;
   readonly #options: RideOptions;
   readonly #batch: Batch;
+  readonly #hurry: Hurry;
   #isClosed = false;
   #hasStarted = false;
   #cancelWait: (() => void) | undefined;
@@ -64,6 +66,9 @@ export class BatchRide {
       emptied: () => this.#close(),
       late: (_, answer) => this.#give(answer),
     });
+    const { repeatableTimeoutMs, attemptTimeoutMs } = options.question.route.policy.retry;
+    const attemptMs = repeatableTimeoutMs ?? attemptTimeoutMs;
+    this.#hurry = createHurry({ time: options.subject.time, attemptMs, clock: ports.clock });
   }
 
   /** Whose turn it takes. */
@@ -86,24 +91,20 @@ export class BatchRide {
   }
 
   /** Takes one more in, if it may. */
-  tryJoin(member: BatchMember, rowsMax: number): boolean {
+  tryJoin(member: BatchMember, rowsMax: number): Joined {
     const batch = this.#batch;
-    const rows = batch.rows + member.parcel.rows;
+    const { parcel, message, question } = member;
     const { bodyBytesMax } = batch.route.policy;
-    if (this.#isClosed || rows > rowsMax || batch.bytes + member.message.body.length > bodyBytesMax) return false;
-    const endsMs = Math.min(batch.endsMs, member.joinedMs + member.question.deadline.remainingMs());
-    if (!this.#isInTime(rows, endsMs - member.joinedMs)) return false;
+    const rows = batch.rows + parcel.rows;
+    if (this.#isClosed) return 'full';
+    if (rows > rowsMax || batch.bytes + message.body.length > bodyBytesMax) {
+      return 2 * parcel.rows > rowsMax || 2 * message.body.length > bodyBytesMax ? 'alone' : 'full';
+    }
+    if (!this.#hurry.areInTime(rows, batch)) return 'full';
+    if (!this.#hurry.isInTime(rows, question.deadline.remainingMs())) return 'alone';
     batch.add(member);
     if (rows === rowsMax) this.start();
-    return true;
-  }
-
-  /** Whether so many rows are likely to be answered within the time, and within that of one attempt. */
-  #isInTime(rows: number, leftMs: number): boolean {
-    const { retry } = this.#batch.route.policy;
-    const attemptMs = retry.repeatableTimeoutMs ?? retry.attemptTimeoutMs;
-    const expectedMs = this.#options.subject.time.predictMs(rows) ?? 0;
-    return expectedMs * MARGIN <= Math.min(leftMs, attemptMs);
+    return 'in';
   }
 
   #close(): void {
@@ -127,14 +128,14 @@ export class BatchRide {
 
   /** Those who came last, as many as must stay that the others are in time. The first always travels. */
   #tooMany(): readonly BatchMember[] {
-    const { waiting, endsMs } = this.#batch;
-    const nowMs = this.#ports.clock.nowMs();
-    const rowsMax = this.#options.subject.size.rowsMax(this.#options.policy.sizeMax, nowMs);
-    if (this.#batch.rows <= rowsMax && this.#isInTime(this.#batch.rows, endsMs - nowMs)) return [];
+    const { waiting } = this.#batch;
+    const rowsMax = this.#options.subject.size.rowsMax(this.#options.policy.sizeMax, this.#ports.clock.nowMs());
+    if (this.#batch.rows <= rowsMax && this.#hurry.areInTime(this.#batch.rows, this.#batch)) return [];
+    const leftMs = this.#hurry.leftMs(this.#batch);
     let rows = 0;
     const firstOut = waiting.findIndex(({ parcel }, i) => {
       rows += parcel.rows;
-      return i > 0 && (rows > rowsMax || !this.#isInTime(rows, endsMs - nowMs));
+      return i > 0 && (rows > rowsMax || !this.#hurry.isInTime(rows, leftMs));
     });
     return firstOut < 0 ? [] : waiting.slice(firstOut);
   }

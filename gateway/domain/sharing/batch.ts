@@ -37,7 +37,7 @@ export class Batch implements Question, Carriage {
   members: readonly BatchMember[];
   rows = 0;
   bytes = 0;
-  /** When the first of its members runs out of time. */
+  /** Before that nobody in it runs out of time; whoever would have been first may have left. */
   endsMs = Infinity;
   departedMs: number | undefined;
   readonly #options: BatchOptions;
