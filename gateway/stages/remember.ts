@@ -82,6 +82,8 @@ class Visit {
   readonly #memory: Memory;
   readonly #wish: Wish;
   readonly #askedMs: number;
+  /** As the key has them. */
+  readonly #versions: string;
   #isStored = false;
 
   constructor(ports: RememberPorts, parts: VisitParts) {
@@ -91,6 +93,7 @@ class Visit {
     this.#memory = ports.memories.of(complete.route, parts.policy);
     this.#wish = wishOf(complete.rawHeaders);
     this.#askedMs = ports.clock.nowMs();
+    this.#versions = complete.route.service.versions;
   }
 
   answer(ask: (keep: Keep | undefined) => Promise<Answer>): Promise<Answer> {
@@ -149,6 +152,7 @@ class Visit {
   /** What may not be remembered still shows that what was is over, but for a failure, which shows nothing. */
   #keep(answer: Answer): void {
     const { shared, policy, kept } = this.#parts;
+    if (shared.complete.route.service.versions !== this.#versions) return; // it may be of a version not in the key
     const { clock, digest } = this.#ports;
     const when = { askedMs: this.#askedMs, answeredMs: clock.nowMs(), answeredWallMs: clock.wallMs() };
     const whole = isForAll(answer) ? answer : undefined;

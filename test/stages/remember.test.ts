@@ -265,6 +265,19 @@ describe('a caller’s wish', () => {
 
     assert.deepEqual(pick(await run.ask()), ['fwd=uri-miss; stored', '[3]']);
   });
+
+  test('does not remember for one version what another may have answered while it waited', async () => {
+    const run = aRemembering();
+    const setVersions = (versions: string) => Object.assign(run.route.service, { versions });
+    setVersions('1');
+    await run.remember(run.shared(), keep => {
+      setVersions('2');
+      return run.put(keep);
+    });
+    setVersions('1'); // the new one is taken back
+
+    assert.deepEqual(pick(await run.ask()), ['fwd=uri-miss; stored', '[1]']);
+  });
 });
 
 describe('an answer past its time', () => {
