@@ -4,7 +4,7 @@ import { fieldOf, fieldsOf, listOf, type RawFields } from './fields.ts';
 import type { Cors } from '../route.ts';
 
 /** Fields of ours that a script of another origin may read; the names it cannot do without to behave well. */
-const EXPOSED = 'X-Request-Id, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate';
+const EXPOSED = 'X-Request-Id, Age, Cache-Status, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate';
 
 const NOTHING = Buffer.alloc(0);
 
