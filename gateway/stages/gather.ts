@@ -64,6 +64,7 @@ export function createGather(ports: GatherPorts): Gather {
   function board(boarding: Boarding): Promise<Answer> {
     const { shared, question, ask, policy, subject } = boarding;
     const nowMs = clock.nowMs();
+    if (subject.blame.isApart(question.callerId, nowMs)) return ask(question);
     const rowsMax = subject.size.rowsMax(policy.sizeMax, nowMs);
     const parcel = rowsMax > 1 ? readParcel(shared.message.body, policy.rows, rowsMax) : undefined;
     if (parcel === undefined) return ask(question);

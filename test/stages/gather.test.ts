@@ -451,6 +451,53 @@ describe('a batch that fails', () => {
     assert.deepEqual(await all(calls), ['QUEUE_FULL', '200 {".pred":4}']);
   });
 
+  test('again and again by the calls of one makes those travel singly, and nobody else’s', async () => {
+    const { call, serveAll, waiting, told, clock } = aBatchingRoute();
+    for (let i = 0; i < 8; i++) {
+      const calls = [call(rows(1)), call(rows(-1), { caller: 'mallory' }), call(rows(2), { caller: 'bob' })];
+      await serveAll();
+      await all(calls);
+    }
+    assert.deepEqual(told('batching'), []);
+    assert.deepEqual(told('notice'), [
+      {
+        kind: 'notice',
+        level: 'warn',
+        text: 'batches keep failing by the calls of some: those travel singly for 30 s',
+        about: { route: 'fuel', callers: 'mallory' },
+      },
+    ]);
+
+    const before = waiting.length;
+    const calls = [call(rows(1)), call(rows(-1), { caller: 'mallory' }), call(rows(2), { caller: 'bob' })];
+    assert.deepEqual(
+      waiting.slice(before).map(({ serve }) => serve()),
+      [rows(1, 2), rows(-1)],
+    );
+    await all(calls);
+    clock.advance(30_000);
+    const together = [call(rows(1)), call(rows(2), { caller: 'mallory' })];
+    assert.equal((await serveAll()).at(-1), rows(1, 2));
+    await all(together);
+  });
+
+  test('again and again, an instance each, by the calls of one makes those travel singly', async () => {
+    const { call, waiting, told } = aBatchingRoute();
+    for (let i = 0; i < 8; i++) {
+      const from = waiting.length;
+      const calls = [call(rows(1)), call(rows(-2), { caller: 'mallory' })];
+      at(waiting, from).depart();
+      at(waiting, from).fail(new GatewayError('CONNECTION_LOST', 'R died'));
+      await setImmediate();
+      at(waiting, from + 2).depart();
+      at(waiting, from + 2).fail(new GatewayError('CONNECTION_LOST', 'R died again'));
+      at(waiting, from + 1).serve();
+      await all(calls);
+    }
+
+    assert.deepEqual([told('batching').length, told('notice').length], [0, 1]);
+  });
+
   test('again and again makes calls travel singly for a while, and says so', async () => {
     const { call, serveAll, waiting, told, clock } = aBatchingRoute();
     const failOnce = async () => {

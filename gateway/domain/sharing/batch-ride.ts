@@ -1,5 +1,6 @@
 import { splitAnswer } from './answer-form.ts';
 import { Batch } from './batch.ts';
+import { noteDivided } from './batch-failure.ts';
 import { textOf } from './batch-evidence.ts';
 import { createHurry, type Hurry } from './batch-hurry.ts';
 import type { BatchMember } from './batch-member.ts';
@@ -162,6 +163,7 @@ export class BatchRide {
     const { members } = this.#batch;
     if (members.length === 1) {
       this.#learn(answer);
+      if (answer.status !== 200) this.#blame(members[0]);
       members[0]?.answer(answer);
       return true;
     }
@@ -192,8 +194,8 @@ export class BatchRide {
     if (status !== 200 || departedMs === undefined || notes.attempts > 1) return;
     subject.time.learn(rows, this.#ports.clock.nowMs() - departedMs);
     if (isFixed || members.length === 1) return;
-    const isBack = subject.size.succeeded(rows, policy.sizeMax);
-    if (isBack) this.#tell(route.id, true, 'a batch went well again');
+    if (!subject.size.succeeded(rows, policy.sizeMax)) return;
+    this.#ports.observe({ kind: 'batching', route: route.id, isOn: true, reason: 'a batch went well again' });
   }
 
   /** Everyone still there is asked again. */
@@ -208,10 +210,13 @@ export class BatchRide {
   #fail(error: GatewayError): void {
     const members = this.#batch.waiting;
     this.#close();
-    if (this.#batch.members.length > 1 && BROUGHT_ON.has(error.code)) {
-      this.#countFailure();
-      for (const member of members) this.#again([member], true);
-      return;
+    if (BROUGHT_ON.has(error.code)) {
+      if (this.#batch.members.length > 1) {
+        this.#countFailure();
+        for (const member of members) this.#again([member], true);
+        return;
+      }
+      this.#blame(this.#batch.members[0]);
     }
     const wronged = members.filter(member => this.#isWronged(member, error));
     for (const member of members) if (!wronged.includes(member)) member.fail(error);
@@ -234,13 +239,12 @@ export class BatchRide {
 
   /** Its parts fail for the same reason as the whole did: only that counts. */
   #countFailure(): void {
-    if (this.#options.isFixed) return;
-    const forMs = this.#options.subject.size.divided(this.#ports.clock.nowMs());
-    if (forMs === undefined) return;
-    this.#tell(this.#batch.route.id, false, `batches keep failing: calls travel singly for ${forMs / 1000} s`);
+    if (!this.#options.isFixed) noteDivided(this.#batch, { ...this.#ports, ...this.#options });
   }
 
-  #tell(route: string, isOn: boolean, reason: string): void {
-    this.#ports.observe({ kind: 'batching', route, isOn, reason });
+  /** It fails alone as well: it is why the batch did in which it was. */
+  #blame(member: BatchMember | undefined): void {
+    const { subject, isFixed } = this.#options;
+    if (isFixed && member !== undefined) subject.blame.note(member.question.callerId);
   }
 }

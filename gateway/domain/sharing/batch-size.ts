@@ -6,6 +6,8 @@ export interface BatchSize {
   succeeded(rows: number, sizeMax: number): boolean;
   /** A batch had to be divided. Undefined, or for how long no batch is made now. */
   divided(nowMs: number): number | undefined;
+  /** Batches are made all the same: of those whose calls are not to blame. */
+  resume(): void;
 }
 
 /** Until more is known. */
@@ -67,6 +69,10 @@ export function createBatchSize(): BatchSize {
       outcomes = [];
       isBack = true;
       return forMs;
+    },
+    resume() {
+      pausedUntilMs = 0;
+      isBack = false;
     },
   };
 }

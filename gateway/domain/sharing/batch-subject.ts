@@ -1,5 +1,6 @@
 import type { BodyReading } from './body-reading.ts';
 import type { AnswerForm } from './answer-form.ts';
+import { createBatchBlame, type BatchBlame } from './batch-blame.ts';
 import { createBatchSize, type BatchSize } from './batch-size.ts';
 import { createBatchTime, type BatchTime } from './batch-time.ts';
 import type { Verdict } from './batch-evidence.ts';
@@ -13,6 +14,7 @@ export type Standing = 'proven' | 'refuted' | 'open';
 export interface Subject {
   readonly time: BatchTime;
   readonly size: BatchSize;
+  readonly blame: BatchBlame;
   readonly proof: ProofState;
   /** What is known of these versions (as `Service.versions`). */
   standing(versions: string, nowMs: number): Standing;
@@ -71,6 +73,7 @@ export function createSubject(): Subject {
   return {
     time: createBatchTime(),
     size: createBatchSize(),
+    blame: createBatchBlame(),
     proof: { isRunning: false, withoutPrototype: undefined, notBeforeMs: 0, failures: 0 },
     standing(versions, nowMs) {
       if (last.versions !== versions || nowMs >= last.untilMs) last = standingNow(versions, nowMs);
