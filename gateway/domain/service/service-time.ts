@@ -40,7 +40,6 @@ export function createServiceTime(): ServiceTime {
   let notedMs = -Infinity;
 
   const leastMs = (calls: number) => {
-    if (calls <= 0) return 0;
     const deviationMs = Math.sqrt(variance);
     const doubtMs = (SURENESS * Math.max(deviationMs, VARIATION_MIN * meanMs)) / Math.sqrt(answers);
     return Math.max(0, calls * (meanMs - doubtMs) - SURENESS * deviationMs * Math.sqrt(calls));
