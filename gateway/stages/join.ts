@@ -20,10 +20,11 @@ export function createJoin({ clock, observe }: JoinPorts): Join {
   const flights = new Map<string, Flight>();
 
   return async function join(shared, keep, ask) {
-    const { complete, key, sharing } = shared;
+    const { complete, sharing } = shared;
     complete.deadline.signal.throwIfAborted();
     const askAlone = () => alone(shared, keep, ask);
     if (!sharing.coalesce) return askAlone();
+    const { key } = shared; // worked out when it is asked for
     const joining = { complete, keep, askAlone };
     const known = mayJoin(shared) ? flights.get(key) : undefined;
     if (known !== undefined) {
