@@ -48,11 +48,13 @@ function batchOf({ batch }: SharingKeys): Sharing['batch'] {
 
 function warnOfEmptyCache({ cache, pure }: SharingKeys, { complain, placeOf, methods }: SharingContext): void {
   if (cache === undefined) return;
+  const path = placeOf('cache');
   const wantsPost = cache.methods.includes('POST') && (methods?.includes('POST') ?? true);
   let why = 'the route takes none of its methods';
   if (wantsPost && cache.ttl === 'http') why = '`ttl: http` is for GET and HEAD';
   else if (wantsPost && !pure) why = 'POST is remembered only where `pure: true`';
-  complain({ path: placeOf('cache'), severity: 'warning', message: `has no effect: ${why}` });
+  else if (path[0] === 'defaults') return; // it may be for others
+  complain({ path, severity: 'warning', message: `has no effect: ${why}` });
 }
 
 /** POST is shared only where calling twice does no harm, which nobody but the operator can know. */

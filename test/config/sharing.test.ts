@@ -76,6 +76,15 @@ routes:
 });
 
 describe('what would share nothing', () => {
+  test('is no problem of a route where it stands among the defaults', () => {
+    const { problems } = routesOf(`
+defaults: { coalesce: true, batch: {}, cache: {}, varyBy: [caller], pure: true }
+routes: [{ uri: lb://a, predicates: [Method=PUT] }]
+`);
+
+    assert.deepEqual(told(problems), []);
+  });
+
   const rows: readonly (readonly [keys: string, problems: readonly string[]])[] = [
     ['coalesce: true', ['coalesce: does not share POST: that is done only where `pure: true`']],
     ['cache: {}', ['cache: does not remember POST: that is done only where `pure: true`']],
