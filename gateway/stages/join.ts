@@ -3,12 +3,19 @@ import type { Answer, Ask } from '../domain/exchange.ts';
 import type { Clock } from '../domain/ports.ts';
 import { sharedQuestion } from '../domain/question.ts';
 import { wishOf } from '../domain/sharing/cache-control.ts';
-import { Flight } from '../domain/sharing/flight.ts';
+import { Flight, type Joining } from '../domain/sharing/flight.ts';
 import type { Join, Keep, Shared } from '../domain/sharing/shared.ts';
 
 interface JoinPorts {
   readonly clock: Clock;
   readonly observe: Observe;
+}
+
+/** A request on its way into a flight. */
+interface Boarding {
+  readonly shared: Shared;
+  readonly ask: Ask;
+  readonly joining: Omit<Joining, 'askAgain'>;
 }
 
 /**
@@ -24,19 +31,29 @@ export function createJoin({ clock, observe }: JoinPorts): Join {
     complete.deadline.signal.throwIfAborted();
     const askAlone = () => alone(shared, keep, ask);
     if (!sharing.coalesce) return askAlone();
-    const { key } = shared; // worked out when it is asked for
-    const joining = { complete, keep, askAlone };
-    const known = mayJoin(shared) ? flights.get(key) : undefined;
-    if (known !== undefined) {
-      observe({ kind: 'coalesced', route: complete.route.id });
-      return known.join(joining);
-    }
+    const boarding = { shared, ask, joining: { complete, keep, askAlone } };
+    const known = mayJoin(shared) ? flights.get(shared.key) : undefined;
+    if (known === undefined) return begin(boarding, () => again(boarding));
+    observe({ kind: 'coalesced', route: complete.route.id });
+    return known.join({ ...boarding.joining, askAgain: () => again(boarding) });
+  };
+
+  function begin({ shared, ask, joining }: Boarding, askAgain: Joining['askAgain']): Promise<Answer> {
+    const { key } = shared;
     const flight = new Flight({ clock, onOver: over => forget(key, over) });
     flights.set(key, flight);
-    const joined = flight.join(joining);
+    const joined = flight.join({ ...joining, askAgain });
     void fly(flight, shared, ask);
     return joined;
-  };
+  }
+
+  /** Once: of several who are refused one after the other each would lead all the others in turn. */
+  async function again(boarding: Boarding): Promise<Answer> {
+    const { shared, joining } = boarding;
+    shared.complete.deadline.signal.throwIfAborted();
+    const known = flights.get(shared.key);
+    return known === undefined ? begin(boarding, undefined) : known.join({ ...joining, askAgain: undefined });
+  }
 
   /** Another may fly under its key by now: that of one who would not join. */
   function forget(key: string, flight: Flight): void {

@@ -110,7 +110,7 @@ class Visit {
     if (this.#wish.isOnlyIfCached) throw this.#notCached();
     let answer: Answer;
     try {
-      answer = await ask(this.#wish.isNoStore ? undefined : answer => this.#keep(answer));
+      answer = await ask(this.#wish.isNoStore ? undefined : (answer, askedMs) => this.#keep(answer, askedMs));
     } catch (error) {
       return this.#insteadOfFailure(why, toGatewayError(error));
     }
@@ -150,11 +150,11 @@ class Visit {
   }
 
   /** What may not be remembered still shows that what was is over, but for a failure, which shows nothing. */
-  #keep(answer: Answer): void {
+  #keep(answer: Answer, askedMs = this.#askedMs): void {
     const { shared, policy, kept } = this.#parts;
     if (shared.complete.route.service.versions !== this.#versions) return; // it may be of a version not in the key
     const { clock, digest } = this.#ports;
-    const when = { askedMs: this.#askedMs, answeredMs: clock.nowMs(), answeredWallMs: clock.wallMs() };
+    const when = { askedMs, answeredMs: clock.nowMs(), answeredWallMs: clock.wallMs() };
     const whole = isForAll(answer) ? answer : undefined;
     const term = whole && termOf(policy, whole.rawHeaders, when);
     if (whole === undefined || term === undefined) {

@@ -23,6 +23,7 @@ interface Asking {
   readonly fields?: readonly string[];
   readonly keep?: Keep;
   readonly hasLeft?: boolean;
+  readonly caller?: string;
 }
 
 /** A join stage before an R that answers when the test says so. */
@@ -36,12 +37,22 @@ function aJoin({ coalesce = true } = {}) {
       put.push({ question, resolve, reject });
       question.deadline.signal.addEventListener('abort', () => reject(question.deadline.signal.reason as Error));
     });
-  const begin = ({ path = '/a', timeoutMs = 1_000, fields = [], keep, hasLeft = false }: Asking = {}) => {
+  const begin = ({
+    path = '/a',
+    timeoutMs = 1_000,
+    fields = [],
+    keep,
+    hasLeft = false,
+    caller = 'alice',
+  }: Asking = {}) => {
     const deadline = createDeadline(clock);
     deadline.arm(timeoutMs);
     if (hasLeft) deadline.hangUp();
     const request = { path, deadline, rawHeaders: fields };
     const shared = aShared(aSharing({ coalesce }), { request });
+    const { complete } = shared;
+    Object.assign(complete, { caller: { ...complete.caller, id: caller } });
+    Object.assign(complete.route.service.policy, { queueWaitMsMax: 500 });
     const answered = join(shared, keep, ask);
     answered.catch(() => undefined); // the test looks at it later
     return { answered, deadline, notes: shared.complete.notes };
@@ -168,6 +179,60 @@ describe('join', () => {
     at(0).reject(new GatewayError('CONNECTION_LOST', 'gone'));
 
     for (const { answered } of asked) await assert.rejects(answered, { code: 'CONNECTION_LOST' });
+  });
+
+  test('asks once more for those whom the queue’s refusal of the first wrongs, and once for all of them', async () => {
+    const { begin, put, at } = aJoin();
+    const refused = begin();
+    const others = ['bob', 'carol'].map(caller => begin({ caller }));
+    at(0).reject(new GatewayError('QUEUE_FULL', 'too many of alice'));
+    await assert.rejects(refused.answered, { code: 'QUEUE_FULL' });
+    assert.deepEqual([put.length, at(1).question.callerId], [2, 'bob']);
+    at(1).resolve(saying('a'));
+
+    assert.deepEqual(await Promise.all(others.map(async ({ answered }) => textOf(await answered))), ['a', 'a']);
+    const [dave, erin] = ['dave', 'erin'].map(caller => begin({ caller }));
+    at(2).reject(new GatewayError('QUEUE_FULL', 'full'));
+    await assert.rejects(dave?.answered ?? assert.fail(), { code: 'QUEUE_FULL' });
+    at(3).reject(new GatewayError('QUEUE_FULL', 'full'));
+    await assert.rejects(erin?.answered ?? assert.fail(), { code: 'QUEUE_FULL' });
+    assert.equal(put.length, 4);
+  });
+
+  test('asks once more for those who have not waited as long as the first', async () => {
+    const { begin, clock, put, at } = aJoin();
+    const first = begin();
+    clock.advance(400);
+    const second = begin();
+    clock.advance(100);
+    at(0).reject(new GatewayError('QUEUE_TIMEOUT', 'waited'));
+    await assert.rejects(first.answered, { code: 'QUEUE_TIMEOUT' });
+    at(1).resolve(saying('a'));
+
+    assert.deepEqual([textOf(await second.answered), put.length], ['a', 2]);
+  });
+
+  test('gives no one an answer that R says depends on more than it was told', async () => {
+    const { begin, put, at } = aJoin();
+    const asked = [begin(), begin()];
+    at(0).resolve(saying('a', ['Vary', '*']));
+    await asked[0]?.answered;
+    at(1).resolve(saying('b'));
+
+    assert.deepEqual([textOf(await asked[1]?.answered), put.length], ['b', 2]);
+  });
+
+  test('says when R was asked, to one who would remember the answer and came later', async () => {
+    const { begin, clock, at } = aJoin();
+    const times: unknown[] = [];
+    clock.advance(5);
+    begin();
+    clock.advance(5);
+    const later = begin({ keep: (_, askedMs) => times.push(askedMs) });
+    at(0).resolve(saying('a'));
+    await later.answered;
+
+    assert.deepEqual(times, [clock.nowMs() - 5]);
   });
 
   test('notes for each what was noted of the question, and of the queue only what they shared', async () => {

@@ -1,7 +1,7 @@
-import { toGatewayError } from '../errors.ts';
+import { type GatewayError, toGatewayError } from '../errors.ts';
 import type { Answer, Complete, TimeLeft } from '../exchange.ts';
 import { dropBody } from '../http/dress.ts';
-import { hasField } from '../http/fields.ts';
+import { hasField, listOf } from '../http/fields.ts';
 import { blankNotes, type Notes } from '../notes.ts';
 import type { Clock } from '../ports.ts';
 import { directivesOf } from './cache-control.ts';
@@ -20,6 +20,8 @@ export interface Joining {
   readonly keep: Keep | undefined;
   /** Asks for this request alone, where the flight's answer serves only one. */
   readonly askAlone: () => Promise<Answer>;
+  /** Asks once more, with others who do; undefined: it has done so. */
+  readonly askAgain: (() => Promise<Answer>) | undefined;
 }
 
 interface Member extends Joining {
@@ -44,6 +46,8 @@ export class Flight {
   readonly #ports: FlightPorts;
   readonly #controller = new AbortController();
   readonly #members = new Set<Member>();
+  /** In whose turn it waits. */
+  #callerId: string | undefined;
   #keep: Keep | undefined;
   #endsMs = 0;
 
@@ -58,13 +62,15 @@ export class Flight {
 
   /** Remembers the answer, for whoever of those who share it can; undefined where nobody would. */
   get keep(): Keep | undefined {
-    return this.#keep;
+    const keep = this.#keep;
+    return keep && (answer => keep(answer, this.notes.startedMs));
   }
 
   /** The answer as this request gets it, the flight's failure, or the reason why the request's own signal aborts. */
   join(joining: Joining): Promise<Answer> {
     const { deadline } = joining.complete;
     const joinedMs = this.#ports.clock.nowMs();
+    this.#callerId ??= joining.complete.caller.id;
     this.#endsMs = Math.max(this.#endsMs, joinedMs + deadline.remainingMs());
     this.#keep ??= joining.keep;
     return new Promise((resolve, reject) => {
@@ -80,7 +86,7 @@ export class Flight {
    * meant for one), the first who waits gets it, and the others ask for themselves.
    */
   land(answer: Answer): void {
-    if (Buffer.isBuffer(answer.body)) this.#keep?.(answer);
+    if (Buffer.isBuffer(answer.body)) this.keep?.(answer);
     const [first, ...others] = this.#end();
     if (first === undefined) dropBody(answer);
     else first.resolve(answer);
@@ -88,10 +94,20 @@ export class Flight {
     for (const member of others) member.resolve(isForAll ? answer : member.askAlone());
   }
 
-  /** The question came back with a failure: it is everyone's, and was repeated, if at all, once for all. */
+  /** The question came back with a failure: it is everyone's whom it does not wrong, and was repeated, if at all, once for all. */
   fail(error: unknown): void {
     const failure = toGatewayError(error);
-    for (const member of this.#end()) member.reject(failure);
+    for (const member of this.#end()) {
+      const { askAgain } = member;
+      if (askAgain !== undefined && this.#isWronged(member, failure)) member.resolve(askAgain());
+      else member.reject(failure);
+    }
+  }
+
+  /** The queue has refused whoever began the flight: that says little of who waits for less long, or of other callers. */
+  #isWronged({ joinedMs, complete: { caller, route } }: Member, { code }: GatewayError): boolean {
+    if (code === 'QUEUE_FULL') return caller.id !== this.#callerId;
+    return code === 'QUEUE_TIMEOUT' && this.#ports.clock.nowMs() - joinedMs < route.service.policy.queueWaitMsMax;
   }
 
   #leave(member: Member, reason: Error): void {
@@ -120,13 +136,14 @@ export class Flight {
 /** Of the time in the queue only what was shared: who came last did not wait as long as who came first. */
 function tellNotes(noted: Notes, { complete: { notes }, joinedMs }: Member): void {
   const { startedMs, attempts, instance, version, connectMs, firstByteMs } = noted;
-  const queueMs = Math.max(0, noted.queueMs - (joinedMs - startedMs));
+  const queueMs = notes.queueMs + Math.max(0, noted.queueMs - (joinedMs - startedMs));
   Object.assign(notes, { attempts, instance, version, queueMs, connectMs, firstByteMs });
 }
 
 /** RFC 9111 §4 lets an answer serve several requests only where it could be stored; `Set-Cookie` is meant for one. */
 function mayServeSeveral({ rawHeaders, body }: Answer): boolean {
   if (!Buffer.isBuffer(body) || hasField(rawHeaders, 'set-cookie')) return false;
+  if (listOf(rawHeaders, 'vary').includes('*')) return false;
   const said = directivesOf(rawHeaders);
   return !FOR_ONE.some(name => said.has(name));
 }

@@ -14,8 +14,8 @@ export interface Shared {
   readonly key: string;
 }
 
-/** Takes a good answer, to remember it. */
-export type Keep = (answer: Answer) => void;
+/** Takes a good answer, to remember it; `askedMs`: when R was asked, if that was before this request came. */
+export type Keep = (answer: Answer, askedMs?: number) => void;
 
 /** Replies from what is remembered, or asks, and says who would remember the answer. */
 export type Remember = (shared: Shared, ask: (keep: Keep | undefined) => Promise<Answer>) => Promise<Answer>;
