@@ -59,12 +59,8 @@ export function createRotation(): Rotation {
   };
 
   /** A policy keeps what it needs of those who are free, from the first time it is asked. */
-  const freeFor = (policy: BalancePolicy): Free => {
-    if (free?.policy === policy) return free;
-    const all = { policy, own: policy.choice<LivingInstance>(), others: policy.choice<LivingInstance>() };
-    for (const instance of eligible) if (instance.freeAs !== undefined) all[instance.freeAs].add(instance);
-    return (free = all);
-  };
+  const freeFor = (policy: BalancePolicy): Free =>
+    free?.policy === policy ? free : (free = freeAmong(eligible, policy));
 
   const isEligible = (instance: Instance): instance is LivingInstance =>
     (eligible as ReadonlySet<Instance>).has(instance);
@@ -99,6 +95,12 @@ export function createRotation(): Rotation {
     wouldTake: (wanted, instance) =>
       instance.isFree && (!wanted.tried.includes(instance) || !hasUntried(eligible, wanted)),
   };
+}
+
+function freeAmong(eligible: ReadonlySet<LivingInstance>, policy: BalancePolicy): Free {
+  const free = { policy, own: policy.choice<LivingInstance>(), others: policy.choice<LivingInstance>() };
+  for (const instance of eligible) if (instance.freeAs !== undefined) free[instance.freeAs].add(instance);
+  return free;
 }
 
 function hasUntried(eligible: ReadonlySet<LivingInstance>, { tried }: PlaceWanted): boolean {
