@@ -4,7 +4,7 @@ import type { Observe } from './domain/events.ts';
 import { explain, type ExplainParts } from './domain/operating/explain.ts';
 import type { Life } from './domain/operating/life.ts';
 import { routeViews } from './domain/routing/route-view.ts';
-import type { Memories } from './domain/sharing/memories.ts';
+import type { Memories } from './domain/sharing/cache/memories.ts';
 import type { ServiceRegistry } from './domain/service/service-registry.ts';
 import { systemClock } from './edges/clock.ts';
 import { createAdminServer, type AdminServer } from './edges/express/admin.ts';

@@ -2,10 +2,10 @@ import type { Observe } from './domain/events.ts';
 import type { Ask } from './domain/exchange.ts';
 import type { Clock } from './domain/ports.ts';
 import type { Route } from './domain/route.ts';
-import { createProver } from './domain/sharing/batch-prover.ts';
-import { createBatchStates } from './domain/sharing/batch-states.ts';
-import { createSubjects } from './domain/sharing/batch-subject.ts';
-import { createBatchWatch } from './domain/sharing/batch-watch.ts';
+import { createProver } from './domain/sharing/proof/batch-prover.ts';
+import { createBatchStates } from './domain/sharing/proof/batch-states.ts';
+import { createSubjects } from './domain/sharing/batch/batch-subject.ts';
+import { createBatchWatch } from './domain/sharing/proof/batch-watch.ts';
 import type { Gather } from './domain/sharing/shared.ts';
 import { createGather } from './stages/gather.ts';
 

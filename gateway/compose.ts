@@ -9,7 +9,7 @@ import { createLife, type Life } from './domain/operating/life.ts';
 import { createService } from './domain/service/living-service.ts';
 import { createPlaces } from './domain/service/permits.ts';
 import type { Transport, VerifyToken } from './domain/ports.ts';
-import { createMemories, type Memories } from './domain/sharing/memories.ts';
+import { createMemories, type Memories } from './domain/sharing/cache/memories.ts';
 import { createServiceRegistry, type ServiceRegistry } from './domain/service/service-registry.ts';
 import { systemClock as clock } from './edges/clock.ts';
 import { createCounterTable } from './edges/counter-store.ts';

@@ -4,8 +4,8 @@ import { toReplyDraft } from './domain/http/reply-head.ts';
 import { SHARED_SECRET_FIELD } from './domain/http/upstream-request.ts';
 import type { Transport } from './domain/ports.ts';
 import type { BatchPolicy } from './domain/route.ts';
-import { proveBatch, type AskForProof } from './domain/sharing/batch-proof.ts';
-import { createSubject } from './domain/sharing/batch-subject.ts';
+import { proveBatch, type AskForProof } from './domain/sharing/proof/batch-proof.ts';
+import { createSubject } from './domain/sharing/batch/batch-subject.ts';
 import { systemClock as clock } from './edges/clock.ts';
 import { createTransport } from './edges/undici.ts';
 

@@ -3,7 +3,7 @@ import type { TokenFault } from './admission/bearer.ts';
 import type { Caller } from './caller.ts';
 import type { Tally } from './admission/limits.ts';
 import type { Limit, ReplyDraft, RouteSpec } from './route.ts';
-import type { Remembered } from './sharing/remembered.ts';
+import type { Remembered } from './sharing/cache/remembered.ts';
 
 /** Time, as the domain sees it. The real one lives in edges/clock.ts; tests turn their own. */
 export interface Clock {

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { CreateAnswerStore } from '../domain/ports.ts';
-import type { Remembered } from '../domain/sharing/remembered.ts';
+import type { Remembered } from '../domain/sharing/cache/remembered.ts';
 
 /** What an entry takes beside its texts and its body, as measured: objects, pointers, the lists of the store. */
 const ENTRY_BYTES = 750;

@@ -3,8 +3,8 @@ import { dress } from '../domain/http/dress.ts';
 import type { Digest } from '../domain/ports.ts';
 import { questionOf } from '../domain/question.ts';
 import type { Sharing } from '../domain/route.ts';
-import { sharedOf } from '../domain/sharing/cache-key.ts';
-import { unlessKnown } from '../domain/sharing/entity-tag.ts';
+import { sharedOf } from '../domain/sharing/shared-key.ts';
+import { unlessKnown } from '../domain/sharing/cache/entity-tag.ts';
 import type { Gather, Join, Remember } from '../domain/sharing/shared.ts';
 
 interface AnswerPorts {

@@ -1,10 +1,10 @@
-import { subjectName, type Subject, type Subjects } from '../domain/sharing/batch-subject.ts';
+import { subjectName, type Subject, type Subjects } from '../domain/sharing/batch/batch-subject.ts';
 import { bodyReadingOf } from '../domain/sharing/body-reading.ts';
-import { BatchMember } from '../domain/sharing/batch-member.ts';
-import type { Prover } from '../domain/sharing/batch-prover.ts';
-import { BatchRide, type RidePorts } from '../domain/sharing/batch-ride.ts';
-import { OpenRides } from '../domain/sharing/open-rides.ts';
-import { readParcel } from '../domain/sharing/row-parcel.ts';
+import { BatchMember } from '../domain/sharing/batch/batch-member.ts';
+import type { Prover } from '../domain/sharing/proof/batch-prover.ts';
+import { BatchRide, type RidePorts } from '../domain/sharing/batch/batch-ride.ts';
+import { OpenRides } from '../domain/sharing/batch/open-rides.ts';
+import { readParcel } from '../domain/sharing/batch/row-parcel.ts';
 import type { Gather, Shared } from '../domain/sharing/shared.ts';
 import type { Answer, Ask, Question } from '../domain/exchange.ts';
 import type { BatchPolicy, Route } from '../domain/route.ts';

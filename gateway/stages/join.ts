@@ -2,7 +2,7 @@ import type { Observe } from '../domain/events.ts';
 import type { Answer, Ask } from '../domain/exchange.ts';
 import type { Clock } from '../domain/ports.ts';
 import { sharedQuestion } from '../domain/question.ts';
-import { wishOf } from '../domain/sharing/cache-control.ts';
+import { wishOf } from '../domain/sharing/cache/cache-control.ts';
 import { Flight, type Joining } from '../domain/sharing/flight.ts';
 import type { Join, Keep, Shared } from '../domain/sharing/shared.ts';
 

@@ -4,14 +4,14 @@ import type { Answer, Question } from '../domain/exchange.ts';
 import { dropBody } from '../domain/http/dress.ts';
 import type { Clock, Digest } from '../domain/ports.ts';
 import type { CachePolicy } from '../domain/route.ts';
-import { wishOf, type Wish } from '../domain/sharing/cache-control.ts';
+import { wishOf, type Wish } from '../domain/sharing/cache/cache-control.ts';
 import {
   forwardStatus,
   hitStatus,
   ONLY_IF_CACHED_STATUS,
   staleStatus,
   type Forwarded,
-} from '../domain/sharing/cache-status.ts';
+} from '../domain/sharing/cache/cache-status.ts';
 import {
   fitnessOf,
   isBetterThanNone,
@@ -19,11 +19,11 @@ import {
   isForAll,
   isNoAnswer,
   termOf,
-} from '../domain/sharing/freshness.ts';
-import { isWrite } from '../domain/sharing/lately-written.ts';
-import type { Memories } from '../domain/sharing/memories.ts';
-import type { Memory } from '../domain/sharing/memory.ts';
-import { fromRemembered, leftMsOf, toRemembered } from '../domain/sharing/remembered.ts';
+} from '../domain/sharing/cache/freshness.ts';
+import { isWrite } from '../domain/sharing/cache/lately-written.ts';
+import type { Memories } from '../domain/sharing/cache/memories.ts';
+import type { Memory } from '../domain/sharing/cache/memory.ts';
+import { fromRemembered, leftMsOf, toRemembered } from '../domain/sharing/cache/remembered.ts';
 import type { Keep, Remember, Shared } from '../domain/sharing/shared.ts';
 
 interface RememberPorts {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Remembered } from '../../gateway/domain/sharing/remembered.ts';
+import type { Remembered } from '../../gateway/domain/sharing/cache/remembered.ts';
 import { createMemoryStore } from '../../gateway/edges/memory-store.ts';
 
 const entry = (body: Buffer | string, rawHeaders: readonly string[] = []): Remembered => ({

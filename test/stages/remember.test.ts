@@ -7,7 +7,7 @@ import type { GatewayEvent } from '../../gateway/domain/events.ts';
 import type { Answer, Question } from '../../gateway/domain/exchange.ts';
 import { fieldOf, fieldsOf } from '../../gateway/domain/http/fields.ts';
 import type { CachePolicy } from '../../gateway/domain/route.ts';
-import { createMemories } from '../../gateway/domain/sharing/memories.ts';
+import { createMemories } from '../../gateway/domain/sharing/cache/memories.ts';
 import type { Keep, Shared } from '../../gateway/domain/sharing/shared.ts';
 import { sha256 } from '../../gateway/edges/digest.ts';
 import { createMemoryStore } from '../../gateway/edges/memory-store.ts';

@@ -3,8 +3,8 @@ import { SHARED_SECRET_FIELD } from '../http/upstream-request.ts';
 import type { UpstreamMessage } from '../ports.ts';
 import type { Sharing } from '../route.ts';
 import { bodyReadingOf } from './body-reading.ts';
-import { writeJsonValue } from './json-value.ts';
-import { readParcel } from './row-parcel.ts';
+import { writeJsonValue } from './json/json-value.ts';
+import { readParcel } from './batch/row-parcel.ts';
 
 /** In what requests must agree to share anything, in words: what the key is made of. */
 export function agreementOf(message: UpstreamMessage, sharing: Sharing): string[] {

@@ -4,7 +4,7 @@ import { dropBody } from '../http/dress.ts';
 import { hasField, listOf } from '../http/fields.ts';
 import { blankNotes, type Notes } from '../notes.ts';
 import type { Clock } from '../ports.ts';
-import { directivesOf } from './cache-control.ts';
+import { directivesOf } from './cache/cache-control.ts';
 import type { Keep } from './shared.ts';
 
 /** What a flight is told time by, and tells. */

@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  firstRowOf,
+  joinParcels,
+  readParcel,
+  type Parcel,
+  type RowFormat,
+} from '../../../../gateway/domain/sharing/batch/row-parcel.ts';
+
+const read = (text: string, format: RowFormat = 'array', rowsMax = 64) =>
+  readParcel(Buffer.from(text), format, rowsMax);
+const parcelOf = (text: string, format: RowFormat = 'array'): Parcel => {
+  const parcel = read(text, format);
+  assert.ok(parcel, text);
+  return parcel;
+};
+const shape = (text: string, format: RowFormat = 'array') => read(text, format)?.shape;
+const joined = (texts: readonly string[], format: RowFormat = 'array') =>
+  joinParcels(
+    texts.map(text => parcelOf(text, format)),
+    format,
+  ).toString();
+
+describe('the rows of a call', () => {
+  test('stand beside others as they were written', () => {
+    const bodies = [
+      '[{"wt":2.620,"hp":1e2}]',
+      ' [ {"wt":3.0, "hp":110.0} , {"wt":-1.5,"hp":0.1}] ',
+      '[{"wt":12345678901234567890,"hp":2.5}]',
+    ];
+
+    assert.equal(
+      joined(bodies),
+      '[{"wt":2.620,"hp":1e2}, {"wt":3.0, "hp":110.0} , {"wt":-1.5,"hp":0.1},{"wt":12345678901234567890,"hp":2.5}]',
+    );
+    assert.deepEqual(
+      bodies.map(body => read(body)?.rows),
+      [1, 2, 1],
+    );
+  });
+
+  test('as columns are put end to end, a bare value as a column of one', () => {
+    assert.equal(
+      joined(['{"x":[1,2],"y":["a","b"]}', '{"x":3,"y":"c"}'], 'columns'),
+      '{"x":[1,2,3],"y":["a","b","c"]}',
+    );
+  });
+
+  test('keep their bytes, whatever the script', () => {
+    assert.equal(joined(['[{"n":"Zürich"}]', '[{"n":"東京"}]']), '[{"n":"Zürich"},{"n":"東京"}]');
+  });
+
+  test('have a first one', () => {
+    const first = (text: string, format: RowFormat) =>
+      joinParcels([firstRowOf(parcelOf(text, format))], format).toString();
+
+    assert.equal(first('[{"a":"}","b":1},{"a":"","b":2}]', 'array'), '[{"a":"}","b":1}]');
+    assert.equal(first('{"a":["x,y","z"],"b":[1,2]}', 'columns'), '{"a":["x,y"],"b":[1]}');
+  });
+});
+
+// What jsonlite makes of a column was seen by asking it: `parse_json(text, simplifyVector = TRUE)`.
+describe('the shape of a call', () => {
+  for (const [text, kind] of [
+    ['1', 'i'],
+    ['-0', 'i'],
+    ['2147483647', 'i'],
+    ['-2147483647', 'i'],
+    ['2147483648', 'd'],
+    ['-2147483648', 'd'],
+    ['12345678901', 'd'],
+    ['-12345678901', 'd'],
+    ['1.0', 'd'],
+    ['1e0', 'd'],
+    ['true', 'l'],
+    ['null', 'l'],
+    ['"NA"', 'l'],
+    ['"\\u004eA"', 'l'],
+    ['"NaN"', 'd'],
+    ['"Inf"', 'd'],
+    ['"-Inf"', 'd'],
+    ['"na"', 't'],
+    ['""', 't'],
+    ['"1"', 't'],
+    ['"a text that is longer than any of those that mean something"', 't'],
+  ] as const) {
+    test(`a column of ${text} is to R ${{ i: 'integer', d: 'double', l: 'logical', t: 'text' }[kind]}`, () => {
+      assert.equal(shape(`[{"x":${text}}]`), `"x"${kind}`);
+    });
+  }
+
+  test('goes by the greatest kind in a column', () => {
+    const of = (...values: string[]) => shape(`[${values.map(value => `{"x":${value}}`).join(',')}]`);
+
+    assert.deepEqual(
+      [of('null', '1'), of('1', '2.5'), of('true', '"NaN"'), of('"NA"', '"a"'), of('null', '"NA"')],
+      ['"x"i', '"x"d', '"x"d', '"x"t', '"x"l'],
+    );
+    assert.equal(shape('{"x":[null,1],"y":["NA","b"]}', 'columns'), '"x"i"y"t');
+  });
+
+  test('goes by the order of the fields', () => {
+    assert.notEqual(shape('[{"x":1,"y":2}]'), shape('[{"y":2,"x":1}]'));
+  });
+});
+
+describe('a body goes alone', () => {
+  const alone: Readonly<Record<string, string>> = {
+    'that is empty': '',
+    'that is no JSON': 'x=1&y=2',
+    'that is cut off': '[{"x":1}',
+    'with something behind it': '[{"x":1}]x',
+    'with a comment, which R would read': '[{"x":1} /* one */]',
+    'with a byte order mark': '\ufeff[{"x":1}]',
+    'that is one record': '{"x":1}',
+    'of numbers': '[1,2]',
+    'without rows': '[]',
+    'with an empty row': '[{}]',
+    'with nested values': '[{"x":[1]}]',
+    'with objects in it': '[{"x":{"$date":1}}]',
+    'with a field twice': '[{"x":1,"x":2}]',
+    'with a field whose name is escaped': '[{"\\u0078":1}]',
+    'with a field without a name': '[{"":1}]',
+    'with row names': '[{"x":1,"_row":"a"}]',
+    'with a name that means something to jsonlite': '[{"$date":1}]',
+    'whose rows have different fields': '[{"x":1},{"y":1}]',
+    'whose rows have more fields': '[{"x":1},{"x":1,"y":2}]',
+    'whose rows have fewer fields': '[{"x":1,"y":2},{"x":1}]',
+    'whose rows have their fields in another order': '[{"x":1,"y":2},{"y":2,"x":1}]',
+    'with a zero before a number': '[{"x":01}]',
+    'with a point and nothing behind it': '[{"x":1.}]',
+    'with a power of nothing': '[{"x":1e}]',
+    'with a plus': '[{"x":+1}]',
+    'with a word that means nothing': '[{"x":nul}]',
+    'with a line end in a string': '[{"x":"a\nb"}]',
+    'with an escape that is none': '[{"x":"\\q"}]',
+    'with a NUL, at which R would stop': '[{"x":"a\\u0000b"}]',
+    'with half a pair': '[{"x":"\\ud83d"}]',
+    'with a string that does not end': '[{"x":"a',
+  };
+  for (const [what, text] of Object.entries(alone)) {
+    test(what, () => assert.equal(read(text), undefined));
+  }
+
+  test('that is not UTF-8', () => {
+    assert.equal(readParcel(Buffer.from('[{"x":"\xfc"}]', 'latin1'), 'array', 64), undefined);
+  });
+
+  test('with more rows than may travel', () => {
+    assert.equal(read('[{"x":1},{"x":2},{"x":3}]', 'array', 2), undefined);
+    assert.equal(read('{"x":[1,2,3]}', 'columns', 2), undefined);
+  });
+
+  for (const [what, text] of Object.entries({
+    'of columns of different lengths': '{"x":[1,2],"y":[1]}',
+    'of a column and a value, which R would repeat': '{"x":[1,2],"y":1}',
+    'of no columns': '{}',
+    'of empty columns': '{"x":[]}',
+    'with a bare null, which to R is nothing': '{"x":null}',
+    'with a bare "NA", which to R is text there': '{"x":"NA"}',
+    'of records': '[{"x":1}]',
+    'with a column twice': '{"x":[1],"x":[1]}',
+  })) {
+    test(what, () => assert.equal(read(text, 'columns'), undefined));
+  }
+
+  test('of hostile depth or length, in time that grows as it does', () => {
+    const startedMs = performance.now();
+    assert.equal(read('['.repeat(1_000_000)), undefined);
+    assert.equal(read(`[{"x":"${'\\u0041'.repeat(200_000)}`), undefined);
+    assert.equal(read(`[{"x":${'1'.repeat(1_000_000)}`), undefined);
+    assert.equal(read(`[${'{"x":1},'.repeat(200_000)}`, 'array', 10_000), undefined);
+    assert.ok(performance.now() - startedMs < 2_000);
+  });
+});
