@@ -23,6 +23,11 @@ export interface PolicyContext {
   readonly bodyBytesMax: number;
 }
 
+interface Placed extends PolicyContext {
+  /** Where a key was written: on the route, or among the defaults. */
+  readonly placeOf: (key: keyof WrittenPolicy) => KeyPath;
+}
+
 /** What is in force where neither the route nor `defaults` says anything. */
 const UNWRITTEN: FullPolicy = RoutePolicyKeys.parse({});
 
@@ -31,6 +36,9 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
   const full: FullPolicy = { ...UNWRITTEN, ...context.defaults, ...written };
   const isStream = full.stream || context.isStream;
   warnOfUseless(written, { ...context, isStream });
+  const placed = { ...context, placeOf: (key: keyof WrittenPolicy) => placeOf(key, written, context) };
+  const sharing = isStream ? undefined : compileSharing(full, placed);
+  if (sharing !== undefined && full.auth?.forwardToken === true) warnOfToken(full, placed);
   return {
     auth: authOf(full, written, context),
     limits: full.limits,
@@ -43,10 +51,19 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
     isStream,
     streamIdleMs: full.streamIdle,
     priority: full.priority,
-    sharing: isStream
-      ? undefined
-      : compileSharing(full, { ...context, placeOf: key => placeOf(key, written, context) }),
+    sharing,
   };
+}
+
+/** A token is one caller's, and what is shared is not. */
+function warnOfToken({ varyBy }: FullPolicy, { complain, placeOf }: Placed): void {
+  if (varyBy.some(key => key.kind === 'header' && key.name === 'authorization')) return;
+  complain({
+    path: [...placeOf('auth'), 'forwardToken'],
+    severity: 'warning',
+    message: 'has no effect on requests that are shared: the instance is not sent the token',
+    hint: "write `varyBy: ['header:Authorization']` to send it, and to share only among requests with the same token",
+  });
 }
 
 /** Secure by default: where there is an identity, a route without `auth` asks for a credential. */

@@ -122,6 +122,25 @@ routes: [{ uri: lb://a, predicates: [Method=PUT] }]
   }
 });
 
+describe('a token that shall be passed on', () => {
+  const toldOf = (keys: string) =>
+    told(
+      routesOf(`routes: [{ uri: lb://a, auth: { forwardToken: true }, ${keys} }]`, { identityConfigured: true })
+        .problems,
+    );
+
+  test('is warned of where requests are shared, since the instance does not get it there', () => {
+    assert.deepEqual(toldOf('cache: { methods: [GET] }'), [
+      '1:47 warning routes[0].auth.forwardToken: has no effect on requests that are shared: the instance is not sent the token',
+    ]);
+  });
+
+  test('is no problem where requests share only with those of the same token, or not at all', () => {
+    assert.deepEqual(toldOf("cache: { methods: [GET] }, varyBy: ['header:Authorization']"), []);
+    assert.deepEqual(toldOf('timeout: 1s'), []);
+  });
+});
+
 describe('what cannot be shared so', () => {
   const rows: readonly (readonly [keys: string, said: RegExp])[] = [
     ['coalesce: yes please', /coalesce/],
