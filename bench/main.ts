@@ -16,8 +16,8 @@ import type { Workload } from './workloads/workload.ts';
 const WORKLOADS: readonly Workload[] = [batched, fuel, mixed, crowd, nothing, remembered];
 const COST = 'cost';
 
-const THOROUGH: Effort = { rounds: 3, seconds: 6, warmUpCalls: 6_000 };
-const QUICK: Effort = { rounds: 1, seconds: 4, warmUpCalls: 500 };
+const THOROUGH: Effort = { rounds: 3, seconds: 5, rehearsalCalls: 100_000 };
+const QUICK: Effort = { rounds: 1, seconds: 4, rehearsalCalls: 2_000 };
 
 const HELP = `npm run bench [-- OPTIONS]        measures Penstock beside others: writes RESULTS.md, results.json and chart.svg
                                   here, and README's table

@@ -11,7 +11,7 @@ export interface Effort {
   /** Of each turn. */
   readonly seconds: number;
   /** Each contestant that V8 compiles as it runs has answered so many calls before anything counts. */
-  readonly warmUpCalls: number;
+  readonly rehearsalCalls: number;
 }
 
 /** What a workload showed: a row for each contestant and number of connections. */

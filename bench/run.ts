@@ -3,14 +3,20 @@ import { cpuMsOf } from './cpu-time.ts';
 import { factsOf, type Behind, type Contestant, type Front } from './contestants/contestant.ts';
 import { tokenOf } from './contestants/penstock.ts';
 import type { Load } from './load/load.ts';
+import { wrk } from './load/wrk.ts';
 import { CORES, createPlace, type Place } from './place.ts';
 import type { Effort, Race } from './results.ts';
+import { startNothing } from './upstreams/nothing.ts';
 import { summarise, type Measurement, type Sample } from './summary.ts';
 import type { Workload } from './workloads/workload.ts';
 
-/** What V8 does not compile needs no more than its first connections. */
-const WARM_UP_SHARE_OF_COMPILED = 0.1;
-const WARM_UP_TURN_SECONDS = 2;
+/** Of the warm-up before the instances themselves. */
+const WARM_UP_TURN_SECONDS = 4;
+const REHEARSAL_TURN_SECONDS = 2;
+/** A rehearsal ends after so many turns, on however slow a machine. */
+const REHEARSAL_TURNS_MAX = 30;
+/** Callers in a rehearsal. */
+const REHEARSAL_CONNECTIONS = 64;
 
 export interface RunOptions {
   readonly effort: Effort;
@@ -53,7 +59,8 @@ async function open(workload: Workload, place: Place): Promise<Contest> {
   const { measured, rest } = workload.isOnOneCore ? CORES : { measured: undefined, rest: undefined };
   const secret = randomBytes(32).toString('hex');
   const instances = await workload.startInstances(place, rest);
-  const behind: Behind = { ...workload, instances, core: measured, secret };
+  const [rehearsal = ''] = await startNothing(place, 'rehearsal', rest);
+  const behind: Behind = { ...workload, instances, core: measured, secret, rehearsal };
   const entrants: Entrant[] = [];
   for (const contestant of workload.contestants) {
     entrants.push({ contestant, front: await contestant.start(place, behind) });
@@ -79,19 +86,30 @@ async function seeThatAllAnswerAlike({ workload, entrants, tokenOf: token }: Con
   }
 }
 
+/**
+ * V8 compiles what is called often, and is not done with a gateway before its hundred thousandth call or so. R answers
+ * so many in a quarter of an hour; so what runs on V8 rehearses before an upstream that does nothing, then all are
+ * called as they will be.
+ */
 async function warmUp(contest: Contest, { effort, tell }: RunOptions): Promise<void> {
   const { workload, entrants } = contest;
+  const { load, warmUp: first = load } = workload;
   const connections = Math.max(...workload.connections);
   for (const entrant of entrants) {
-    const { title, isCompiledAsItRuns = false } = entrant.contestant;
-    tell(`${workload.id}: warming ${title}`);
-    const callsMin = effort.warmUpCalls * (isCompiledAsItRuns ? 1 : WARM_UP_SHARE_OF_COMPILED);
-    for (let calls = 0; calls < callsMin;) {
-      const load = workload.warmUp ?? workload.load;
-      const { requests } = await measure(contest, { entrant, load, connections, seconds: WARM_UP_TURN_SECONDS });
-      if (requests === 0) throw new Error(`${title} answers nothing`);
-      calls += requests;
-    }
+    tell(`${workload.id}: warming ${entrant.contestant.title}`);
+    await rehearse(contest, entrant, effort);
+    const { requests } = await measure(contest, { entrant, load: first, connections, seconds: WARM_UP_TURN_SECONDS });
+    if (requests === 0) throw new Error(`${entrant.contestant.title} answers nothing`);
+  }
+}
+
+async function rehearse(contest: Contest, { contestant, front }: Entrant, { rehearsalCalls }: Effort): Promise<void> {
+  const { rehearsalPrefix } = front;
+  if (rehearsalPrefix === undefined) return;
+  const entrant = { contestant, front: { ...front, prefix: rehearsalPrefix } };
+  const turn = { entrant, load: wrk('fuel.lua'), connections: REHEARSAL_CONNECTIONS, seconds: REHEARSAL_TURN_SECONDS };
+  for (let calls = 0, turns = 0; calls < rehearsalCalls && turns < REHEARSAL_TURNS_MAX; turns += 1) {
+    calls += (await measure(contest, turn)).requests;
   }
 }
 

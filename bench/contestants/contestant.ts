@@ -11,7 +11,12 @@ export interface Behind {
   /** The one processor the contestant may use; undefined: any. */
   readonly core: number | undefined;
   readonly secret: string;
+  /** HOST:PORT of an upstream that does nothing, for those who must rehearse. */
+  readonly rehearsal: string;
 }
+
+/** Before this prefix lies, for those who rehearse, the upstream that does nothing. */
+export const REHEARSAL_PREFIX = '/rehearsal';
 
 /** Where a contestant is called. */
 export interface Front {
@@ -19,6 +24,8 @@ export interface Front {
   readonly addresses: readonly string[];
   /** What stands before the instances' own paths. */
   readonly prefix: string;
+  /** What stands before the paths of the upstream that does nothing; undefined: there is no rehearsal. */
+  readonly rehearsalPrefix?: string;
   /** The process whose processor time is the contestant's; undefined: there is none. */
   readonly pid: number | undefined;
 }
@@ -37,8 +44,6 @@ export interface ContestantFacts {
 export interface Contestant extends ContestantFacts {
   /** Callers close their connection after each request. */
   readonly isClosedByCallers?: boolean;
-  /** It is written in JavaScript: V8 compiles what is called often, and only then. */
-  readonly isCompiledAsItRuns?: boolean;
   start(place: Place, behind: Behind): Promise<Front>;
 }
 

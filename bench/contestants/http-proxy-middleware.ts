@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { Place } from '../place.ts';
-import { answers, type Behind, type Contestant, type Front } from './contestant.ts';
+import { answers, REHEARSAL_PREFIX, type Behind, type Contestant, type Front } from './contestant.ts';
 
 /**
  * Express with http-proxy-middleware and nothing else: no identity, no limit, no log, no metrics. Its default agent, which
@@ -10,7 +10,6 @@ export const httpProxyMiddleware: Contestant = {
   id: 'http-proxy-middleware',
   title: 'http-proxy-middleware alone, keep-alive',
   kind: 'peer',
-  isCompiledAsItRuns: true,
   setUp: 'Express and the middleware with its default agent, which keeps connections; no log',
   start: (place, behind) => start(place, behind, { name: 'http-proxy-middleware', agent: 'default' }),
 };
@@ -20,7 +19,6 @@ export const httpProxyMiddlewareFresh: Contestant = {
   id: 'http-proxy-middleware-fresh',
   title: 'http-proxy-middleware alone',
   kind: 'peer',
-  isCompiledAsItRuns: true,
   setUp: 'Express and the middleware with an agent that makes a fresh connection for each call; no log',
   start: (place, behind) => start(place, behind, { name: 'http-proxy-middleware-fresh', agent: 'fresh' }),
 };
@@ -30,10 +28,17 @@ async function start(place: Place, behind: Behind, how: { name: string; agent: s
   const server = fileURLToPath(new URL('http-proxy-middleware-server.ts', import.meta.url));
   const started = place.start(how.name, {
     program: process.execPath,
-    args: [server, String(port), how.agent, behind.prefix, ...behind.instances],
+    args: [
+      server,
+      String(port),
+      how.agent,
+      `${REHEARSAL_PREFIX}=${behind.rehearsal}`,
+      behind.prefix,
+      ...behind.instances,
+    ],
     core: behind.core,
   });
   const address = `127.0.0.1:${port}`;
   await place.until(started, () => answers(address));
-  return { addresses: [address], prefix: behind.prefix, pid: started.pid };
+  return { addresses: [address], prefix: behind.prefix, rehearsalPrefix: REHEARSAL_PREFIX, pid: started.pid };
 }

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { join } from 'node:path';
 import { ROOT } from '../../gateway/setup/state.mjs';
 import type { Place } from '../place.ts';
-import type { Behind, Contestant, Front } from './contestant.ts';
+import { REHEARSAL_PREFIX, type Behind, type Contestant, type Front } from './contestant.ts';
 
 const SET_UP = 'JWT (HS256) with scope, a limit by caller, metrics, access log, health checks and ejection on';
 
@@ -59,7 +59,6 @@ function contestantOf(how: How): Contestant {
     title: how.title,
     kind: 'own',
     setUp: how.more === '' ? SET_UP : `${SET_UP}; ${how.more}`,
-    isCompiledAsItRuns: true,
     start: (place, behind) => start(place, behind, how),
   };
 }
@@ -94,7 +93,8 @@ async function start(place: Place, behind: Behind, how: How): Promise<Front> {
     core: behind.core,
   });
   await place.until(started, () => isReady(adminPort));
-  return { addresses: [`127.0.0.1:${port}`], prefix: behind.prefix, pid: started.pid };
+  const { prefix } = behind;
+  return { addresses: [`127.0.0.1:${port}`], prefix, rehearsalPrefix: REHEARSAL_PREFIX, pid: started.pid };
 }
 
 /** With BENCH_PROFILE=FOLDER in the environment each Penstock leaves its profile there when it ends. */
@@ -120,7 +120,7 @@ interface Ports {
   readonly adminPort: number;
 }
 
-function gatewayOf({ instances }: Behind, { name, port, adminPort }: Ports): string {
+function gatewayOf({ instances, rehearsal }: Behind, { name, port, adminPort }: Ports): string {
   return `
 listen: { host: 127.0.0.1, port: ${port} }
 admin: { host: 127.0.0.1, port: ${adminPort} }
@@ -128,6 +128,7 @@ routes: ${name}.routes.yaml
 discovery:
   static:
     - { service: measured, instances: [${instances.map(instance => `'http://${instance}'`).join(', ')}] }
+    - { service: rehearsed, instances: ['http://${rehearsal}'] }
 identity:
   jwt:
     - { issuer: ${ISSUER}, audience: ${AUDIENCE}, algorithms: [HS256], secret: '\${env:PENSTOCK_JWT_SECRET}' }
@@ -136,18 +137,24 @@ drain: { grace: 0s, timeout: 5s }
 `;
 }
 
-function routesOf({ prefix, concurrency }: Behind, { isKept = false, route = [] }: How): string {
-  const segments = prefix.split('/').length - 1;
+function routesOf({ prefix, concurrency }: Behind, how: How): string {
   return `
 services:
-  measured:
-    concurrency: ${concurrency}
-    connection: { reuse: ${isKept} }
+  measured: ${serviceOf(concurrency, how)}
+  rehearsed: ${serviceOf(concurrency, how)}
 routes:
-  - id: measured
-    uri: lb://measured
+${routeOf('measured', prefix, how)}${routeOf('rehearsed', REHEARSAL_PREFIX, how)}`;
+}
+
+function serviceOf(concurrency: number, { isKept = false }: How): string {
+  return `{ concurrency: ${concurrency}, connection: { reuse: ${isKept} } }`;
+}
+
+function routeOf(service: string, prefix: string, { route = [] }: How): string {
+  return `  - id: ${service}
+    uri: lb://${service}
     predicates: ['Path=${prefix}/**', 'Method=GET,POST']
-    filters: ['StripPrefix=${segments}']
+    filters: ['StripPrefix=${prefix.split('/').length - 1}']
     auth: { allow: [jwt], scopes: [predict] }
     limits: [{ rate: 10000000, per: 1s, by: caller }]
     pure: true

@@ -4,10 +4,10 @@ import { nginxFolders, nginxPreamble } from '../contestants/nginx.ts';
 import type { Place } from '../place.ts';
 
 /** Starts an nginx that answers a few bytes by itself, and gives its address. */
-export async function startNothing(place: Place, core: number | undefined): Promise<string[]> {
+export async function startNothing(place: Place, name: string, core: number | undefined): Promise<string[]> {
   const address = `127.0.0.1:${await place.port()}`;
-  const config = place.write('nothing.conf', configOf(place, address));
-  const started = place.start('nothing', {
+  const config = place.write(`${name}.conf`, configOf(place, name, address));
+  const started = place.start(name, {
     program: await ensureServer('nginx'),
     args: ['-c', config, '-e', 'stderr'],
     core,
@@ -16,11 +16,11 @@ export async function startNothing(place: Place, core: number | undefined): Prom
   return [address];
 }
 
-function configOf(place: Place, address: string): string {
+function configOf(place: Place, name: string, address: string): string {
   return `
-${nginxPreamble(place, 'nothing')}
+${nginxPreamble(place, name)}
 http {
-  ${nginxFolders(place, 'nothing')}
+  ${nginxFolders(place, name)}
   access_log off;
   keepalive_requests 1000000000;
   server {

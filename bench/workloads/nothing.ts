@@ -34,5 +34,5 @@ export const nothing: Workload = {
       ...{ of: 'penstock-kept', against: 'http-proxy-middleware', measure: 'perSecond', connections: 64, atLeast: 1.6 },
     },
   ],
-  startInstances: startNothing,
+  startInstances: (place, core) => startNothing(place, 'nothing', core),
 };

@@ -28,5 +28,5 @@ export const remembered: Workload = {
       ...{ of: 'penstock-remembering', against: 'nginx-kept', measure: 'perSecond', connections: 64, atLeast: 1 },
     },
   ],
-  startInstances: startNothing,
+  startInstances: (place, core) => startNothing(place, 'nothing', core),
 };
