@@ -1,10 +1,9 @@
 import { type GatewayError, toGatewayError } from '../errors.ts';
 import type { Answer, Complete, TimeLeft } from '../exchange.ts';
 import { dropBody } from '../http/dress.ts';
-import { hasField, listOf } from '../http/fields.ts';
 import { blankNotes, type Notes } from '../notes.ts';
 import type { Clock } from '../ports.ts';
-import { directivesOf } from './cache/cache-control.ts';
+import { mayServeSeveral } from './cache/freshness.ts';
 import type { Keep } from './shared.ts';
 
 /** What a flight is told time by, and tells. */
@@ -139,13 +138,3 @@ function tellNotes(noted: Notes, { complete: { notes }, joinedMs }: Member): voi
   const queueMs = notes.queueMs + Math.max(0, noted.queueMs - (joinedMs - startedMs));
   Object.assign(notes, { attempts, instance, version, queueMs, connectMs, firstByteMs });
 }
-
-/** RFC 9111 §4 lets an answer serve several requests only where it could be stored; `Set-Cookie` is meant for one. */
-function mayServeSeveral({ rawHeaders, body }: Answer): boolean {
-  if (!Buffer.isBuffer(body) || hasField(rawHeaders, 'set-cookie')) return false;
-  if (listOf(rawHeaders, 'vary').includes('*')) return false;
-  const said = directivesOf(rawHeaders);
-  return !FOR_ONE.some(name => said.has(name));
-}
-
-const FOR_ONE = ['private', 'no-store', 'no-cache'];

@@ -33,15 +33,20 @@ const REMEMBERED_STATUSES: ReadonlySet<number> = new Set([200, 203, 204]);
 /** RFC 9111 §5.2.2.7, §5.2.2.5; with §5.2.2.4 in place of validation, which R does not know. */
 const FORBIDS_KEEPING = ['private', 'no-store', 'no-cache'];
 
+/** True for an answer that may serve those who ask later, as far as it says so itself. */
+export function isForAll(answer: Answer): answer is WholeAnswer {
+  return REMEMBERED_STATUSES.has(answer.status) && mayServeSeveral(answer);
+}
+
 /**
- * True for an answer that may serve others than the one who asked, as far as it says so itself.
+ * True for an answer that may serve others than the one who asked: only what could be stored (RFC 9111 §4).
  *
  * `Set-Cookie` is meant for one. What `Vary` names is in the key or was not sent to R; `*` says that there is more
- * (RFC 9111 §4.1).
+ * (§4.1).
  */
-export function isForAll(answer: Answer): answer is WholeAnswer {
-  const { status, rawHeaders, body } = answer;
-  if (!REMEMBERED_STATUSES.has(status) || !Buffer.isBuffer(body)) return false;
+export function mayServeSeveral(answer: Answer): answer is WholeAnswer {
+  const { rawHeaders, body } = answer;
+  if (!Buffer.isBuffer(body)) return false;
   if (hasField(rawHeaders, 'set-cookie') || listOf(rawHeaders, 'vary').includes('*')) return false;
   const said = directivesOf(rawHeaders);
   return !FORBIDS_KEEPING.some(name => said.has(name));
