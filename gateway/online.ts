@@ -7,6 +7,7 @@ import { createConsulClient, type ConsulClient } from './edges/consul-client.ts'
 import { probeHttp } from './edges/http-probe.ts';
 import type { Contract } from './load.ts';
 import { askBatches } from './online-batches.ts';
+import { askLocal } from './online-local.ts';
 
 /** An answer that takes longer is none. */
 const PATIENCE_MS = 3_000;
@@ -25,16 +26,18 @@ export async function askOnline({ gateway, routes, texts }: Contract): Promise<P
   const elsewhere = new Set([...local, ...fixed, ...routes.statics].map(({ service }) => service));
   const wanted = [...routes.services.keys()].filter(service => !elsewhere.has(service));
 
-  const [ofFixed, ofRoutes, ofConsul] = await Promise.all([
+  const [ofFixed, ofRoutes, ofConsul, ofLocal] = await Promise.all([
     askInstances(fixed, routes),
     askInstances(routes.statics, routes),
     consul === undefined ? NOTHING_KNOWN : askConsul(consul, wanted),
+    askLocal(gateway, routes),
   ]);
-  const ofBatches = await askBatches(routes, [...fixed, ...routes.statics, ...ofConsul.known]);
+  const ofBatches = await askBatches(routes, [...fixed, ...routes.statics, ...ofConsul.known, ...ofLocal.known]);
   return [
     ...toProblems(ofFixed, { file: gatewayFile, path: 'discovery.static' }),
     ...toProblems(ofRoutes, { file: routesFile, path: 'routes' }),
     ...toProblems(ofConsul.findings, { file: gatewayFile, path: 'discovery.consul' }),
+    ...ofLocal.problems,
     ...ofBatches,
   ];
 }

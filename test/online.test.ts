@@ -146,3 +146,48 @@ describe('asking whether calls may travel together', () => {
     });
   }
 });
+
+describe('asking whether calls to R processes of the gateway’s own may travel together', () => {
+  const routes =
+    'routes: [{ id: fuel, uri: "lb://fuel", predicates: ["Path=/fuel/**"], batch: {}, pure: true }, { id: a, uri: "lb://fuel", predicates: ["Path=/a"] }]';
+  const gatewayAt = (port: number | string) =>
+    `discovery: { local: [{ service: fuel, entry: ., instances: 1 }] }\nadmin: { port: ${port} }`;
+  const portOf = (address: string) => address.slice(address.indexOf(':') + 1);
+
+  test('asks them where the running gateway says they are', async t => {
+    const model = await startInstance(
+      t,
+      aModel(x => x.map(value => value - mean(x))),
+    );
+    const told = [
+      { service: 'fuel', instances: [{ address: `http://${model}`, source: 'local' }, { source: 'local' }, null] },
+      { service: 'other', instances: [{ address: 'http://127.0.0.1:9', source: 'consul' }] },
+      'nonsense',
+    ];
+    const admin = await startInstance(t, ({ url }, response) => {
+      response.writeHead(url === '/api/services' ? 200 : 404).end(JSON.stringify(told));
+    });
+
+    const said = await askedOf(t, { gateway: gatewayAt(portOf(admin)), routes });
+
+    assert.deepEqual(said, [
+      `routes.yaml routes[0].batch: http://${model}/predict: a row is answered otherwise among others than alone: its calls cannot travel together`,
+    ]);
+  });
+
+  for (const [what, listener] of [
+    ['no gateway answers', (_request, response) => response.destroy()],
+    ['it asks for a token', (_request, response) => response.writeHead(401).end('{"status":401}')],
+    ['it has not started any', (_request, response) => response.end('[]')],
+  ] as const satisfies readonly (readonly [string, RequestListener])[]) {
+    test(`is warned of as not done where ${what}`, async t => {
+      const admin = await startInstance(t, listener);
+
+      const said = await askedOf(t, { gateway: gatewayAt(portOf(admin)), routes });
+
+      assert.deepEqual(said, [
+        'routes.yaml routes[0].batch: not proven: no gateway of this configuration runs that would tell where its R processes are',
+      ]);
+    });
+  }
+});

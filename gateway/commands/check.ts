@@ -12,7 +12,8 @@ Says every problem of gateway.yaml and of the routes file it names, with its pla
 
   --config FILE   gateway.yaml; default config/gateway.yaml
   --online        also asks Consul, and the instances it knows or that are written down, whether they answer,
-                  and whether models behind routes that batch answer rows together as each alone
+                  and whether models behind routes that batch answer rows together as each alone; where the
+                  gateway starts R itself, it asks the running one where
   --json          one JSON object: { "ok": …, "problems": [{ file, line, column, severity, path, message, hint }] }
 `;
 
