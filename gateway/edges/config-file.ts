@@ -40,11 +40,15 @@ interface WatchOptions {
   readonly pollMs?: number;
 }
 
+/** So many times as long as a file must be left alone, and it is read all the same: the folder may be somebody's log. */
+const SETTLES_MAX = 10;
+
 /** Watches files however they are saved: written in place, renamed over, or swapped by a symbolic link. */
 export function watchFiles({ files, onChange, settleMs = 100, pollMs = 5_000 }: WatchOptions): { close(): void } {
   const known = new Map(files);
   const folders = new Map<string, FSWatcher>();
   let settling: NodeJS.Timeout | undefined;
+  let heardMs: number | undefined; // since when nothing was read
 
   // A file itself is no good thing to watch: whoever renames another over it leaves the watcher with the old one.
   function watchFolders(): void {
@@ -71,12 +75,15 @@ export function watchFiles({ files, onChange, settleMs = 100, pollMs = 5_000 }: 
   }
 
   function settle(): void {
+    heardMs ??= performance.now();
+    if (performance.now() - heardMs > settleMs * SETTLES_MAX) return; // as it is set, the timer ends
     clearTimeout(settling);
     settling = setTimeout(compare, settleMs);
     settling.unref();
   }
 
   function compare(): void {
+    heardMs = undefined;
     for (const [file, before] of known) {
       const now = readText(file);
       if (now === before) continue;

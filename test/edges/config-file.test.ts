@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { readText, surroundingsOf, watchFiles } from '../../gateway/edges/config-file.ts';
 
 function folder(t: TestContext): string {
@@ -67,6 +68,20 @@ describe('a watched file', () => {
       renameSync(join(path, '.routes.yaml.swp'), file);
       assert.equal(await change, text);
     }
+  });
+
+  test('is seen though something else in its folder is written all the time', async t => {
+    const path = folder(t);
+    const file = join(path, 'routes.yaml');
+    writeFileSync(file, 'old');
+    const { next } = watched(t, file, { settleMs: 100 });
+    const writing = setInterval(() => writeFileSync(join(path, 'gateway.log'), 'a line'), 3);
+    t.after(() => clearInterval(writing));
+
+    const change = next();
+    writeFileSync(file, 'new');
+
+    assert.equal(await Promise.race([change, setTimeout(5_000, 'never', { ref: false })]), 'new');
   });
 
   test('is read only when it is left alone: truncated first and written then, it changes once', async t => {
