@@ -5,6 +5,7 @@ import { blankNotes, type Notes } from '../notes.ts';
 import type { Clock } from '../ports.ts';
 import { mayServeSeveral } from './cache/freshness.ts';
 import type { Keep } from './shared.ts';
+import { isWronged } from './wronged.ts';
 
 /** What a flight is told time by, and tells. */
 interface FlightPorts {
@@ -103,10 +104,9 @@ export class Flight {
     }
   }
 
-  /** The queue has refused whoever began the flight: that says little of who waits for less long, or of other callers. */
-  #isWronged({ joinedMs, complete: { caller, route } }: Member, { code }: GatewayError): boolean {
-    if (code === 'QUEUE_FULL') return caller.id !== this.#callerId;
-    return code === 'QUEUE_TIMEOUT' && this.#ports.clock.nowMs() - joinedMs < route.service.policy.queueWaitMsMax;
+  #isWronged({ joinedMs, complete: { caller, route } }: Member, failure: GatewayError): boolean {
+    const refused = { route, callerId: this.#callerId, nowMs: this.#ports.clock.nowMs() };
+    return isWronged(failure, { callerId: caller.id, joinedMs }, refused);
   }
 
   #leave(member: Member, reason: Error): void {

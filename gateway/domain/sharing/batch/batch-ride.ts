@@ -1,7 +1,7 @@
 import { splitAnswer } from './answer-form.ts';
 import { Batch } from './batch.ts';
 import { noteDivided } from './batch-failure.ts';
-import { textOf } from '../proof/batch-evidence.ts';
+import { fieldsText, textOf } from '../proof/batch-evidence.ts';
 import { createHurry, type Hurry } from './batch-hurry.ts';
 import type { BatchMember } from './batch-member.ts';
 import type { Subject } from './batch-subject.ts';
@@ -9,9 +9,9 @@ import { type GatewayError, toGatewayError } from '../../errors.ts';
 import type { Observe } from '../../events.ts';
 import type { Answer, Ask, Question } from '../../exchange.ts';
 import { dropBody } from '../../http/dress.ts';
-import { hasField } from '../../http/fields.ts';
 import type { Clock } from '../../ports.ts';
 import type { BatchPolicy } from '../../route.ts';
+import { isWronged } from '../wronged.ts';
 
 /** What rides are told time by, and tell. */
 export interface RidePorts {
@@ -179,10 +179,11 @@ export class BatchRide {
 
   #split(answer: Answer): readonly string[] | undefined {
     const { members, notes } = this.#batch;
-    const form = this.#options.subject.formOf(notes.version ?? '');
+    const { subject } = this.#options;
+    const form = subject.formOf(notes.version ?? '');
     const text = textOf(answer);
     if (answer.status !== 200 || form === undefined || text === undefined) return undefined;
-    if (hasField(answer.rawHeaders, 'set-cookie')) return undefined; // one caller's, and nobody knows whose
+    if (fieldsText(answer) !== subject.fieldsOf(notes.version ?? '')) return undefined; // one caller's, and nobody knows whose
     const counts = members.map(({ parcel }) => parcel.rows);
     return splitAnswer(text, form, counts);
   }
@@ -218,16 +219,13 @@ export class BatchRide {
       }
       this.#blame(this.#batch.members[0]);
     }
-    const wronged = members.filter(member => this.#isWronged(member, error));
+    const { callerId, route } = this.#batch;
+    const refused = { callerId, route, nowMs: this.#ports.clock.nowMs() };
+    const wronged = members.filter(({ joinedMs, question }) =>
+      isWronged(error, { callerId: question.callerId, joinedMs }, refused),
+    );
     for (const member of members) if (!wronged.includes(member)) member.fail(error);
     this.#again(wronged, false);
-  }
-
-  /** The queue has refused whoever came first in the batch: that says little of who waits for less long, or of other callers. */
-  #isWronged({ joinedMs, question }: BatchMember, { code }: GatewayError): boolean {
-    const { callerId, route } = this.#batch;
-    if (code === 'QUEUE_FULL') return question.callerId !== callerId;
-    return code === 'QUEUE_TIMEOUT' && this.#ports.clock.nowMs() - joinedMs < route.service.policy.queueWaitMsMax;
   }
 
   #again(members: readonly BatchMember[], isFixed: boolean): void {
