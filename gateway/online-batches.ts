@@ -1,10 +1,11 @@
 import type { CompiledRoutes, RoutedAddress } from './config/compile.ts';
 import type { Problem } from './config/problem.ts';
+import { dropBody } from './domain/http/dress.ts';
 import { toReplyDraft } from './domain/http/reply-head.ts';
-import { SHARED_SECRET_FIELD } from './domain/http/upstream-request.ts';
 import type { Transport } from './domain/ports.ts';
 import type { BatchPolicy } from './domain/route.ts';
 import { proveBatch, type AskForProof } from './domain/sharing/proof/batch-proof.ts';
+import { predictMessage } from './domain/sharing/proof/prediction.ts';
 import { createSubject } from './domain/sharing/batch/batch-subject.ts';
 import { systemClock as clock } from './edges/clock.ts';
 import { createTransport } from './edges/undici.ts';
@@ -14,9 +15,6 @@ const PATIENCE_MS = 10_000;
 /** Of a service so many are asked: they may be of different versions. */
 const INSTANCES_MAX = 8;
 const ANSWER_BYTES_MAX = 1024 * 1024;
-
-/** Where vetiver's models predict. */
-const TARGET = '/predict';
 
 /** What an instance has shown: rows together are answered as alone, or what was found instead. */
 interface Shown {
@@ -75,13 +73,7 @@ interface Asking {
 
 async function askInstance(origin: string, { routes, serviceName, batch, transport }: Asking): Promise<Shown> {
   const { sharedSecret } = routes.policyOf(serviceName);
-  const secret = sharedSecret === undefined ? [] : [SHARED_SECRET_FIELD, sharedSecret];
-  const message = {
-    method: 'POST',
-    target: TARGET,
-    host: undefined,
-    rawHeaders: ['Content-Type', 'application/json', ...secret],
-  };
+  const message = predictMessage(sharedSecret);
   const subject = createSubject();
   let reason = 'it publishes no examples at /prototype to prove by that rows may travel together';
   const tell = (_: boolean, told: string) => {
@@ -105,7 +97,7 @@ function asking(origin: string, transport: Transport): AskForProof {
   };
   return async message => {
     const answer = await transport.send({ ...message, origin }, bounds).answer;
-    if (!Buffer.isBuffer(answer.body)) answer.body.destroy();
+    dropBody(answer);
     const { status, fields } = toReplyDraft(answer);
     return { answer: { kind: 'answer', status, rawHeaders: fields, body: answer.body }, version: '' };
   };

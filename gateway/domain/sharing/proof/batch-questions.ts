@@ -1,5 +1,6 @@
 import { createDeadline } from '../../deadline.ts';
 import type { Ask, Question } from '../../exchange.ts';
+import { dropBody } from '../../http/dress.ts';
 import type { AskForProof } from './batch-proof.ts';
 import { blankNotes } from '../../notes.ts';
 import type { Clock, UpstreamMessage } from '../../ports.ts';
@@ -31,7 +32,7 @@ export function createAskForProof({ ask, clock, closing }: QuestionPorts, route:
     deadline.arm(QUESTION_MS_MAX);
     try {
       const answer = await ask({ ...questionOf(route, message), deadline, notes });
-      if (!Buffer.isBuffer(answer.body)) answer.body.destroy();
+      dropBody(answer);
       return { answer, version: notes.version ?? '' };
     } finally {
       deadline.end();

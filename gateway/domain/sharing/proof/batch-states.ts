@@ -1,6 +1,7 @@
 import type { Route } from '../../route.ts';
 import { subjectName, type Subjects } from '../batch/batch-subject.ts';
 import type { Clock } from '../../ports.ts';
+import { PREDICT_TARGET } from './prediction.ts';
 
 interface BatchStatesParts {
   readonly routes: () => readonly Route[];
@@ -16,9 +17,6 @@ export interface BatchStates {
   read(): ReadonlyMap<string, boolean>;
 }
 
-/** Where vetiver's models predict. */
-const TARGET = '/predict';
-
 /**
  * What is known of each route: what was said of it last, or else what its service has shown for another route, or before
  * a reload brought this one.
@@ -30,7 +28,7 @@ export function createBatchStates({ routes, subjects, clock }: BatchStatesParts)
   function shownOf({ service, policy: { sharing } }: Route): boolean | undefined {
     if (sharing?.batch === undefined) return undefined;
     const { rows, sizeMax } = sharing.batch;
-    const subject = subjects.of(subjectName(service.name, { target: TARGET }, ['json', rows]));
+    const subject = subjects.of(subjectName(service.name, { target: PREDICT_TARGET }, ['json', rows]));
     const standing = subject.standing(service.versions, clock.nowMs());
     return standing === 'open' ? undefined : standing === 'proven' && subject.size.rowsMax(sizeMax, clock.nowMs()) > 1;
   }

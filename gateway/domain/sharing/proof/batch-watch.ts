@@ -1,6 +1,6 @@
 import type { Prover } from './batch-prover.ts';
+import { predictMessage } from './prediction.ts';
 import { subjectName, type Subjects } from '../batch/batch-subject.ts';
-import { SHARED_SECRET_FIELD } from '../../http/upstream-request.ts';
 import type { Clock } from '../../ports.ts';
 import type { BatchPolicy, Route } from '../../route.ts';
 import type { Service } from '../../service.ts';
@@ -19,9 +19,6 @@ export interface BatchWatch {
 
 const LOOK_EVERY_MS = 1_000;
 
-/** Where vetiver's models predict. */
-const TARGET = '/predict';
-
 /**
  * Has a proof made of every route that batches as soon as an instance is there, and again when a new version is, so that
  * the first callers need not wait for it. Models at other paths are asked when calls to them come.
@@ -39,10 +36,7 @@ export function createBatchWatch({ routes, subjects, prover, clock }: BatchWatch
 
   function consider(route: Route, { rows: format }: BatchPolicy): void {
     const { service } = route;
-    const { sharedSecret } = service.policy;
-    const secret = sharedSecret === undefined ? [] : [SHARED_SECRET_FIELD, sharedSecret];
-    const rawHeaders = ['Content-Type', 'application/json', ...secret];
-    const message = { method: 'POST', target: TARGET, host: undefined, rawHeaders };
+    const message = predictMessage(service.policy.sharedSecret);
     const subject = subjects.of(subjectName(service.name, message, ['json', format]));
     const isOpen = subject.standing(service.versions, clock.nowMs()) === 'open';
     if (isOpen && hasInstance(service)) prover.consider({ subject, route, message, format });
