@@ -69,7 +69,7 @@ function aBatchingRoute({ batch = {}, policy = {}, isProven = true }: Traits = {
     subjectName('fuel', { target: '/predict', host: undefined }, ['json', sharing.batch?.rows ?? 'array']),
   );
   const form = { kind: 'members', members: [{ name: '".pred"', value: 'unboxed' }] } as const;
-  if (isProven) subject.judge('1', { kind: 'proven', form }, 0);
+  if (isProven) subject.judge('1', { kind: 'proven', form, fields: '' }, 0);
   const prover = { consider: (wanted: RouteProof) => void considered.push(wanted), close: () => undefined };
   const gather = createGather({ clock, observe: event => events.push(event), subjects, prover });
 
@@ -389,6 +389,7 @@ describe('a batch that fails', () => {
     ['what is no JSON', { text: 'oops' }],
     ['another form than it has shown', { text: '[2,4]' }],
     ['a cookie, which is for one caller', { text: '{".pred":[2,4]}', rawHeaders: ['Set-Cookie', 'a=b'] }],
+    ['a field that may be about one of them', { text: '{".pred":[2,4]}', rawHeaders: ['Warning', '199 - "row 2"'] }],
     ['another status', { text: '{".pred":[2,4]}', status: 203 }],
   ] as const) {
     test(`since R gives ${what}, is asked again in parts`, async () => {

@@ -20,8 +20,12 @@ export interface Subject {
   standing(versions: string, nowMs: number): Standing;
   /** How a version writes its answers. */
   formOf(version: string): AnswerForm | undefined;
+  /** The fields that all its answers have, as `fieldsText`. */
+  fieldsOf(version: string): string | undefined;
   /** What a proof has shown of a version. A model without a version may be exchanged unseen: of it nothing holds for ever. */
   judge(version: string, verdict: Verdict, nowMs: number): void;
+  /** What was judged holds only for now: callers chose the rows, and others may show otherwise. */
+  doubt(version: string, nowMs: number): void;
   /** A call passed by from which a proof can be made. */
   notice(parcel: Parcel): void;
   /** Rows of one shape, no two alike, that callers have sent; empty until there are enough. */
@@ -48,17 +52,20 @@ const ROW_LENGTH_MAX = 8 * 1_024;
 const STRANGERS_MAX = 16;
 /** Judged versions remembered; a service has one, and two while it changes. */
 const VERSIONS_MAX = 8;
-const UNVERSIONED_MS = 10 * 60_000;
+/** For so long holds what is not for ever. */
+const FOR_NOW_MS = 10 * 60_000;
 
 interface Judged {
   readonly verdict: Verdict;
   readonly untilMs: number;
 }
 
+const NEVER_ASKED = { versions: '', standing: 'open' as Standing, untilMs: -Infinity };
+
 /** A subject of which nothing is known. */
 export function createSubject(): Subject {
   const known = new Map<string, Judged>();
-  let last = { versions: '', standing: 'open' as Standing, untilMs: -Infinity }; // every call asks the same
+  let last = NEVER_ASKED; // every call asks the same
   let seen: Parcel[] = [];
   let strangers = 0;
 
@@ -70,6 +77,11 @@ export function createSubject(): Subject {
     return { versions, standing: isProven ? 'proven' : 'refuted', untilMs };
   };
 
+  const provenOf = (version: string) => {
+    const verdict = known.get(version)?.verdict;
+    return verdict?.kind === 'proven' ? verdict : undefined;
+  };
+
   return {
     time: createBatchTime(),
     size: createBatchSize(),
@@ -79,16 +91,20 @@ export function createSubject(): Subject {
       if (last.versions !== versions || nowMs >= last.untilMs) last = standingNow(versions, nowMs);
       return last.standing;
     },
-    formOf(version) {
-      const verdict = known.get(version)?.verdict;
-      return verdict?.kind === 'proven' ? verdict.form : undefined;
-    },
+    formOf: version => provenOf(version)?.form,
+    fieldsOf: version => provenOf(version)?.fields,
     judge(version, verdict, nowMs) {
       known.delete(version);
-      known.set(version, { verdict, untilMs: version === '' ? nowMs + UNVERSIONED_MS : Infinity });
-      last = { versions: '', standing: 'open', untilMs: -Infinity };
+      known.set(version, { verdict, untilMs: version === '' ? nowMs + FOR_NOW_MS : Infinity });
+      last = NEVER_ASKED;
       const [oldest] = known.keys();
       if (known.size > VERSIONS_MAX && oldest !== undefined) known.delete(oldest);
+    },
+    doubt(version, nowMs) {
+      const judged = known.get(version);
+      if (judged !== undefined) known.set(version, { ...judged, untilMs: nowMs + FOR_NOW_MS });
+      last = NEVER_ASKED;
+      seen = [];
     },
     notice(parcel) {
       const row = firstRowOf(parcel);

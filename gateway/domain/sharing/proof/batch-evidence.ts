@@ -4,7 +4,7 @@ import { joinParcels, type Parcel, type RowFormat } from '../batch/row-parcel.ts
 
 /** What a model has shown: rows together are answered as each alone; they are not; or the rows were no good to ask with. */
 export type Verdict =
-  | { readonly kind: 'proven'; readonly form: AnswerForm }
+  | { readonly kind: 'proven'; readonly form: AnswerForm; readonly fields: string }
   | { readonly kind: 'refuted'; readonly reason: string }
   | { readonly kind: 'unfit'; readonly reason: string };
 
@@ -63,7 +63,8 @@ function judge(alone: readonly Answer[], together: Answer): Verdict {
   const field = alone.map(answer => otherField(answer, together)).find(name => name !== undefined);
   if (field !== undefined) return refuted(`the field ${field} differs from call to call`);
   const found = findForm(texts, text);
-  return 'form' in found ? { kind: 'proven', form: found.form } : refuted(found.flaw);
+  if ('flaw' in found) return refuted(found.flaw);
+  return { kind: 'proven', form: found.form, fields: fieldsText(together) };
 }
 
 function refuted(reason: string): Verdict {
@@ -75,7 +76,16 @@ export function textOf({ body }: Answer): string | undefined {
   return Buffer.isBuffer(body) ? body.toString('latin1') : undefined;
 }
 
-/** The name of a field that is not the same in both, or that is never shared. R's `Date` is the time of the answer. */
+/** Equal for answers with the same fields, but for those that tell the time. */
+export function fieldsText({ rawHeaders }: Answer): string {
+  const lines = [...comparable(rawHeaders)].map(([name, values]) => `${name}:${values}`);
+  return lines.sort().join('\n\n');
+}
+
+/** Others tell by them how old the answer is. */
+const OF_TIME: ReadonlySet<string> = new Set(['age', 'date', 'expires']);
+
+/** The name of a field that is not the same in both, or that is never shared. */
 function otherField({ rawHeaders }: Answer, { rawHeaders: others }: Answer): string | undefined {
   const [ours, theirs] = [comparable(rawHeaders), comparable(others)];
   for (const [name, values] of ours) if (theirs.get(name) !== values) return name;
@@ -87,7 +97,7 @@ function comparable(rawHeaders: readonly string[]): Map<string, string> {
   const fields = new Map<string, string>();
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] ?? '').toLowerCase();
-    if (name !== 'date') fields.set(name, `${fields.get(name) ?? ''}\n${rawHeaders[i + 1] ?? ''}`);
+    if (!OF_TIME.has(name)) fields.set(name, `${fields.get(name) ?? ''}\n${rawHeaders[i + 1] ?? ''}`);
   }
   return fields;
 }

@@ -108,13 +108,15 @@ function settle(wanted: ProofWanted, version: string, { verdict, nowMs, tell }: 
   if (verdict === undefined || subject.standing(version, nowMs()) !== 'open') return;
   const [path = ''] = message.target.split('?', 1); // what callers write into a query is not for the log
   const of = version === '' ? path : `${path} of version ${version}`;
+  const isOfCallers = !mayBePublished(wanted);
   if (verdict.kind !== 'unfit') {
     subject.judge(version, verdict, nowMs());
+    if (verdict.kind === 'refuted' && isOfCallers) subject.doubt(version, nowMs());
     const isOn = verdict.kind === 'proven';
     tell(isOn, `${of}: ${isOn ? 'rows together are answered as each alone' : verdict.reason}`);
     return;
   }
-  if (mayBePublished(wanted)) tell(false, `${of}: with the examples of ${PROTOTYPE} ${verdict.reason}`);
+  if (!isOfCallers) tell(false, `${of}: with the examples of ${PROTOTYPE} ${verdict.reason}`);
   subject.proof.withoutPrototype = versions;
   subject.forgetRowsSeen(); // callers may bring better ones
 }

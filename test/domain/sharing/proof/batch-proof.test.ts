@@ -207,6 +207,21 @@ describe('a proof', () => {
     assert.equal(standing(), 'proven');
   });
 
+  test('with rows of callers’ choice that shows the contrary holds for ten minutes, and others are tried then', async () => {
+    const lenient: R = message => ({ text: xOf(message).length === 0 ? '[5]' : JSON.stringify(xOf(message)) });
+    const { prove, notice, standing, clock } = aProver(lenient, { target: '/lenient' });
+    notice('[{"y":1}]', '[{"y":2}]');
+    await prove();
+    assert.equal(standing(), 'refuted');
+    clock.advance(10 * 60_000 - 1);
+    assert.equal(standing(), 'refuted');
+    clock.advance(1);
+    notice('[{"x":1}]', '[{"x":2}]');
+    await prove();
+
+    assert.equal(standing(), 'proven');
+  });
+
   test('asks for no examples where a caller’s query says, and tells nothing of the query', async () => {
     const { prove, notice, asked, told } = aProver(twice, { target: '/reset?key=secret/predict' });
     notice('[{"x":1.5}]', '[{"x":2.5}]');
