@@ -82,7 +82,7 @@ function limitText({ rate, perMs, by }: Limit): string {
 
 function timeoutText({ isStream, isPure, streamIdleMs, timeoutMs, retry }: RoutePolicy): string {
   if (isStream) return `none: a stream, ended when idle for ${durationText(streamIdleMs)}`;
-  const repeatable = durationText(retry.repeatableTimeoutMs ?? retry.attemptTimeoutMs);
+  const repeatable = durationText(retry.repeatableTimeoutMs);
   const attempt = durationText(retry.attemptTimeoutMs);
   const each = repeatable === attempt || isPure ? repeatable : `${attempt} (${repeatable} where a repeat is safe)`;
   return `${durationText(timeoutMs)}; at most ${retry.attempts} ${retry.attempts === 1 ? 'attempt' : 'attempts'} of ${each}`;

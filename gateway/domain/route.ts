@@ -70,8 +70,8 @@ export interface RetryPolicy {
   /** Counts the first. */
   readonly attempts: number;
   readonly attemptTimeoutMs: number;
-  /** For requests that may be repeated, whose one attempt must leave time for another; `attemptTimeoutMs` where absent. */
-  readonly repeatableTimeoutMs?: number;
+  /** For requests that may be repeated, whose one attempt must leave time for another. */
+  readonly repeatableTimeoutMs: number;
   readonly on: ReadonlySet<RetryReason>;
   readonly budgetPercent: number;
 }

@@ -108,8 +108,7 @@ interface TrialOptions {
 /** What may be repeated leaves time for another attempt; what may not takes all there is. */
 function attemptTimeoutOf({ route, method }: Question): number {
   const { retry, isPure } = route.policy;
-  const { attemptTimeoutMs, repeatableTimeoutMs = attemptTimeoutMs } = retry;
-  return isRepeatable(method, isPure) ? repeatableTimeoutMs : attemptTimeoutMs;
+  return isRepeatable(method, isPure) ? retry.repeatableTimeoutMs : retry.attemptTimeoutMs;
 }
 
 /** One attempt under way. Where its own time cannot end before the request's, the request's signal is its signal. */

@@ -27,6 +27,7 @@ interface Traits {
 const GENEROUS: RetryPolicy = {
   attempts: 3,
   attemptTimeoutMs: 10_000,
+  repeatableTimeoutMs: 10_000,
   on: new Set(['connect-failure', 'connection-lost', 'attempt-timeout', 502, 503, 504]),
   budgetPercent: 20,
 };
@@ -243,7 +244,7 @@ describe('an attempt’s time', () => {
   };
 
   test('begins when a place is found, and ends the attempt', async () => {
-    const at = anAttempt({ retry: { attempts: 1, attemptTimeoutMs: 1_000 }, outcomes: [] });
+    const at = anAttempt({ retry: { attempts: 1, attemptTimeoutMs: 1_000, repeatableTimeoutMs: 1_000 }, outcomes: [] });
     const refused = assert.rejects(at.attempt(at.question, untilAborted(true)), { code: 'ATTEMPT_TIMEOUT' });
 
     at.clock.advance(1_000);
@@ -275,7 +276,7 @@ describe('an attempt’s time', () => {
   }
 
   test('does not begin in the queue', async () => {
-    const at = anAttempt({ retry: { attempts: 1, attemptTimeoutMs: 1_000 }, outcomes: [] });
+    const at = anAttempt({ retry: { attempts: 1, attemptTimeoutMs: 1_000, repeatableTimeoutMs: 1_000 }, outcomes: [] });
     const refused = assert.rejects(at.attempt(at.question, untilAborted(false)), { code: 'DEADLINE_EXCEEDED' });
 
     at.clock.advance(30_000);
@@ -284,7 +285,7 @@ describe('an attempt’s time', () => {
   });
 
   test('ends with the request’s', async () => {
-    const at = anAttempt({ retry: { attemptTimeoutMs: 60_000 }, outcomes: [] });
+    const at = anAttempt({ retry: { attemptTimeoutMs: 60_000, repeatableTimeoutMs: 60_000 }, outcomes: [] });
     const refused = assert.rejects(at.attempt(at.question, untilAborted(true)), { code: 'DEADLINE_EXCEEDED' });
 
     at.clock.advance(30_000);

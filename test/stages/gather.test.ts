@@ -538,7 +538,9 @@ describe('a batch is no longer than the time of those in it allows', () => {
   /** A model that takes 10 ms for each row. */
   async function aSlowModel() {
     const route = aBatchingRoute({
-      policy: { retry: { attempts: 1, attemptTimeoutMs: 60_000, on: new Set(), budgetPercent: 20 } },
+      policy: {
+        retry: { attempts: 1, attemptTimeoutMs: 60_000, repeatableTimeoutMs: 60_000, on: new Set(), budgetPercent: 20 },
+      },
     });
     for (let i = 0; i < 6; i++) {
       const calls = [call(i), call(i)];

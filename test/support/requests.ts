@@ -15,7 +15,7 @@ export function aRoutePolicy(traits: Partial<RoutePolicy> = {}): RoutePolicy {
     answerBytesMax: 1024 * 1024,
     timeoutMs: 30_000,
     isPure: false,
-    retry: { attempts: 1, attemptTimeoutMs: 30_000, on: new Set(), budgetPercent: 20 },
+    retry: { attempts: 1, attemptTimeoutMs: 30_000, repeatableTimeoutMs: 30_000, on: new Set(), budgetPercent: 20 },
     cors: undefined,
     isStream: false,
     streamIdleMs: 300_000,

@@ -67,9 +67,8 @@ export class BatchRide {
       emptied: () => this.#close(),
       late: (_, answer) => this.#give(answer),
     });
-    const { repeatableTimeoutMs, attemptTimeoutMs } = options.question.route.policy.retry;
-    const attemptMs = repeatableTimeoutMs ?? attemptTimeoutMs;
-    this.#hurry = createHurry({ time: options.subject.time, attemptMs, clock: ports.clock });
+    const { repeatableTimeoutMs } = options.question.route.policy.retry; // only what may be repeated travels together
+    this.#hurry = createHurry({ time: options.subject.time, attemptMs: repeatableTimeoutMs, clock: ports.clock });
   }
 
   /** Whose turn it takes. */
