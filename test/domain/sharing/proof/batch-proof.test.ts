@@ -280,6 +280,29 @@ describe('a proof', () => {
     assert.equal(standing(), 'open');
   });
 
+  test('of many paths of one service leaves room for those of another', () => {
+    const asked: string[] = [];
+    const ask: Ask = question => {
+      asked.push(`${question.route.service.name} ${question.message().target}`);
+      return new Promise(() => undefined);
+    };
+    const prover = createProver({ ask, clock: manualClock(), observe: () => undefined });
+    const { route: bare } = aComplete();
+    for (const [name, target] of [
+      ['fuel', '/a/predict'],
+      ['fuel', '/b/predict'],
+      ['fuel', '/c/predict'],
+      ['iris', '/predict'],
+    ] as const) {
+      const route = { ...bare, service: { ...bare.service, name } };
+      const message = { method: 'POST', target, host: undefined, rawHeaders: [] };
+      prover.consider({ subject: createSubject(), route, message, format: 'array' });
+    }
+
+    assert.deepEqual(asked, ['fuel /a/prototype', 'fuel /b/prototype', 'iris /prototype']);
+    prover.close();
+  });
+
   test('is broken off when the gateway ends, and none begins', async () => {
     const { prove, asked, prover } = aProver(twice);
     prover.close();
