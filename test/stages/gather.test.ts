@@ -8,7 +8,7 @@ import type { Answer, Ask, Question } from '../../gateway/domain/exchange.ts';
 import { blankNotes, type Notes } from '../../gateway/domain/notes.ts';
 import { sharedQuestion } from '../../gateway/domain/question.ts';
 import type { BatchPolicy, RoutePolicy } from '../../gateway/domain/route.ts';
-import { textOf } from '../../gateway/domain/sharing/proof/batch-evidence.ts';
+import { bodyTextOf } from '../../gateway/domain/sharing/batch/answer-form.ts';
 import type { RouteProof } from '../../gateway/domain/sharing/proof/batch-prover.ts';
 import { createSubjects, subjectName, type Subject } from '../../gateway/domain/sharing/batch/batch-subject.ts';
 import type { Shared } from '../../gateway/domain/sharing/shared.ts';
@@ -118,7 +118,7 @@ function aBatchingRoute({ batch = {}, policy = {}, isProven = true }: Traits = {
     const shared: Shared = { complete, sharing, message, group: `${target}${group}`, key: body };
     const question = { ...sharedQuestion(shared, { deadline, notes, keep }), affinity };
     const outcome = gather(shared, question, ask).then(
-      answer => `${answer.status} ${textOf(answer)}`,
+      answer => `${answer.status} ${bodyTextOf(answer)}`,
       (error: unknown) => (error instanceof GatewayError ? error.code : String(error)),
     );
     return { outcome, deadline, notes };
@@ -314,7 +314,7 @@ describe('whoever leaves', () => {
   test('after it has departed costs the others nothing, and their answer can still be remembered', async () => {
     const kept: string[] = [];
     const { call, waiting } = aBatchingRoute();
-    const calls = [call(rows(1), { keep: answer => kept.push(textOf(answer) ?? '') }), call(rows(2))];
+    const calls = [call(rows(1), { keep: answer => kept.push(bodyTextOf(answer) ?? '') }), call(rows(2))];
     at(waiting, 0).depart();
     at(calls, 0).deadline.hangUp();
     at(waiting, 0).serve();
@@ -325,7 +325,7 @@ describe('whoever leaves', () => {
 
   test('last ends the batch; what R answers all the same is remembered for each who would', async () => {
     const kept: string[] = [];
-    const keep = (answer: Answer) => kept.push(textOf(answer) ?? '');
+    const keep = (answer: Answer) => kept.push(bodyTextOf(answer) ?? '');
     const { call, waiting } = aBatchingRoute();
     const calls = [call(rows(1), { keep, budgetMs: 10 }), call(rows(2)), call(rows(3), { keep })];
     const { question, depart } = at(waiting, 0);

@@ -1,3 +1,4 @@
+import type { Answer } from '../../exchange.ts';
 import { JsonCursor } from '../json/json-scalars.ts';
 
 /**
@@ -59,6 +60,11 @@ export function splitAnswer(text: string, form: AnswerForm, counts: readonly num
     return undefined;
   const { members } = read;
   return cut(counts, (from, count) => writeMembers(members, form.members, { from, count }));
+}
+
+/** An answer's body, one character a byte; undefined: it is a stream. */
+export function bodyTextOf({ body }: Answer): string | undefined {
+  return Buffer.isBuffer(body) ? body.toString('latin1') : undefined;
 }
 
 function formOfList(items: readonly string[], alone: readonly string[]): FormFound {

@@ -1,7 +1,7 @@
-import { splitAnswer } from './answer-form.ts';
+import { fieldsText } from './answer-fields.ts';
+import { bodyTextOf, splitAnswer } from './answer-form.ts';
 import { Batch } from './batch.ts';
 import { noteDivided } from './batch-failure.ts';
-import { fieldsText, textOf } from '../proof/batch-evidence.ts';
 import { createHurry, type Hurry } from './batch-hurry.ts';
 import type { BatchMember } from './batch-member.ts';
 import type { Subject } from './batch-subject.ts';
@@ -180,7 +180,7 @@ export class BatchRide {
     const { members, notes } = this.#batch;
     const { subject } = this.#options;
     const form = subject.formOf(notes.version ?? '');
-    const text = textOf(answer);
+    const text = bodyTextOf(answer);
     if (answer.status !== 200 || form === undefined || text === undefined) return undefined;
     if (fieldsText(answer) !== subject.fieldsOf(notes.version ?? '')) return undefined; // one caller's, and nobody knows whose
     const counts = members.map(({ parcel }) => parcel.rows);

@@ -3,9 +3,14 @@ import type { AnswerForm } from './answer-form.ts';
 import { createBatchBlame, type BatchBlame } from './batch-blame.ts';
 import { createBatchSize, type BatchSize } from './batch-size.ts';
 import { createBatchTime, type BatchTime } from './batch-time.ts';
-import type { Verdict } from '../proof/batch-evidence.ts';
 import type { UpstreamMessage } from '../../ports.ts';
 import { firstRowOf, type Parcel, type RowFormat } from './row-parcel.ts';
+
+/** What a model has shown: rows together are answered as each alone; they are not; or the rows were no good to ask with. */
+export type ProofVerdict =
+  | { readonly kind: 'proven'; readonly form: AnswerForm; readonly fields: string }
+  | { readonly kind: 'refuted'; readonly reason: string }
+  | { readonly kind: 'unfit'; readonly reason: string };
 
 /** `proven`: rows may travel together; `refuted`: they must not; `open`: some version has not been judged. */
 export type Standing = 'proven' | 'refuted' | 'open';
@@ -23,7 +28,7 @@ export interface Subject {
   /** The fields that all its answers have, as `fieldsText`. */
   fieldsOf(version: string): string | undefined;
   /** What a proof has shown of a version. A model without a version may be exchanged unseen: of it nothing holds for ever. */
-  judge(version: string, verdict: Verdict, nowMs: number): void;
+  judge(version: string, verdict: ProofVerdict, nowMs: number): void;
   /** What was judged holds only for now: callers chose the rows, and others may show otherwise. */
   doubt(version: string, nowMs: number): void;
   /** A call passed by from which a proof can be made. */
@@ -56,7 +61,7 @@ const VERSIONS_MAX = 8;
 const FOR_NOW_MS = 10 * 60_000;
 
 interface Judged {
-  readonly verdict: Verdict;
+  readonly verdict: ProofVerdict;
   readonly untilMs: number;
 }
 

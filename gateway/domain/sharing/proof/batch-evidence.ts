@@ -1,12 +1,8 @@
-import { findForm, type AnswerForm } from '../batch/answer-form.ts';
+import { fieldsText, otherField } from '../batch/answer-fields.ts';
+import { bodyTextOf, findForm } from '../batch/answer-form.ts';
+import type { ProofVerdict } from '../batch/batch-subject.ts';
 import type { Answer } from '../../exchange.ts';
 import { joinParcels, type Parcel, type RowFormat } from '../batch/row-parcel.ts';
-
-/** What a model has shown: rows together are answered as each alone; they are not; or the rows were no good to ask with. */
-export type Verdict =
-  | { readonly kind: 'proven'; readonly form: AnswerForm; readonly fields: string }
-  | { readonly kind: 'refuted'; readonly reason: string }
-  | { readonly kind: 'unfit'; readonly reason: string };
 
 /** The questions of a proof, and what each version of the model answered to them. */
 export interface Evidence {
@@ -15,7 +11,7 @@ export interface Evidence {
   /** Takes what a version answered to one of them. */
   take(version: string, body: number, answer: Answer): void;
   /** Undefined: that version has not answered them all. */
-  verdictOf(version: string): Verdict | undefined;
+  verdictOf(version: string): ProofVerdict | undefined;
   /** True when the version has not answered that one. */
   isMissing(version: string, body: number): boolean;
 }
@@ -52,12 +48,12 @@ function forthAndBack<T>(items: readonly T[]): readonly T[] {
   return [...items, ...items.toReversed()];
 }
 
-function judge(alone: readonly Answer[], together: Answer): Verdict {
+function judge(alone: readonly Answer[], together: Answer): ProofVerdict {
   const odd = alone.find(({ status }) => status !== 200);
   if (odd !== undefined) return { kind: 'unfit', reason: `a row alone is answered with ${odd.status}` };
   if (together.status !== 200) return refuted(`${alone.length} rows together are answered with ${together.status}`);
-  const texts = alone.map(textOf);
-  const text = textOf(together);
+  const texts = alone.map(bodyTextOf);
+  const text = bodyTextOf(together);
   if (text === undefined || !texts.every(single => single !== undefined))
     return refuted('the answer is a stream, or too large');
   const field = alone.map(answer => otherField(answer, together)).find(name => name !== undefined);
@@ -67,37 +63,6 @@ function judge(alone: readonly Answer[], together: Answer): Verdict {
   return { kind: 'proven', form: found.form, fields: fieldsText(together) };
 }
 
-function refuted(reason: string): Verdict {
+function refuted(reason: string): ProofVerdict {
   return { kind: 'refuted', reason };
-}
-
-/** An answer's body, one character a byte; undefined: it is a stream. */
-export function textOf({ body }: Answer): string | undefined {
-  return Buffer.isBuffer(body) ? body.toString('latin1') : undefined;
-}
-
-/** Equal for answers with the same fields, but for those that tell the time. */
-export function fieldsText({ rawHeaders }: Answer): string {
-  const lines = [...comparable(rawHeaders)].map(([name, values]) => `${name}:${values}`);
-  return lines.sort().join('\n\n');
-}
-
-/** Others tell by them how old the answer is. */
-const OF_TIME: ReadonlySet<string> = new Set(['age', 'date', 'expires']);
-
-/** The name of a field that is not the same in both, or that is never shared. */
-function otherField({ rawHeaders }: Answer, { rawHeaders: others }: Answer): string | undefined {
-  const [ours, theirs] = [comparable(rawHeaders), comparable(others)];
-  for (const [name, values] of ours) if (theirs.get(name) !== values) return name;
-  for (const name of theirs.keys()) if (!ours.has(name)) return name;
-  return ours.has('set-cookie') ? 'Set-Cookie' : undefined;
-}
-
-function comparable(rawHeaders: readonly string[]): Map<string, string> {
-  const fields = new Map<string, string>();
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = (rawHeaders[i] ?? '').toLowerCase();
-    if (!OF_TIME.has(name)) fields.set(name, `${fields.get(name) ?? ''}\n${rawHeaders[i + 1] ?? ''}`);
-  }
-  return fields;
 }

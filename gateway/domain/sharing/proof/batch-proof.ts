@@ -1,8 +1,10 @@
 import { examplesOf } from './batch-examples.ts';
-import { createEvidence, textOf, type Evidence, type Verdict } from './batch-evidence.ts';
-import type { Subject } from '../batch/batch-subject.ts';
+import { bodyTextOf } from '../batch/answer-form.ts';
+import { createEvidence, type Evidence } from './batch-evidence.ts';
+import type { ProofVerdict, Subject } from '../batch/batch-subject.ts';
 import type { Answer } from '../../exchange.ts';
 import type { UpstreamMessage } from '../../ports.ts';
+import { PREDICT_TARGET } from './prediction.ts';
 import type { Parcel, RowFormat } from '../batch/row-parcel.ts';
 
 /** What is to be found out, and how it is asked. */
@@ -35,8 +37,7 @@ interface ProofPorts {
 /** While a service has several versions chance decides which one answers: so often all are asked again. */
 const ROUNDS_MAX = 6;
 
-/** What a path of predictions ends in, by vetiver's convention, and what publishes the examples beside it. */
-const PREDICT = '/predict';
+/** Publishes the examples beside where predictions are made, by vetiver's convention. */
 const PROTOTYPE = '/prototype';
 
 const NO_BODY = Buffer.alloc(0);
@@ -71,7 +72,9 @@ export function mayProve(wanted: ProofWanted): boolean {
 /** With a query the path is another: the caller must not be able to say what is asked for with GET. */
 function mayBePublished({ subject, versions, message }: ProofWanted): boolean {
   return (
-    message.target.endsWith(PREDICT) && !message.target.includes('?') && subject.proof.withoutPrototype !== versions
+    message.target.endsWith(PREDICT_TARGET) &&
+    !message.target.includes('?') &&
+    subject.proof.withoutPrototype !== versions
   );
 }
 
@@ -79,11 +82,11 @@ function mayBePublished({ subject, versions, message }: ProofWanted): boolean {
 async function publishedRows(wanted: ProofWanted, { ask }: ProofPorts): Promise<readonly Parcel[] | undefined> {
   if (!mayBePublished(wanted)) return undefined;
   const { subject, versions, message, format } = wanted;
-  const target = `${message.target.slice(0, -PREDICT.length)}${PROTOTYPE}`;
+  const target = `${message.target.slice(0, -PREDICT_TARGET.length)}${PROTOTYPE}`;
   const rawHeaders = withoutContent(message.rawHeaders);
   const { answer } = await ask({ ...message, method: 'GET', target, rawHeaders, body: NO_BODY });
   if (answer.status >= 500) throw new Error(`${target} was answered with ${answer.status}`);
-  const text = answer.status === 200 ? textOf(answer) : undefined;
+  const text = answer.status === 200 ? bodyTextOf(answer) : undefined;
   const examples = text === undefined ? undefined : examplesOf(Buffer.from(text, 'latin1').toString('utf8'), format);
   if (examples === undefined) subject.proof.withoutPrototype = versions;
   return examples;
@@ -100,7 +103,7 @@ async function askAll({ versions, message }: ProofWanted, ask: AskForProof, evid
 }
 
 interface Settling extends ProofPorts {
-  readonly verdict: Verdict | undefined;
+  readonly verdict: ProofVerdict | undefined;
 }
 
 function settle(wanted: ProofWanted, version: string, { verdict, nowMs, tell }: Settling): void {
