@@ -220,8 +220,11 @@ describe('whether rows may travel together', () => {
       ['first', false, '/first/predict: 12 rows together get 1 answers'],
       ['random', false, '/random/predict: a row is answered otherwise among others than alone'],
     ] as const) {
-      await both(`/${route}/predict`, '[{"x":1.5}]'); // the first call to a path says that it is one
-      await until(() => verdictOf(route) !== undefined, `a verdict on ${route}`);
+      // A call to a path says that it is one; while others are being asked about, a later call has to say it again.
+      await until(async () => {
+        await both(`/${route}/predict`, '[{"x":1.5}]');
+        return verdictOf(route) !== undefined;
+      }, `a verdict on ${route}`);
       const verdict = verdictOf(route);
       assert.deepEqual([verdict?.['isOn'], verdict?.['reason']], [isOn, reason]);
       assert.equal(await isBatching(gateway, route), isOn);

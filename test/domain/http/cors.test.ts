@@ -28,7 +28,10 @@ describe('CORS fields of an answer', () => {
 
     assert.equal(fieldOf(fields, 'access-control-allow-origin'), APP);
     assert.equal(fieldOf(fields, 'vary'), 'Origin');
-    assert.match(fieldOf(fields, 'access-control-expose-headers') ?? '', /X-Request-Id.*Age.*Cache-Status.*Retry-After/);
+    assert.match(
+      fieldOf(fields, 'access-control-expose-headers') ?? '',
+      /X-Request-Id.*Age.*Cache-Status.*Retry-After/,
+    );
     assert.ok(!hasField(fields, 'access-control-allow-credentials'));
   });
 
