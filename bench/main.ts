@@ -16,7 +16,7 @@ import type { Workload } from './workloads/workload.ts';
 const WORKLOADS: readonly Workload[] = [batched, fuel, mixed, crowd, nothing, remembered];
 const COST = 'cost';
 
-const THOROUGH: Effort = { rounds: 3, seconds: 5, rehearsalCalls: 100_000 };
+const THOROUGH: Effort = { rounds: 3, seconds: 4, rehearsalCalls: 50_000 };
 const QUICK: Effort = { rounds: 1, seconds: 4, rehearsalCalls: 2_000 };
 
 const HELP = `npm run bench [-- OPTIONS]        measures Penstock beside others: writes RESULTS.md, results.json and chart.svg

@@ -14,7 +14,7 @@ import type { Workload } from './workloads/workload.ts';
 const WARM_UP_TURN_SECONDS = 4;
 const REHEARSAL_TURN_SECONDS = 2;
 /** A rehearsal ends after so many turns, on however slow a machine. */
-const REHEARSAL_TURNS_MAX = 30;
+const REHEARSAL_TURNS_MAX = 10;
 /** Callers in a rehearsal. */
 const REHEARSAL_CONNECTIONS = 64;
 

@@ -27,7 +27,7 @@ export function someResults(perSecond = 2_500): Results {
       ...{ takenAt: '2026-01-02T03:04:05.000Z', processor: 'A <fast> one', processors: 2, memoryGib: 4 },
       ...{ system: 'Linux 6', loadBefore: 0.1, versions: { Penstock: '0.1.0', nginx: '1.22.1' } },
     },
-    effort: { rounds: 3, seconds: 6, rehearsalCalls: 100_000 },
+    effort: { rounds: 3, seconds: 6, rehearsalCalls: 50_000 },
     races: [
       {
         ...{ id: 'batched', title: 'Batched', about: 'Many callers.', connections: [1], columns: USUAL_COLUMNS },
