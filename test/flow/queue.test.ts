@@ -239,7 +239,7 @@ routes:
     for (let count = 1; count <= 6; count += 1) {
       const call = ask('alice', '/slow');
       await reached(count);
-      await setTimeout(600); // R's time: what is learned here
+      await setTimeout(900); // R's time: what is learned here
       hand.release();
       await call;
     }
