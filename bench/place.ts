@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -51,6 +51,9 @@ export function createPlace(): Place {
   const folder = mkdtempSync(join(tmpdir(), 'penstock-bench-'));
   const children = new Map<number, ChildProcess>();
   const path = (name: string) => join(folder, name);
+  // Apart from the logs: Penstock watches the folder of its settings, and would be woken by each line of anybody's.
+  const settings = path('settings');
+  mkdirSync(settings);
   // Where the benchmark itself is ended, nothing it started may stay.
   const endAtOnce = () => {
     children.forEach(killGroup);
@@ -61,8 +64,9 @@ export function createPlace(): Place {
   return {
     path,
     write(name, text) {
-      writeFileSync(path(name), text);
-      return path(name);
+      const file = join(settings, name);
+      writeFileSync(file, text);
+      return file;
     },
     port: () => freePort(),
     start(name, command) {
