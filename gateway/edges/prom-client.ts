@@ -18,6 +18,8 @@ interface MetricsOptions {
   readonly linesDropped: () => number;
   /** Milliseconds since 1970. */
   readonly wallMs: () => number;
+  /** Brings what has happened and was not told yet. */
+  readonly catchUp: () => void;
   readonly version: string;
   /** Node's version. */
   readonly node: string;
@@ -50,6 +52,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       if (event.kind === 'config-loaded') sweep();
     },
     text() {
+      options.catchUp();
       sweep(); // A request of an old generation may have ended after its route was gone.
       return registry.metrics();
     },

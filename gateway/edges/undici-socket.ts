@@ -19,15 +19,20 @@ export class CallSocket extends Socket {
     return !this.destroyed && !this.readableEnded && this.writable && this.readableLength === 0;
   }
 
-  /**
-   * undici ends a connection that is not used again by an error, which Node asks for its stack; nobody ever reads it, and
-   * writing it down costs a tenth of a whole call.
-   */
   override destroy(error?: NodeJS.ErrnoException): this {
-    if (error?.code === 'UND_ERR_INFO') error.stack = error.message;
-    return super.destroy(
-      this.#isRefusedWrite(error) ? new StaleConnection('closed meanwhile', { cause: error }) : error,
-    );
+    if (error?.code === 'UND_ERR_INFO') return this.#destroyLater(error);
+    const isStale = this.#isRefusedWrite(error);
+    return super.destroy(isStale ? new StaleConnection('closed meanwhile', { cause: error }) : error);
+  }
+
+  /**
+   * undici ends a connection that is not used again as soon as its answer is there, by an error. The caller, and the
+   * next call for R, come before the closing; and nobody ever reads the error's stack, which Node would ask for.
+   */
+  #destroyLater(error: Error): this {
+    error.stack = error.message;
+    setImmediate(() => super.destroy(error));
+    return this;
   }
 
   /** What was to be sent did not go out whole: R, which looks at whole requests only, has not seen it. */

@@ -1,13 +1,14 @@
 import { Writable } from 'node:stream';
 import winston from 'winston';
-import type { Observe } from '../domain/events.ts';
+import type { GatewayEvent } from '../domain/events.ts';
 import { LOG_LEVELS, levelOf, toLogLine, type LogLevel, type LogLine } from '../domain/operating/log-line.ts';
 import { createTimestamps } from '../domain/operating/timestamp.ts';
 import { createLineWriter } from './line-writer.ts';
 
 /** Events as lines of JSON. */
 export interface Log {
-  readonly observe: Observe;
+  /** Writes the event's line; it happened then, in milliseconds since 1970. */
+  observe(event: GatewayEvent, wallMs: number): void;
   readonly level: LogLevel;
   setLevel(level: LogLevel): void;
   /** Lines dropped because nobody took them. */
@@ -25,6 +26,8 @@ interface LogOptions {
   readonly stream: Writable;
   /** Milliseconds since 1970. */
   readonly wallMs: () => number;
+  /** Brings what has happened and was not told yet. */
+  readonly catchUp: () => void;
 }
 
 const CLOSE_MS_MAX = 1000;
@@ -38,14 +41,13 @@ const MESSAGE = Symbol.for('message');
  * winston owns levels and the way of a line; its text is made by one JSON.stringify and its writing is ours. winston's
  * own json format and stream transport take 30 us a line where this takes 4, and wait for slow readers.
  */
-export function createLog({ level, access, stream, wallMs }: LogOptions): Log {
+export function createLog({ level, access, stream, wallMs, catchUp }: LogOptions): Log {
   const toText = (line: LogLine) =>
     escaped(line.event === 'request' ? JSON.stringify(line) : JSON.stringify(line, shortened));
   const timestamp = createTimestamps();
-  const timeOf = () => timestamp(wallMs());
   const writer = createLineWriter({
     stream,
-    gap: lines => toText({ time: timeOf(), level: 'warn', event: 'log-lines-dropped', lines }),
+    gap: lines => toText({ time: timestamp(wallMs()), level: 'warn', event: 'log-lines-dropped', lines }),
   });
   const logger = winston.createLogger({
     level,
@@ -56,11 +58,11 @@ export function createLog({ level, access, stream, wallMs }: LogOptions): Log {
   });
 
   return {
-    observe(event) {
+    observe(event, atMs) {
       const lineLevel = levelOf(event);
       if (lineLevel === undefined || !logger.isLevelEnabled(lineLevel)) return;
       if (event.kind === 'request' && !access) return;
-      logger.write(toLogLine(event, { time: timeOf(), level: lineLevel }));
+      logger.write(toLogLine(event, { time: timestamp(atMs), level: lineLevel }));
     },
     get level() {
       return logger.level as LogLevel;
@@ -71,8 +73,14 @@ export function createLog({ level, access, stream, wallMs }: LogOptions): Log {
     get linesDropped() {
       return writer.dropped;
     },
-    flush: () => writer.flush(),
-    close: () => writer.close(CLOSE_MS_MAX),
+    flush() {
+      catchUp();
+      writer.flush();
+    },
+    close() {
+      catchUp();
+      return writer.close(CLOSE_MS_MAX);
+    },
   };
 }
 
