@@ -5,6 +5,7 @@ import { composeDiscovery, type Discovery } from './compose-discovery.ts';
 import type { GatewayConfig, IdentityConfig } from './config/gateway-config.ts';
 import type { Observe } from './domain/events.ts';
 import type { Stages } from './domain/exchange.ts';
+import { createHeldEvents } from './domain/operating/held-events.ts';
 import { createLife, type Life } from './domain/operating/life.ts';
 import { createService } from './domain/service/living-service.ts';
 import { createPlaces } from './domain/service/permits.ts';
@@ -62,11 +63,11 @@ interface ComposeParts {
 /** Builds the running gateway from its parts; decides nothing. */
 export function compose(parts: ComposeParts): { readonly gateway: Gateway; readonly log: Log } {
   const { config, version, node } = parts;
-  const log = createLog({ ...config.log, stream: parts.stdout, wallMs: () => clock.wallMs() });
-  const observe: Observe = event => {
+  const { observe, tell: catchUp } = createHeldEvents(clock, (event, wallMs) => {
     metrics.observe(event);
-    log.observe(event);
-  };
+    log.observe(event, wallMs);
+  });
+  const log = createLog({ ...config.log, stream: parts.stdout, wallMs: () => clock.wallMs(), catchUp });
   const metrics: Metrics = createMetrics({
     routeIds: () => new Set(generations.current().routes.map(({ id }) => id)),
     services: () => registry.living().map(service => service.view()),
@@ -74,7 +75,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
     batching: () => batching.states(),
     linesDropped: () => log.linesDropped,
     wallMs: () => clock.wallMs(),
-    ...{ version, node, withProcess: true },
+    ...{ catchUp, version, node, withProcess: true },
   });
 
   const transport = createTransport({ clock });

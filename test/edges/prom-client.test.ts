@@ -67,6 +67,7 @@ function startMetrics(t: TestContext) {
     batching: () => world.batching,
     linesDropped: () => world.dropped,
     wallMs: () => 1_700_000_000_000,
+    catchUp: () => undefined,
     version: '1.2.3',
     node: 'v26.0.0',
     withProcess: false,

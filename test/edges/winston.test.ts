@@ -27,13 +27,15 @@ const aRequest: RequestEvent = {
   bytesOut: 31,
 };
 
+const AT_MS = Date.UTC(2026, 0, 2, 3, 4, 5, 6);
+
 interface LogTraits {
   level?: LogLevel;
   access?: boolean;
 }
 
 function startLog({ level = 'info', access = true, stream }: LogTraits & { stream: Writable }) {
-  return createLog({ level, access, stream, wallMs: () => Date.UTC(2026, 0, 2, 3, 4, 5, 6) });
+  return createLog({ level, access, stream, wallMs: () => AT_MS, catchUp: () => undefined });
 }
 
 /** All that a log wrote, once it is closed. */
@@ -49,7 +51,7 @@ async function linesOf(write: (log: ReturnType<typeof startLog>) => void, option
 
 describe('log', () => {
   test('writes the access line as the contract shows it', async () => {
-    const lines = await linesOf(log => log.observe(aRequest));
+    const lines = await linesOf(log => log.observe(aRequest, AT_MS));
 
     assert.deepEqual(lines, [
       '{"time":"2026-01-02T03:04:05.006Z","level":"info","event":"request","id":"7f6b","caller":"penstock-dev/alice",' +
@@ -61,9 +63,9 @@ describe('log', () => {
 
   test('writes one line an event, in order', async () => {
     const lines = await linesOf(log => {
-      log.observe({ kind: 'instance-left', service: 'fuel', instance: 'a' });
-      log.observe({ kind: 'request-began' });
-      log.observe({ kind: 'source-back', source: 'consul' });
+      log.observe({ kind: 'instance-left', service: 'fuel', instance: 'a' }, AT_MS);
+      log.observe({ kind: 'request-began' }, AT_MS);
+      log.observe({ kind: 'source-back', source: 'consul' }, AT_MS);
     });
 
     assert.deepEqual(
@@ -75,8 +77,8 @@ describe('log', () => {
   test('leaves access lines out where they are not wanted, and nothing else', async () => {
     const lines = await linesOf(
       log => {
-        log.observe(aRequest);
-        log.observe({ kind: 'source-back', source: 'consul' });
+        log.observe(aRequest, AT_MS);
+        log.observe({ kind: 'source-back', source: 'consul' }, AT_MS);
       },
       { access: false },
     );
@@ -88,12 +90,12 @@ describe('log', () => {
     const debug = { kind: 'notice', level: 'debug', text: 'x', about: {} } as const;
     const lines = await linesOf(
       log => {
-        log.observe(debug);
-        log.observe(aRequest);
+        log.observe(debug, AT_MS);
+        log.observe(aRequest, AT_MS);
         log.setLevel('debug');
-        log.observe(debug);
+        log.observe(debug, AT_MS);
         log.setLevel('error');
-        log.observe(aRequest);
+        log.observe(aRequest, AT_MS);
         assert.equal(log.level, 'error');
       },
       { level: 'warn' },
@@ -107,7 +109,7 @@ describe('log', () => {
 
   test('escapes every character that a terminal or an editor obeys', async () => {
     const path = '/a\n\u001b[31m\u007f\u009b2J\u2028"';
-    const [line = ''] = await linesOf(log => log.observe({ ...aRequest, path }));
+    const [line = ''] = await linesOf(log => log.observe({ ...aRequest, path }, AT_MS));
 
     assert.match(line, /^[\x20-\x7e]*$/);
     assert.equal((JSON.parse(line) as { path: string }).path, path);
@@ -115,8 +117,8 @@ describe('log', () => {
 
   test('bounds the path, what others say, and lists', async () => {
     const [access = '', refused = ''] = await linesOf(log => {
-      log.observe({ ...aRequest, path: `/${'a'.repeat(100_000)}` });
-      log.observe({ kind: 'config-refused', problems: Array.from({ length: 1000 }, () => 'x'.repeat(100_000)) });
+      log.observe({ ...aRequest, path: `/${'a'.repeat(100_000)}` }, AT_MS);
+      log.observe({ kind: 'config-refused', problems: Array.from({ length: 1000 }, () => 'x'.repeat(100_000)) }, AT_MS);
     });
 
     assert.equal((JSON.parse(access) as { path: string }).path.length, 2049);
@@ -141,7 +143,7 @@ describe('log', () => {
     });
     const log = startLog({ stream: stuck });
     for (let i = 0; i < 20_000; i++) {
-      log.observe(aRequest);
+      log.observe(aRequest, AT_MS);
       if (i % 100 === 0) await new Promise(setImmediate);
     }
     assert.ok(log.linesDropped > 10_000, `${log.linesDropped} dropped`);
@@ -152,7 +154,7 @@ describe('log', () => {
       take();
       await new Promise(setImmediate);
     }
-    log.observe(aRequest);
+    log.observe(aRequest, AT_MS);
     log.flush();
 
     const gap = chunks.at(-1)?.split('\n')[0] ?? '';
@@ -167,11 +169,11 @@ describe('log', () => {
   test('outlives a stream that is closed from the other side', async () => {
     const closed = new PassThrough();
     const log = startLog({ stream: closed });
-    log.observe(aRequest);
+    log.observe(aRequest, AT_MS);
     closed.destroy(new Error('EPIPE'));
     await new Promise(resolve => closed.once('close', resolve));
 
-    log.observe(aRequest);
+    log.observe(aRequest, AT_MS);
     log.flush();
     await log.close();
 
@@ -195,14 +197,14 @@ describe('log', () => {
     });
     const log = startLog({ stream: disk });
     const failed = new Promise(resolve => disk.once('error', resolve));
-    log.observe(aRequest);
+    log.observe(aRequest, AT_MS);
     await failed;
-    log.observe(aRequest);
+    log.observe(aRequest, AT_MS);
     assert.equal(log.linesDropped, 2);
 
     isFull = false;
     t.mock.timers.tick(1000);
-    log.observe(aRequest);
+    log.observe(aRequest, AT_MS);
     log.flush();
 
     assert.match(written.join(''), /"event":"log-lines-dropped","lines":2}\n.*"event":"request"/);
@@ -217,7 +219,7 @@ describe('log', () => {
       },
     });
     const log = startLog({ stream });
-    log.observe(aRequest);
+    log.observe(aRequest, AT_MS);
 
     log.flush();
 
@@ -228,7 +230,7 @@ describe('log', () => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const stuck = new Writable({ write: () => undefined });
     const log = startLog({ stream: stuck });
-    log.observe(aRequest);
+    log.observe(aRequest, AT_MS);
 
     const closed = log.close();
     t.mock.timers.tick(1000);

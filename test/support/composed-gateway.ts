@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import assert from 'node:assert/strict';
 import { compose } from '../../gateway/compose.ts';
+import type { Log } from '../../gateway/edges/winston.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import { isUsable, loadContract, loadRoutes } from '../../gateway/load.ts';
 import { call, type CallTraits, type Heard } from './call.ts';
@@ -85,9 +86,31 @@ export async function startGateway(t: TestContext, traits: GatewayTraits): Promi
   });
 
   return {
-    ...{ ...operator, gateway: { ...gateway, drain }, url, port: callers.port, log, routesFile },
+    ...{
+      ...operator,
+      gateway: { ...gateway, drain },
+      url,
+      port: callers.port,
+      log: upToDate(log, written),
+      routesFile,
+    },
     call: (path, callTraits) => call(`${url}${path}`, callTraits),
-    requests: () => log.of('request'),
+    requests: () => upToDate(log, written).of('request'),
+  };
+}
+
+/** The log with all that has happened: the gateway holds its lines for a moment. */
+function upToDate(log: GatewayLog, written: Log): GatewayLog {
+  return {
+    ...log,
+    get lines() {
+      written.flush();
+      return log.lines;
+    },
+    of(event) {
+      written.flush();
+      return log.of(event);
+    },
   };
 }
 

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { GatewayEvent } from '../../../gateway/domain/events.ts';
+import { createHeldEvents } from '../../../gateway/domain/operating/held-events.ts';
+import { manualClock } from '../../support/manual-clock.ts';
+
+const began: GatewayEvent = { kind: 'request-began' };
+const joined: GatewayEvent = { kind: 'coalesced', route: 'fuel' };
+const back: GatewayEvent = { kind: 'source-back', source: 'consul' };
+
+function startHolding() {
+  const clock = manualClock();
+  const told: [GatewayEvent, number][] = [];
+  const held = createHeldEvents(clock, (event, wallMs) => told.push([event, wallMs]));
+  return { clock, told, held, startMs: clock.wallMs() };
+}
+
+describe('held events', () => {
+  test('are told together, in their order, each with the time it happened', () => {
+    const { clock, told, held, startMs } = startHolding();
+
+    held.observe(began);
+    clock.advance(4);
+    held.observe(joined);
+    assert.deepEqual(told, []);
+    clock.advance(6);
+
+    assert.deepEqual(told, [
+      [began, startMs],
+      [joined, startMs + 4],
+    ]);
+  });
+
+  test('do not let what is rare wait, nor overtake them', () => {
+    const { clock, told, held } = startHolding();
+
+    held.observe(began);
+    held.observe(back);
+    assert.deepEqual(
+      told.map(([event]) => event),
+      [began, back],
+    );
+    clock.advance(1_000);
+
+    assert.equal(told.length, 2);
+  });
+
+  test('are told when somebody asks, and not again', () => {
+    const { clock, told, held } = startHolding();
+
+    held.observe(began);
+    held.tell();
+    held.tell();
+    clock.advance(1_000);
+
+    assert.equal(told.length, 1);
+  });
+
+  test('take no more memory than that of a few hundred', () => {
+    const { told, held } = startHolding();
+
+    for (let i = 0; i < 1_000; i += 1) held.observe(began);
+
+    assert.ok(told.length >= 744, `${told.length} told`);
+  });
+});
