@@ -1,11 +1,10 @@
-import { Heap } from '../../gateway/domain/balance/heap.ts';
+import { Line } from '../../gateway/domain/balance/line.ts';
 import type { Clock } from '../../gateway/domain/ports.ts';
 
 interface Due {
   readonly atMs: number;
   readonly order: number;
   readonly happen: () => void;
-  place: number;
 }
 
 /** A clock of simulated time: what is due next happens next, however long it takes until then. */
@@ -16,7 +15,7 @@ export interface EventClock extends Clock {
 
 /** A clock at zero. */
 export function createEventClock(): EventClock {
-  const due = new Heap<Due>((a, b) => (a.atMs === b.atMs ? a.order < b.order : a.atMs < b.atMs));
+  const due = new Line<Due>((a, b) => (a.atMs === b.atMs ? a.order < b.order : a.atMs < b.atMs));
   let nowMs = 0;
   let order = 0;
 
@@ -24,19 +23,14 @@ export function createEventClock(): EventClock {
     nowMs: () => nowMs,
     wallMs: () => nowMs,
     after(delayMs, happen) {
-      const event: Due = { atMs: nowMs + Math.max(0, delayMs), order: (order += 1), happen, place: 0 };
+      const event: Due = { atMs: nowMs + Math.max(0, delayMs), order: (order += 1), happen };
       due.add(event);
-      return () => {
-        if (event.place < 0) return; // it has happened, or was called off
-        due.remove(event);
-        event.place = -1;
-      };
+      return () => due.remove(event); // nothing where it has happened
     },
     async step() {
       const { first } = due;
       if (first === undefined) return false;
-      due.remove(first);
-      first.place = -1;
+      due.shift();
       nowMs = first.atMs;
       first.happen();
       for (let i = 0; i < SETTLING; i++) await Promise.resolve();

@@ -1,5 +1,5 @@
-import { Heap } from './heap.ts';
 import type { Instance } from '../instance.ts';
+import { Line } from './line.ts';
 import { createPolicy, type BalancePolicy, type Choice } from './policy.ts';
 
 /**
@@ -18,7 +18,6 @@ interface Standing<I> {
   /** What its credit would be had it been in the choice from the first pick: the same pick by pick, until it is chosen. */
   base: number;
   turn: number;
-  place: number;
 }
 
 /**
@@ -31,7 +30,7 @@ interface Standing<I> {
 class RoundRobinChoice<I extends Instance> implements Choice<I> {
   readonly #credits: WeakMap<Instance, number>;
   readonly #standings = new Map<I, Standing<I>>();
-  readonly #lines = new Map<number, Heap<Standing<I>>>();
+  readonly #lines = new Map<number, Line<Standing<I>>>();
   #picks = 0;
   #turns = 0;
   /** It has paid, but stands where it stood: mostly it is taken out next, and need not be moved before. */
@@ -46,7 +45,7 @@ class RoundRobinChoice<I extends Instance> implements Choice<I> {
   }
 
   add(instance: I): void {
-    const standing: Standing<I> = { instance, weight: 0, base: 0, turn: (this.#turns += 1), place: 0 };
+    const standing: Standing<I> = { instance, weight: 0, base: 0, turn: (this.#turns += 1) };
     this.#standings.set(instance, standing);
     this.#join(standing);
   }
@@ -69,8 +68,10 @@ class RoundRobinChoice<I extends Instance> implements Choice<I> {
     const standing = this.#standings.get(instance);
     if (standing === undefined) return;
     this.#settle();
+    const line = this.#lines.get(standing.weight);
+    line?.remove(standing);
     standing.turn = this.#turns += 1;
-    this.#lines.get(standing.weight)?.moved(standing);
+    line?.add(standing);
   }
 
   pick(): I | undefined {
@@ -97,8 +98,11 @@ class RoundRobinChoice<I extends Instance> implements Choice<I> {
 
   #settle(): void {
     const standing = this.#unmoved;
+    if (standing === undefined) return;
     this.#unmoved = undefined;
-    if (standing !== undefined) this.#lines.get(standing.weight)?.moved(standing);
+    const line = this.#lines.get(standing.weight);
+    line?.shift();
+    line?.add(standing);
   }
 
   #join(standing: Standing<I>): void {
@@ -106,18 +110,20 @@ class RoundRobinChoice<I extends Instance> implements Choice<I> {
     const { weight } = standing.instance;
     standing.weight = weight;
     standing.base = (this.#credits.get(standing.instance) ?? 0) - weight * this.#picks;
-    const line = this.#lines.get(weight) ?? new Heap<Standing<I>>(comesBefore);
+    const line = this.#lines.get(weight) ?? new Line<Standing<I>>(comesBefore);
     this.#lines.set(weight, line);
     line.add(standing);
   }
 
   #leave(standing: Standing<I>): void {
-    if (standing === this.#unmoved) this.#unmoved = undefined;
+    const isFirst = standing === this.#unmoved;
+    if (isFirst) this.#unmoved = undefined;
     else this.#settle();
     const { instance, weight, base } = standing;
     this.#credits.set(instance, base + weight * this.#picks);
     const line = this.#lines.get(weight);
-    line?.remove(standing);
+    if (isFirst) line?.shift();
+    else line?.remove(standing);
     if (line?.size === 0) this.#lines.delete(weight);
   }
 }
