@@ -167,6 +167,12 @@ describe('what cannot be shared so', () => {
     });
   }
 
+  test('is told what else it may be: how long an answer is remembered', () => {
+    const [problem] = routesOf('routes: [{ uri: lb://a, cache: { ttl: htpp } }]').problems;
+
+    assert.match(problem?.hint ?? '', /; or http$/);
+  });
+
   test('is refused: a queue that is fair to instances', () => {
     const heard = told(routesOf('services: { a: { queue: { fair: instance } } }\nroutes: [{ uri: lb://a }]').problems);
 

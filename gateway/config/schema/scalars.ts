@@ -6,14 +6,19 @@ interface Bounds {
   readonly max?: string;
 }
 
+interface DurationBounds extends Bounds {
+  /** What else may stand there, in the words of a hint. */
+  readonly otherwise?: string;
+}
+
 /** A duration as text, in milliseconds after parsing. Bounded, because a timer cannot run for longer than 24 days. */
-export function duration({ min = '1ms', max = '1d' }: Bounds = {}) {
+export function duration({ min = '1ms', max = '1d', otherwise = '' }: DurationBounds = {}) {
   return z
     .string()
     .meta({ pattern: DURATION_PATTERN, examples: ['250ms', '5s', '2m'] })
     .transform((text, { issues }) => {
       const ms = durationMs(text);
-      if (ms === undefined) issues.push(flaw(text, 'must be a duration', 'write 250ms, 5s, 2m, 1h or 30d'));
+      if (ms === undefined) issues.push(flaw(text, 'must be a duration', `write 250ms, 5s, 2m, 1h or 30d${otherwise}`));
       else if (ms < (durationMs(min) ?? 0)) issues.push(flaw(text, `must be at least ${min}`));
       else if (ms > (durationMs(max) ?? Infinity)) issues.push(flaw(text, `must be at most ${max}`));
       return ms ?? 0;

@@ -14,7 +14,7 @@ export const VaryBy = z
     return { kind: 'caller' };
   });
 
-const Ttl = z.union([z.literal('http'), duration({ max: '30d' })], {
+const Ttl = z.union([z.literal('http'), duration({ max: '30d', otherwise: '; or http' })], {
   error: 'must be a duration (250ms, 5s, 2m, 1h, 30d), or http',
 });
 
