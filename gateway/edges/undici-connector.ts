@@ -35,7 +35,10 @@ export function createConnector(how: Connecting, clock: Clock): buildConnector.c
     };
     const spare = how.spares?.take();
     if (spare === undefined || spare.connecting) goWhenOpen(spare ?? open());
-    else queueMicrotask(() => go(spare)); // undici expects no connection before it has asked for one to the end
+    else {
+      // Not before what this turn of the event loop brought is seen to: the end of this very connection, perhaps.
+      setImmediate(() => (spare.isFit ? go(spare) : goWhenOpen(open())));
+    }
   };
 }
 

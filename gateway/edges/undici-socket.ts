@@ -20,17 +20,20 @@ export class CallSocket extends Socket {
   }
 
   override destroy(error?: NodeJS.ErrnoException): this {
-    if (error?.code === 'UND_ERR_INFO') return this.#destroyLater(error);
+    if (error?.code === 'UND_ERR_INFO') return this.#endOfUse(error);
     const isStale = this.#isRefusedWrite(error);
     return super.destroy(isStale ? new StaleConnection('closed meanwhile', { cause: error }) : error);
   }
 
   /**
-   * undici ends a connection that is not used again as soon as its answer is there, by an error. The caller, and the
-   * next call for R, come before the closing; and nobody ever reads the error's stack, which Node would ask for.
+   * undici ends a connection by an error where nothing went wrong; nobody ever reads its stack, which Node would ask for.
+   *
+   * One whose answer is complete is `reset`: the caller, and the next call for R, come before its closing. One that was
+   * given up is closed at once, since what still came of it would be told to a request that is over.
    */
-  #destroyLater(error: Error): this {
+  #endOfUse(error: Error): this {
     error.stack = error.message;
+    if (error.message !== 'reset') return super.destroy(error);
     setImmediate(() => super.destroy(error));
     return this;
   }

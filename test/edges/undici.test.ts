@@ -4,7 +4,7 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { describe, test, type TestContext } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { Clock, SendBounds, Sending, UpstreamRequest } from '../../gateway/domain/ports.ts';
 import { systemClock } from '../../gateway/edges/clock.ts';
 import { createTransport } from '../../gateway/edges/undici.ts';
@@ -507,6 +507,20 @@ describe('a connection opened ahead', () => {
     await closed(upstream);
 
     assert.equal(await textOf(send()), 'third');
+    assert.equal(upstream.requests.length, 3);
+  });
+
+  test('is passed over when the instance has ended it, though nobody has read that yet', async t => {
+    const { upstream, send, sending, socket } = await inTheMiddle(t);
+    answer('second')(socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
+    await sending.answer;
+
+    upstream.play(answer('third'));
+    await setTimeout(1); // in a timer's turn: what has come by now is read before the turn is over
+    upstream.hangUp();
+    const third = send();
+
+    assert.equal(await textOf(third), 'third');
     assert.equal(upstream.requests.length, 3);
   });
 
