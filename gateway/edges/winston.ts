@@ -68,6 +68,7 @@ export function createLog({ level, access, stream, wallMs, catchUp }: LogOptions
       return logger.level as LogLevel;
     },
     setLevel(wanted) {
+      catchUp(); // what happened before goes by the level of then
       logger.level = wanted;
     },
     get linesDropped() {

@@ -35,24 +35,20 @@ export interface HeldEvents {
  * that R has used meanwhile has forgotten how; and somebody waits for it.
  */
 export function createHeldEvents(clock: Clock, tellOf: Tell): HeldEvents {
-  let events: GatewayEvent[] = [];
-  let times: number[] = [];
+  const held: { readonly event: GatewayEvent; readonly wallMs: number }[] = [];
   let cancel: (() => void) | undefined;
 
+  /** One by one: should telling fail, those after it are told next time. */
   const tell = () => {
     cancel?.();
     cancel = undefined;
-    const [toldEvents, toldTimes] = [events, times];
-    events = [];
-    times = [];
-    toldEvents.forEach((event, i) => tellOf(event, toldTimes[i] ?? 0));
+    for (let one = held.shift(); one !== undefined; one = held.shift()) tellOf(one.event, one.wallMs);
   };
 
   return {
     observe(event) {
-      events.push(event);
-      times.push(clock.wallMs());
-      if (!ROUTINE.has(event.kind) || events.length >= HELD_MAX) tell();
+      held.push({ event, wallMs: clock.wallMs() });
+      if (!ROUTINE.has(event.kind) || held.length >= HELD_MAX) tell();
       else cancel ??= clock.after(HELD_MS_MAX, tell);
     },
     tell,

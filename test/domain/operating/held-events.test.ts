@@ -63,4 +63,34 @@ describe('held events', () => {
 
     assert.ok(told.length >= 744, `${told.length} told`);
   });
+
+  test('are not lost where telling of one fails', () => {
+    const clock = manualClock();
+    const told: GatewayEvent[] = [];
+    const held = createHeldEvents(clock, event => {
+      if (event === joined) throw new Error('no');
+      told.push(event);
+    });
+
+    for (const event of [began, joined, began]) held.observe(event);
+    assert.throws(() => held.tell(), /no/);
+    held.tell();
+
+    assert.deepEqual(told, [began, began]);
+  });
+
+  test('keep their order where telling brings another', () => {
+    const clock = manualClock();
+    const told: GatewayEvent[] = [];
+    const held = createHeldEvents(clock, event => {
+      told.push(event);
+      if (told.length === 1) held.observe(back);
+    });
+
+    held.observe(began);
+    held.observe(joined);
+    held.tell();
+
+    assert.deepEqual(told, [began, joined, back]);
+  });
 });
