@@ -28,8 +28,8 @@ export class CallSocket extends Socket {
   /**
    * undici ends a connection by an error where nothing went wrong; nobody ever reads its stack, which Node would ask for.
    *
-   * One whose answer is complete is `reset`: the caller, and the next call for R, come before its closing. One that was
-   * given up is closed at once, since what still came of it would be told to a request that is over.
+   * One whose answer is complete is `reset`: the caller has the answer before it is closed. One that was given up is
+   * closed at once, since what still came of it would be told to a request that is over.
    */
   #endOfUse(error: Error): this {
     error.stack = error.message;
