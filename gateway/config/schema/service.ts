@@ -38,7 +38,9 @@ const Balance = z
     policy: z
       .enum(['least-loaded', 'round-robin', 'two-choices', 'hash'])
       .default('least-loaded')
-      .describe('How an instance is chosen among those that are free.'),
+      .describe(
+        'How an instance is chosen among those that are free. `least-loaded` calls one of equals eight times, then the next: an R that is called again at once answers sooner.',
+      ),
     by: Affinity.optional().describe(
       'For `hash`: what keeps requests together: caller, ip, header:NAME or cookie:NAME. Default caller.',
     ),

@@ -1,6 +1,6 @@
 /**
  * A load and a latency in each of its slots. It knows the least load, the least latency among those who have it, and
- * finds the first slot of them, each at a cost that grows with the logarithm of their number.
+ * finds the first and the last slot of them, each at a cost that grows with the logarithm of their number.
  */
 export class LeastTree {
   readonly slots: number;
@@ -48,10 +48,23 @@ export class LeastTree {
 
   /** The first slot with the least load and a latency of at most this; undefined: there is none. */
   first(latencyMsMax: number): number | undefined {
+    return this.#find(latencyMsMax, 0);
+  }
+
+  /** The last such slot. */
+  last(latencyMsMax: number): number | undefined {
+    return this.#find(latencyMsMax, 1);
+  }
+
+  /** Goes down from the root, to this side wherever there is one. */
+  #find(latencyMsMax: number, side: 0 | 1): number | undefined {
     const load = this.#loads[1] ?? Infinity;
     if (!this.#isWithin(1, load, latencyMsMax)) return undefined;
     let node = 1;
-    while (node < this.slots) node = 2 * node + (this.#isWithin(2 * node, load, latencyMsMax) ? 0 : 1);
+    while (node < this.slots) {
+      const child = 2 * node + side;
+      node = this.#isWithin(child, load, latencyMsMax) ? child : child ^ 1;
+    }
     return node - this.slots;
   }
 

@@ -10,13 +10,13 @@ import type { NonEmpty } from '../non-empty.ts';
  */
 export interface Choice<I extends Instance> {
   readonly size: number;
-  /** It comes last: of equals, those before it have waited longer. It must not be in it yet. */
+  /** Of equals, those that are in it have waited longer. It must not be in it yet. */
   add(instance: I): void;
   /** Nothing happens where it is not in it. */
   remove(instance: I): void;
   /** Its load, weight or latency may be another. */
   changed(instance: I): void;
-  /** It was given work, whoever chose it: of equals it comes last from now on. */
+  /** It was given work, whoever chose it: of equals all others have waited longer. */
   served(instance: I): void;
   /**
    * Who receives the next attempt; undefined only where nobody is in it. `affinity` is equal for requests that should

@@ -13,7 +13,7 @@ export interface Rotation {
   readonly hasFree: boolean;
   /** Takes note that the instance's eligibility, permits, weight or gateway may have changed. */
   update(instance: LivingInstance): void;
-  /** It was chosen: of equals it comes last from now on. */
+  /** It was chosen: of equals all others have waited longer. */
   chosen(instance: LivingInstance): void;
   remove(instance: LivingInstance): void;
   /**
