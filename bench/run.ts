@@ -115,22 +115,39 @@ async function rehearse(contest: Contest, { contestant, front }: Entrant, { rehe
 
 async function takeTurns(contest: Contest, { effort, tell }: RunOptions): Promise<Sample[]> {
   const { workload, entrants } = contest;
-  const { load, turnsTake = 1 } = workload;
-  const seconds = effort.seconds * turnsTake;
+  const { load } = workload;
   const samples: Sample[] = [];
-  for (let round = 0; round < effort.rounds; round += 1) {
-    for (const connections of workload.connections) {
-      for (const entrant of rotated(entrants, round)) {
-        tell(`${workload.id}: round ${round + 1}, ${connections} connections, ${entrant.contestant.title}`);
-        const measurement = await measure(contest, { entrant, load, connections, seconds });
-        samples.push({ contestant: factsOf(entrant.contestant), connections, measurement });
-      }
+  for (const [index, { round, connections, seconds }] of lapsOf(workload, effort).entries()) {
+    for (const entrant of rotated(entrants, index)) {
+      tell(`${workload.id}: round ${round}, ${connections} connections, ${entrant.contestant.title}`);
+      const measurement = await measure(contest, { entrant, load, connections, seconds });
+      samples.push({ contestant: factsOf(entrant.contestant), connections, measurement });
     }
   }
   return samples;
 }
 
-/** Another one begins each round, so that none always comes after the same. */
+/** In which each contestant has one turn. */
+interface Lap {
+  readonly round: number;
+  readonly connections: number;
+  readonly seconds: number;
+}
+
+/**
+ * A caller alone feels all that disturbs the machine, which comes and goes within seconds; there the time of a turn is
+ * given in laps of a second each, so that it falls on everyone.
+ */
+function lapsOf({ connections, turnsTake = 1 }: Workload, { rounds, seconds }: Effort): Lap[] {
+  const time = seconds * turnsTake;
+  const lapsAt = (round: number, callers: number): Lap[] =>
+    callers === 1
+      ? Array.from({ length: time }, () => ({ round, connections: callers, seconds: 1 }))
+      : [{ round, connections: callers, seconds: time }];
+  return Array.from({ length: rounds }, (_, i) => connections.flatMap(callers => lapsAt(i + 1, callers))).flat();
+}
+
+/** Another one begins each lap, so that none always comes after the same. */
 function rotated<T>(items: readonly T[], by: number): T[] {
   const first = by % items.length;
   return [...items.slice(first), ...items.slice(0, first)];
