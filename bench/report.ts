@@ -15,7 +15,7 @@ export function toMarkdown(results: Results): string {
     Object.entries(machine.versions)
       .map(([name, version]) => `${name} ${version}`)
       .join(', ') + '.',
-    `Medians of ${effort.rounds} ${effort.rounds === 1 ? 'round' : 'rounds'} in turns, ${effort.seconds} s a turn, after a rehearsal of at most ${inCounts(effort.rehearsalCalls)} calls, and of 20 s, of each that V8 compiles.`,
+    `Medians of ${effort.rounds} ${effort.rounds === 1 ? 'round' : 'rounds'} in turns, ${effort.seconds} s a turn (of a caller alone ${effort.seconds} turns of a second), after a rehearsal of at most ${inCounts(effort.rehearsalCalls)} calls, and of 20 s, of each that V8 compiles.`,
     '## What was expected',
     expectationsTable(results),
     ...races.map(section),
