@@ -11,6 +11,8 @@ export interface Connecting {
   readonly connectTimeoutMs: number;
   /** Calls under way there. */
   readonly callsInHand: number;
+  /** Until it may be connected to again, after a connection there broke off; not above 0: at once. */
+  readonly restMs: number;
   /** Connections opened ahead; undefined: none are. */
   readonly spares: Spares | undefined;
 }
@@ -33,6 +35,11 @@ export function createConnector(how: Connecting, clock: Clock): buildConnector.c
       const tell = (error: ConnectFailure | null) => (error === null ? go(socket) : callback(error, null));
       whenOpen(socket, isTls ? 'secureConnect' : 'connect', { timeoutMs: how.connectTimeoutMs, clock, tell });
     };
+    const { restMs } = how;
+    if (restMs > 0) {
+      clock.after(restMs, () => goWhenOpen(open()));
+      return;
+    }
     const spare = how.spares?.take();
     if (spare === undefined || spare.connecting) goWhenOpen(spare ?? open());
     else {

@@ -12,14 +12,24 @@ const ANSWER_HEAD_BYTES_MAX = 64 * 1024;
 /** Shorter than what common servers keep an idle connection open, so that none closes under a request of ours. */
 const IDLE_CONNECTION_MS_MAX = 4_000;
 
+/**
+ * How long an address rests after a connection there broke off. An R that is killed closes one socket after the other:
+ * who came at once could still be let in by the last of them, and be lost as well; a moment later they are refused, and
+ * go elsewhere.
+ */
+const REST_AFTER_LOSS_MS = 20;
+
 /** The connections to one address: kept, or one for each call, opened ahead where calls follow one another. */
 export class Lane implements Connecting {
   connectTimeoutMs: number;
   callsInHand = 0;
   spares: Spares | undefined;
   readonly #pool: Pool;
+  readonly #clock: Clock;
+  #restsUntilMs = -Infinity;
 
   constructor(origin: string, bounds: SendBounds, clock: Clock) {
+    this.#clock = clock;
     this.connectTimeoutMs = bounds.connectTimeoutMs;
     this.spares = bounds.reuse || origin.startsWith('https:') ? undefined : createSpares(clock);
     this.#pool = new Pool(origin, {
@@ -35,6 +45,10 @@ export class Lane implements Connecting {
     });
   }
 
+  get restMs(): number {
+    return this.#restsUntilMs - this.#clock.nowMs();
+  }
+
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
     this.#pool.dispatch(options, handler);
   }
@@ -47,6 +61,7 @@ export class Lane implements Connecting {
   over(settled: Settled): void {
     this.callsInHand -= 1;
     if (settled !== 'answered') this.spares?.drop();
+    if (settled === 'lost') this.#restsUntilMs = this.#clock.nowMs() + REST_AFTER_LOSS_MS;
   }
 
   /** Lets exchanges under way end by themselves; nobody waits for it. */

@@ -424,6 +424,24 @@ describe('a failure', () => {
   });
 });
 
+describe('an address where a connection broke off', () => {
+  test('rests before the next is opened: a dying R still lets in whoever comes at once', async t => {
+    const clock = manualClock();
+    const upstream = await startUpstream(t, socket => socket.resetAndDestroy());
+    const transport = aTransport(t, clock);
+    const send = () => transport.send(aRequest(upstream.origin), someBounds());
+    assert.equal(await send().settled, 'lost');
+
+    upstream.play(answer('second'));
+    const next = send();
+    await setTimeout(50);
+    assert.equal(upstream.taken, 1);
+    clock.advance(20);
+
+    assert.equal(await textOf(next), 'second');
+  });
+});
+
 describe('a connection opened ahead', () => {
   const POST = { method: 'POST', body: Buffer.from('{"x":1}') };
 
