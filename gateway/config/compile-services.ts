@@ -1,12 +1,12 @@
-import type { ServicePolicy } from '../domain/service/service-policy.ts';
+import type { BalanceSpec, ServicePolicy } from '../domain/service/service-policy.ts';
 import type { WrittenService } from './parse-routes.ts';
 import { Service } from './schema/service.ts';
 
-/** What is right for R, which computes one thing at a time and stalls on kept connections. */
-const FOR_LB = { concurrency: 1, reuse: false };
+/** What is right for R, which computes one thing at a time and may stall on kept connections. */
+const FOR_LB = { concurrency: 1, reuse: 'auto' } as const;
 
 /** What is right for an ordinary server behind a plain URI. */
-const FOR_ADDRESS = { concurrency: 64, reuse: true };
+const FOR_ADDRESS = { concurrency: 64, reuse: true } as const;
 
 const UNWRITTEN: WrittenService = Service.parse({});
 
@@ -16,12 +16,12 @@ export function compileService(written: WrittenService | undefined, isAddress: b
   const { balance, queue, connection, health, outlier } = service;
   const usual = isAddress ? FOR_ADDRESS : FOR_LB;
   return {
-    balance:
-      balance.policy === 'hash' ? { policy: 'hash', by: balance.by ?? { kind: 'caller' } } : { policy: balance.policy },
+    balance: balanceOf(balance),
     concurrency: service.concurrency ?? usual.concurrency,
     queueDepthMax: queue.depthMax,
     queueWaitMsMax: queue.waitMax,
     isFair: queue.fair === 'caller',
+    ahead: service.ahead,
     hangMsMax: service.hangMax,
     streamsMax: service.streamsMax,
     reuse: connection.reuse ?? usual.reuse,
@@ -41,7 +41,12 @@ export function compileService(written: WrittenService | undefined, isAddress: b
       percentMax: outlier.percentMax,
       keepMin: outlier.keepMin,
       statuses: new Set(outlier.statuses),
+      share: outlier.share,
     },
     slowStartMs: service.slowStart,
   };
+}
+
+function balanceOf({ policy, by = { kind: 'caller' }, strict }: WrittenService['balance']): BalanceSpec {
+  return policy === 'hash' ? { policy, by, strict } : { policy };
 }

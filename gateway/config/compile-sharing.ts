@@ -43,7 +43,9 @@ function cacheOf({ cache }: SharingKeys, shareable: ReadonlySet<string>): CacheP
 }
 
 function batchOf({ batch }: SharingKeys): Sharing['batch'] {
-  return batch && { sizeMax: batch.sizeMax, waitMsMax: batch.waitMax, rows: batch.rows };
+  if (batch === undefined) return undefined;
+  const { sizeMax, waitMax: waitMsMax, rows, recheck: recheckShare, rowsIndependent } = batch;
+  return { sizeMax, waitMsMax, rows, recheckShare, rowsIndependent };
 }
 
 function warnOfEmptyCache({ cache, pure }: SharingKeys, { complain, placeOf, methods }: SharingContext): void {

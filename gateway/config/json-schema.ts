@@ -11,6 +11,9 @@ export type JsonSchema = Record<string, unknown>;
 /** What stands for a value that comes from elsewhere. */
 const REFERENCE = '\\$\\{(env|file):';
 
+/** Top-level keys that hold what anchors name. */
+const EXTENSIONS: JsonSchema = { '^x-': {} };
+
 /** The JSON Schema of a file, for completion and hints in editors. It accepts what the parser accepts in shape. */
 export function jsonSchemaOf(name: SchemaName): JsonSchema {
   const schema: JsonSchema = z.toJSONSchema(name === 'gateway' ? GatewayFile : RoutesFileShape, {
@@ -19,7 +22,7 @@ export function jsonSchemaOf(name: SchemaName): JsonSchema {
     override: ({ jsonSchema }) => allowReference(jsonSchema as JsonSchema),
   });
   const titled = { ...schema, title: `${name}.yaml of Penstock` };
-  return name === 'gateway' ? titled : allowSpring(titled);
+  return name === 'gateway' ? { ...titled, patternProperties: EXTENSIONS } : allowSpring(titled);
 }
 
 /** A number, a switch or a word may come as `${env:NAME}`: text, then. */
@@ -50,8 +53,8 @@ function allowSpring(schema: JsonSchema): JsonSchema {
       defaultFilters: own['default-filters'],
       spring: { type: 'object', description: 'A file written for Spring Cloud Gateway: spring.cloud.gateway.routes.' },
     },
-    patternProperties: { '^spring\\.': {} },
+    patternProperties: { '^spring\\.': {}, ...EXTENSIONS },
     if: { not: { anyOf: [{ required: ['spring'] }, { minProperties: 1, propertyNames: { pattern: '^spring\\.' } }] } },
-    then: { propertyNames: { anyOf: [{ enum: known }, { pattern: '^spring\\.' }] } },
+    then: { propertyNames: { anyOf: [{ enum: known }, { pattern: '^(spring\\.|x-)' }] } },
   };
 }

@@ -48,7 +48,7 @@ export function errorsManual(): string {
 
 const INTRODUCTION = `Two files in YAML 1.2. Every key is optional where a default is shown. Unknown keys, duplicate keys and wrong types are errors with file, line and column; \`penstock check\` says all of them at once. A key without a value is as good as no key.
 
-Durations are written \`250ms\`, \`5s\`, \`2m\`, \`1h\`, \`30d\`; sizes \`512B\`, \`64KiB\`, \`1MiB\`, \`1GiB\`. Paths are relative to the file they stand in.
+Durations are written \`250ms\`, \`5s\`, \`2m\`, \`1h\`, \`30d\`; sizes \`512B\`, \`64KiB\`, \`1MiB\`, \`1GiB\`; shares \`1%\`, \`99.9%\`. Top-level keys that begin with \`x-\` are ignored: they are a place for YAML anchors. Paths are relative to the file they stand in.
 
 \`\${env:NAME}\`, \`\${env:NAME:-default}\` and \`\${file:PATH}\` may stand in any value. An empty variable counts as unset; of a file, the line end at its end is left out. Secrets belong there: a literal one is accepted with a warning, and none is ever printed, logged or part of an error.`;
 
@@ -134,11 +134,17 @@ function kindText(schema: JsonSchema): string {
   const pattern = schema['pattern'];
   if (typeof pattern === 'string' && pattern.includes('ms|s|m')) return 'duration';
   if (typeof pattern === 'string' && pattern.includes('KiB')) return 'size';
+  if (typeof pattern === 'string' && pattern.includes('%')) return 'share';
   return typeText(schema);
 }
 
+const SWITCH = '`true`, `false`';
+
 function wordsOf({ anyOf }: JsonSchema): string[] | undefined {
   const choices = anyOf as JsonSchema[] | undefined;
+  const other = choices?.find(each => typeof each['const'] === 'string')?.['const'];
+  if (choices?.[0] !== undefined && typeText(choices[0]) === SWITCH && typeof other === 'string')
+    return ['true', 'false', other];
   return choices?.find(each => Array.isArray(each['enum']))?.['enum'] as string[] | undefined;
 }
 
@@ -146,7 +152,7 @@ function typeText(schema: JsonSchema): string {
   const type = schema['type'];
   const kind = Array.isArray(type) ? (type as string[])[0] : type;
   if (kind === 'integer') return rangeText(schema);
-  if (kind === 'boolean') return '`true`, `false`';
+  if (kind === 'boolean') return SWITCH;
   return kind === 'object' ? 'map' : 'text';
 }
 

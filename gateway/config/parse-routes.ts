@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { readPart, type PartKind, type WrittenPart } from './dialect/written-part.ts';
 import { heeding, warnOfLiteralSecrets, withNumbers } from './parse.ts';
 import type { Complain, KeyPath, Problem } from './problem.ts';
-import { resolveData, resolveText, type Resolved, type Surroundings } from './references.ts';
+import { resolveData, resolveText, withoutExtensions, type Resolved, type Surroundings } from './references.ts';
 import { laterOf } from './schema/later.ts';
 import { RoutePolicyKeys } from './schema/route-policy.ts';
 import { DialectKeys, NOT_IN_DEFAULTS, RoutesFileShape } from './schema/routes.ts';
@@ -63,7 +63,7 @@ export function parseRoutes(text: string, surroundings: Surroundings): RoutesFil
   // Mostly a save that has only just begun: `make-routes > routes.yaml` empties the file first and fills it later.
   if (yaml.value === null)
     complain({ path: [], message: 'the file is empty', hint: 'for a gateway without routes write `routes: []`' });
-  const resolved = resolveData(yaml.value ?? {}, surroundings, {
+  const resolved = resolveData(withoutExtensions(yaml.value ?? {}), surroundings, {
     complain,
     except: DIALECT_KEYS,
   });

@@ -9,7 +9,7 @@
  */
 import type { GatewayConfig, IdentityConfig } from './gateway-config.ts';
 import { hasError, inOrder, type Complain, type KeyPath, type Problem } from './problem.ts';
-import { resolveData, type Resolved, type Surroundings } from './references.ts';
+import { resolveData, withoutExtensions, type Resolved, type Surroundings } from './references.ts';
 import { GatewayFile } from './schema/gateway.ts';
 import { isSecretPath } from './secret-keys.ts';
 import { validate } from './validate.ts';
@@ -40,7 +40,7 @@ export function parseGateway(
   if (yaml.value === undefined) return { config: undefined, problems: inOrder(problems) };
 
   const complain: Complain = complaint => problems.push(yaml.locate(complaint));
-  const resolved = resolveData(yaml.value ?? {}, surroundings, { complain });
+  const resolved = resolveData(withoutExtensions(yaml.value ?? {}), surroundings, { complain });
   const quiet = heeding(resolved, complain);
   warnOfLiteralSecrets(resolved, complain);
   const parsed = validate(GatewayFile, withNumbers(resolved.value, resolved), { path: [], complain: quiet });

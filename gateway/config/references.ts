@@ -77,6 +77,12 @@ export interface Resolved {
   readonly secrets: readonly string[];
 }
 
+/** The root of a file without its `x-…` keys: they hold what anchors name, and are read where an alias stands. */
+export function withoutExtensions(root: unknown): unknown {
+  if (typeof root !== 'object' || root === null || Array.isArray(root)) return root;
+  return Object.fromEntries(Object.entries(root).filter(([key]) => !key.startsWith('x-')));
+}
+
 /** Replaces the references in data, but for what lies under the keys in `except`. */
 export function resolveData(
   value: unknown,

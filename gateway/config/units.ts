@@ -21,6 +21,15 @@ export const DURATION_PATTERN = '^[0-9]{1,12}(ms|s|m|h|d)$';
 /** How a size may be written, for editors. */
 export const SIZE_PATTERN = '^[0-9]{1,12}(B|KiB|MiB|GiB)$';
 
+/** How a share may be written, for editors. */
+export const PERCENT_PATTERN = '^[0-9]{1,3}(\\.[0-9]{1,6})?%$';
+
+/** '1%', '99.9%' as a share of 1; undefined for anything else. */
+export function percentShare(text: string): number | undefined {
+  const share = /^(\d{1,3}(?:\.\d{1,6})?)%$/.exec(text)?.[1];
+  return share === undefined || Number(share) > 100 ? undefined : Number(`${share}e-2`); // exact, unlike a division
+}
+
 /** '250ms', '2s', '5m', '1h', '30d' in milliseconds; undefined for anything else. */
 export function durationMs(text: string): number | undefined {
   return amountOf(DURATION.exec(text), UNIT_MS);

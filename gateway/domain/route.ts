@@ -107,6 +107,10 @@ export interface BatchPolicy {
   /** How long a call waits for others though an instance is idle. */
   readonly waitMsMax: number;
   readonly rows: 'array' | 'columns';
+  /** Of the rows that travelled together, from 0 to 1, the share that is asked again alone once answers have agreed. */
+  readonly recheckShare: number;
+  /** The operator declares that no row's answer depends on the rows beside it. */
+  readonly rowsIndependent: boolean;
 }
 
 /** What a route's callers share. Their requests reach R stripped of all that is not in the key. */

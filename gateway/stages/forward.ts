@@ -155,7 +155,7 @@ class Exchange {
 
 function boundsOf({ policy, service }: Route): SendBounds {
   const { reuse, connectTimeoutMs, hangMsMax } = service.policy;
-  return { reuse, connectTimeoutMs, hangMsMax, bufferBytesMax: policy.answerBytesMax };
+  return { reuse: reuse === true, connectTimeoutMs, hangMsMax, bufferBytesMax: policy.answerBytesMax };
 }
 
 /** The instance's own answer, less what ends here. */

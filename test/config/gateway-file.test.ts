@@ -20,6 +20,8 @@ listen:
   bodyIdleTimeout: 30s
   keepAliveTimeout: 65s
   connectionsMax: 10000
+  requestsPerConnectionMax: 32
+  bytesPerConnectionMax: 1MiB
 admin:
   host: 127.0.0.1
   port: 9090
@@ -27,6 +29,7 @@ admin:
     open: [livez, readyz, metrics]
     tokens: [{ name: ops, sha256: ${'9f'.repeat(32)}, role: operator }]
 routes: routes.yaml
+user: penstock
 discovery:
   consul:
     address: http://127.0.0.1:8500
@@ -38,7 +41,7 @@ discovery:
     register: true
     advertise: 10.0.0.7:8080
   local:
-    - { service: fuel, entry: ../plumber-services/fuel, instances: 2 }
+    - { service: fuel, entry: ../plumber-services/fuel, instances: 2, env: [MODEL_DIR] }
   static:
     - { service: legacy, instances: ['http://10.0.0.5:8000'] }
 identity:
@@ -70,10 +73,13 @@ describe('gateway.yaml', () => {
       bodyIdleTimeoutMs: 30_000,
       keepAliveTimeoutMs: 65_000,
       connectionsMax: 10_000,
+      requestsPerConnectionMax: 32,
+      bytesPerConnectionMax: 1_048_576,
     });
+    assert.equal(config.user, 'penstock');
     assert.equal(config.routes, '/etc/penstock/routes.yaml');
     assert.deepEqual(config.discovery.local, [
-      { service: 'fuel', entry: '/etc/penstock/../plumber-services/fuel', instances: 2 },
+      { service: 'fuel', entry: '/etc/penstock/../plumber-services/fuel', instances: 2, env: ['MODEL_DIR'] },
     ]);
     assert.deepEqual(config.discovery.static, [{ service: 'legacy', instances: ['http://10.0.0.5:8000'] }]);
     const { token, ...consul } = config.discovery.consul ?? { token: undefined };
@@ -101,12 +107,29 @@ describe('gateway.yaml', () => {
     assert.deepEqual(empty.admin, { host: '127.0.0.1', port: 9090 });
     assert.deepEqual({ log: empty.log, drain: empty.drain }, { log: full.log, drain: full.drain });
     assert.deepEqual(empty.discovery, { consul: undefined, local: [], static: [] });
-    assert.equal(empty.identity, undefined);
+    assert.deepEqual([empty.identity, empty.user], [undefined, undefined]);
     const { consul } = gatewayOf('discovery: { consul: {} }').config?.discovery ?? {};
     assert.deepEqual(
       [consul?.address, consul?.snapshot, consul?.emptyHoldMs, consul?.register],
       ['http://127.0.0.1:8500', '/etc/penstock/../.state/roster.json', 60_000, true],
     );
+  });
+
+  test('starts one R process of a service, and gives it no variable but the usual', () => {
+    const { config } = gatewayOf('discovery: { local: [{ service: a, entry: b }] }');
+
+    assert.deepEqual(config?.discovery.local, [{ service: 'a', entry: '/etc/penstock/b', instances: 1, env: [] }]);
+  });
+
+  test('may hold x-… keys for anchors, whatever stands in them', () => {
+    const text = 'x-host: &host "${env:HOST}"\nx-more: [1]\nlisten: { host: *host }';
+
+    const { config, problems } = gatewayOf(text, { variables: { HOST: '127.0.0.2' } });
+
+    assert.deepEqual([told(problems), config?.listen.host], [[], '127.0.0.2']);
+    assert.deepEqual(told(gatewayOf('listen: { x-host: a }').problems), [
+      '1:11 error listen.x-host: unknown key `x-host`',
+    ]);
   });
 
   test('takes a key without a value for no key', () => {

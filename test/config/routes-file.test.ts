@@ -12,12 +12,14 @@ services:
     balance: { policy: least-loaded }
     concurrency: 1
     queue: { depthMax: 256, waitMax: 5s }
+    ahead: auto
     hangMax: 2m
     streamsMax: 64
-    connection: { reuse: false, connectTimeout: 1s }
+    connection: { reuse: auto, connectTimeout: 1s }
     sharedSecret: \${env:FUEL_SECRET}
     health: { path: /ping, interval: 5s, timeout: 2s, passes: 1, fails: 3 }
-    outlier: { failures: 5, ejectFor: 30s, ejectForMax: 5m, percentMax: 50, keepMin: 1, statuses: [502, 503, 504] }
+    outlier: { failures: 5, ejectFor: 30s, ejectForMax: 5m, percentMax: 50, keepMin: 1, statuses: [502, 503, 504],
+               share: { callsMin: 30, window: 30s, confidence: 99% } }
     slowStart: 0s
 routes:
   - id: fuel
@@ -45,9 +47,10 @@ const FUEL_POLICY = {
   queueDepthMax: 256,
   queueWaitMsMax: 5_000,
   isFair: true,
+  ahead: 'auto',
   hangMsMax: 120_000,
   streamsMax: 64,
-  reuse: false,
+  reuse: 'auto',
   connectTimeoutMs: 1_000,
   sharedSecret: undefined as string | undefined,
   health: { path: '/ping', intervalMs: 5_000, timeoutMs: 2_000, passes: 1, fails: 3 },
@@ -58,6 +61,7 @@ const FUEL_POLICY = {
     percentMax: 50,
     keepMin: 1,
     statuses: new Set([502, 503, 504]),
+    share: { callsMin: 30, windowMs: 30_000, confidence: 0.99 },
   },
   slowStartMs: 0,
 };
@@ -143,6 +147,34 @@ describe('routes.yaml', () => {
     assert.deepEqual(soundRoutes('routes:\nservices:\ndefaults:\n').specs, []);
     for (const text of ['', '# to be written\n'])
       assert.deepEqual(told(routesOf(text).problems), ['1:1 error the file is empty']);
+  });
+
+  test('may hold x-… keys for anchors, whatever stands in them', () => {
+    const text = 'x-limits: &limits [{ rate: 1, per: 1s }]\nx-none:\nroutes: [{ uri: lb://a, limits: *limits }]';
+
+    assert.equal(soundRoutes(text).specs[0]?.policy.limits[0]?.rate, 1);
+    assert.deepEqual(soundRoutes('x-a: 1\nspring: { cloud: { gateway: { routes: [] } } }').specs, []);
+  });
+
+  test('says of a service what is not its default', () => {
+    const service = (keys: string) =>
+      soundRoutes(`services: { a: { ${keys} } }\nroutes: [{ uri: lb://a }]`).services.get('a') ?? assert.fail();
+
+    assert.equal(service('ahead: off').ahead, 'off');
+    assert.deepEqual(
+      [true, false, 'auto'].map(reuse => service(`connection: { reuse: ${reuse} }`).reuse),
+      [true, false, 'auto'],
+    );
+    assert.deepEqual(service('balance: { policy: hash, strict: true }').balance, {
+      policy: 'hash',
+      by: { kind: 'caller' },
+      strict: true,
+    });
+    assert.deepEqual(service('outlier: { share: { callsMin: 9, window: 1m, confidence: 99.9% } }').outlier.share, {
+      callsMin: 9,
+      windowMs: 60_000,
+      confidence: 0.999,
+    });
   });
 
   test('gives each attempt a third of the time where a repeat is allowed', () => {
@@ -310,6 +342,26 @@ describe('routes.yaml, wrong', () => {
       'an affinity without hash',
       'services: { a: { balance: { by: ip } } }\nroutes: [{ uri: lb://a }]',
       ['1:33 error services.a.balance.by: `by` is only for `policy: hash`'],
+    ],
+    [
+      'strictness without hash',
+      'services: { a: { balance: { strict: true } } }\nroutes: [{ uri: lb://a }]',
+      ['1:37 error services.a.balance.strict: `strict` is only for `policy: hash`'],
+    ],
+    [
+      'a connection that is kept perhaps',
+      'services: { a: { connection: { reuse: perhaps } } }\nroutes: [{ uri: lb://a }]',
+      ['1:39 error services.a.connection.reuse: must be true, false or auto'],
+    ],
+    [
+      'a share that is no percentage',
+      'services: { a: { outlier: { share: { confidence: 0.99 } } } }\nroutes: [{ uri: lb://a }]',
+      ['1:50 error services.a.outlier.share.confidence: must be text'],
+    ],
+    [
+      'a share above the whole',
+      'routes: [{ uri: lb://a, pure: true, batch: { recheck: 101% } }]',
+      ['1:55 error routes[0].batch.recheck: must be a share'],
     ],
     [
       'an ejection that shrinks',

@@ -16,7 +16,7 @@ describe('what callers share', () => {
   test('as documented means what it says', () => {
     const sharing = sharingOf(`pure: true, coalesce: true, varyBy: [caller, 'header:Accept-Language'],
       cache: { ttl: 60s, entriesMax: 1024, bytesMax: 64MiB, staleIfError: 0s, methods: [GET, HEAD, POST] },
-      batch: { sizeMax: 64, waitMax: 0ms, rows: array }`);
+      batch: { sizeMax: 64, waitMax: 0ms, rows: array, recheck: 1%, rowsIndependent: false }`);
 
     assert.deepEqual(sharing, {
       coalesce: true,
@@ -27,7 +27,7 @@ describe('what callers share', () => {
         staleIfErrorMs: 0,
         methods: new Set(['GET', 'HEAD', 'POST']),
       },
-      batch: { sizeMax: 64, waitMsMax: 0, rows: 'array' },
+      batch: { sizeMax: 64, waitMsMax: 0, rows: 'array', recheckShare: 0.01, rowsIndependent: false },
       varyBy: [{ kind: 'caller' }, { kind: 'header', name: 'accept-language' }],
       methods: new Set(['GET', 'HEAD', 'POST']),
     });
@@ -35,11 +35,17 @@ describe('what callers share', () => {
   });
 
   test('has other values where they are written', () => {
-    assert.deepEqual(sharingOf(`${POST}, batch: { sizeMax: 2, waitMax: 5ms, rows: columns }`)?.batch, {
-      sizeMax: 2,
-      waitMsMax: 5,
-      rows: 'columns',
-    });
+    assert.deepEqual(
+      sharingOf(`${POST}, batch: { sizeMax: 2, waitMax: 5ms, rows: columns, recheck: 0.5%, rowsIndependent: true }`)
+        ?.batch,
+      {
+        sizeMax: 2,
+        waitMsMax: 5,
+        rows: 'columns',
+        recheckShare: 0.005,
+        rowsIndependent: true,
+      },
+    );
     const cache = sharingOf('predicates: ["Method=GET"], cache: { ttl: http, entriesMax: 2, staleIfError: 1h }')?.cache;
     assert.deepEqual([cache?.ttlMs, cache?.entriesMax, cache?.staleIfErrorMs], ['http', 2, 3_600_000]);
     assert.equal(policyOf('priority: high').priority, 'high');

@@ -16,7 +16,7 @@ import { createGather } from '../../gateway/stages/gather.ts';
 import { aServicePolicy } from '../support/builders.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { aComplete } from '../support/requests.ts';
-import { aSharing } from '../support/sharing.ts';
+import { aBatchPolicy, aSharing } from '../support/sharing.ts';
 
 /** A question that waits for R, until the test lets it through. */
 interface Waiting {
@@ -58,7 +58,7 @@ function aBatchingRoute({ batch = {}, policy = {}, isProven = true }: Traits = {
   const events: GatewayEvent[] = [];
   const waiting: Waiting[] = [];
   const considered: RouteProof[] = [];
-  const sharing = aSharing({ batch: { sizeMax: 64, waitMsMax: 0, rows: 'array', ...batch } });
+  const sharing = aSharing({ batch: aBatchPolicy(batch) });
   const { route: bare, ...rest } = aComplete({ policy: { isPure: true, sharing, ...policy } });
   /** How many calls a caller has in the service's queue beside. */
   const inLine = new Map<string, number>();

@@ -106,7 +106,7 @@ describe('what keeps a request with an instance', () => {
   ];
   for (const [by, expected] of rows) {
     test(`by ${by.kind} ${'name' in by ? by.name : ''}: ${JSON.stringify(expected)}`, async t => {
-      const { schedule, service, attempt } = aSchedule({ balance: { policy: 'hash', by } });
+      const { schedule, service, attempt } = aSchedule({ balance: { policy: 'hash', by, strict: false } });
       const acquire = t.mock.method(service, 'acquire');
 
       await schedule(aQuestionFor(service, { request }), attempt, () => Promise.resolve(REPLY));

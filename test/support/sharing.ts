@@ -1,4 +1,4 @@
-import type { CachePolicy, Sharing } from '../../gateway/domain/route.ts';
+import type { BatchPolicy, CachePolicy, Sharing } from '../../gateway/domain/route.ts';
 import type { Shared } from '../../gateway/domain/sharing/shared.ts';
 import { aComplete, type RequestTraits } from './requests.ts';
 
@@ -24,6 +24,11 @@ export function aSharing(traits: Partial<Sharing> = {}): Sharing {
     methods: new Set(['GET', 'HEAD', 'POST']),
     ...traits,
   };
+}
+
+/** The contract's defaults for `batch`, but for what the test cares about. */
+export function aBatchPolicy(traits: Partial<BatchPolicy> = {}): BatchPolicy {
+  return { sizeMax: 64, waitMsMax: 0, rows: 'array', recheckShare: 0.01, rowsIndependent: false, ...traits };
 }
 
 /** A request as R would see it, known by its path. */

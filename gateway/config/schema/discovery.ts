@@ -47,6 +47,12 @@ const Local = z.strictObject({
   service: ServiceName,
   entry: text().describe('The folder of the R service.'),
   instances: whole(1, 256).default(1).describe('How many R processes.'),
+  env: z
+    .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable'))
+    .default([])
+    .describe(
+      'Names of variables of the gateway’s environment that R is given, beside the few that every R gets (PATH, HOME, LANG, TZ, R_*, …).',
+    ),
 });
 
 const Static = z.strictObject({

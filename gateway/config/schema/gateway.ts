@@ -26,6 +26,11 @@ export const GatewayFile = withLater(
     listen: Listen.prefault({}).describe('Where callers come in.'),
     admin: Admin.prefault({}).describe('The listener for operators: health, metrics, API.'),
     routes: text().default('routes.yaml').describe('The file with routes and services.'),
+    user: text()
+      .optional()
+      .describe(
+        'Whom the process becomes once it has bound its ports and read its files, where it is started as root. Default: it stays root, and says so.',
+      ),
     discovery: Discovery.prefault({}).describe(
       'Where instances are known from. One or more; `lb://NAME` is the union of what they know of NAME.',
     ),

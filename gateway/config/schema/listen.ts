@@ -37,6 +37,12 @@ export const Listen = withLater(
       .prefault('65s')
       .describe('How long an idle connection is kept. Longer than what a balancer before the gateway keeps.'),
     connectionsMax: whole(1, 1_000_000).default(10_000).describe('Connections at once; one more is closed.'),
+    requestsPerConnectionMax: whole(1, 10_000)
+      .default(32)
+      .describe('Requests in flight at once on one connection; the next is read when one of them is answered.'),
+    bytesPerConnectionMax: size({ min: '1KiB', max: '1GiB' })
+      .prefault('1MiB')
+      .describe('Bytes of answers that may wait on one connection, unread, behind another.'),
   }),
   { keys: ['tls', 'redirectFrom'] },
 ).transform(({ headersTimeout, bodyIdleTimeout, keepAliveTimeout, ...rest }) => ({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DURATION_PATTERN, durationMs, SIZE_PATTERN, sizeBytes } from '../units.ts';
+import { DURATION_PATTERN, durationMs, PERCENT_PATTERN, percentShare, SIZE_PATTERN, sizeBytes } from '../units.ts';
 
 interface Bounds {
   readonly min?: string;
@@ -36,6 +36,20 @@ export function size({ min = '1B', max = '1GiB' }: Bounds = {}) {
       else if (bytes < (sizeBytes(min) ?? 0)) issues.push(flaw(text, `must be at least ${min}`));
       else if (bytes > (sizeBytes(max) ?? Infinity)) issues.push(flaw(text, `must be at most ${max}`));
       return bytes ?? 0;
+    });
+}
+
+/** A share as text, a number from 0 to 1 after parsing. */
+export function percent({ min = '0%', max = '100%' }: Bounds = {}) {
+  return z
+    .string()
+    .meta({ pattern: PERCENT_PATTERN, examples: ['1%', '99.9%'] })
+    .transform((text, { issues }) => {
+      const share = percentShare(text);
+      if (share === undefined) issues.push(flaw(text, 'must be a share', 'write 1% or 99.9%'));
+      else if (share < (percentShare(min) ?? 0)) issues.push(flaw(text, `must be at least ${min}`));
+      else if (share > (percentShare(max) ?? 1)) issues.push(flaw(text, `must be at most ${max}`));
+      return share ?? 0;
     });
 }
 

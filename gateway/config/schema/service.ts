@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { AffinityKey } from '../../domain/service/service-policy.ts';
 import { withLater } from './later.ts';
-import { duration, flaw, text, whole } from './scalars.ts';
+import { duration, flaw, percent, text, whole } from './scalars.ts';
 
 const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
@@ -44,10 +44,19 @@ const Balance = z
     by: Affinity.optional().describe(
       'For `hash`: what keeps requests together: caller, ip, header:NAME or cookie:NAME. Default caller.',
     ),
+    strict: z
+      .boolean()
+      .default(false)
+      .describe(
+        'For `hash`: true: a call waits for its own instance while that one is in rotation, however busy: right where R keeps state in its memory. False: it goes to another where its own is not free.',
+      ),
   })
   .check(({ value, issues }) => {
-    if (value.by === undefined || value.policy === 'hash') return;
-    issues.push({ ...flaw(undefined, '`by` is only for `policy: hash`'), path: ['by'] });
+    if (value.policy === 'hash') return;
+    const add = (key: string) =>
+      issues.push({ ...flaw(undefined, `\`${key}\` is only for \`policy: hash\``), path: [key] });
+    if (value.by !== undefined) add('by');
+    if (value.strict) add('strict');
   });
 
 const Queue = z.strictObject({
@@ -71,10 +80,10 @@ const Queue = z.strictObject({
 
 const Connection = z.strictObject({
   reuse: z
-    .boolean()
+    .union([z.boolean(), z.literal('auto')], { error: 'must be true, false or auto' })
     .optional()
     .describe(
-      'Whether connections are kept between calls. `false` is right for Plumber, which stalls on kept ones. Default false; true for a route’s plain http(s) URI.',
+      'Whether connections are kept between calls. `auto`: where the way to the instance acknowledges quickly; `false` is right for Plumber elsewhere, which stalls on kept ones. Default auto; true for a route’s plain http(s) URI.',
     ),
   connectTimeout: duration({ min: '1ms', max: '5m' }).prefault('1s').describe('How long connecting may take.'),
 });
@@ -86,6 +95,18 @@ const Health = z.strictObject({
   passes: whole(1, 100).default(1).describe('Good answers in a row that make an instance well.'),
   fails: whole(1, 100).default(3).describe('Failures in a row that make it unwell.'),
 });
+
+const Share = z
+  .strictObject({
+    callsMin: whole(1, 1_000_000)
+      .default(30)
+      .describe('Calls that an instance, and its peers together, must have answered within the window.'),
+    window: duration({ min: '1s', max: '1h' }).prefault('30s').describe('How far back calls count.'),
+    confidence: percent({ min: '50%', max: '99.9999%' })
+      .prefault('99%')
+      .describe('How sure it must be that the difference is not chance.'),
+  })
+  .transform(({ window, ...rest }) => ({ ...rest, windowMs: window }));
 
 const Outlier = z
   .strictObject({
@@ -106,6 +127,9 @@ const Outlier = z
       .array(whole(400, 599))
       .default([502, 503, 504])
       .describe('Answers that count as failures of the instance.'),
+    share: Share.prefault({}).describe(
+      'An instance whose share of R’s own errors stands out beside its peers’, on the same routes and for different callers, is ejected; one instance alone never is.',
+    ),
   })
   .check(({ value, issues }) => {
     if (value.ejectForMax >= value.ejectFor) return;
@@ -122,6 +146,12 @@ export const Service = withLater(
         'Requests one instance works on at once; Consul meta `concurrency` overrides it. Default 1, as R computes one thing at a time; 64 for a route’s plain http(s) URI.',
       ),
     queue: Queue.prefault({}).describe('The service’s one queue, in the gateway.'),
+    ahead: z
+      .enum(['auto', 'off'])
+      .default('auto')
+      .describe(
+        '`auto`: where calls are short and steady, R is handed the next one a moment before it is done with the last. `off`: never.',
+      ),
     hangMax: duration({ min: '100ms', max: '1d' })
       .prefault('2m')
       .describe('An instance that has not answered for so long is hung, whoever still waits.'),

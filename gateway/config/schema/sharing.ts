@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { VaryKey } from '../../domain/route.ts';
-import { duration, flaw, size, whole } from './scalars.ts';
+import { duration, flaw, percent, size, whole } from './scalars.ts';
 import { isNamedKey, keyOf } from './service.ts';
 
 /** What requests must agree in to share anything. */
@@ -45,4 +45,15 @@ export const Batch = z.strictObject({
     .enum(['array', 'columns'])
     .default('array')
     .describe('How a body holds its rows: as an array of records, or as columns of equal length.'),
+  recheck: percent({ min: '0.001%' })
+    .prefault('1%')
+    .describe(
+      'The share of rows that travelled together and are asked again alone, to compare. All of them at first; while answers agree ever fewer, down to this, and never under one in each minute of batching.',
+    ),
+  rowsIndependent: z
+    .boolean()
+    .default(false)
+    .describe(
+      'True: you declare that no row’s answer depends on the rows beside it. Needed where the service publishes no /prototype.',
+    ),
 });

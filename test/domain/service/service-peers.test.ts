@@ -11,7 +11,7 @@ const POLICIES: readonly BalanceSpec[] = [
   { policy: 'least-loaded' },
   { policy: 'round-robin' },
   { policy: 'two-choices' },
-  { policy: 'hash', by: { kind: 'caller' } },
+  { policy: 'hash', by: { kind: 'caller' }, strict: false },
 ];
 
 /** A service of four instances before which two gateways stand; this one is `self`. */

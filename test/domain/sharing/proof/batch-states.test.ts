@@ -5,9 +5,9 @@ import { createBatchStates } from '../../../../gateway/domain/sharing/proof/batc
 import { createSubjects, subjectName } from '../../../../gateway/domain/sharing/batch/batch-subject.ts';
 import { manualClock } from '../../../support/manual-clock.ts';
 import { aComplete } from '../../../support/requests.ts';
-import { aSharing } from '../../../support/sharing.ts';
+import { aBatchPolicy, aSharing } from '../../../support/sharing.ts';
 
-const batch = { sizeMax: 64, waitMsMax: 0, rows: 'array' } as const;
+const batch = aBatchPolicy();
 
 function aRoute(routeId: string, sharing = aSharing({ batch })): Route {
   return aComplete({ routeId, policy: { sharing } }).route;
