@@ -46,7 +46,7 @@ export function errorsManual(): string {
   ]);
 }
 
-const INTRODUCTION = `Two files in YAML 1.2. Every key is optional where a default is shown. Unknown keys, duplicate keys and wrong types are errors with file, line and column; \`penstock check\` says all of them at once. A key without a value is as good as no key.
+const INTRODUCTION = `Two files in YAML 1.2. Every key is optional where a default is shown. Unknown keys, duplicate keys, wrong types, a second document, tags, merge keys (\`<<\`) and aliases of what is around them are errors with file, line and column; \`penstock check\` says all of them at once. A known key without a value is as good as no key, but for \`routes\`: a gateway without routes has \`routes: []\`.
 
 Durations are written \`250ms\`, \`5s\`, \`2m\`, \`1h\`, \`30d\`; sizes \`512B\`, \`64KiB\`, \`1MiB\`, \`1GiB\`; shares \`1%\`, \`99.9%\`. Top-level keys that begin with \`x-\` are ignored: they are a place for YAML anchors. Paths are relative to the file they stand in.
 

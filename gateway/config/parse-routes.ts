@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { readPart, type PartKind, type WrittenPart } from './dialect/written-part.ts';
-import { heeding, warnOfLiteralSecrets, withNumbers } from './parse.ts';
-import type { Complain, KeyPath, Problem } from './problem.ts';
+import { heeding, warnOfLiteralSecrets } from './parse.ts';
+import type { Complain, Complaint, KeyPath, Problem } from './problem.ts';
 import { resolveData, resolveText, withoutExtensions, type Resolved, type Surroundings } from './references.ts';
 import { laterOf } from './schema/later.ts';
 import { RoutePolicyKeys } from './schema/route-policy.ts';
@@ -51,9 +51,11 @@ export interface RoutesFile {
 const DIALECT_KEYS: ReadonlySet<string> = new Set(['predicates', 'filters', 'default-filters', 'defaultFilters']);
 
 interface Reading {
-  readonly resolved: Resolved;
   readonly complain: Complain;
+  readonly referred: Resolved['referred'];
 }
+
+type Sections = Pick<RoutesFile, 'defaults' | 'defaultFilters' | 'services' | 'routes'>;
 
 /** Reads routes.yaml, or a file written for Spring Cloud Gateway. */
 export function parseRoutes(text: string, surroundings: Surroundings): RoutesFile {
@@ -61,20 +63,19 @@ export function parseRoutes(text: string, surroundings: Surroundings): RoutesFil
   const problems = [...yaml.problems];
   const complain: Complain = complaint => problems.push(yaml.locate(complaint));
   // Mostly a save that has only just begun: `make-routes > routes.yaml` empties the file first and fills it later.
-  if (yaml.value === null)
-    complain({ path: [], message: 'the file is empty', hint: 'for a gateway without routes write `routes: []`' });
+  if (yaml.value === null) complain({ path: [], message: 'the file is empty', hint: NO_ROUTES_HINT });
   const resolved = resolveData(withoutExtensions(yaml.value ?? {}), surroundings, {
     complain,
     except: DIALECT_KEYS,
   });
   warnOfLiteralSecrets(resolved, complain);
-  const reading = { resolved, complain: heeding(resolved, complain) };
+  const reading = { complain: heeding(resolved, complain), referred: resolved.referred };
   const secrets = [...resolved.secrets];
   return {
     name: surroundings.file,
     problems,
     secrets,
-    ...sectionsOf(reading),
+    ...(yaml.value === undefined || yaml.value === null ? NO_SECTIONS : sectionsOf(resolved.value, reading)),
     locate: complaint => yaml.locate(complaint),
     resolve(part, complainOfPart) {
       const value = resolveText(part, surroundings, complainOfPart);
@@ -84,22 +85,32 @@ export function parseRoutes(text: string, surroundings: Surroundings): RoutesFil
   };
 }
 
-type Sections = Pick<RoutesFile, 'defaults' | 'defaultFilters' | 'services' | 'routes'>;
+const NO_SECTIONS: Sections = { defaults: {}, defaultFilters: [], services: new Map(), routes: [] };
 
-function sectionsOf({ resolved, complain }: Reading): Sections {
-  const root = withNumbers(resolved.value, resolved);
+function sectionsOf(root: unknown, reading: Reading): Sections {
+  const { complain } = reading;
   if (!isMap(root)) {
     complain({ path: [], message: 'must be a map of keys', hint: 'for example `routes: []`' });
-    return { defaults: {}, defaultFilters: [], services: new Map(), routes: [] };
+    return NO_SECTIONS;
   }
-  const { routes, defaultFilters } = findSections(root, complain);
+  const wrong: Complaint[] = [];
+  const { routes, defaultFilters } = findSections(root, complaint => {
+    if (complaint.severity !== 'warning') wrong.push(complaint);
+    complain(complaint);
+  });
+  // Mostly a slip: all routes commented out, or cut off by an editor. Serving none is said on purpose.
+  if (wrong.length === 0 && (routes.value === undefined || routes.value === null)) {
+    complain({ path: routes.path, message: 'no routes are written', hint: NO_ROUTES_HINT, isAboutKey: true });
+  }
   return {
-    defaults: readDefaults({ value: root['defaults'], path: ['defaults'] }, complain),
+    defaults: readDefaults({ value: root['defaults'], path: ['defaults'] }, reading),
     defaultFilters: readParts(defaultFilters, 'filter', complain),
-    services: readServices({ value: root['services'], path: ['services'] }, complain),
-    routes: listOf(routes, complain).flatMap(item => readRoute(item, complain) ?? []),
+    services: readServices({ value: root['services'], path: ['services'] }, reading),
+    routes: listOf(routes, complain).flatMap(item => readRoute(item, reading) ?? []),
   };
 }
+
+const NO_ROUTES_HINT = 'for a gateway without routes write `routes: []`';
 
 function findSections(
   root: Readonly<Record<string, unknown>>,
@@ -153,17 +164,17 @@ function readParts(section: Section, kind: PartKind, complain: Complain): Writte
   return listOf(section, complain).flatMap(({ value, path }) => readPart(value, kind, { path, complain }) ?? []);
 }
 
-function readServices(section: Section, complain: Complain): Map<string, WrittenService> {
+function readServices(section: Section, { complain, referred }: Reading): Map<string, WrittenService> {
   const services = new Map<string, WrittenService>();
   for (const { key, value, path } of entriesOf(section, complain)) {
-    const service = validate(Service, value ?? {}, { path, complain });
+    const service = validate(Service, value ?? {}, { path, complain, referred });
     if (service !== undefined) services.set(key, service);
   }
   return services;
 }
 
-function readDefaults(section: Section, complain: Complain): WrittenPolicy {
-  return readPolicy(entriesOf(section, complain), complain, key => {
+function readDefaults(section: Section, reading: Reading): WrittenPolicy {
+  return readPolicy(entriesOf(section, reading.complain), reading, key => {
     if (!NOT_IN_DEFAULTS.includes(key)) return unknownKeyWords(key, keysOf(RoutePolicyKeys));
     return { message: `${key} belongs to each route`, hint: undefined, isAboutKey: true };
   });
@@ -173,12 +184,13 @@ type Entry = Section & { readonly key: string };
 type UnknownWords = (key: string) => ReturnType<typeof unknownKeyWords>;
 
 /** Each key by itself, so that what is wrong with one does not hide what is wrong with another. */
-function readPolicy(entries: readonly Entry[], complain: Complain, unknown: UnknownWords): WrittenPolicy {
+function readPolicy(entries: readonly Entry[], { complain, referred }: Reading, unknown: UnknownWords): WrittenPolicy {
   const shape: Readonly<Record<string, z.ZodType>> = RoutePolicyKeys.shape;
   const policy: Record<string, unknown> = {};
   for (const { key, value, path } of entries) {
     const schema = Object.hasOwn(shape, key) ? shape[key] : undefined;
-    if (schema !== undefined) policy[key] = validate(schema, value, { path, complain });
+    // A known key without a value is as good as no key.
+    if (schema !== undefined && value !== null) policy[key] = validate(schema, value, { path, complain, referred });
     if (schema !== undefined) continue;
     const isLater = laterOf(RoutePolicyKeys)?.keys?.includes(key) === true;
     const words = isLater ? { message: `${key}: not yet supported`, isAboutKey: true } : unknown(key);
@@ -187,7 +199,8 @@ function readPolicy(entries: readonly Entry[], complain: Complain, unknown: Unkn
   return Object.fromEntries(Object.entries(policy).filter(([, value]) => value !== undefined));
 }
 
-function readRoute({ value, path }: Section, complain: Complain): WrittenRoute | undefined {
+function readRoute({ value, path }: Section, reading: Reading): WrittenRoute | undefined {
+  const { complain, referred } = reading;
   if (!isMap(value)) {
     complain({ path, message: 'must be a map of keys', hint: 'for example `- id: fuel` and `uri: lb://fuel`' });
     return undefined;
@@ -196,7 +209,7 @@ function readRoute({ value, path }: Section, complain: Complain): WrittenRoute |
   const entries = entriesOf({ value, path }, complain);
   const { id, uri, order, enabled } = DialectKeys.shape;
   const read = <S extends z.ZodType>(key: string, schema: S) =>
-    validate(schema, value[key], { path: [...path, key], complain });
+    validate(schema, value[key] ?? undefined, { path: [...path, key], complain, referred });
   warnOfMetadata({ value: value['metadata'], path: [...path, 'metadata'] }, complain);
   return {
     path,
@@ -208,7 +221,7 @@ function readRoute({ value, path }: Section, complain: Complain): WrittenRoute |
     filters: readParts({ value: value['filters'], path: [...path, 'filters'] }, 'filter', complain),
     policy: readPolicy(
       entries.filter(({ key }) => !NOT_IN_DEFAULTS.includes(key)),
-      complain,
+      reading,
       key => unknownKeyWords(key, known),
     ),
   };

@@ -8,10 +8,10 @@
  * Pure: `surroundings` offers the environment and the files that may be referred to; gateway/load.ts puts all together.
  */
 import type { GatewayConfig, IdentityConfig } from './gateway-config.ts';
-import { hasError, inOrder, type Complain, type KeyPath, type Problem } from './problem.ts';
+import { hasError, inOrder, type Complain, type Problem } from './problem.ts';
 import { resolveData, withoutExtensions, type Resolved, type Surroundings } from './references.ts';
 import { GatewayFile } from './schema/gateway.ts';
-import { isSecretPath } from './secret-keys.ts';
+import { secretsIn } from './secret-keys.ts';
 import { validate } from './validate.ts';
 import { readYaml } from './yaml-file.ts';
 
@@ -43,7 +43,7 @@ export function parseGateway(
   const resolved = resolveData(withoutExtensions(yaml.value ?? {}), surroundings, { complain });
   const quiet = heeding(resolved, complain);
   warnOfLiteralSecrets(resolved, complain);
-  const parsed = validate(GatewayFile, withNumbers(resolved.value, resolved), { path: [], complain: quiet });
+  const parsed = validate(GatewayFile, resolved.value, { path: [], complain: quiet, referred: resolved.referred });
   const config = parsed && {
     ...parsed,
     routes: surroundings.absolute(parsed.routes),
@@ -60,60 +60,14 @@ export function heeding({ failed }: Resolved, complain: Complain): Complain {
   };
 }
 
-/** A reference gives text; where it stands for a number or a switch, it is read as one. */
-export function withNumbers(value: unknown, { referred }: Resolved): unknown {
-  if (referred.size === 0) return value;
-  return mapScalars(value, [], (part, path) => {
-    if (!referred.has(JSON.stringify(path)) || !isNumeric(path)) return part;
-    if (part === 'true' || part === 'false') return part === 'true';
-    return /^(?:0|[1-9]\d{0,14})$/.test(part) ? Number(part) : part;
-  });
-}
-
-const NUMERIC_KEYS: ReadonlySet<string | number> = new Set([
-  ...['port', 'connectionsMax', 'instances', 'register', 'access', 'order', 'enabled', 'concurrency', 'depthMax'],
-  ...[
-    'streamsMax',
-    'reuse',
-    'passes',
-    'fails',
-    'failures',
-    'percentMax',
-    'keepMin',
-    'rate',
-    'attempts',
-    'budgetPercent',
-  ],
-  ...['pure', 'stream', 'credentials', 'forwardToken'],
-]);
-
-function isNumeric(path: KeyPath): boolean {
-  return NUMERIC_KEYS.has(path.at(-1) ?? '');
-}
-
-function mapScalars(value: unknown, path: KeyPath, change: (part: string, path: KeyPath) => unknown): unknown {
-  if (typeof value === 'string') return change(value, path);
-  if (Array.isArray(value)) return value.map((item, i) => mapScalars(item, [...path, i], change));
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, mapScalars(item, [...path, key], change)]),
-  );
-}
-
 /** A secret in the file itself ends up in version control; better it came from elsewhere. */
 export function warnOfLiteralSecrets({ value, referred, failed }: Resolved, complain: Complain): void {
-  mapScalars(value, [], (part, path) => {
+  for (const { path } of secretsIn(value)) {
     const key = JSON.stringify(path);
-    if (isSecretPath(path) && part !== '' && !referred.has(key) && !failed.has(key)) {
-      complain({
-        path,
-        severity: 'warning',
-        message: 'a secret stands in the file',
-        hint: 'write ${env:NAME} or ${file:PATH}',
-      });
-    }
-    return part;
-  });
+    if (referred.has(key) || failed.has(key)) continue;
+    const hint = 'write ${env:NAME} or ${file:PATH}';
+    complain({ path, severity: 'warning', message: 'a secret stands in the file', hint });
+  }
 }
 
 function withPaths(discovery: GatewayConfig['discovery'], { absolute }: Surroundings): GatewayConfig['discovery'] {

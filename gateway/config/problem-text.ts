@@ -1,5 +1,5 @@
 import { hasError, type Problem } from './problem.ts';
-import { maskSecrets } from './secret-keys.ts';
+import { isSecretName, maskSecrets, maskValue } from './secret-keys.ts';
 
 /** Problems as an operator reads them in a terminal: each with its line of the file and a caret under the fault. */
 export function renderProblems(problems: readonly Problem[], texts: ReadonlyMap<string, string>): string {
@@ -36,10 +36,10 @@ function renderOne(problem: Problem, lines: readonly string[] | undefined): stri
 /** A long line is shown around its fault. */
 const SHOWN_MAX = 160;
 
-function excerpt(source: string | undefined, { line, column, path, hint }: Problem): string[] {
+function excerpt(source: string | undefined, problem: Problem): string[] {
   if (source === undefined || source.trim() === '') return [];
-  const isSecret = /secret|token|passw|credential|key/i.test(`${path} ${hint ?? ''}`);
-  const shown = printable(isSecret ? maskAll(source, column) : maskSecrets(source));
+  const { line, column } = problem;
+  const shown = printable(maskLine(source, problem));
   const from = column > SHOWN_MAX ? column - SHOWN_MAX / 2 : 0;
   const gutter = `  ${line} | `;
   return [
@@ -48,12 +48,15 @@ function excerpt(source: string | undefined, { line, column, path, hint }: Probl
   ];
 }
 
-/** What stands at a secret's place, or after a key that was meant to be a secret's. */
-function maskAll(source: string, column: number): string {
-  const [before, after] = [source.slice(0, column - 1), source.slice(column - 1)];
-  const key = /^["']?[\w-]+["']?\s*:\s*/.exec(after)?.[0] ?? '';
-  const value = after.slice(key.length);
-  return maskSecrets(before) + key + (value.includes('${') ? value : value.replaceAll(/[^\s{}[\],]/g, '*'));
+/** The line as it may be shown: at the place of a secret, or of a key that was meant to be a secret's, without its value. */
+function maskLine(source: string, { column, path, hint }: Problem): string {
+  const key = /[^.[\]]+$/.exec(path)?.[0] ?? '';
+  const meant = /^did you mean `([^`]+)`/.exec(hint ?? '')?.[1];
+  if (!isSecretName(key) && !isSecretName(meant)) return maskSecrets(source);
+  const at = key === '' ? -1 : source.lastIndexOf(key, column);
+  return at === -1
+    ? maskValue(source)
+    : maskSecrets(source.slice(0, at)) + key + maskValue(source.slice(at + key.length));
 }
 
 /** Nothing in a file may move the cursor of whoever reads its problems; a tab would move the caret. */

@@ -1,3 +1,5 @@
+import { shownKey } from './secret-keys.ts';
+
 /** Where in a file's structure: keys and indexes, from the root. */
 export type KeyPath = readonly (string | number)[];
 
@@ -37,7 +39,7 @@ export function pathText(path: KeyPath): string {
   let text = '';
   for (const key of path) {
     if (typeof key === 'number') text += `[${key}]`;
-    else text += text === '' ? key : `.${key}`;
+    else text += text === '' ? shownKey(key) : `.${shownKey(key)}`;
   }
   return text;
 }

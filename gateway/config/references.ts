@@ -1,4 +1,4 @@
-import type { Complain, KeyPath } from './problem.ts';
+import type { Complain } from './problem.ts';
 
 /** What a configuration file may refer to, as the edge that reads files offers it. */
 export interface Surroundings {
@@ -92,24 +92,32 @@ export function resolveData(
   const [referred, failed] = [new Set<string>(), new Set<string>()];
   const secrets: string[] = [];
 
-  function resolve(part: unknown, path: KeyPath): unknown {
-    if (typeof part === 'string') return hasReference(part) ? resolveScalar(part, path) : part;
-    if (Array.isArray(part)) return part.map((item, i) => resolve(item, [...path, i]));
+  const path: (string | number)[] = [];
+
+  function resolve(part: unknown): unknown {
+    if (typeof part === 'string') return part.includes('${') && hasReference(part) ? resolveScalar(part) : part;
     if (typeof part !== 'object' || part === null) return part;
-    const written = Object.entries(part).filter(([, item]) => item !== null); // `key:` alone is as good as no key
-    const entries = written.map(([key, item]) => [
+    if (Array.isArray(part)) return part.map((item, i) => within(i, item));
+    const entries = Object.entries(part).map(([key, item]) => [
       key,
-      except.has(key) ? (item as unknown) : resolve(item, [...path, key]),
+      except.has(key) ? (item as unknown) : within(key, item),
     ]);
     return Object.fromEntries(entries) as unknown;
   }
 
-  function resolveScalar(text: string, path: KeyPath): unknown {
-    const resolved = resolveText(text, surroundings, (message, hint) => complain({ path, message, hint }));
+  function within(key: string | number, part: unknown): unknown {
+    path.push(key);
+    const resolved = resolve(part);
+    path.pop();
+    return resolved;
+  }
+
+  function resolveScalar(text: string): unknown {
+    const resolved = resolveText(text, surroundings, (message, hint) => complain({ path: [...path], message, hint }));
     (resolved === undefined ? failed : referred).add(JSON.stringify(path));
     if (resolved !== undefined && resolved !== '') secrets.push(resolved);
     return resolved ?? text; // judged as it stands: what is wrong with it was said already
   }
 
-  return { value: resolve(value, []), referred, failed, secrets };
+  return { value: resolve(value), referred, failed, secrets };
 }

@@ -1,20 +1,24 @@
 import { z } from 'zod';
 import { nearestOf } from './nearest.ts';
 import type { Complain, KeyPath } from './problem.ts';
+import { shownKey } from './secret-keys.ts';
 import { laterOf } from './schema/later.ts';
 
 interface Where {
   /** Where the value stands in its file. */
   readonly path: KeyPath;
   readonly complain: Complain;
+  /** Paths, as `JSON.stringify` writes them, of values that came from a reference: text, whatever they stand for. */
+  readonly referred?: ReadonlySet<string> | undefined;
 }
 
 /** A value by its schema; undefined, after every complaint there is, when it does not fit. */
 export function validate<S extends z.ZodType>(
   schema: S,
-  value: unknown,
-  { path, complain }: Where,
+  written: unknown,
+  { path, complain, referred = NONE }: Where,
 ): z.output<S> | undefined {
+  const value = fitted(schema, written, { path: [...path], referred });
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   for (const issue of parsed.error.issues) {
@@ -24,6 +28,45 @@ export function validate<S extends z.ZodType>(
     }
   }
   return undefined;
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+interface Fitting {
+  readonly path: (string | number)[];
+  readonly referred: ReadonlySet<string>;
+}
+
+/**
+ * What is written, as the schema can take it: a known key without a value is no key, and what came from a reference is
+ * read as the number or the switch it stands for. A key that is not known stays, value or not, to be told of.
+ */
+function fitted(schema: z.ZodType | undefined, value: unknown, fitting: Fitting): unknown {
+  if (typeof value === 'string') return readReference(schema, value, fitting);
+  if (schema === undefined || typeof value !== 'object' || value === null) return value;
+  const shape = unwrap(schema);
+  const within = (key: string | number, item: unknown) => {
+    fitting.path.push(key);
+    const part = fitted(partOf(shape, key), item, fitting);
+    fitting.path.pop();
+    return part;
+  };
+  if (Array.isArray(value)) return value.map((item: unknown, i) => within(i, item));
+  const isKnown = (key: string) => shape instanceof z.ZodObject && Object.hasOwn(shape.shape, key);
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key, item]) => item !== null || !isKnown(key))
+      .map(([key, item]) => [key, within(key, item)]),
+  );
+}
+
+function readReference(schema: z.ZodType | undefined, text: string, { path, referred }: Fitting): unknown {
+  if (schema === undefined || referred.size === 0 || !referred.has(JSON.stringify(path))) return text;
+  const shape = unwrap(schema);
+  const choices = shape instanceof z.ZodUnion ? (shape.options as z.ZodType[]).map(unwrap) : [shape];
+  if (/^(?:true|false)$/.test(text) && choices.some(each => each instanceof z.ZodBoolean)) return text === 'true';
+  if (/^-?(?:0|[1-9]\d{0,14})$/.test(text) && choices.some(each => each instanceof z.ZodNumber)) return Number(text);
+  return text;
 }
 
 interface Words {
@@ -80,7 +123,7 @@ export function unknownKeyWords(
 ): { message: string; hint: string | undefined; isAboutKey: true } {
   const nearest = nearestOf(key, known);
   const hint = nearest === undefined ? listHint(known) : `did you mean \`${nearest}\`?`;
-  return { message: `unknown key \`${key}\``, hint, isAboutKey: true };
+  return { message: `unknown key \`${shownKey(key)}\``, hint, isAboutKey: true };
 }
 
 function listHint(known: readonly string[]): string | undefined {

@@ -1,6 +1,8 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
-import type { Complaint, Problem } from './problem.ts';
+import { Composer, isAlias, isMap, isSeq, LineCounter, Parser, type Document, type Node } from 'yaml';
+import type { Complaint, KeyPath, Problem } from './problem.ts';
 import { pathText } from './problem.ts';
+import { isSecretName } from './secret-keys.ts';
+import { dataOf, keyText, startOf } from './yaml-data.ts';
 
 /** A YAML text as data, and where each part of it stands. */
 export interface YamlFile {
@@ -14,19 +16,13 @@ export interface YamlFile {
   locate(complaint: Complaint): Problem;
 }
 
-/** Aliases may be used, but not to blow a small file up to gigabytes. */
-const ALIASES_MAX = 100;
-
-/** Reads YAML 1.2. Duplicate keys are errors; broken syntax yields problems, never an exception. */
+/**
+ * Reads YAML 1.2: one document of maps, lists and plain values. Whatever else stands in the file is a problem with its
+ * place; nothing is an exception. No problem quotes the file: what is at fault may be a secret.
+ */
 export function readYaml(text: string, name: string): YamlFile {
   const lines = new LineCounter();
-  const document = parseDocument(text, {
-    lineCounter: lines,
-    version: '1.2',
-    uniqueKeys: true,
-    prettyErrors: false, // the pretty ones quote the file, and with it its secrets
-    logLevel: 'silent',
-  });
+  const documents = documentsOf(text, lines);
   const problemAt = (offset: number, complaint: Complaint): Problem => {
     const { line, col } = lines.linePos(Math.min(offset, text.length));
     const { path, message, hint, severity = 'error' } = complaint;
@@ -40,39 +36,121 @@ export function readYaml(text: string, name: string): YamlFile {
       hint,
     };
   };
-  const problems = [...document.errors, ...document.warnings].map(({ pos, code, message, name: kind }) =>
-    problemAt(pos[0], {
-      path: [],
-      message: wordsFor(code, message),
-      severity: kind === 'YAMLWarning' ? 'warning' : 'error',
-    }),
-  );
-  // A key that stands twice is wrong, but what it says can still be judged, and all be reported at once.
-  const isBroken = document.errors.some(({ code }) => code !== 'DUPLICATE_KEY');
-  const data = isBroken ? { value: undefined } : dataOf(document);
-  if ('problem' in data) problems.push(problemAt(0, { path: [], message: data.problem }));
+  const [document, second] = documents;
+  if (document === undefined) {
+    const problem = problemAt(0, { path: [], message: 'is nested too deeply to be read' });
+    return { name, text, value: undefined, problems: [problem], locate: complaint => problemAt(0, complaint) };
+  }
+  const problems = syntaxFlaws(document).map(({ offset, ...complaint }) => problemAt(offset, complaint));
+  const isBroken = problems.length > 0;
+  if (second !== undefined) problems.push(problemAt(second.range[0], { path: [], ...SECOND_DOCUMENT }));
+  const { value, flaws } = isBroken ? { value: undefined, flaws: [] } : dataOf(document);
+  problems.push(...flaws.map(({ offset, ...complaint }) => problemAt(offset, complaint)));
   return {
     name,
     text,
-    value: 'value' in data ? data.value : undefined,
+    value,
     problems,
     locate: complaint => problemAt(offsetOf(document, complaint, text), complaint),
   };
 }
 
-function dataOf(document: Document): { value: unknown } | { problem: string } {
+const SECOND_DOCUMENT = {
+  message: 'a second document begins: a file is one document',
+  hint: 'take the line `---` out, or move what follows it to a file of its own',
+};
+
+/** As `parseDocument` does it, which drops further documents without a word. Empty where the nesting is too deep for it. */
+function documentsOf(text: string, lines: LineCounter): Document.Parsed[] {
+  // Keys that stand twice are found while the data is read, with their path.
+  const composer = new Composer({ version: '1.2', uniqueKeys: false, prettyErrors: false });
   try {
-    return { value: document.toJS({ maxAliasCount: ALIASES_MAX }) as unknown };
-  } catch {
-    return { problem: 'its aliases refer to too much, or to nothing' }; // what toJS throws tells no more
+    return [...composer.compose(new Parser(lines.addNewLine).parse(text), true, text.length)];
+  } catch (error) {
+    if (error instanceof RangeError) return []; // the library reads by recursion
+    throw error;
   }
 }
 
-function wordsFor(code: string, message: string): string {
-  if (code === 'DUPLICATE_KEY') return 'this key is there already';
-  if (code === 'MULTIPLE_DOCS') return 'one document a file: split it at `---`';
-  if (code === 'TAB_AS_INDENT') return 'YAML is indented with spaces, not tabs';
-  return message;
+interface SyntaxFlaw extends Complaint {
+  readonly offset: number;
+}
+
+function syntaxFlaws(document: Document.Parsed): SyntaxFlaw[] {
+  const found = [...document.errors, ...document.warnings].map(({ pos, code, message }) => ({
+    offset: pos[0],
+    path: pathAt(document.contents, pos[0]),
+    ...wordsFor(code, message),
+  }));
+  const { version } = document.directives.yaml;
+  if (version !== '1.2') {
+    const hint = 'leave out the line that begins with %YAML';
+    found.push({ offset: 0, path: [], message: 'is read as YAML 1.2, and no other', hint });
+  }
+  return found;
+}
+
+type Words = Pick<Complaint, 'message' | 'hint'>;
+
+/** The library's words may quote the text; ours do not. */
+const WORDS: ReadonlyMap<string, Words> = new Map<string, Words>([
+  ['ALIAS_PROPS', { message: 'an alias has no anchor and no tag of its own' }],
+  ['BAD_ALIAS', { message: 'is no name of an anchor', hint: 'a text that begins with & or * is written in quotes' }],
+  ['BAD_COLLECTION_TYPE', { message: 'tags are not understood here', hint: 'leave out what begins with !' }],
+  ['BAD_DIRECTIVE', { message: 'directives are not understood here', hint: 'leave out the line that begins with %' }],
+  ['BAD_DQ_ESCAPE', { message: 'within "…" a backslash begins an escape', hint: "write '…', or \\\\ for a backslash" }],
+  ['BAD_INDENT', { message: 'is not indented as its neighbours are, or a bracket is not closed' }],
+  ['BAD_PROP_ORDER', { message: 'an anchor or tag stands before its value, after the `-`, `?` or `:`' }],
+  ['BAD_SCALAR_START', { message: 'no text begins so without quotes', hint: "write '…'" }],
+  ['BLOCK_AS_IMPLICIT_KEY', { message: 'a value that holds `: ` is written in quotes', hint: "write '…'" }],
+  ['BLOCK_IN_FLOW', { message: 'within […] and {…} everything is written in one line’s form' }],
+  ['KEY_OVER_1024_CHARS', { message: 'a key is no longer than 1024 characters' }],
+  ['MISSING_CHAR', { message: 'something is missing before this: a quote, a comma, a `: ` or a space' }],
+  ['MULTILINE_IMPLICIT_KEY', { message: 'a key stands on one line, and `: ` follows it' }],
+  ['MULTIPLE_ANCHORS', { message: 'a value has one anchor at most' }],
+  ['MULTIPLE_TAGS', { message: 'tags are not understood here', hint: 'leave out what begins with !' }],
+  ['RESOURCE_EXHAUSTION', { message: 'is nested too deeply to be read' }],
+  ['TAB_AS_INDENT', { message: 'YAML is indented with spaces, not tabs' }],
+  ['TAG_RESOLVE_FAILED', { message: 'tags are not understood here', hint: 'leave out what begins with !' }],
+]);
+
+const UNREADABLE: Words = {
+  message: 'cannot be read as YAML',
+  hint: "a text that holds one of : # & * ! | > ' % @ is written in quotes",
+};
+
+function wordsFor(code: string, message: string): Words {
+  const isMark = code === 'UNEXPECTED_TOKEN' && message.startsWith('Block scalar header');
+  if (isMark)
+    return { message: 'after | or > the text begins on the next line', hint: "a text that begins so is written '…'" };
+  return WORDS.get(code) ?? UNREADABLE;
+}
+
+/** Which key the offset belongs to, as far as the document could be read; of a secret no more than its key. */
+function pathAt(root: Node | null, offset: number): KeyPath {
+  const path: (string | number)[] = [];
+  let node = root;
+  for (;;) {
+    const found = partAt(node, offset);
+    if (found === undefined || isSecretName(path.at(-1))) return path;
+    path.push(found.key);
+    node = found.value;
+  }
+}
+
+function partAt(node: Node | null, offset: number): { key: string | number; value: Node | null } | undefined {
+  if (isSeq(node)) {
+    const at = node.items.findLastIndex(item => isBefore(item as Node | null, offset));
+    return at === -1 ? undefined : { key: at, value: node.items[at] as Node | null };
+  }
+  if (!isMap(node)) return undefined;
+  const pair = node.items.findLast(({ key }) => isBefore(key as Node | null, offset));
+  const key = keyText(pair?.key);
+  return pair === undefined || key === undefined ? undefined : { key, value: pair.value as Node | null };
+}
+
+function isBefore(node: Node | null, offset: number): boolean {
+  return node?.range !== undefined && node.range !== null && node.range[0] < offset;
 }
 
 /** Where the value at the path starts, or its nearest parent when the value is missing. */
@@ -106,14 +184,6 @@ function childOf(document: Document, parent: Node | null, key: string | number):
 interface Child {
   readonly keyOffset: number;
   readonly value: Node | null;
-}
-
-function keyText(key: unknown): string {
-  return isScalar(key) ? String(key.value) : '';
-}
-
-function startOf(node: Node | null | undefined): number {
-  return node?.range?.[0] ?? 0;
 }
 
 /** Where a piece stands in its scalar's source; undefined where escapes or folding hide it. */

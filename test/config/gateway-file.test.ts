@@ -165,14 +165,17 @@ describe('gateway.yaml, wrong', () => {
     [
       'a duplicate key, and more beside it',
       'log:\n  level: info\n  level: loud',
-      ['3:3 error this key is there already', '3:10 error log.level: must be one of error, warn, info, debug'],
+      [
+        '3:3 error log.level: this key is there already',
+        '3:10 error log.level: must be one of error, warn, info, debug',
+      ],
     ],
     [
       'broken YAML',
       'listen: { port: 1',
-      ['1:18 error Flow map in block collection must be sufficiently indented and end with a }'],
+      ['1:18 error listen.port: is not indented as its neighbours are, or a bracket is not closed'],
     ],
-    ['tabs', 'listen:\n\tport: 1', ['2:1 error YAML is indented with spaces, not tabs']],
+    ['tabs', 'listen:\n\tport: 1', ['2:1 error listen: YAML is indented with spaces, not tabs']],
     ['a list for a map', 'listen: [1]', ['1:9 error listen: must be a map of keys']],
     [
       'an address that is none',
@@ -243,20 +246,6 @@ describe('gateway.yaml, wrong', () => {
       assert.ok(told(gatewayOf(text).problems).some(line => line.endsWith(`error ${path}: ${key}: not yet supported`)));
     });
   }
-
-  test('does not blow up with aliases', () => {
-    const bomb = ['a: &a [x, x, x, x, x, x, x, x, x, x]'];
-    for (let i = 0; i < 8; i++)
-      bomb.push(
-        `b${i}: &b${i} [${Array(10)
-          .fill(i === 0 ? '*a' : `*b${i - 1}`)
-          .join(', ')}]`,
-      );
-
-    assert.deepEqual(told(gatewayOf(bomb.join('\n')).problems), [
-      '1:1 error its aliases refer to too much, or to nothing',
-    ]);
-  });
 });
 
 describe('secrets in gateway.yaml', () => {

@@ -144,7 +144,7 @@ describe('routes.yaml', () => {
 
   test('may have no routes, if it says so', () => {
     assert.deepEqual(soundRoutes('routes: []').specs, []);
-    assert.deepEqual(soundRoutes('routes:\nservices:\ndefaults:\n').specs, []);
+    assert.deepEqual(soundRoutes('routes: []\nservices:\ndefaults:\n').specs, []);
     for (const text of ['', '# to be written\n'])
       assert.deepEqual(told(routesOf(text).problems), ['1:1 error the file is empty']);
   });
@@ -304,7 +304,7 @@ describe('routes.yaml, wrong', () => {
     ],
     [
       'what belongs to each route in the defaults',
-      'defaults: { uri: lb://a }',
+      'defaults: { uri: lb://a }\nroutes: []',
       ['1:13 error defaults.uri: uri belongs to each route'],
     ],
     ['no list of routes', 'routes: { a: 1 }', ['1:9 error routes: must be a list']],
@@ -396,14 +396,14 @@ describe('routes.yaml, wrong', () => {
       assert.deepEqual(told(routesOf(`routes: [{ uri: lb://a, ${key}: x }]`).problems), [
         `1:25 error routes[0].${key}: ${key}: not yet supported`,
       ]);
-      assert.deepEqual(told(routesOf(`defaults: { ${key}: x }`).problems), [
+      assert.deepEqual(told(routesOf(`defaults: { ${key}: x }\nroutes: []`).problems), [
         `1:13 error defaults.${key}: ${key}: not yet supported`,
       ]);
     });
   }
 
   for (const [path, text] of [
-    ['services.a.tls: tls', 'services: { a: { tls: {} } }'],
+    ['services.a.tls: tls', 'services: { a: { tls: {} } }\nroutes: []'],
     ['routes[0].auth.allow[0]: api-key', 'routes: [{ uri: lb://a, auth: { allow: [api-key] } }]'],
     ['routes[0].auth.allow[0]: opaque', 'routes: [{ uri: lb://a, auth: { allow: [opaque] } }]'],
     ['routes[0].limits[0].excess: queue', 'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 1s, excess: queue }] }]'],
