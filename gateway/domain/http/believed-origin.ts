@@ -65,9 +65,12 @@ function toHost(text: string | undefined): string | undefined {
 
 const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::\d{0,5})?$/;
 
+/** No name is longer (RFC 1035 §2.3.4), and patterns of hosts look at every part of it. */
+const HOST_BYTES_MAX = 255;
+
 /** True for what may stand in `Host`: a name or an address, and perhaps a port (RFC 9110 §7.2). */
 export function isHost(text: string): boolean {
-  return HOST.test(text);
+  return text.length <= HOST_BYTES_MAX && HOST.test(text);
 }
 
 function withoutPort(text: string): string {

@@ -22,10 +22,10 @@ export function parseHostPattern(text: string, compileRegex: CompileRegex): Host
     parts.push(part);
   }
   const names = parts.flatMap(part => (part === '**' ? [] : part.names));
-  return { names, match: host => matchFrom(parts, split(host.toLowerCase()), { part: 0, at: 0 }) };
+  return { names, match: host => matchParts(parts, labelsOf(host)) };
 }
 
-/** Between dots, but not those of a regex in braces; empty parts do not count. */
+/** A pattern between dots, but not those of a regex in braces; empty parts do not count. */
 function split(text: string): string[] {
   return text.match(/(?:\{(?:[^{}\\]|\\.|\{[^{}]*\})*\}|[^.])+/g) ?? [];
 }
@@ -37,28 +37,45 @@ function lowerLiterals(part: string): string {
   );
 }
 
-interface Position {
-  readonly part: number;
-  readonly at: number;
+/** Empty labels do not count. */
+function labelsOf(host: string): string[] {
+  return host
+    .toLowerCase()
+    .split('.')
+    .filter(label => label !== '');
 }
 
-/** Several `**` may stand in one pattern; a host has few parts, so trying each length is cheap. */
-function matchFrom(parts: readonly Part[], labels: readonly string[], { part, at }: Position): Captures | undefined {
-  const current = parts[part];
-  if (current === undefined) return at === labels.length ? [] : undefined;
-  if (current === '**') return matchAny(parts, labels, { part, at });
-  const label = labels[at];
-  const found = label === undefined ? undefined : current.match(label, label);
-  if (found === undefined) return undefined;
-  const rest = matchFrom(parts, labels, { part: part + 1, at: at + 1 });
-  return rest && [...found, ...rest];
-}
-
-function matchAny(parts: readonly Part[], labels: readonly string[], { part, at }: Position): Captures | undefined {
-  if (part === parts.length - 1) return [];
-  for (let next = at; next <= labels.length; next++) {
-    const found = matchFrom(parts, labels, { part: part + 1, at: next });
-    if (found !== undefined) return found;
+/**
+ * What the parts capture of the labels; undefined when they do not match. Each `**` takes as few labels as it can.
+ *
+ * A table of what can still match from where keeps it to parts × labels, however many `**` there are.
+ */
+function matchParts(parts: readonly Part[], labels: readonly string[]): Captures | undefined {
+  const width = labels.length + 1;
+  const found = Array<Captures | undefined>((parts.length + 1) * width).fill(undefined);
+  found[parts.length * width + labels.length] = [];
+  for (let part = parts.length - 1; part >= 0; part--) {
+    for (let at = labels.length; at >= 0; at--) {
+      found[part * width + at] = matchAt(parts[part], { labels, at, rest: found, from: part * width });
+    }
   }
-  return undefined;
+  return found[0];
+}
+
+interface Cell {
+  readonly labels: readonly string[];
+  readonly at: number;
+  /** What matches from each place on; `from` is where this part's row begins. */
+  readonly rest: readonly (Captures | undefined)[];
+  readonly from: number;
+}
+
+function matchAt(part: Part | undefined, { labels, at, rest, from }: Cell): Captures | undefined {
+  const next = from + labels.length + 1;
+  if (part === '**') return rest[next + at] ?? rest[from + at + 1];
+  const label = labels[at];
+  const after = rest[next + at + 1];
+  if (part === undefined || label === undefined || after === undefined) return undefined;
+  const found = part.match(label, label);
+  return found && (after.length === 0 ? found : [...found, ...after]);
 }

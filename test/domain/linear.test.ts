@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { readCredential } from '../../gateway/domain/admission/bearer.ts';
+import { believeForwarded, isHost } from '../../gateway/domain/http/believed-origin.ts';
+import { preflightAnswer } from '../../gateway/domain/http/cors.ts';
+import { hopByHopOf } from '../../gateway/domain/http/field-syntax.ts';
+import { listOf } from '../../gateway/domain/http/fields.ts';
+import { parseHttpDate } from '../../gateway/domain/http/http-date.ts';
+import { isRequestId } from '../../gateway/domain/http/request-id.ts';
+import { parseRequestTarget } from '../../gateway/domain/http/request-target.ts';
+import { hasTraceparent } from '../../gateway/domain/http/trace-context.ts';
+import type { Asked } from '../../gateway/domain/route.ts';
+import { wishOf } from '../../gateway/domain/sharing/cache/cache-control.ts';
+import { soundRoutes } from '../support/configuration.ts';
+
+/** Work that a caller's text of so many characters makes. */
+type Work = (length: number) => () => unknown;
+
+const KIB = 1024;
+
+const repeated = (piece: string, length: number) => piece.repeat(Math.ceil(length / piece.length)).slice(0, length);
+
+function asked(traits: Partial<Asked>): Asked {
+  const blank = { method: 'GET', path: '/', query: '', rawHeaders: [], host: 'a', peerAddress: '127.0.0.1', wallMs: 0 };
+  return { ...blank, ...traits };
+}
+
+/** A predicate as operators write it, asked about a text of the caller's. */
+function predicate(text: string, traits: (length: number) => Partial<Asked>): Work {
+  const [made] =
+    soundRoutes(`routes: [{ uri: lb://a, predicates: [${JSON.stringify(text)}] }]`).specs[0]?.predicates ?? [];
+  return length => {
+    const request = asked(traits(length));
+    return () => made?.holds(request, new Map());
+  };
+}
+
+const field =
+  (name: string, piece: string, end = '') =>
+  (length: number) => ({
+    rawHeaders: [name, `${piece === '' ? '' : repeated(piece, length)}${end}`],
+  });
+
+const CORS = {
+  ...{ origins: new Set(['https://a']), methods: ['*'], headers: ['*'], credentials: true, maxAgeSeconds: 1 },
+};
+
+const cases: Readonly<Record<string, Work>> = {
+  'Header: quotes that are escaped': predicate('Header=X, z', length => ({
+    rawHeaders: ['X', `"${repeated('\\"', length)}`],
+  })),
+  'Header: quotes': predicate('Header=X, z', field('X', '"')),
+  'Header: quotes and commas': predicate('Header=X, z', field('X', '",')),
+  'Header: a pattern that might try all ways': predicate('Header=X, (a*)*b', field('X', 'a')),
+  'Cookie: pairs': predicate('Cookie=a, z', field('Cookie', 'a="b;')),
+  'Cookie: spaces': predicate('Cookie=a, z', field('Cookie', ' ', '=')),
+  'Query: parameters': predicate('Query=a, z', length => ({ query: repeated('a=b&', length) })),
+  'Query: broken escapes': predicate('Query=a, z', length => ({ query: repeated('%a+', length) })),
+  'Path: parts': predicate('Path=/**', length => ({ path: repeated('/a', length) })),
+  'Path: parts before a rest': predicate('Path=/**/b/{c}/d', length => ({ path: repeated('/b', length) })),
+  'Path: stars in a part': predicate('Path=/*a*a*a*b', length => ({ path: `/${repeated('a', length)}` })),
+  'Path: captures in a part': predicate('Path=/{a}-{b}-{c}.x', length => ({ path: `/${repeated('-', length)}` })),
+  'Path: a regex': predicate('Path=/{a:(?:x*)*}y', length => ({ path: `/${repeated('x', length)}` })),
+  'Path: escapes': predicate('Path=/{*rest}', length => ({ path: repeated('/%e2', length) })),
+  'Host: parts': predicate('Host=**.a.**.b.**.example.org', length => ({ host: repeated('a.b.', length) })),
+  'Host: stars': predicate('Host=**.*a*b*.org', length => ({ host: `${repeated('a', length)}.org` })),
+  'Host: braces': predicate('Host={a}.**.b', length => ({ host: repeated('{', length) })),
+  'Host: ports': predicate('Host=a', length => ({ host: repeated(':1', length) })),
+  RemoteAddr: predicate('RemoteAddr=fd00::/8', length => ({ peerAddress: repeated('1:', length) })),
+  'a target': length => () => parseRequestTarget(`/${repeated('%2e;', length)}`),
+  'a target of slashes': length => () => parseRequestTarget(`${repeated('/a%25', length)}//`),
+  'an absolute target': length => () => parseRequestTarget(`http://${repeated(':', length)}`),
+  'a host': length => () => isHost(`${repeated('a', length)}:`),
+  'addresses on the way': length => {
+    const rawHeaders = ['X-Forwarded-For', repeated('10.0.0.1, ', length), 'X-Forwarded-Host', repeated('[:', length)];
+    const seen = { peerAddress: '10.0.0.1', scheme: 'http', host: 'a' } as const;
+    return () => believeForwarded(rawHeaders, seen, () => 'trusted');
+  },
+  'a list': length => () => listOf(['A', repeated(' ,', length)], 'a'),
+  'names of fields': length => () => hopByHopOf(['Connection', repeated('a,', length)]),
+  'a credential': length => () => readCredential(['Authorization', `Basic${repeated(' ', length)}\n`]),
+  'a trace': length => () => hasTraceparent(['traceparent', `00-${repeated('0', length)}`]),
+  'an id': length => () => isRequestId(repeated('a', length)),
+  'a date': length => () => parseHttpDate(`Sun, ${repeated('0', length)}`),
+  directives: length => () => wishOf(['Cache-Control', repeated('a="\\"', length)]),
+  'a preflight': length => () =>
+    preflightAnswer(CORS, ['Origin', 'https://a', 'Access-Control-Request-Headers', repeated('a,', length)]),
+};
+
+/** The least of several runs: what the work costs when nothing else is in its way. */
+function leastMs(work: () => unknown): number {
+  let least = Infinity;
+  for (let run = 0; run < 5; run++) {
+    const startMs = performance.now();
+    work();
+    least = Math.min(least, performance.now() - startMs);
+  }
+  return least;
+}
+
+/** Eight times the text makes eight times the work; where it makes the square, 64 times. */
+const RATIO_MAX = 24;
+/** Too little to tell: the square of 64 KiB are four billion steps, which no processor does in so short a time. */
+const NOTHING_MS = 300;
+
+describe('what a caller sends is read in time that grows with its length, and no faster:', () => {
+  for (const [what, work] of Object.entries(cases)) {
+    test(what, () => {
+      const largeMs = leastMs(work(64 * KIB));
+      const smallMs = leastMs(work(8 * KIB));
+
+      assert.ok(largeMs < NOTHING_MS || largeMs / smallMs < RATIO_MAX, `${smallMs} ms, then ${largeMs} ms`);
+    });
+  }
+});
+
+test('a host is no longer than a name can be', () => {
+  assert.deepEqual([isHost('a'.repeat(255)), isHost('a'.repeat(256))], [true, false]);
+});
