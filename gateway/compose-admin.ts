@@ -39,7 +39,7 @@ function adminOf({ config, life, generations, registry, memories, metrics, log }
     routes: () => routeViews(generations.current().routes),
     services: () => registry.living().map(service => service.view()),
     config: () => redactedGateway(config),
-    reload: () => Promise.resolve(generations.reload()),
+    reload: () => generations.reload(),
     explain: question => Promise.resolve(explain(question, explainParts(generations.current()))),
     purge(id) {
       const route = generations.current().routes.find(candidate => candidate.id === id);

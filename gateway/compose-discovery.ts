@@ -1,4 +1,4 @@
-import type { CompiledRoutes } from './config/compile.ts';
+import type { MadeRoutes } from './config/compile.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import type { Observe } from './domain/events.ts';
 import type { Clock, Random } from './domain/ports.ts';
@@ -9,7 +9,7 @@ import { createStaticSource } from './edges/static-roster.ts';
 
 /** Where instances are known from, all sources as one. */
 export interface Discovery {
-  follow(compiled: CompiledRoutes): void;
+  follow(compiled: MadeRoutes): void;
   ages(): readonly RosterAge[];
   /** Stops watching, and ends what `local` started. */
   close(): Promise<void>;
@@ -31,7 +31,7 @@ export function composeDiscovery(parts: DiscoveryParts): Discovery {
   const { consul, local, static: written } = parts.config.discovery;
   const fixed = createStaticSource({ ...parts, services: written });
   const sources: RosterSource[] = [fixed];
-  let policies: CompiledRoutes['services'] = new Map();
+  let policies: MadeRoutes['services'] = new Map();
   const sharedSecretOf = (service: string) => policies.get(service)?.sharedSecret;
   if (local.length > 0) sources.push(createLocalSource({ ...parts, entries: local, sharedSecretOf }));
   if (consul !== undefined) {

@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream';
 import { composeAdmin } from './compose-admin.ts';
 import { composeBatching, type Batching } from './compose-batching.ts';
 import { composeDiscovery, type Discovery } from './compose-discovery.ts';
+import type { MadeRoutes } from './config/compile.ts';
 import type { GatewayConfig, IdentityConfig } from './config/gateway-config.ts';
 import type { Observe } from './domain/events.ts';
 import type { Stages } from './domain/exchange.ts';
@@ -29,6 +30,7 @@ import { createTransport } from './edges/undici.ts';
 import { createLog, type Log } from './edges/winston.ts';
 import { createAsk, createFlow } from './flow.ts';
 import { createGateway, type Gateway } from './gateway.ts';
+import { inSlices } from './load-apart.ts';
 import { createGenerations, type Generations, type RoutesNow, type UsableRoutes } from './reload.ts';
 import { createAdmit } from './stages/admit.ts';
 import { createAnswer } from './stages/answer.ts';
@@ -48,8 +50,8 @@ import { createSchedule } from './stages/schedule.ts';
 interface ComposeParts {
   readonly config: GatewayConfig;
   readonly routes: UsableRoutes;
-  /** Reads the routes file as it is now. */
-  readonly readRoutes: () => RoutesNow;
+  /** Reads the routes file as it is now; routes that have not changed are taken from those in force. */
+  readonly readRoutes: (inForce: MadeRoutes) => Promise<RoutesNow>;
   /** The files in force: paths and texts. */
   readonly files: { readonly gateway: string; readonly texts: ReadonlyMap<string, string> };
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -95,7 +97,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   });
   const life: Life = createLife({ clock, rosterAges: () => discovery.ages(), observe });
   const generations: Generations = createGenerations({
-    ...{ first: parts.routes, read: parts.readRoutes, registry, clock, observe },
+    ...{ first: parts.routes, read: parts.readRoutes, inSlices, registry, clock, observe },
     follow: compiled => {
       memories.adopt(compiled.specs);
       discovery.follow(compiled);

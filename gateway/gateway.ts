@@ -56,7 +56,7 @@ export function createGateway(parts: GatewayParts): Gateway {
 
   function reload(reason: string): Promise<ReloadOutcome> {
     observe({ kind: 'notice', level: 'info', text: 'reload', about: { reason } });
-    return Promise.resolve(generations.reload());
+    return generations.reload();
   }
 
   /** Everything that would keep the process, or somebody waiting. */

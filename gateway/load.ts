@@ -1,6 +1,6 @@
 import { compileRoutes, type CompiledRoutes } from './config/compile.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
-import { parseRoutes } from './config/parse-routes.ts';
+import { parseRoutes, type RoutesFile } from './config/parse-routes.ts';
 import { parseGateway } from './config/parse.ts';
 import { hasError, type Problem } from './config/problem.ts';
 import { readText, surroundingsOf } from './edges/config-file.ts';
@@ -52,15 +52,34 @@ export function loadRoutes(
   gateway: GatewayConfig | undefined,
   { routesFile, variables }: { routesFile: string; variables: Variables },
 ): LoadedRoutes {
+  return judgeRoutes({ ...judgedBy(gateway), routesFile, variables });
+}
+
+/** What a routes file is judged by: data that may travel to another thread. */
+export interface RoutesQuestion {
+  readonly routesFile: string;
+  readonly variables: Variables;
+  readonly identityConfigured: boolean;
+  readonly knownServices: ReadonlySet<string> | undefined;
+}
+
+/** What gateway.yaml has to say of routes. */
+export function judgedBy(
+  gateway: GatewayConfig | undefined,
+): Pick<RoutesQuestion, 'identityConfigured' | 'knownServices'> {
+  const identityConfigured = gateway === undefined || gateway.identity !== undefined;
+  return { identityConfigured, knownServices: gateway && knownServices(gateway) };
+}
+
+/** Reads and understands a routes file; `file` is what it says, undefined where it cannot be read. */
+export function judgeRoutes(question: RoutesQuestion): LoadedRoutes & { readonly file: RoutesFile | undefined } {
+  const { routesFile, variables, ...options } = question;
   const text = readText(routesFile);
-  if (text === undefined) return unread(routesFile);
+  if (text === undefined) return { ...unread(routesFile), file: undefined };
   const file = parseRoutes(text, surroundingsOf(routesFile, variables));
-  const routes = compileRoutes(file, {
-    identityConfigured: gateway === undefined || gateway.identity !== undefined,
-    compileRegex,
-    knownServices: gateway && knownServices(gateway),
-  });
-  return { routes, problems: routes.problems, texts: new Map([[routesFile, text]]), secrets: file.secrets };
+  const routes = compileRoutes(file, { ...options, compileRegex });
+  const texts = new Map([[routesFile, text]]);
+  return { file, routes, problems: routes.problems, texts, secrets: file.secrets };
 }
 
 /** Undefined where Consul may know any. */

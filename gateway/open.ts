@@ -4,7 +4,8 @@ import type { CommandIo } from './commands/io.ts';
 import type { Opened } from './commands/serve.ts';
 import { compose } from './compose.ts';
 import { renderProblems, summaryOf } from './config/problem-text.ts';
-import { isUsable, loadContract, loadRoutes } from './load.ts';
+import { loadRoutesApart } from './load-apart.ts';
+import { isUsable, judgedBy, loadContract } from './load.ts';
 
 interface OpenParts {
   readonly io: CommandIo;
@@ -23,10 +24,11 @@ export function openGateway(file: string, { io, ...parts }: OpenParts): Promise<
     io.stderr.write(`${renderProblems(problems, contract.texts)}\n${summaryOf(problems)}\n`); // as `check` says it
     return Promise.resolve(undefined);
   }
+  const question = { ...judgedBy(config), routesFile: config.routes, variables: { ...io.env } };
   const opened = compose({
     ...{ ...parts, config, env: io.env, serveCommand: SERVE_COMMAND },
     routes: { routes, problems, secrets },
-    readRoutes: () => loadRoutes(config, { routesFile: config.routes, variables: io.env }),
+    readRoutes: inForce => loadRoutesApart(question, inForce),
     files: { gateway: file, texts: contract.texts },
   });
   return Promise.resolve(opened);

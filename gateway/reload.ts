@@ -1,23 +1,23 @@
-import type { CompiledRoutes } from './config/compile.ts';
+import type { MadeRoutes } from './config/compile.ts';
 import { hasError, problemLine, type Problem } from './config/problem.ts';
 import type { ReloadOutcome } from './domain/operating/admin.ts';
 import type { Observe } from './domain/events.ts';
 import type { ConfigState } from './domain/operating/life.ts';
 import type { Clock } from './domain/ports.ts';
 import type { Route } from './domain/route.ts';
-import { createRouteTable, type RouteTable } from './domain/routing/route-table.ts';
+import { createRouteTable, routeTableSteps, type RouteTable } from './domain/routing/route-table.ts';
 import type { ServiceRegistry } from './domain/service/service-registry.ts';
 
 /** The routes file as it is now; `routes` is undefined when it cannot be read. */
 export interface RoutesNow {
-  readonly routes: CompiledRoutes | undefined;
+  readonly routes: MadeRoutes | undefined;
   readonly problems: readonly Problem[];
   /** Values that must never be shown. */
   readonly secrets: readonly string[];
 }
 
 /** Routes that can be used, with what there is to warn of. */
-export type UsableRoutes = RoutesNow & { readonly routes: CompiledRoutes };
+export type UsableRoutes = RoutesNow & { readonly routes: MadeRoutes };
 
 /** One immutable version of routes and services. A request keeps the one it began with. */
 export interface Generation {
@@ -34,31 +34,41 @@ export interface Generations {
   begin(): void;
   current(): Generation;
   state(): ConfigState;
-  /** Reads the routes file and swaps the next generation in; a file with an error changes nothing and is reported. */
-  reload(): ReloadOutcome;
+  /**
+   * Reads the routes file and swaps the next generation in; a file with an error changes nothing and is reported. Calls
+   * while one is under way share one more after it, which reads the file anew: the last save wins.
+   */
+  reload(): Promise<ReloadOutcome>;
 }
 
 interface GenerationParts {
   readonly first: UsableRoutes;
-  readonly read: () => RoutesNow;
+  /** Reads the routes file as it is now; routes that have not changed are taken from those in force. */
+  readonly read: (inForce: MadeRoutes) => Promise<RoutesNow>;
+  /** Takes steps a few at a time, so that calls go on in between. */
+  readonly inSlices: <T>(steps: Generator<undefined, T>) => Promise<T>;
   readonly registry: ServiceRegistry;
   /** Tells the sources which services are wanted, and which addresses stand in the routes themselves. */
-  readonly follow: (compiled: CompiledRoutes) => void;
+  readonly follow: (compiled: MadeRoutes) => void;
   readonly clock: Clock;
   readonly observe: Observe;
 }
 
 /** The first generation, ready to be replaced: parsed, validated and compiled whole, then swapped in one assignment. */
-export function createGenerations({ first, read, registry, follow, clock, observe }: GenerationParts): Generations {
-  let current = bind(first, 1);
+export function createGenerations(parts: GenerationParts): Generations {
+  const { first, read, inSlices, registry, follow, clock, observe } = parts;
+  let current = bindFirst(first);
   let loadedMs = clock.wallMs();
   let error: string | null = null;
 
-  function bind(source: UsableRoutes, number: number): Generation {
-    const { specs, services } = source.routes;
+  function bindFirst(source: UsableRoutes): Generation {
+    const routes = routesOf(source);
+    return { number: 1, routes, table: createRouteTable(routes), source };
+  }
+
+  function routesOf({ routes: { specs, services } }: UsableRoutes): Route[] {
     registry.adopt(services);
-    const routes = specs.map((spec): Route => ({ ...spec, service: serviceOf(spec.serviceName) }));
-    return { number, routes, table: createRouteTable(routes), source };
+    return specs.map((spec): Route => ({ ...spec, service: serviceOf(spec.serviceName) }));
   }
 
   function serviceOf(name: string): Route['service'] {
@@ -74,22 +84,52 @@ export function createGenerations({ first, read, registry, follow, clock, observ
     return warnings;
   }
 
+  function refuse(lines: readonly string[]): ReloadOutcome {
+    error = lines.join('\n');
+    observe({ kind: 'config-refused', problems: lines });
+    return { kind: 'refused', generation: current.number, problems: lines };
+  }
+
+  async function load(): Promise<ReloadOutcome> {
+    const { routes: made, problems, secrets } = await read(current.source.routes);
+    if (made === undefined || hasError(problems)) return refuse(problems.map(problemLine));
+    const source = { routes: made, problems, secrets };
+    const routes = routesOf(source);
+    const table = await inSlices(routeTableSteps(routes));
+    current = { number: current.number + 1, routes, table, source };
+    loadedMs = clock.wallMs();
+    error = null;
+    return { kind: 'loaded', generation: current.number, warnings: serve(current) };
+  }
+
+  /** Whatever goes wrong, the operator is told that the file is not in force. */
+  const reload = oneByOne(() =>
+    load().catch((cause: unknown) => refuse([`the routes file could not be loaded: ${toText(cause)}`])),
+  );
   return {
     begin: () => void serve(current),
     current: () => current,
     state: () => ({ generation: current.number, loadedMs, error }),
-    reload() {
-      const { routes, problems, secrets } = read();
-      if (routes === undefined || hasError(problems)) {
-        const lines = problems.map(problemLine);
-        error = lines.join('\n');
-        observe({ kind: 'config-refused', problems: lines });
-        return { kind: 'refused', generation: current.number, problems: lines };
-      }
-      current = bind({ routes, problems, secrets }, current.number + 1);
-      loadedMs = clock.wallMs();
-      error = null;
-      return { kind: 'loaded', generation: current.number, warnings: serve(current) };
-    },
+    reload,
   };
+}
+
+/** Runs one at a time; all who call while one runs share the one after it. */
+function oneByOne<T>(run: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | undefined;
+  let next: Promise<T> | undefined;
+  const begin = () =>
+    run().finally(() => {
+      running = next;
+      next = undefined;
+    });
+  return () => {
+    if (running === undefined) return (running = begin());
+    next ??= running.then(begin);
+    return next;
+  };
+}
+
+function toText(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }

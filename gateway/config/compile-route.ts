@@ -6,13 +6,13 @@ import type { MadeFilter } from './dialect/made-filter.ts';
 import { makePart, type PartTools } from './dialect/part.ts';
 import { PREDICATES, type MadePredicate } from './dialect/predicates.ts';
 import type { WrittenPart } from './dialect/written-part.ts';
-import type { RoutesFile, WrittenRoute } from './parse-routes.ts';
+import type { RoutesData, RoutesFile, WrittenRoute } from './parse-routes.ts';
 import type { Complain } from './problem.ts';
 import { parseRouteUri, type RouteTarget } from './route-uri.ts';
 
 /** What compiling one route needs of the whole. */
 export interface RouteContext {
-  readonly file: RoutesFile;
+  readonly file: RoutesData & Partial<Pick<RoutesFile, 'resolve'>>;
   readonly complain: Complain;
   readonly compileRegex: CompileRegex;
   readonly identityConfigured: boolean;
@@ -75,7 +75,12 @@ function makePredicate(part: WrittenPart, context: RouteContext): MadePredicate 
 }
 
 function toolsOf({ file, complain, compileRegex }: RouteContext, captured: ReadonlySet<string>): PartTools {
-  return { complain, compileRegex, captured, resolve: (text, complainOfPart) => file.resolve(text, complainOfPart) };
+  return {
+    complain,
+    compileRegex,
+    captured,
+    resolve: file.resolve ?? (text => file.resolved.get(text) ?? text),
+  };
 }
 
 /** As in Spring: first default, first own, second default, second own, and so on. */

@@ -5,7 +5,7 @@ import { compileRoute, type CompiledRoute, type RouteContext } from './compile-r
 import { compileService } from './compile-services.ts';
 import { nearestOf } from './nearest.ts';
 import { parseRouteUri } from './route-uri.ts';
-import type { RoutesFile, WrittenPolicy, WrittenRoute } from './parse-routes.ts';
+import type { RoutesData, RoutesFile, WrittenPolicy, WrittenRoute } from './parse-routes.ts';
 import { hasError, inOrder, type Complain, type Complaint, type Problem } from './problem.ts';
 
 /** What the rest of the configuration and the edges have to say about routes. */
@@ -24,15 +24,27 @@ export interface RoutedAddress {
 }
 
 /** Routes and services of one generation. */
-export interface CompiledRoutes {
+export interface MadeRoutes {
   /** In the order in which they are tried, disabled ones left out; empty when any problem is an error. */
   readonly specs: readonly RouteSpec[];
   /** The policy of every service that a route leads to. */
   readonly services: ReadonlyMap<string, ServicePolicy>;
   /** The policy of any service, led to or not. */
-  policyOf(service: string): ServicePolicy;
+  readonly policyOf: (service: string) => ServicePolicy;
   /** Plain `http(s)://` URIs as services of one instance, for the static source. */
   readonly statics: readonly RoutedAddress[];
+  readonly made: Made;
+}
+
+/** What each route was made from, and what it became: one that has not changed is not made again. */
+interface Made {
+  /** What all of them depend on. */
+  readonly around: string;
+  readonly byText: ReadonlyMap<string, CompiledRoute>;
+}
+
+/** The same, and what there is to say of them. */
+export interface CompiledRoutes extends MadeRoutes {
   /** What is found out later of what a route says, or the defaults for it, with its place. */
   problemAt(
     routeId: string,
@@ -47,26 +59,16 @@ export interface CompiledRoutes {
 export function compileRoutes(file: RoutesFile, options: CompileOptions): CompiledRoutes {
   const problems = [...file.problems];
   const complain: Complain = complaint => problems.push(file.locate(complaint));
-  const context: RouteContext = { ...options, file, complain, compileRegex: remembering(options.compileRegex) };
-
   const ids = idsOf(file.routes, complain);
-  const compiled = file.routes.flatMap((route, i) => {
-    const made = compileRoute(route, ids[i] ?? '', context);
-    return made !== undefined && route.isEnabled ? [{ ...made, path: route.path }] : [];
-  });
-  const addresses = addressesOf(compiled, complain);
-  warnOfUnknown(compiled, options.knownServices, complain);
+  const { placed, ...made } = drained(makeSteps(file, { ...options, complain, ids, known: undefined }));
+  complainOfAddresses(placed, complain);
+  warnOfUnknown(placed, options.knownServices, complain);
   warnOfUnused(file, complain);
-
-  const policyOf = (name: string) => compileService(file.services.get(name), addresses.has(name));
-  warnOfImpatience(compiled, policyOf, complain);
+  warnOfImpatience(placed, made.policyOf, complain);
   const isSound = !hasError(problems);
-  const specs = isSound ? compiled.map(({ spec }) => spec).sort((a, b) => a.order - b.order) : [];
   return {
-    specs,
-    services: new Map(specs.map(({ serviceName }) => [serviceName, policyOf(serviceName)])),
-    policyOf,
-    statics: [...addresses].map(([service, origin]) => ({ service, instances: [origin] })),
+    ...made,
+    ...(isSound ? {} : { specs: [], services: new Map() }),
     problemAt: (routeId, key, finding) => {
       const route = file.routes[ids.indexOf(routeId)];
       const path = route !== undefined && key in route.policy ? [...route.path, key] : ['defaults', key];
@@ -74,6 +76,82 @@ export function compileRoutes(file: RoutesFile, options: CompileOptions): Compil
     },
     problems: inOrder(problems),
   };
+}
+
+/** What making the routes of a file that is known to be sound takes. */
+export type RemakeOptions = Pick<CompileOptions, 'identityConfigured' | 'compileRegex'> & {
+  /** The routes that are in force. */
+  readonly known: Made | undefined;
+};
+
+/** Makes the routes of a file without a problem, step by step, so that other work goes on meanwhile. */
+export function* remakeRoutes(file: RoutesData, options: RemakeOptions): Generator<undefined, MadeRoutes> {
+  const complain = () => undefined; // all was said when the file was judged
+  return yield* makeSteps(file, { ...options, complain, ids: idsOf(file.routes, complain) });
+}
+
+/** The result of steps that are taken at once. */
+function drained<T>(steps: Generator<undefined, T>): T {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+type MakeOptions = RemakeOptions & { readonly complain: Complain; readonly ids: readonly string[] };
+
+function* makeSteps(
+  file: RoutesData,
+  { known, ids, ...options }: MakeOptions,
+): Generator<undefined, MadeRoutes & { readonly placed: readonly Placed[] }> {
+  const context: RouteContext = { ...options, file, compileRegex: remembering(options.compileRegex) };
+  const unchanged = known?.around === aroundOf(file, options.identityConfigured) ? known.byText : NONE;
+  const byText = new Map<string, CompiledRoute>();
+  const placed: Placed[] = [];
+  for (const [i, route] of file.routes.entries()) {
+    const id = ids[i] ?? '';
+    const key = JSON.stringify(
+      [id, route.uri, route.order, route.predicates, route.filters, route.policy],
+      withoutPlace,
+    );
+    const compiled = unchanged.get(key) ?? compileRoute(route, id, context);
+    if (compiled !== undefined) byText.set(key, compiled);
+    if (compiled !== undefined && route.isEnabled) placed.push({ ...compiled, path: route.path });
+    yield;
+  }
+  return {
+    ...(yield* boundSteps(placed, file)),
+    made: { around: aroundOf(file, options.identityConfigured), byText },
+    placed,
+  };
+}
+
+/** What all routes depend on; what references became is known only once each has been made. */
+function aroundOf({ defaults, defaultFilters, resolved }: RoutesData, identityConfigured: boolean): string {
+  return JSON.stringify([identityConfigured, defaults, defaultFilters, [...resolved].sort()], withoutPlace);
+}
+
+/** The routes in the order in which they are tried, and the services they lead to. */
+function* boundSteps(placed: readonly Placed[], file: RoutesData): Generator<undefined, Omit<MadeRoutes, 'made'>> {
+  const addresses = new Map<string, string>();
+  for (const { target } of placed) if (target.origin !== undefined) addresses.set(target.serviceName, target.origin);
+  const policyOf = (name: string) => compileService(file.services.get(name), addresses.has(name));
+  const services = new Map<string, ServicePolicy>();
+  for (const { spec } of placed) {
+    if (services.has(spec.serviceName)) continue;
+    services.set(spec.serviceName, policyOf(spec.serviceName));
+    yield;
+  }
+  const specs = placed.map(({ spec }) => spec).sort((a, b) => a.order - b.order);
+  const statics = [...addresses].map(([service, origin]) => ({ service, instances: [origin] }));
+  return { specs, services, policyOf, statics };
+}
+
+const NONE: ReadonlyMap<string, CompiledRoute> = new Map();
+
+/** Where a part stands has no say in what it means. */
+function withoutPlace(key: string, value: unknown): unknown {
+  return key === 'path' && Array.isArray(value) ? undefined : value;
 }
 
 type Placed = CompiledRoute & Pick<WrittenRoute, 'path'>;
@@ -104,8 +182,8 @@ function freeId(id: string, written: ReadonlySet<string | undefined>): string {
   return written.has(id) ? freeId(`${id}-unnamed`, written) : id;
 }
 
-/** Services of one address, by name. */
-function addressesOf(routes: readonly Placed[], complain: Complain): Map<string, string> {
+/** A service of one address has one scheme. */
+function complainOfAddresses(routes: readonly Placed[], complain: Complain): void {
   const addresses = new Map<string, string>();
   for (const { target, path } of routes) {
     const { origin, serviceName } = target;
@@ -119,7 +197,6 @@ function addressesOf(routes: readonly Placed[], complain: Complain): Map<string,
     }
     addresses.set(serviceName, origin);
   }
-  return addresses;
 }
 
 /** `lb://` may name what nobody knows yet; but where no Consul is asked, nobody ever will. */

@@ -32,19 +32,25 @@ export interface WrittenRoute {
   readonly policy: WrittenPolicy;
 }
 
-/** routes.yaml, read: its shape is judged, its meaning not yet. `compileRoutes` does the rest, and reports all at once. */
-export interface RoutesFile {
-  readonly name: string;
-  readonly problems: readonly Problem[];
+/** What routes.yaml says: data that may travel to another thread. */
+export interface RoutesData {
   readonly defaults: WrittenPolicy;
   readonly defaultFilters: readonly WrittenPart[];
   readonly services: ReadonlyMap<string, WrittenService>;
   readonly routes: readonly WrittenRoute[];
+  /** Values of the dialect with references, and what they became when they were judged. */
+  readonly resolved: ReadonlyMap<string, string>;
+}
+
+/** routes.yaml, read: its shape is judged, its meaning not yet. `compileRoutes` does the rest, and reports all at once. */
+export interface RoutesFile extends RoutesData {
+  readonly name: string;
+  readonly problems: readonly Problem[];
   /** Values that came from outside the file, never to be shown. */
   readonly secrets: readonly string[];
   locate(complaint: Parameters<Complain>[0]): Problem;
   /** Replaces the references in one value of the dialect. */
-  resolve(text: string, complain: (message: string, hint?: string) => void): string | undefined;
+  readonly resolve: (text: string, complain: (message: string, hint?: string) => void) => string | undefined;
 }
 
 /** Within the dialect's texts a reference is replaced after they are cut into values: what it holds cannot change the cut. */
@@ -55,7 +61,7 @@ interface Reading {
   readonly referred: Resolved['referred'];
 }
 
-type Sections = Pick<RoutesFile, 'defaults' | 'defaultFilters' | 'services' | 'routes'>;
+type Sections = Omit<RoutesData, 'resolved'>;
 
 /** Reads routes.yaml, or a file written for Spring Cloud Gateway. */
 export function parseRoutes(text: string, surroundings: Surroundings): RoutesFile {
@@ -71,15 +77,19 @@ export function parseRoutes(text: string, surroundings: Surroundings): RoutesFil
   warnOfLiteralSecrets(resolved, complain);
   const reading = { complain: heeding(resolved, complain), referred: resolved.referred };
   const secrets = [...resolved.secrets];
+  const replaced = new Map<string, string>();
   return {
     name: surroundings.file,
     problems,
     secrets,
+    resolved: replaced,
     ...(yaml.value === undefined || yaml.value === null ? NO_SECTIONS : sectionsOf(resolved.value, reading)),
     locate: complaint => yaml.locate(complaint),
     resolve(part, complainOfPart) {
       const value = resolveText(part, surroundings, complainOfPart);
-      if (value !== undefined && value !== part) secrets.push(value);
+      if (value === undefined || value === part) return value;
+      secrets.push(value);
+      replaced.set(part, value);
       return value;
     },
   };

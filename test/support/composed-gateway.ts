@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import { compose } from '../../gateway/compose.ts';
 import type { Log } from '../../gateway/edges/winston.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
-import { isUsable, loadContract, loadRoutes } from '../../gateway/load.ts';
+import { loadRoutesApart } from '../../gateway/load-apart.ts';
+import { isUsable, judgedBy, loadContract } from '../../gateway/load.ts';
 import { call, type CallTraits, type Heard } from './call.ts';
 import { createGatewayLog, type GatewayLog } from './log-lines.ts';
 import { operatorOf, type Operator } from './operator.ts';
@@ -60,7 +61,7 @@ export async function startGateway(t: TestContext, traits: GatewayTraits): Promi
   const { gateway, log: written } = compose({
     ...{ config, env, serveCommand: '', stdout: log.stream, version: '0.0.0', node: process.version },
     routes: { routes, problems, secrets },
-    readRoutes: () => loadRoutes(config, { routesFile: config.routes, variables: env }),
+    readRoutes: inForce => loadRoutesApart({ ...judgedBy(config), routesFile: config.routes, variables: env }, inForce),
     files: { gateway: file, texts },
   });
   const { callers, admin } = await gateway.start();

@@ -18,14 +18,22 @@ interface Node {
   readonly open: number[];
 }
 
-/** An index of patterns by position; a position without patterns takes any path. */
-export function createPathIndex(patternsByPosition: readonly (readonly string[])[]): PathIndex {
+/** An index that is still being filled. */
+export interface GrowingPathIndex extends PathIndex {
+  /** The patterns at the next position; a position without patterns takes any path. */
+  add(patterns: readonly string[]): void;
+}
+
+/** An index of patterns by position, empty at first. */
+export function createPathIndex(): GrowingPathIndex {
   const root = createNode();
-  for (const [position, patterns] of patternsByPosition.entries()) {
-    if (patterns.length === 0) add(root.open, position);
-    for (const pattern of patterns) place(root, structureOf(pattern), position);
-  }
+  let position = 0;
   return {
+    add(patterns) {
+      if (patterns.length === 0) add(root.open, position);
+      for (const pattern of patterns) place(root, structureOf(pattern), position);
+      position += 1;
+    },
     candidates(path) {
       const lists: (readonly number[])[] = [];
       collect(root, { path, depth: 0, lists });

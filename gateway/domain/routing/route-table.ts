@@ -40,13 +40,26 @@ const NO_VARIABLES: ReadonlyMap<string, string> = new Map();
 
 /** A table of routes, given in the order in which they are tried. Its index of paths makes 10,000 cost about what 10 do. */
 export function createRouteTable<R extends RouteSpec>(routes: readonly R[]): RouteTable<R> {
+  const steps = routeTableSteps(routes);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same, step by step, so that other work goes on meanwhile. */
+export function* routeTableSteps<R extends RouteSpec>(routes: readonly R[]): Generator<undefined, RouteTable<R>> {
   const share = createSharing();
-  const entries = routes.map((route): Entry<R> => {
+  const index = createPathIndex();
+  const entries: Entry<R>[] = [];
+  for (const route of routes) {
     const isDecided = isPathDecided(route);
     const predicates = route.predicates.filter(({ name }) => name !== 'Method' && !(isDecided && name === 'Path'));
-    return { route, predicates: predicates.length === 0 ? NO_PREDICATES : predicates, methods: share(route.methods) };
-  });
-  const index = createPathIndex(routes.map(({ paths }) => paths));
+    const methods = share(route.methods);
+    entries.push({ route, predicates: predicates.length === 0 ? NO_PREDICATES : predicates, methods });
+    index.add(route.paths);
+    yield;
+  }
 
   return {
     routes,

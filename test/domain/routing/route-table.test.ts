@@ -114,10 +114,11 @@ describe('the route table', () => {
 });
 
 describe('the index of paths', () => {
-  const count = (patterns: readonly (readonly string[])[], path: string) =>
-    createPathIndex(patterns)
-      .candidates(segmentsOf(path))
-      .reduce((sum, list) => sum + list.length, 0);
+  const count = (patterns: readonly (readonly string[])[], path: string) => {
+    const index = createPathIndex();
+    for (const each of patterns) index.add(each);
+    return index.candidates(segmentsOf(path)).reduce((sum, list) => sum + list.length, 0);
+  };
 
   test('names among 10,000 routes as many candidates as among 10', () => {
     const shapes = [

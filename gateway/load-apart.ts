@@ -1,0 +1,69 @@
+import { once } from 'node:events';
+import { setImmediate } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { remakeRoutes, type MadeRoutes } from './config/compile.ts';
+import type { RoutesData, WrittenRoute, WrittenService } from './config/parse-routes.ts';
+import { hasError } from './config/problem.ts';
+import { compileRegex } from './edges/re2js.ts';
+import type { Judged, JudgedPart } from './load-worker.ts';
+import type { RoutesQuestion } from './load.ts';
+import type { RoutesNow } from './reload.ts';
+
+const WORKER = new URL('./load-worker.ts', import.meta.url);
+
+/** YAML makes many short-lived objects: with room for them little is moved twice. */
+const RESOURCES = { maxYoungGenerationSizeMb: 64 };
+
+/**
+ * Reads and understands the routes file beside the calls in hand: it is parsed and judged by another thread, and made
+ * into routes here, a few at a time. Routes that have not changed are those in force.
+ */
+export async function loadRoutesApart(question: RoutesQuestion, inForce: MadeRoutes): Promise<RoutesNow> {
+  const worker = new Worker(WORKER, { workerData: question, resourceLimits: RESOURCES });
+  try {
+    const { problems, secrets, parts } = await heard<Judged>(worker);
+    if (hasError(problems)) return { routes: undefined, problems, secrets };
+    const file = await gathered(worker, parts);
+    const { identityConfigured } = question;
+    const routes = await inSlices(remakeRoutes(file, { identityConfigured, compileRegex, known: inForce.made }));
+    return { routes, problems, secrets };
+  } finally {
+    await worker.terminate();
+  }
+}
+
+/** What a thread says next; rejects where it fails. */
+async function heard<T>(worker: Worker): Promise<T> {
+  const [said] = (await once(worker, 'message')) as [T];
+  return said;
+}
+
+async function gathered(worker: Worker, parts: number): Promise<RoutesData> {
+  const services = new Map<string, WrittenService>();
+  const routes: WrittenRoute[] = [];
+  let rest: JudgedPart = {};
+  for (let at = 0; at < parts; at++) {
+    worker.postMessage(at);
+    const part = await heard<JudgedPart>(worker);
+    rest = { ...rest, ...part };
+    for (const [name, service] of part.services ?? []) services.set(name, service);
+    routes.push(...(part.routes ?? []));
+    await setImmediate(); // a fast thread must not keep the loop from its calls
+  }
+  const { defaults = {}, defaultFilters = [], resolved = new Map<string, string>() } = rest;
+  return { defaults, defaultFilters, resolved, services, routes };
+}
+
+const SLICE_MS = 10;
+
+/** The result of steps, taken a few at a time so that calls go on in between. */
+export async function inSlices<T>(steps: Generator<undefined, T>): Promise<T> {
+  let untilMs = performance.now() + SLICE_MS;
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    if (performance.now() < untilMs) continue;
+    await setImmediate();
+    untilMs = performance.now() + SLICE_MS;
+  }
+}

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { describe, test, type TestContext } from 'node:test';
+import type { ServiceRegistry } from '../gateway/domain/service/service-registry.ts';
+import type { MadeRoutes } from '../gateway/config/compile.ts';
+import { inSlices, loadRoutesApart } from '../gateway/load-apart.ts';
+import { judgedBy, loadRoutes } from '../gateway/load.ts';
+import { createGenerations, type RoutesNow } from '../gateway/reload.ts';
+import { soundRoutes } from './support/configuration.ts';
+import { manualClock } from './support/manual-clock.ts';
+import { routeTableSteps } from '../gateway/domain/routing/route-table.ts';
+
+const ROUTE = (i: number, timeout: string) => `  - id: r${i}
+    uri: lb://svc${i % 50}
+    predicates: ['Path=/api/r${i}/**', 'Method=GET,POST', 'Header=X-Tenant, \${env:TENANT}']
+    filters: [StripPrefix=2, 'AddRequestHeader=X-R, ${i}']
+    timeout: ${timeout}
+`;
+
+const fileOf = (count: number, timeoutOf: (i: number) => string = () => '30s') =>
+  `routes:\n${Array.from({ length: count }, (_, i) => ROUTE(i, timeoutOf(i))).join('')}`;
+
+/** A routes file, and the ways to read it. */
+function inFolder(t: TestContext) {
+  const folder = mkdtempSync(join(tmpdir(), 'penstock-reload-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const routesFile = join(folder, 'routes.yaml');
+  const variables = { TENANT: 'acme' };
+  const question = { ...judgedBy(undefined), routesFile, variables };
+  return {
+    save: (text: string) => writeFileSync(routesFile, text),
+    atOnce: () => loadRoutes(undefined, { routesFile, variables }),
+    apart: (inForce: MadeRoutes, tenant = 'acme') =>
+      loadRoutesApart({ ...question, variables: { TENANT: tenant } }, inForce),
+  };
+}
+
+describe('a routes file that is read beside the calls in hand', () => {
+  test('means the same as one that is read at the start', async t => {
+    const { save, atOnce, apart } = inFolder(t);
+    save(fileOf(300));
+    const first = atOnce().routes ?? assert.fail();
+
+    const { routes, problems } = await apart({ ...first, made: { around: '', byText: new Map() } });
+
+    assert.deepEqual(problems, []);
+    assert.equal(JSON.stringify(routes?.specs), JSON.stringify(first.specs));
+    assert.deepEqual(routes?.services, first.services);
+  });
+
+  test('has the routes in force for those that did not change, and new ones for the others', async t => {
+    const { save, atOnce, apart } = inFolder(t);
+    save(fileOf(300));
+    const first = atOnce().routes ?? assert.fail();
+    save(`# moved\n${fileOf(301, i => (i === 7 ? '5s' : '30s'))}`);
+
+    const { routes } = await apart(first);
+    const other = await apart(first, 'other');
+
+    const isSame = routes?.specs.map((spec, i) => spec === first.specs[i]) ?? [];
+    assert.deepEqual([isSame.filter(Boolean).length, isSame[7], isSame[300]], [299, false, false]);
+    assert.equal(routes?.specs[7]?.policy.timeoutMs, 5_000);
+    assert.ok(
+      other.routes?.specs.every((spec, i) => spec !== first.specs[i]),
+      'a reference holds something else',
+    );
+  });
+
+  test('is refused with all that is wrong with it', async t => {
+    const { save, atOnce, apart } = inFolder(t);
+    save(fileOf(3));
+    const first = atOnce().routes ?? assert.fail();
+    save(fileOf(3, i => (i === 1 ? '30' : '30s')));
+
+    const { routes, problems } = await apart(first);
+
+    assert.equal(routes, undefined);
+    assert.deepEqual(
+      problems.map(({ line, path, message }) => [line, path, message]),
+      [[11, 'routes[1].timeout', 'must be text']],
+    );
+  });
+
+  test('holds up no call for long, though there are thousands of routes', async t => {
+    const { save, atOnce, apart } = inFolder(t);
+    save(fileOf(1));
+    const first = atOnce().routes ?? assert.fail();
+    save(fileOf(3_000));
+    const startMs = performance.now();
+    atOnce();
+    const wholeMs = performance.now() - startMs;
+    const delay = monitorEventLoopDelay({ resolution: 5 });
+
+    delay.enable();
+    const { routes } = await apart(first);
+    const table = await inSlices(routeTableSteps(routes?.specs ?? []));
+    delay.disable();
+
+    assert.equal(table.routes.length, 3_000);
+    const longestMs = delay.max / 1e6;
+    // On a free machine 30 ms of some 700; what else runs here takes its share of both.
+    assert.ok(longestMs < Math.max(50, wholeMs / 5), `${longestMs} ms, where reading it at once takes ${wholeMs} ms`);
+  });
+});
+
+describe('reloads', () => {
+  /** Generations whose readings end when the test says so. */
+  function generations() {
+    const first = { routes: soundRoutes('routes: []'), problems: [], secrets: [] };
+    const readings: { end: (now: RoutesNow) => void; fail: (error: Error) => void }[] = [];
+    const told: string[] = [];
+    const made = createGenerations({
+      first,
+      read: () => new Promise((end, fail) => readings.push({ end, fail })),
+      ...{ inSlices, clock: manualClock(), follow: () => undefined, observe: ({ kind }) => told.push(kind) },
+      registry: { adopt: () => undefined, find: () => undefined } as unknown as ServiceRegistry,
+    });
+    return { made, first, readings, told };
+  }
+
+  test('that are asked for while one is under way share one after it', async () => {
+    const { made, first, readings } = generations();
+    const [one, two, three] = [made.reload(), made.reload(), made.reload()];
+
+    readings[0]?.end(first);
+    assert.equal((await one).generation, 2);
+    assert.equal(readings.length, 2);
+    readings[1]?.end(first);
+
+    assert.deepEqual([(await two).generation, (await three).generation, readings.length], [3, 3, 2]);
+  });
+
+  test('that break off are told of, and the next one is not kept from loading', async () => {
+    const { made, first, readings, told } = generations();
+    const broken = made.reload();
+
+    readings[0]?.fail(new Error('out of memory'));
+
+    assert.equal((await broken).kind, 'refused');
+    assert.match(made.state().error ?? '', /could not be loaded: out of memory/);
+    const next = made.reload();
+    readings[1]?.end(first);
+    assert.equal((await next).kind, 'loaded');
+    assert.deepEqual([made.state().error, told], [null, ['config-refused', 'config-loaded']]);
+  });
+});
