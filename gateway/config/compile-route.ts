@@ -96,6 +96,12 @@ function filtersOf(written: WrittenRoute, captured: ReadonlySet<string>, context
   );
 }
 
+/** Default filters are judged with each route they apply to; without routes, as if one captured all that they name. */
+export function judgeDefaultFilters(context: RouteContext): void {
+  const tools = toolsOf(context, Object.assign(new Set<string>(), { has: () => true }));
+  for (const part of context.file.defaultFilters) makePart(part, { kind: 'filter', definitions: FILTERS }, tools);
+}
+
 /** Several Method predicates must all hold. */
 function methodsOf(predicates: readonly MadePredicate[]): readonly string[] | undefined {
   const lists = predicates.flatMap(({ methods }) => (methods === undefined ? [] : [methods]));

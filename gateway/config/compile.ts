@@ -1,7 +1,7 @@
 import type { CompileRegex } from '../domain/routing/regex.ts';
 import type { RouteSpec } from '../domain/route.ts';
 import type { ServicePolicy } from '../domain/service/service-policy.ts';
-import { compileRoute, type CompiledRoute, type RouteContext } from './compile-route.ts';
+import { compileRoute, judgeDefaultFilters, type CompiledRoute, type RouteContext } from './compile-route.ts';
 import { compileService } from './compile-services.ts';
 import { nearestOf } from './nearest.ts';
 import { parseRouteUri } from './route-uri.ts';
@@ -61,6 +61,7 @@ export function compileRoutes(file: RoutesFile, options: CompileOptions): Compil
   const complain: Complain = complaint => problems.push(file.locate(complaint));
   const ids = idsOf(file.routes, complain);
   const { placed, ...made } = drained(makeSteps(file, { ...options, complain, ids, known: undefined }));
+  if (file.routes.length === 0) judgeDefaultFilters({ ...options, file, complain });
   complainOfAddresses(placed, complain);
   warnOfUnknown(placed, options.knownServices, complain);
   warnOfUnused(file, complain);

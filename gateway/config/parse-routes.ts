@@ -87,10 +87,10 @@ export function parseRoutes(text: string, surroundings: Surroundings): RoutesFil
     locate: complaint => yaml.locate(complaint),
     resolve(part, complainOfPart) {
       const value = resolveText(part, surroundings, complainOfPart);
-      if (value === undefined || value === part) return value;
-      secrets.push(value);
-      replaced.set(part, value);
-      return value;
+      if (value === undefined || value.text === part) return value?.text;
+      secrets.push(...value.held);
+      replaced.set(part, value.text);
+      return value.text;
     },
   };
 }

@@ -18,6 +18,23 @@ function hasReference(text: string): boolean {
   return text.search(REFERENCE) !== -1;
 }
 
+/** Text without references, and what each of them held. */
+interface ResolvedText {
+  readonly text: string;
+  readonly held: readonly string[];
+}
+
+/** What Spring Cloud Gateway would put a property in for. */
+const PLACEHOLDER = /\$\{(?!env:|file:)([A-Za-z][\w.-]*)(?::([^{}]*))?\}/;
+
+/** What to write for a placeholder of Spring's, default included; undefined where there is none. */
+export function placeholderHint(text: string): string | undefined {
+  const [, name, otherwise] = PLACEHOLDER.exec(text) ?? [];
+  if (name === undefined) return undefined;
+  const variable = name.replaceAll('-', '').replaceAll('.', '_').toUpperCase(); // as Spring itself reads variables
+  return `write \${env:${variable}${otherwise === undefined ? '' : `:-${otherwise}`}}`;
+}
+
 /**
  * Text with `${env:NAME}`, `${env:NAME:-default}` and `${file:PATH}` replaced; undefined, after a complaint, when one of
  * them leads nowhere. The complaint names the reference and never what it holds.
@@ -26,16 +43,20 @@ export function resolveText(
   text: string,
   surroundings: Surroundings,
   complain: (message: string, hint?: string) => void,
-): string | undefined {
+): ResolvedText | undefined {
   const unresolved: Unresolved[] = [];
+  const held: string[] = [];
   const resolved = text.replace(REFERENCE, (_whole, kind: string, body: string) => {
     const value = kind === 'env' ? fromEnvironment(body, surroundings) : fromFile(body, surroundings);
-    if (typeof value === 'string') return value;
+    if (typeof value === 'string') {
+      held.push(value);
+      return value;
+    }
     unresolved.push(value);
     return '';
   });
   for (const { problem, hint } of unresolved) complain(problem, hint);
-  return unresolved.length === 0 ? resolved : undefined;
+  return unresolved.length === 0 ? { text: resolved, held } : undefined;
 }
 
 interface Unresolved {
@@ -115,8 +136,8 @@ export function resolveData(
   function resolveScalar(text: string): unknown {
     const resolved = resolveText(text, surroundings, (message, hint) => complain({ path: [...path], message, hint }));
     (resolved === undefined ? failed : referred).add(JSON.stringify(path));
-    if (resolved !== undefined && resolved !== '') secrets.push(resolved);
-    return resolved ?? text; // judged as it stands: what is wrong with it was said already
+    secrets.push(...(resolved?.held ?? []));
+    return resolved?.text ?? text; // judged as it stands: what is wrong with it was said already
   }
 
   return { value: resolve(value), referred, failed, secrets };

@@ -1,3 +1,4 @@
+import { placeholderHint } from './references.ts';
 import { originOf, portOf } from './schema/scalars.ts';
 import { SERVICE_NAME } from './schema/discovery.ts';
 
@@ -41,7 +42,8 @@ const NOT_YET_SECURE: UriProblem = {
 
 /** Reads a route's `uri`: `lb://NAME`, `http(s)://HOST:PORT`, and `ws(s)://…`, `lb:ws://NAME` for streams. */
 export function parseRouteUri(text: string): RouteTarget | UriProblem {
-  if (text.includes('${')) return { problem: 'is no URI', hint: 'write a variable as ${env:NAME}' };
+  if (text.includes('${'))
+    return { problem: 'is no URI', hint: placeholderHint(text) ?? 'write a variable as ${env:NAME}' };
   if (text.startsWith('forward:')) {
     return { problem: 'forward: is not part of this gateway', hint: 'name the service that answers: lb://SERVICE' };
   }

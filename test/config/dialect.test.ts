@@ -467,7 +467,7 @@ describe('the dialect, wrong', () => {
     [
       'SpEL',
       { filters: ['TokenRelay='] },
-      'TokenRelay is not part of this gateway (write `auth: { forwardToken: true }`)',
+      'TokenRelay is not part of this gateway (write `auth: { forwardToken: true }` on the route, beside `filters`)',
     ],
   ];
 

@@ -2,6 +2,7 @@ import type { CompileRegex, Regex } from '../../domain/routing/regex.ts';
 import { isProblem } from '../../domain/routing/regex.ts';
 import { nearestOf } from '../nearest.ts';
 import type { Complaint } from '../problem.ts';
+import { placeholderHint } from '../references.ts';
 import { LATER_NAMES, LATER_WAY, OUR_WAY } from '../schema/dialect-names.ts';
 import type { PartKind, WrittenPart } from './written-part.ts';
 
@@ -88,6 +89,12 @@ function bind<T>(written: WrittenPart, definition: PartDefinition<T>, tools: Par
     const field = fieldOf(definition, key, position);
     if (field === undefined) {
       complain(...surplus(definition, key, text));
+      return;
+    }
+    // In a replacement `${name}` stands for what a group of the pattern holds.
+    const hint = field === 'replacement' ? undefined : placeholderHint(text);
+    if (hint !== undefined) {
+      complain('a placeholder of Spring’s is not filled in', { hint, piece: text });
       return;
     }
     const resolved = tools.resolve(text, (message, hint) => complain(message, { hint, piece: text }));

@@ -32,14 +32,14 @@ export const OUR_WAY: ReadonlyMap<string, string> = new Map([
   ['RequestHeaderToRequestUri', 'an instance is never named by its caller; write a route for each'],
   ['SetRequestUri', 'an instance is never named by its caller; write a route for each'],
   ['SaveSession', 'leave it out: the gateway keeps no sessions'],
-  ['TokenRelay', 'write `auth: { forwardToken: true }`'],
+  ['TokenRelay', 'write `auth: { forwardToken: true }` on the route, beside `filters`'],
 ]);
 
 /** What is to be written, already, for filters that will come as their equivalents. */
 export const LATER_WAY: ReadonlyMap<string, string> = new Map([
-  ['Retry', 'write `retry: { attempts, on }`'],
-  ['RequestRateLimiter', 'write `limits: [{ rate, per, by }]`'],
+  ['Retry', 'write `retry: { attempts: 3 }` on the route, beside `filters`'],
+  ['RequestRateLimiter', 'write `limits: [{ rate: 10, per: 1s }]` on the route, beside `filters`'],
   ['CircuitBreaker', 'ejection of failing instances replaces it: `services: { NAME: { outlier } }`'],
-  ['RequestHeaderSize', 'write `listen: { headerBytesMax }` in gateway.yaml'],
+  ['RequestHeaderSize', 'write `listen: { headerBytesMax: 16KiB }` in gateway.yaml'],
   ['SetRequestHostHeader', '`PreserveHostHeader` keeps the caller’s'],
 ]);

@@ -182,9 +182,14 @@ function answering(found: FoundRoute<RouteSpec>, { asked, question, parts, isPre
     policy: policyView(route.policy),
     isPreflight,
     answered:
-      redirect === undefined ? null : { status: redirect.status, location: fieldOf(redirect.rawHeaders, 'location') },
+      redirect === undefined ? null : { status: redirect.status, location: locationOf(redirect.rawHeaders, parts) },
     sent: isSent ? sentOf(admitted, Buffer.from(question.body), parts.secrets ?? []) : null,
   };
+}
+
+function locationOf(rawHeaders: RawFields, { secrets = [] }: ExplainParts): string | undefined {
+  const location = fieldOf(rawHeaders, 'location');
+  return location && masked(location, secrets);
 }
 
 /** The request as if it had been admitted, from this machine and without a token. */
