@@ -1,7 +1,8 @@
 # Lints the R code and runs the testthat tests: `Rscript plumber-services/check.R [NAME]…`, of the
 # services named, or of all. Prints each test and each lint; exits with 1 where anything is wrong.
 
-here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)[[1]]))
+file <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)[[1]])
+here <- dirname(gsub("~+~", " ", file, fixed = TRUE)) # as R writes a space in it
 root <- normalizePath(file.path(here, ".."))
 services <- file.path(root, "plumber-services")
 

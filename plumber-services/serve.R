@@ -8,7 +8,8 @@
 # This file alone reads the environment.
 
 local({
-  here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)[[1]]))
+  file <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)[[1]])
+  here <- dirname(gsub("~+~", " ", file, fixed = TRUE)) # as R writes a space in it
   names <- c("log", "settings", "serve", "drain", "consul", "register")
   for (file in file.path(here, "shared", "R", paste0(names, ".R"))) {
     source(file, local = globalenv())
