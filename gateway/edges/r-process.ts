@@ -24,6 +24,8 @@ export interface RProcess {
 }
 
 const LINE_CHARS_MAX = 8 * 1024;
+/** Its last lines may come after its end, and what it has left behind may keep its output open for ever. */
+const LAST_LINES_MS_MAX = 1_000;
 
 /**
  * Starts R through its script. The script's standard input is a pipe that only this process holds: when this process
@@ -34,7 +36,7 @@ export function startRProcess({ command, args, env, clock, onLine }: RProcessOpt
   child.stdin.on('error', () => undefined); // It may end before us; `ended` tells.
   readLines(child.stdout, line => onLine(line, 'stdout'));
   readLines(child.stderr, line => onLine(line, 'stderr'));
-  const ended = endOf(child).finally(() => killGroup(child.pid)); // Whatever the script may have left behind.
+  const ended = endOf(child, clock);
 
   return {
     pid: child.pid,
@@ -48,13 +50,22 @@ export function startRProcess({ command, args, env, clock, onLine }: RProcessOpt
   };
 }
 
-async function endOf(child: ChildProcess): Promise<string> {
+async function endOf(child: ChildProcess, clock: Clock): Promise<string> {
+  const closed = new Promise<void>(resolve => child.once('close', resolve));
   try {
     const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+    killGroup(child.pid); // Whatever the script may have left behind.
+    await within(LAST_LINES_MS_MAX, { clock, awaited: closed });
     return signal ?? `exit status ${code ?? 'unknown'}`;
   } catch (error) {
     return error instanceof Error ? error.message : String(error); // It could not be started.
   }
+}
+
+async function within(ms: number, { clock, awaited }: { clock: Clock; awaited: Promise<void> }): Promise<void> {
+  let cancel: () => void = () => undefined;
+  await Promise.race([awaited, new Promise<void>(resolve => (cancel = clock.after(ms, resolve)))]);
+  cancel();
 }
 
 function readLines(stream: Readable, onLine: (line: string) => void): void {

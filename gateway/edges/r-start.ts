@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import type { Observe } from '../domain/events.ts';
 import type { Clock } from '../domain/ports.ts';
 import { printable } from '../domain/printable.ts';
@@ -42,19 +43,28 @@ export function startR(
     hear = resolve;
   });
 
-  const process = startRProcess({
+  let endOfR: string | undefined;
+  const script = startRProcess({
     ...{ command: serveCommand, args: [folder, '--host', HOST, '--port', '0'], clock },
     env,
     onLine(line, stream) {
-      const { level, text, about, listening: heard } = readRLine(line, stream === 'stderr' ? 'warn' : 'info');
-      observe({ kind: 'notice', level, text, about: { ...about, service } });
-      if (heard !== undefined) hear(heard.port);
+      const { level, text, about, ...news } = readRLine(line, stream === 'stderr' ? 'warn' : 'info');
+      if (news.listening !== undefined) hear(news.listening.port);
+      if (news.ended !== undefined) endOfR = toWords(news.ended.status);
+      else observe({ kind: 'notice', level, text, about: { ...about, service } });
     },
   });
+  // The script's own status says only that R has ended by itself.
+  const process = { ...script, ended: script.ended.then(how => endOfR ?? how) };
 
   const answering = listening.then(port => meet({ ...options, env }, port, signal));
   const ready = Promise.race([answering, endedEarly(process), tooLate(clock, process)]);
   return { process, ready };
+}
+
+function toWords(status: number): string {
+  const [signal] = Object.entries(constants.signals).find(([, number]) => number === status - 128) ?? [];
+  return signal ?? `exit status ${status}`;
 }
 
 async function endedEarly({ ended }: RProcess): Promise<never> {

@@ -12,6 +12,8 @@ export interface RLine {
   readonly about: Notice['about'];
   /** R listens, and this is its port. */
   readonly listening: { readonly port: number } | undefined;
+  /** R has ended by itself, with this status; above 128 it is a signal's number and 128. */
+  readonly ended: { readonly status: number } | undefined;
 }
 
 const TEXT_CHARS_MAX = 2_000;
@@ -25,15 +27,16 @@ const OWN_FIELDS: ReadonlySet<string> = new Set(['time', 'level', 'event', 'serv
 export function readRLine(line: string, otherwise: Level): RLine {
   const fields = parseObject(line);
   if (fields === undefined) {
-    return { level: otherwise, text: printable(line, TEXT_CHARS_MAX), about: {}, listening: undefined };
+    return { level: otherwise, text: printable(line, TEXT_CHARS_MAX), about: {}, listening: undefined, ended: undefined };
   }
   const [event, message, level] = [textOf(fields['event']), textOf(fields['message']), textOf(fields['level'])];
-  const port = fields['port'];
+  const { port, status } = fields;
   return {
     level: isLevel(level) ? level : otherwise,
     text: printable(message || event || line, TEXT_CHARS_MAX),
     about: { ...(event === '' ? {} : { rEvent: printable(event, FIELD_CHARS_MAX) }), ...otherFields(fields) },
     listening: event === 'listening' && isPort(port) ? { port } : undefined,
+    ended: event === 'r-ended' && typeof status === 'number' ? { status } : undefined,
   };
 }
 

@@ -9,8 +9,15 @@ describe('a line that R has written', () => {
 
     assert.deepEqual(readRLine(line, 'info'), {
       ...{ level: 'info', text: 'listening', about: { rEvent: 'listening', port: 9101, pid: 77 } },
-      listening: { port: 9101 },
+      ...{ listening: { port: 9101 }, ended: undefined },
     });
+  });
+
+  test('tells how R ended', () => {
+    const line = '{"level":"error","event":"r-ended","service":"fuel","status":137}';
+
+    assert.deepEqual(readRLine(line, 'info').ended, { status: 137 });
+    assert.equal(readRLine('{"event":"r-ended","status":"137"}', 'info').ended, undefined);
   });
 
   test('keeps its level and message', () => {
