@@ -1,3 +1,4 @@
+import { accessSync, constants } from 'node:fs';
 import type { Observe } from '../domain/events.ts';
 import type { Clock, Random } from '../domain/ports.ts';
 import type { Roster, RosterEntry, RosterSource } from '../domain/roster.ts';
@@ -9,13 +10,15 @@ export interface LocalService {
   /** The service's folder, absolute. */
   readonly entry: string;
   readonly instances: number;
+  /** Names of further variables of the gateway's environment that R is given. */
+  readonly env: readonly string[];
 }
 
 export interface LocalSourceOptions {
   readonly entries: readonly LocalService[];
   /** The path of `plumber-services/serve.sh`. */
   readonly serveCommand: string;
-  /** The gateway's own environment; R gets it without what is the gateway's or Consul's. */
+  /** The gateway's own environment; R gets a few variables of it, and those that its entry names. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** What R is to ask of whoever calls it. */
   readonly sharedSecretOf: (service: string) => string | undefined;
@@ -36,7 +39,6 @@ export function createLocalSource(options: LocalSourceOptions): RosterSource {
   const { entries, clock, onRoster } = options;
   const keepers = new Map<string, RKeeper[]>();
   const enterStart = createGate(STARTS_MAX);
-  const env = environmentForR(options.env);
   let wanted: ReadonlySet<string> = new Set();
 
   function publish(): void {
@@ -51,7 +53,8 @@ export function createLocalSource(options: LocalSourceOptions): RosterSource {
     onRoster({ source: 'local', services, heardMs: clock.wallMs() });
   }
 
-  function keep({ service, entry, instances }: LocalService): RKeeper[] {
+  function keep({ service, entry, instances, env: more }: LocalService): RKeeper[] {
+    const env = environmentForR(options.env, more);
     const keeper = { ...options, service, folder: entry, env, enterStart, onChange: publish };
     return Array.from({ length: instances }, () => createRKeeper(keeper));
   }
@@ -77,13 +80,37 @@ export function createLocalSource(options: LocalSourceOptions): RosterSource {
   };
 }
 
-/** R must neither see the gateway's secrets nor register with Consul: this gateway knows it already. */
-function environmentForR(env: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> {
-  const passed: Record<string, string> = {};
+/** What R and its script find their way by. The rest of the environment is the gateway's: its secrets are in it. */
+const GIVEN = new Set([
+  ...['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LANGUAGE', 'TZ', 'TZDIR', 'TMPDIR'],
+  ...['LD_LIBRARY_PATH', 'DYLD_FALLBACK_LIBRARY_PATH', 'OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'],
+]);
+const GIVEN_PREFIX = /^(LC|R|PLUMBER)_/;
+/** What R asks of its callers is each service's own, and the gateway's to say. */
+const WITHHELD = /^PLUMBER_SHARED_?SECRET$/;
+
+function environmentForR(
+  env: Readonly<Record<string, string | undefined>>,
+  more: readonly string[],
+): Readonly<Record<string, string>> {
+  const given: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined && !/^(PENSTOCK|CONSUL)_/.test(name)) passed[name] = value;
+    if (value === undefined) continue;
+    const isUsual = (GIVEN.has(name) || GIVEN_PREFIX.test(name)) && !WITHHELD.test(name);
+    if (more.includes(name) || (isUsual && isUsable(name, value))) given[name] = value;
   }
-  return passed;
+  return given;
+}
+
+/** A folder for temporary files may be that of the user who started the gateway, and closed to the one it runs as. */
+function isUsable(name: string, value: string): boolean {
+  if (name !== 'TMPDIR') return true;
+  try {
+    accessSync(value, constants.W_OK);
+    return true;
+  } catch {
+    return false; // R uses the usual one.
+  }
 }
 
 /** Lets so many in at a time, in the order they came. What it resolves to lets the next one in. */

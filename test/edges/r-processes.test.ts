@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { before, describe, test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -19,7 +19,7 @@ import { until } from '../support/until.ts';
 type Notice = Extract<GatewayEvent, { kind: 'notice' }>;
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const fuel = { service: 'fuel', entry: `${root}plumber-services/fuel`, instances: 1 };
+const fuel = { service: 'fuel', entry: `${root}plumber-services/fuel`, instances: 1, env: [] };
 
 function startLocal(t: TestContext, options: Partial<LocalSourceOptions> = {}) {
   const told = new EventEmitter<{ news: [] }>();
@@ -116,7 +116,11 @@ describe('local R processes', { concurrency: false }, () => {
 
     await local.happens(() => local.entries().length === 2);
     assert.ok(local.entries().some(entry => entry === survivor));
-    assert.ok(local.notices.some(({ text, level }) => level === 'warn' && text.startsWith('R ended')));
+    const ends = local.notices.filter(({ text, about }) => text.startsWith('R ended') || about['rEvent'] === 'r-ended');
+    assert.deepEqual(
+      ends.map(({ level, text }) => [level, text]),
+      [['warn', 'R ended: SIGKILL']],
+    );
   });
 
   test('do not outlive a gateway that is killed', async t => {
@@ -138,18 +142,55 @@ describe('local R processes', { concurrency: false }, () => {
     await until(() => !isRunning(killed), 'R has ended');
   });
 
-  test('see neither the secrets of the gateway nor where Consul is', async t => {
-    const serveCommand = await script(t, 'env; exec cat >/dev/null');
-    const env = { ...process.env, PENSTOCK_JWT_SECRET: 'x', CONSUL_HTTP_ADDR: 'y', TZ: 'UTC' };
-    const local = startLocal(t, { serveCommand, env });
+  test('are given what R needs and what their entry names, and nothing else of the environment', async t => {
+    const serveCommand = await script(t, 'env; echo that is all; exec cat >/dev/null');
+    const usual = { PATH: String(process.env['PATH']), HOME: '/home/r', LANG: 'C.UTF-8', LC_TIME: 'C', TZ: 'UTC' };
+    const needed = {
+      ...usual,
+      USER: 'r',
+      R_LIBS_SITE: '/r',
+      PLUMBER_PORT: '1',
+      TMPDIR: tmpdir(),
+      MODEL_DIR: '/models',
+    };
+    const secret = { IDP_HMAC_KEY: 'x', PENSTOCK_JWT_SECRET: 'x', CONSUL_HTTP_TOKEN: 'x', PLUMBER_SHARED_SECRET: 'x' };
+    const entries = [{ ...fuel, env: ['MODEL_DIR', 'NOT_SET'] }];
+    const local = startLocal(t, { serveCommand, entries, env: { ...needed, ...secret, OTHER: 'y' } });
 
     local.source.follow(new Set(['fuel']));
-    await local.happens(() => local.notices.some(({ text }) => text === 'TZ=UTC'));
+    await local.happens(() => local.notices.some(({ text }) => text === 'that is all'));
     await local.source.close();
 
-    const texts = local.notices.map(({ text }) => text).join('\n');
-    assert.match(texts, /^PENSTOCK_SERVICE_NAME=fuel$/m);
-    assert.doesNotMatch(texts, /PENSTOCK_JWT_SECRET|CONSUL_HTTP_ADDR/);
+    const names = local.notices.flatMap(({ text }) => /^(\w+)=/.exec(text)?.[1] ?? []);
+    const own = ['PENSTOCK_SERVICE_NAME', 'PENSTOCK_DRAIN_TIMEOUT_S', 'PENSTOCK_SETTLE_S'];
+    const ofTheShell = new Set(['PWD', 'OLDPWD', 'SHLVL', '_']);
+    assert.deepEqual(names.filter(name => !ofTheShell.has(name)).sort(), [...Object.keys(needed), ...own].sort());
+  });
+
+  test('use the usual folder for temporary files where that of the environment is closed to them', async t => {
+    const serveCommand = await script(t, 'echo "TMPDIR is ${TMPDIR:-not set}"; exec cat >/dev/null');
+    const local = startLocal(t, { serveCommand, env: { ...process.env, TMPDIR: '/nowhere' } });
+
+    local.source.follow(new Set(['fuel']));
+
+    await local.happens(() => local.notices.some(({ text }) => text === 'TMPDIR is not set'));
+  });
+
+  test('are started from a folder with a space in its path', async t => {
+    const folder = join(await mkdtemp(join(tmpdir(), 'penstock-')), 'a clone');
+    t.after(() => rm(dirname(folder), { recursive: true, force: true }));
+    await cp(`${root}plumber-services`, folder, { recursive: true });
+    const entries = [{ ...fuel, entry: join(folder, 'fuel') }];
+    const local = startLocal(t, { serveCommand: join(folder, 'serve.sh'), entries });
+
+    local.source.follow(new Set(['fuel']));
+    await local.happens(() => local.source.age().isKnown);
+
+    assert.deepEqual(
+      local.entries().map(({ model }) => model),
+      ['fuel'],
+      JSON.stringify(local.notices),
+    );
   });
 
   test('that fail again and again are started ever later, and the gateway need not wait for them', async t => {

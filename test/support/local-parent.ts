@@ -7,7 +7,7 @@ import { systemRandom } from '../../gateway/edges/random.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const source = createLocalSource({
-  entries: [{ service: 'fuel', entry: `${root}plumber-services/fuel`, instances: 1 }],
+  entries: [{ service: 'fuel', entry: `${root}plumber-services/fuel`, instances: 1, env: [] }],
   serveCommand: `${root}plumber-services/serve.sh`,
   ...{
     env: process.env,
