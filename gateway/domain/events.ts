@@ -35,6 +35,19 @@ export interface RequestEvent {
  */
 export type CacheResult = 'hit' | 'stale' | 'miss' | 'bypass';
 
+/** Of an answer's status; the label `class` of `penstock_attempt_statuses_total`. */
+export type StatusClass = '2xx' | '3xx' | '4xx' | '5xx';
+
+/**
+ * What came of asking R again, alone, for a row that had travelled with others; the label of
+ * `penstock_batch_rechecks_total`.
+ *
+ *   agreed        the same answer
+ *   contradicted  another one: the rows influence one another
+ *   unanswered    none
+ */
+export type RecheckResult = 'agreed' | 'contradicted' | 'unanswered';
+
 /**
  * Everything worth observing. Who emits knows nothing of metrics or logs; edges/prom-client.ts and edges/winston.ts turn
  * events into series and lines.
@@ -47,6 +60,8 @@ export type GatewayEvent =
       readonly service: string;
       readonly instance: string;
       readonly outcome: AttemptOutcome;
+      /** Of the instance's answer; null where there was none. */
+      readonly statusClass?: StatusClass | null;
       readonly durationMs: number;
     }
   | {
@@ -59,6 +74,12 @@ export type GatewayEvent =
   | { readonly kind: 'cache'; readonly route: string; readonly result: CacheResult }
   | { readonly kind: 'coalesced'; readonly route: string }
   | { readonly kind: 'batch'; readonly service: string; readonly rows: number }
+  | { readonly kind: 'batch-recheck'; readonly service: string; readonly result: RecheckResult }
+  | {
+      /** R was handed a call a moment before the one before it was done. */
+      readonly kind: 'sent-ahead';
+      readonly service: string;
+    }
   | {
       /** A route begins or stops to let calls travel together. */
       readonly kind: 'batching';

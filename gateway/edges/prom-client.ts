@@ -3,7 +3,14 @@ import type { GatewayEvent, Observe, RequestEvent } from '../domain/events.ts';
 import type { InstanceState } from '../domain/instance.ts';
 import type { RosterAge } from '../domain/roster.ts';
 import type { ServiceView } from '../domain/service.ts';
-import { createDurations, createRowCounts, createTally, familyOptions, type Family } from './prom-client-series.ts';
+import {
+  createDurations,
+  createRowCounts,
+  createTally,
+  familyOptions,
+  type Family,
+  type Tally,
+} from './prom-client-series.ts';
 
 /** What the metrics are read from when somebody asks for them. */
 interface MetricsOptions {
@@ -41,7 +48,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry();
   const series = createSeries(registry, options.wallMs);
   createGauges(registry, options);
-  if (options.withProcess) collectDefaultMetrics({ register: registry });
+  if (options.withProcess) collectProcess(registry);
   const sweep = () => removeWhatIsGone(series, options);
 
   return {
@@ -58,6 +65,14 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
     close: () => registry.clear(),
   };
+}
+
+/** Gauges by the name of counters, which promtool refuses: what they sum up stands beside them, by type. */
+const MISNAMED = ['nodejs_active_resources_total', 'nodejs_active_handles_total', 'nodejs_active_requests_total'];
+
+function collectProcess(registry: Registry): void {
+  collectDefaultMetrics({ register: registry });
+  for (const name of MISNAMED) registry.removeSingleMetric(name);
 }
 
 type Series = ReturnType<typeof createSeries>;
@@ -83,11 +98,18 @@ function createSeries(registry: Registry, wallMs: () => number) {
     requestTime: durations(family('request_duration_seconds', 'From the request to its reply’s end.', ['route'])),
     refusals: tally(family('refusals_total', 'Refusals and failures by code.', ['route', 'code'])),
     attempts: tally(family('attempts_total', 'Exchanges with instances.', ['service', 'instance', 'outcome'])),
+    attemptStatuses: tally(
+      family('attempt_statuses_total', 'Answers of instances by class of status.', ['service', 'instance', 'class']),
+    ),
     attemptTime: durations(family('attempt_duration_seconds', 'From sending to the answer’s end.', ['service'])),
     retries: tally(family('retries_total', 'Attempts after the first.', ['service', 'reason'])),
     queueTime: durations(family('queue_wait_seconds', 'Time spent waiting for a place.', ['service'])),
     ejections: tally(family('ejections_total', 'Instances taken out of rotation.', ['service', 'reason'])),
     batchRows: createRowCounts(registry, family('batch_rows', 'Rows that travelled together.', ['service'])),
+    batchRechecks: tally(
+      family('batch_rechecks_total', 'Rows of batches that were asked again alone.', ['service', 'result']),
+    ),
+    sentAhead: tally(family('sent_ahead_total', 'Calls that R was handed a moment before it was free.', ['service'])),
     cacheRequests: tally(family('cache_requests_total', 'Requests that asked a cache.', ['route', 'result'])),
     coalesced: tally(family('coalesced_total', 'Requests that shared the call of another.', ['route'])),
     internalErrors: tally(family('internal_errors_total', 'Mistakes of the gateway; the log has their stacks.')),
@@ -100,21 +122,32 @@ function record(series: Series, event: GatewayEvent): void {
   else if (event.kind === 'batch') series.batchRows.observe(event.service, event.rows);
   else if (event.kind === 'coalesced') series.coalesced.add(event.route);
   else if (event.kind === 'cache') series.cacheRequests.add(event.route, event.result);
-  else if (event.kind === 'attempt') {
-    series.attempts.add(event.service, event.instance, event.outcome);
-    series.attemptTime.observe(event.service, event.durationMs);
-  } else if (event.kind === 'queue-left') series.queueTime.observe(event.service, event.waitedMs);
+  else if (event.kind === 'attempt') recordAttempt(series, event);
+  else if (event.kind === 'sent-ahead') series.sentAhead.add(event.service);
+  else if (event.kind === 'queue-left') series.queueTime.observe(event.service, event.waitedMs);
   else recordRare(series, event);
+}
+
+function recordAttempt(series: Series, event: Extract<GatewayEvent, { kind: 'attempt' }>): void {
+  const { service, instance, outcome, statusClass = null, durationMs } = event;
+  series.attempts.add(service, instance, outcome);
+  if (statusClass !== null) series.attemptStatuses.add(service, instance, statusClass);
+  series.attemptTime.observe(service, durationMs);
 }
 
 function recordRare(series: Series, event: GatewayEvent): void {
   if (event.kind === 'retry') series.retries.add(event.service, event.reason);
   else if (event.kind === 'ejected') series.ejections.add(event.service, event.reason);
   else if (event.kind === 'internal-error') series.internalErrors.add();
+  else if (event.kind === 'batch-recheck') series.batchRechecks.add(event.service, event.result);
   else if (event.kind === 'instance-left') {
-    series.attempts.keepWhere(({ service, instance }) => service !== event.service || instance !== event.instance);
+    keepInstances(series, ({ service, instance }) => service !== event.service || instance !== event.instance);
   } else if (event.kind === 'config-loaded') series.loaded();
   else if (event.kind === 'config-refused') series.refused();
+}
+
+function keepInstances(series: Series, isWanted: Parameters<Tally['keepWhere']>[0]): void {
+  for (const family of [series.attempts, series.attemptStatuses]) family.keepWhere(isWanted);
 }
 
 /** Callers may invent methods; labels may not grow with what callers invent. */
@@ -137,10 +170,11 @@ function removeWhatIsGone(series: Series, { routeIds, services }: MetricsOptions
   for (const family of [series.requests, series.requestTime, series.refusals, series.cacheRequests, series.coalesced]) {
     family.keepWhere(isRoute);
   }
-  for (const family of [series.attemptTime, series.retries, series.queueTime, series.ejections, series.batchRows]) {
+  const { attemptTime, retries, queueTime, ejections, batchRows, batchRechecks, sentAhead } = series;
+  for (const family of [attemptTime, retries, queueTime, ejections, batchRows, batchRechecks, sentAhead]) {
     family.keepWhere(isService);
   }
-  series.attempts.keepWhere(({ service = '', instance = '' }) => instances.get(service)?.has(instance) ?? false);
+  keepInstances(series, ({ service = '', instance = '' }) => instances.get(service)?.has(instance) ?? false);
 }
 
 /** Each is shown for every service, 0 included, so that an alert on 0 has a series to watch. */

@@ -25,6 +25,7 @@ const SERVERS = {
   nginx: { packages: ['nginx'], program: 'usr/sbin/nginx', probe: '-v' },
   haproxy: { packages: ['haproxy'], program: 'usr/sbin/haproxy', probe: '-v' },
   'redis-server': { packages: ['redis-server'], program: 'usr/bin/redis-server', probe: '--version' },
+  promtool: { packages: ['prometheus'], program: 'usr/bin/promtool', probe: '--version' },
   wrk: { packages: ['wrk'], program: 'usr/bin/wrk', probe: '-v' },
   chromium: { packages: ['chromium', 'fonts-dejavu-core'], program: 'usr/lib/chromium/chromium', probe: '--version' },
 };

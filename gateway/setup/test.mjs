@@ -25,7 +25,7 @@ async function main(args) {
   await ensureNpmPackages();
   await ensureSystemPackages({ withTests: true });
   await trainModels();
-  for (const server of ['consul', 'chromium']) await ensureServer(server);
+  for (const server of ['consul', 'chromium', 'promtool']) await ensureServer(server);
 
   const results = [];
   if (!isLong && chosen.length === 0) results.push(await runCheck(), await runR());

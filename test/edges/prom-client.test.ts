@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { createMetrics } from '../../gateway/edges/prom-client.ts';
-import type { RequestEvent } from '../../gateway/domain/events.ts';
+import type { Observe, RequestEvent } from '../../gateway/domain/events.ts';
 import type { InstanceView, ServiceView } from '../../gateway/domain/service.ts';
 
 const aRequest: RequestEvent = {
@@ -24,6 +24,8 @@ const aRequest: RequestEvent = {
   bytesIn: 24,
   bytesOut: 31,
 };
+
+const anAttempt = { kind: 'attempt', service: 'fuel', instance: 'fuel-1', outcome: 'ok', durationMs: 2 } as const;
 
 const anInstanceView: InstanceView = {
   id: 'fuel-1',
@@ -87,6 +89,7 @@ const CONTRACT = new Map([
   ['penstock_requests_in_flight', []],
   ['penstock_refusals_total', ['code', 'route']],
   ['penstock_attempts_total', ['instance', 'outcome', 'service']],
+  ['penstock_attempt_statuses_total', ['class', 'instance', 'service']],
   ['penstock_attempt_duration_seconds_count', ['service']],
   ['penstock_retries_total', ['reason', 'service']],
   ['penstock_queue_depth', ['service']],
@@ -97,23 +100,34 @@ const CONTRACT = new Map([
   ['penstock_ejections_total', ['reason', 'service']],
   ['penstock_cache_requests_total', ['result', 'route']],
   ['penstock_batch_rows_count', ['service']],
+  ['penstock_batch_rechecks_total', ['result', 'service']],
+  ['penstock_sent_ahead_total', ['service']],
+  ['penstock_internal_errors_total', []],
   ['penstock_config_reload_success', []],
   ['penstock_config_reload_timestamp_seconds', []],
   ['penstock_roster_age_seconds', ['source']],
   ['penstock_build_info', ['node', 'version']],
 ]);
 
+/** All that has series by route, service or instance. */
+function observeAll(observe: Observe): void {
+  observe({ kind: 'request-began' });
+  observe({ ...aRequest, status: 503, code: 'QUEUE_FULL' });
+  observe({ ...anAttempt, statusClass: '2xx' });
+  observe({ kind: 'retry', service: 'fuel', reason: '503', requestId: 'r-1', instance: 'fuel-1' });
+  observe({ kind: 'queue-left', service: 'fuel', waitedMs: 12 });
+  observe({ kind: 'ejected', service: 'fuel', instance: 'fuel-2', reason: 'refused', forMs: 30_000 });
+  observe({ kind: 'cache', route: 'fuel', result: 'hit' });
+  observe({ kind: 'coalesced', route: 'fuel' });
+  observe({ kind: 'batch', service: 'fuel', rows: 2 });
+  observe({ kind: 'batch-recheck', service: 'fuel', result: 'agreed' });
+  observe({ kind: 'sent-ahead', service: 'fuel' });
+}
+
 describe('metrics', () => {
   test('have the names and labels of the contract', async t => {
     const { metrics, lines } = startMetrics(t);
-    metrics.observe({ kind: 'request-began' });
-    metrics.observe({ ...aRequest, status: 503, code: 'QUEUE_FULL' });
-    metrics.observe({ kind: 'attempt', service: 'fuel', instance: 'fuel-1', outcome: 'ok', durationMs: 2 });
-    metrics.observe({ kind: 'retry', service: 'fuel', reason: '503', requestId: 'r-1', instance: 'fuel-1' });
-    metrics.observe({ kind: 'queue-left', service: 'fuel', waitedMs: 12 });
-    metrics.observe({ kind: 'ejected', service: 'fuel', instance: 'fuel-2', reason: 'refused', forMs: 30_000 });
-    metrics.observe({ kind: 'cache', route: 'fuel', result: 'hit' });
-    metrics.observe({ kind: 'batch', service: 'fuel', rows: 2 });
+    observeAll(metrics.observe);
 
     const shown = new Map(
       (await lines()).map(line => {
@@ -199,21 +213,12 @@ describe('metrics', () => {
 
   test('forget routes and services that are gone, even when a late request ends', async t => {
     const { world, metrics, lines } = startMetrics(t);
-    const observeAll = () => {
-      metrics.observe({ ...aRequest, status: 503, code: 'QUEUE_FULL' });
-      metrics.observe({ kind: 'attempt', service: 'fuel', instance: 'fuel-1', outcome: 'ok', durationMs: 2 });
-      metrics.observe({ kind: 'queue-left', service: 'fuel', waitedMs: 0 });
-      metrics.observe({ kind: 'retry', service: 'fuel', reason: '503', requestId: 'r-1', instance: 'fuel-1' });
-      metrics.observe({ kind: 'ejected', service: 'fuel', instance: 'fuel-1', reason: 'refused', forMs: 1 });
-      metrics.observe({ kind: 'cache', route: 'fuel', result: 'miss' });
-      metrics.observe({ kind: 'batch', service: 'fuel', rows: 3 });
-    };
-    observeAll();
+    observeAll(metrics.observe);
     world.routes = new Set(['iris']);
     world.services = [];
     world.batching = new Map();
     metrics.observe({ kind: 'config-loaded', generation: 2, routes: 1, warnings: [] });
-    observeAll();
+    observeAll(metrics.observe);
 
     assert.deepEqual(
       (await lines()).filter(line => line.includes('fuel')),
@@ -224,14 +229,18 @@ describe('metrics', () => {
   test('forget an instance that left, and keep its neighbours', async t => {
     const { world, metrics, lines } = startMetrics(t);
     for (const instance of ['fuel-1', 'fuel-2']) {
-      metrics.observe({ kind: 'attempt', service: 'fuel', instance, outcome: 'ok', durationMs: 2 });
+      metrics.observe({ ...anAttempt, instance, statusClass: '4xx' });
+      metrics.observe({ ...anAttempt, instance, statusClass: null });
     }
     world.services = [aServiceView('fuel', [{ id: 'fuel-2' }])];
     metrics.observe({ kind: 'instance-left', service: 'fuel', instance: 'fuel-1' });
 
-    const shown = (await lines()).filter(line => line.startsWith('penstock_attempts_total'));
+    const shown = (await lines()).filter(line => /^penstock_attempt(s|_statuses)_total/.test(line));
 
-    assert.deepEqual(shown, ['penstock_attempts_total{service="fuel",instance="fuel-2",outcome="ok"} 1']);
+    assert.deepEqual(shown, [
+      'penstock_attempts_total{service="fuel",instance="fuel-2",outcome="ok"} 2',
+      'penstock_attempt_statuses_total{service="fuel",instance="fuel-2",class="4xx"} 1',
+    ]);
   });
 
   test('read queues, permits, instances and rosters when asked', async t => {

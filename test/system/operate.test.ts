@@ -5,6 +5,7 @@ import { post } from '../support/call.ts';
 import { anEcho, bearer, MISBEHAVE, misbehavingRoutes, startCluster } from '../support/cluster.ts';
 import { SECRET } from '../support/gateway-process.ts';
 import { startLoad } from '../support/load.ts';
+import { promtool } from '../support/promtool.ts';
 
 const BROKEN = 'routes:\n  - { id: pure, url: lb://misbehave }\n';
 
@@ -66,6 +67,7 @@ describe('an operator', () => {
     });
     assert.match(String(time), /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
     for (const ms of [queueMs, connectMs, firstByteMs, totalMs]) assert.equal(typeof ms, 'number');
+    assert.equal(await promtool(['check', 'metrics'], (await gateway.get('/metrics')).text), '');
     const { requests, failures, state, source } = await gateway.instance(MISBEHAVE, idOf(r));
     assert.deepEqual([requests, failures, state, source], [2, 0, 'in-rotation', 'consul']);
     const counts = await Promise.all(

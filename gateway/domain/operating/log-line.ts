@@ -30,6 +30,7 @@ export function levelOf(event: GatewayEvent): LogLevel | undefined {
   if (event.kind === 'notice') return event.level;
   if (event.kind === 'instance-health') return event.isWell ? 'info' : 'warn';
   if (event.kind === 'batching') return event.isOn ? 'info' : 'warn';
+  if (event.kind === 'batch-recheck') return event.result === 'contradicted' ? 'warn' : 'debug';
   return LEVELS[event.kind];
 }
 
@@ -39,6 +40,7 @@ const LEVELS = {
   cache: 'debug',
   coalesced: 'debug',
   batch: 'debug',
+  'sent-ahead': 'debug',
   'queue-left': 'debug',
   retry: 'info',
   ejected: 'warn',
@@ -57,7 +59,7 @@ const LEVELS = {
   'internal-error': 'error',
   process: 'info',
 } as const satisfies Record<
-  Exclude<GatewayEvent['kind'], 'request-began' | 'notice' | 'instance-health' | 'batching'>,
+  Exclude<GatewayEvent['kind'], 'request-began' | 'notice' | 'instance-health' | 'batching' | 'batch-recheck'>,
   LogLevel
 >;
 
