@@ -33,7 +33,7 @@ export function composeDiscovery(parts: DiscoveryParts): Discovery {
   const sources: RosterSource[] = [fixed];
   let policies: MadeRoutes['services'] = new Map();
   const sharedSecretOf = (service: string) => policies.get(service)?.sharedSecret;
-  if (local.length > 0) sources.push(createLocalSource({ ...parts, entries: local.map(entry => ({ env: [], ...entry })), sharedSecretOf }));
+  if (local.length > 0) sources.push(createLocalSource({ ...parts, entries: local, sharedSecretOf }));
   if (consul !== undefined) {
     const { address, datacenter, tag, emptyHoldMs, snapshot: snapshotPath } = consul;
     const config = { address, datacenter, tag, emptyHoldMs, snapshotPath, token: consul.token?.reveal() };
