@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { eachLine } from './command.mjs';
-import { createLog } from './gateway-process.mjs';
+import { createLog, toReadable } from './gateway-process.mjs';
 import { spawnBound } from './lifetimes.mjs';
 import { freePort } from './ports.mjs';
 import { step, warn } from './say.mjs';
@@ -12,6 +12,9 @@ import { ROOT } from './state.mjs';
 
 /** What is started beside Consul: two of the first, so that balancing can be seen. */
 const INSTANCES = ['fuel', 'fuel', 'iris', 'ozone'];
+
+/** So many of R's last lines are shown where it does not start. */
+const LINES_SHOWN_MAX = 12;
 
 const CONSUL_PORT = 8500;
 const CONSUL_READY_MS_MAX = 30_000;
@@ -89,16 +92,19 @@ async function startService(name, { lifetimes, log, consulAddress }) {
     }),
   );
   child.stdin.on('error', () => {}); // It ends before we do when it fails to start; 'exit' says so.
+  const lastLines = [];
   const listens = new Promise(resolve => {
     for (const stream of [child.stdout, child.stderr]) {
       eachLine(stream, line => {
         log.write(`${line}\n`);
+        lastLines.push(toReadable(line));
+        if (lastLines.length > LINES_SHOWN_MAX) lastLines.shift();
         if (isListening(line)) resolve();
       });
     }
   });
-  const ended = once(child, 'exit').then(([code]) => {
-    throw new Error(`${name} ended before it listened (exit ${code}): see .state/log/services.jsonl`);
+  const ended = once(child, 'close').then(([code]) => {
+    throw new Error(`R of ${name} ended before it listened (exit ${code}):\n${lastLines.join('\n')}`);
   });
   ended.catch(() => {}); // Once it listens nobody waits for this any more.
   await Promise.race([listens, ended]);

@@ -5,3 +5,9 @@ export declare function outlineOf(configFile: string): Promise<{
   routesFile: string;
   services: string[];
 }>;
+
+/** Follows the gateway's log while R starts, and says why an R does not. */
+export declare function createStarts(): {
+  hear(line: string): string | undefined;
+  hopeless(): string | undefined;
+};

@@ -86,9 +86,11 @@ export function createLog(name) {
 }
 
 /** Waits until the gateway is ready and each of its services has an instance that takes requests. */
-export async function untilReady({ gateway: { child, lastLines }, adminUrl, services, tell }) {
+export async function untilReady({ gateway: { child, lastLines }, adminUrl, services, starts, tell }) {
   const untilMs = Date.now() + READY_MS_MAX;
   while (Date.now() < untilMs) {
+    const hopeless = starts.hopeless();
+    if (hopeless !== undefined) throw new Error(`R of ${hopeless} does not start: what it said stands above.`);
     if (child.exitCode !== null || child.signalCode !== null) {
       throw new Error(`the gateway ended before it was ready:\n${lastLines.map(toReadable).join('\n')}`);
     }
@@ -99,6 +101,46 @@ export async function untilReady({ gateway: { child, lastLines }, adminUrl, serv
     await wait(POLL_MS);
   }
   throw new Error(`not ready after ${READY_MS_MAX / 1000} s:\n${lastLines.map(toReadable).join('\n')}`);
+}
+
+/** An R that has ended so often before it answered will not start by being tried again. */
+const STARTS_MAX = 3;
+
+/** So many of R's last lines are shown when it ends: its error, and where it came from. */
+const R_LINES_MAX = 12;
+
+/** Follows the gateway's log while R starts, and says why an R does not. */
+export function createStarts() {
+  const saidBy = new Map();
+  const endsOf = new Map();
+
+  return {
+    /** What is to be shown of a line of the log: how an R ended before it answered, and what it said. */
+    hear(line) {
+      const { service, text, isEnd, isUp } = readStartLine(line);
+      if (service === undefined) return undefined;
+      if (isUp) endsOf.set(service, -Infinity); // It can start: what ends it later is not for the start to tell.
+      const said = saidBy.get(service) ?? [];
+      if (isEnd || isUp) saidBy.delete(service);
+      else saidBy.set(service, [...said, text].slice(-R_LINES_MAX));
+      if (!isEnd) return undefined;
+      endsOf.set(service, (endsOf.get(service) ?? 0) + 1);
+      return [`R of ${service} ended before it answered (${text}). It said:`, ...said].join('\n    ');
+    },
+    /** A service whose R ended again and again. */
+    hopeless: () => [...endsOf].find(([, ends]) => ends >= STARTS_MAX)?.[0],
+  };
+}
+
+function readStartLine(line) {
+  try {
+    const { event, text, about } = JSON.parse(line);
+    if (event !== 'notice' || about?.service === undefined) return {};
+    const end = /^R ended: (.*?)(, before it answered)?$/.exec(text);
+    return { service: about.service, text: end?.[1] ?? text, isEnd: end !== null, isUp: text === 'R answers' };
+  } catch {
+    return {}; // Not a line of ours.
+  }
 }
 
 async function look(adminUrl) {

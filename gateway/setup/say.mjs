@@ -31,7 +31,7 @@ function paint(code, text) {
  * Shows a step while it lasts: what is done, how far it is, how long it takes. On a terminal it is one line that
  * changes; elsewhere a line at the start and at the end, and a sign of life between.
  *
- * `work` receives a function by which it tells how far it is.
+ * `work` receives a function by which it tells how far it is, and one that prints a warning above the step.
  */
 export async function step(title, work) {
   const startedMs = Date.now();
@@ -43,10 +43,11 @@ export async function step(title, work) {
   process.stdout.write(isTerminal ? fit(`${title} …`) : `${title} …\n`);
   const timer = setInterval(show, isTerminal ? 250 : HEARTBEAT_MS);
   try {
-    const result = await work(text => {
+    const tell = text => {
       detail = text;
       if (isTerminal) show();
-    });
+    };
+    const result = await work(tell, text => finish(`${paint('33', '!')} ${text}`));
     finish(`${paint('32', '✓')} ${title} ${faint(`(${seconds()} s)`)}`);
     return result;
   } catch (error) {

@@ -47,6 +47,18 @@ export function showScreen({ gatewayUrl, adminUrl, consulUrl, token, expires, se
   say();
 }
 
+/** What is shown of a line while the gateway starts: what it warns of itself; R's words are told when R ends. */
+export function warningOfStart(line) {
+  try {
+    const { event, level, text, about } = JSON.parse(line);
+    const isOwn = event === 'notice' && about?.service === undefined;
+    if (!isOwn || !['warn', 'error'].includes(level)) return undefined;
+    return [text, ...Object.entries(about).map(([key, value]) => `${key}=${value}`)].join(' ');
+  } catch {
+    return undefined; // Where it is the end of the gateway, its last lines are shown.
+  }
+}
+
 /**
  * What is shown of a line of the gateway's log below the screen: each call in short, what a save of the routes has
  * done, and whatever is amiss.

@@ -2,13 +2,13 @@ import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DEMO_SERVICES, startConsul, startServices } from './consul-demo.mjs';
-import { outlineOf, makeToken, startGateway, untilReady, urlOf } from './gateway-process.mjs';
+import { createStarts, outlineOf, makeToken, startGateway, untilReady, urlOf } from './gateway-process.mjs';
 import { createLifetimes, onSignals } from './lifetimes.mjs';
 import { trainModels } from './models.mjs';
 import { ensureNpmPackages } from './npm-packages.mjs';
 import { requireFreePort } from './ports.mjs';
 import { faint, say, step, warn } from './say.mjs';
-import { showScreen, shownLine } from './screen.mjs';
+import { showScreen, shownLine, warningOfStart } from './screen.mjs';
 import { ROOT, ensureDevSecret } from './state.mjs';
 import { ensureSystemPackages } from './system-packages.mjs';
 
@@ -65,22 +65,29 @@ async function start({ consul, config }) {
   const services = consul ? DEMO_SERVICES : outline.services;
   const routesFile = relative(process.cwd(), outline.routesFile);
 
-  let isShown = false;
-  const gateway = startGateway({ configFile, env, onLine: line => isShown && showLine(line) });
+  const starts = createStarts();
+  let onLine = () => undefined;
+  const gateway = startGateway({ configFile, env, onLine: line => onLine(line) });
   lifetimes.add(gateway.child);
-  await step(consul ? 'Starting the gateway' : `Starting the gateway and R: ${services.join(', ')}`, tell =>
-    untilReady({ gateway, adminUrl, services, tell }),
-  );
+  await step(consul ? 'Starting the gateway' : `Starting the gateway and R: ${services.join(', ')}`, (tell, note) => {
+    onLine = line => noteStart(starts.hear(line) ?? warningOfStart(line), note);
+    return untilReady({ gateway, adminUrl, services, starts, tell });
+  });
+  onLine = () => undefined; // until the screen stands
   gateway.child.once('exit', (code, signal) => gatewayEnded(code, signal));
   const token = await makeToken({ configFile, env, expires: TOKEN_EXPIRES });
   showScreen({ gatewayUrl, adminUrl, consulUrl, token, expires: TOKEN_EXPIRES, services, routesFile });
-  isShown = true;
+  onLine = showLine;
 }
 
 async function requireFreePorts({ gateway, admin }, config) {
   const instead = key => `set another ${key} in ${config}`;
   await requireFreePort({ ...gateway, what: 'The gateway', instead: instead('listen.port') });
   await requireFreePort({ ...admin, what: "The gateway's admin listener", instead: instead('admin.port') });
+}
+
+function noteStart(text, note) {
+  if (text !== undefined) note(text);
 }
 
 /** Below the screen. */

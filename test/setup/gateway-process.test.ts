@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
-import { outlineOf } from '../../gateway/setup/gateway-process.mjs';
+import { createStarts, outlineOf } from '../../gateway/setup/gateway-process.mjs';
 
 function configFile(t: TestContext, text: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'penstock-outline-'));
@@ -36,4 +36,40 @@ describe('the outline of a configuration', () => {
       await assert.rejects(outlineOf(configFile(t, text)), /gateway\.yaml:\d+:\d+: error: /);
     });
   }
+});
+
+describe('while R starts', () => {
+  const notice = (text: string, about: object = {}) =>
+    JSON.stringify({ level: 'warn', event: 'notice', text, about: { service: 'fuel', ...about } });
+  const end = notice('R ended: exit status 1, before it answered', { againInMs: 400 });
+
+  test('its own words are shown when it ends, and not those of an R that answers', () => {
+    const starts = createStarts();
+    const heard = [
+      notice('Loading required package: x', { service: 'iris' }),
+      notice('Error in library(y) : there is no package called ‘y’', { rEvent: 'r-output' }),
+      notice('R answers', { service: 'iris' }),
+      end,
+      'no line of the log',
+    ].map(line => starts.hear(line));
+
+    assert.deepEqual(
+      heard.filter(text => text !== undefined),
+      [
+        'R of fuel ended before it answered (exit status 1). It said:\n' +
+          '    Error in library(y) : there is no package called ‘y’',
+      ],
+    );
+  });
+
+  test('it is given up when it has ended three times, but not once it has answered', () => {
+    const starts = createStarts();
+
+    const given = [end, end, end].map(line => (starts.hear(line), starts.hopeless()));
+    starts.hear(notice('R answers'));
+    starts.hear(end);
+
+    assert.deepEqual(given, [undefined, undefined, 'fuel']);
+    assert.equal(starts.hopeless(), undefined);
+  });
 });

@@ -98,6 +98,37 @@ async function untilAllGone(urls: readonly string[]): Promise<void> {
 
 const isUp = async (url: string) => !(await isGone(url));
 
+/** What `npm start` says to its end. */
+async function startInVain(t: TestContext, discovery: string) {
+  const [port, adminPort] = [await freePort(), await freePort()];
+  const starter = spawn(
+    process.execPath,
+    ['gateway/setup/start.mjs', '--config', aConfig(t, { port, adminPort, discovery })],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  t.after(() => starter.kill('SIGKILL'));
+  let said = '';
+  for (const stream of [starter.stdout, starter.stderr]) stream.on('data', (text: Buffer) => (said += text.toString()));
+  const [code] = (await once(starter, 'close')) as [number | null];
+  return { code, said };
+}
+
+test('npm start shows why an R does not start, and gives up', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'penstock-model-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, 'plumber.R'), 'library(noSuchPackage)\n');
+
+  const { code, said } = await startInVain(t, `{ local: [{ service: fuel, entry: ${folder} }, ${entry('iris')}] }`);
+
+  assert.equal(code, 1);
+  assert.match(
+    said,
+    /R of fuel ended before it answered \(exit status 1\)[^]*there is no package called .noSuchPackage./,
+  );
+  assert.match(said, /R of fuel does not start/);
+  assert.doesNotMatch(said, /not ready after/);
+});
+
 for (const [name, discovery, flags] of [
   ['npm start', LOCAL, []],
   ['npm run start:consul', CONSUL, ['--consul']],
