@@ -3,7 +3,7 @@ import type { GatewayConfig } from './config/gateway-config.ts';
 import { parseRoutes, type RoutesFile } from './config/parse-routes.ts';
 import { parseGateway } from './config/parse.ts';
 import { hasError, type Problem } from './config/problem.ts';
-import { readText, surroundingsOf } from './edges/config-file.ts';
+import { readText, surroundingsOf, whyUnread } from './edges/config-file.ts';
 import { compileRegex } from './edges/re2js.ts';
 import { keysProblem } from './edges/token-keys.ts';
 
@@ -89,7 +89,7 @@ function knownServices({ discovery }: GatewayConfig): ReadonlySet<string> | unde
 }
 
 function unread(file: string): Omit<Contract, 'routes'> & { routes: undefined } {
-  const message = 'the file cannot be read';
+  const message = `the file cannot be read: ${whyUnread(file)}`;
   const problem: Problem = { file, line: 1, column: 1, severity: 'error', path: '', message, hint: undefined };
   return { gateway: undefined, routes: undefined, problems: [problem], texts: new Map(), secrets: [] };
 }

@@ -95,16 +95,18 @@ function withKeys(identity: Identity, io: KeysIo): IdentityConfig {
 }
 
 function keysOf({ algorithms, secret, publicKey: path }: Identity['jwt'][number], i: number, io: KeysIo) {
-  const publicKey = path === undefined ? undefined : io.surroundings.readText(io.surroundings.absolute(path));
-  const formFlaw = path === undefined ? undefined : keyFlaw(publicKey);
+  const { absolute, readText, whyUnread } = io.surroundings;
+  const publicKey = path === undefined ? undefined : readText(absolute(path));
+  const unread =
+    path === undefined || publicKey !== undefined ? undefined : `the file cannot be read: ${whyUnread(absolute(path))}`;
+  const formFlaw = publicKey === undefined ? unread : keyFlaw(publicKey);
   const message = formFlaw ?? io.keysProblem({ algorithms, secret: secret?.reveal(), publicKey });
   const key = path === undefined ? 'secret' : 'publicKey';
   if (message !== undefined) io.complain({ path: ['identity', 'jwt', i, key], message });
   return { secret, publicKey };
 }
 
-function keyFlaw(text: string | undefined): string | undefined {
-  if (text === undefined) return 'the file cannot be read';
+function keyFlaw(text: string): string | undefined {
   if (text.includes('PRIVATE KEY-----')) return 'is a private key: here belongs the public one';
   if (!/-----BEGIN (?:[A-Z ]*PUBLIC KEY|CERTIFICATE)-----/.test(text)) return 'is no public key in PEM form';
   return undefined;

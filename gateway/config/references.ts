@@ -9,6 +9,8 @@ export interface Surroundings {
   readonly absolute: (path: string) => string;
   /** The text of a file (given absolutely); undefined when it cannot be read. */
   readonly readText: (path: string) => string | undefined;
+  /** Why it cannot. */
+  readonly whyUnread: (path: string) => string;
 }
 
 const REFERENCE = /\$\{(env|file):([^}]*)\}/g;
@@ -80,11 +82,11 @@ function fromEnvironment(body: string, { variables }: Surroundings): string | Un
   };
 }
 
-function fromFile(path: string, { absolute, readText }: Surroundings): string | Unresolved {
+function fromFile(path: string, { absolute, readText, whyUnread }: Surroundings): string | Unresolved {
   if (path.trim() === '') return { problem: 'names no file', hint: 'write ${file:PATH}' };
   const text = readText(absolute(path));
-  // A secret in a file ends with the line end that the editor, or `echo`, put there.
-  return text === undefined ? { problem: `the file ${path} cannot be read` } : text.replace(/\r?\n$/, '');
+  if (text === undefined) return { problem: `the file ${path} cannot be read: ${whyUnread(absolute(path))}` };
+  return text.replace(/\r?\n$/, ''); // A secret in a file ends with the line end that the editor, or `echo`, put there.
 }
 
 /** Data with its references replaced, and where they stood. */

@@ -1,5 +1,6 @@
 import { readFileSync, realpathSync, watch, type FSWatcher } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
+import { getSystemErrorMessage } from 'node:util';
 
 /** What a configuration file may refer to: the environment, and files beside it. */
 interface FileSurroundings {
@@ -7,6 +8,7 @@ interface FileSurroundings {
   readonly variables: Readonly<Record<string, string | undefined>>;
   readonly absolute: (path: string) => string;
   readonly readText: (path: string) => string | undefined;
+  readonly whyUnread: (path: string) => string;
 }
 
 /** A file's surroundings: paths in it are relative to the folder it stands in. */
@@ -17,6 +19,7 @@ export function surroundingsOf(file: string, variables: FileSurroundings['variab
     variables,
     absolute: path => (isAbsolute(path) ? path : resolve(folder, path)),
     readText,
+    whyUnread,
   };
 }
 
@@ -26,6 +29,24 @@ export function readText(path: string): string | undefined {
     return readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
   } catch {
     return undefined; // missing, forbidden or a folder: whoever asked says so, with the place that names it
+  }
+}
+
+/** Why a file cannot be read, in the system's words: `permission denied (EACCES)`. */
+export function whyUnread(path: string): string {
+  const { code, errno } = failureOf(path) ?? {};
+  return errno === undefined ? 'it could not be read a moment ago' : `${getSystemErrorMessage(errno)} (${code})`;
+}
+
+/** Says nothing of the file: this process, or the machine, has too much open. */
+const SHORTAGES = ['EMFILE', 'ENFILE', 'ENOMEM'];
+
+function failureOf(path: string): NodeJS.ErrnoException | undefined {
+  try {
+    readFileSync(path);
+    return undefined;
+  } catch (error) {
+    return error as NodeJS.ErrnoException; // of what else would `fs` complain?
   }
 }
 
@@ -86,7 +107,7 @@ export function watchFiles({ files, onChange, settleMs = 100, pollMs = 5_000 }: 
     heardMs = undefined;
     for (const [file, before] of known) {
       const now = readText(file);
-      if (now === before) continue;
+      if (now === before || (now === undefined && isShortage(file))) continue; // the next poll reads it
       known.set(file, now);
       onChange(file, now);
     }
@@ -104,6 +125,10 @@ export function watchFiles({ files, onChange, settleMs = 100, pollMs = 5_000 }: 
       folders.clear();
     },
   };
+}
+
+function isShortage(file: string): boolean {
+  return SHORTAGES.includes(failureOf(file)?.code ?? '');
 }
 
 /** The folder of a file, and of what it leads to where it is a symbolic link. */

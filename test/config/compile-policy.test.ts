@@ -6,7 +6,13 @@ import { problemLine } from '../../gateway/config/problem.ts';
 import { compileRegex } from '../../gateway/edges/re2js.ts';
 
 function problemsOf(text: string): string[] {
-  const surroundings = { file: 'routes.yaml', variables: {}, absolute: String, readText: () => undefined };
+  const surroundings = {
+    file: 'routes.yaml',
+    variables: {},
+    absolute: String,
+    readText: () => undefined,
+    whyUnread: String,
+  };
   const { problems } = compileRoutes(parseRoutes(text, surroundings), { identityConfigured: true, compileRegex });
   return problems.map(problemLine);
 }

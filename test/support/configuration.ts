@@ -19,6 +19,7 @@ export function surroundings(file: string, { variables = {}, files = {} }: Aroun
     variables,
     absolute: path => (path.startsWith('/') ? path : `/etc/penstock/${path}`),
     readText: path => files[path],
+    whyUnread: () => 'no such file or directory (ENOENT)',
   };
 }
 
