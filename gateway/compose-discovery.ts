@@ -5,6 +5,7 @@ import type { Clock, Random } from './domain/ports.ts';
 import type { Roster, RosterAge, RosterSource } from './domain/roster.ts';
 import { createConsulSource } from './edges/consul.ts';
 import { createLocalSource } from './edges/r-processes.ts';
+import type { Account } from './edges/user.ts';
 import { createStaticSource } from './edges/static-roster.ts';
 
 /** Where instances are known from, all sources as one. */
@@ -20,6 +21,8 @@ interface DiscoveryParts {
   /** The path of plumber-services/serve.sh. */
   readonly serveCommand: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Whom R runs as, where that is not whoever started the gateway. */
+  readonly account: Account | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly observe: Observe;
@@ -33,7 +36,9 @@ export function composeDiscovery(parts: DiscoveryParts): Discovery {
   const sources: RosterSource[] = [fixed];
   let policies: MadeRoutes['services'] = new Map();
   const sharedSecretOf = (service: string) => policies.get(service)?.sharedSecret;
-  if (local.length > 0) sources.push(createLocalSource({ ...parts, entries: local, sharedSecretOf }));
+  if (local.length > 0) {
+    sources.push(createLocalSource({ ...parts, entries: local, env: environmentOf(parts), sharedSecretOf }));
+  }
   if (consul !== undefined) {
     const { address, datacenter, tag, emptyHoldMs, snapshot: snapshotPath } = consul;
     const config = { address, datacenter, tag, emptyHoldMs, snapshotPath, token: consul.token?.reveal() };
@@ -52,4 +57,9 @@ export function composeDiscovery(parts: DiscoveryParts): Discovery {
       await Promise.all(sources.map(source => source.close()));
     },
   };
+}
+
+/** What finds its way by the environment finds that of the user it runs as. */
+function environmentOf({ env, account }: DiscoveryParts): DiscoveryParts['env'] {
+  return account === undefined ? env : { ...env, HOME: account.home, USER: account.name, LOGNAME: account.name };
 }

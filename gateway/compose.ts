@@ -27,6 +27,7 @@ import { createMemoryStore } from './edges/memory-store.ts';
 import { createMetrics, type Metrics } from './edges/prom-client.ts';
 import { systemRandom as random } from './edges/random.ts';
 import { createTransport } from './edges/undici.ts';
+import type { Account } from './edges/user.ts';
 import { createLog, type Log } from './edges/winston.ts';
 import { createAsk, createFlow } from './flow.ts';
 import { createGateway, type Gateway } from './gateway.ts';
@@ -55,6 +56,8 @@ interface ComposeParts {
   /** The files in force: paths and texts. */
   readonly files: { readonly gateway: string; readonly texts: ReadonlyMap<string, string> };
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Whom the process becomes once it listens; undefined: it stays who it is. */
+  readonly account: Account | undefined;
   /** The path of plumber-services/serve.sh. */
   readonly serveCommand: string;
   readonly stdout: Writable;
@@ -119,7 +122,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   });
   const admin: AdminServer = composeAdmin({ ...parts, life, generations, registry, memories, metrics, log, observe });
   const gateway = createGateway({
-    ...{ config, files: parts.files, clock, random, observe, life, generations },
+    ...{ ...parts, clock, random, observe, life, generations },
     ...{ registry, discovery, transport, batching, server, admin, checks, metrics },
   });
   return { gateway, log };

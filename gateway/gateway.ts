@@ -1,5 +1,6 @@
 import type { Batching } from './compose-batching.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
+import { hasError, problemLine } from './config/problem.ts';
 import type { Discovery } from './compose-discovery.ts';
 import type { ReloadOutcome } from './domain/operating/admin.ts';
 import type { Observe } from './domain/events.ts';
@@ -7,7 +8,7 @@ import type { Life } from './domain/operating/life.ts';
 import type { Clock, Random, Transport } from './domain/ports.ts';
 import type { ServiceRegistry } from './domain/service/service-registry.ts';
 import { reportStatus } from './domain/discovery/status-text.ts';
-import { watchFiles } from './edges/config-file.ts';
+import { readText, watchFiles, whyUnread } from './edges/config-file.ts';
 import { watchConsulPeers } from './edges/consul-peers.ts';
 import { createConsulRegistration, type ConsulRegistration } from './edges/consul-registration.ts';
 import type { AdminServer } from './edges/express/admin.ts';
@@ -15,7 +16,8 @@ import type { GatewayServer } from './edges/express/server.ts';
 import type { HealthChecks } from './edges/health-checks.ts';
 import { advertisedAddress, type HostPort } from './edges/host-address.ts';
 import type { Metrics } from './edges/prom-client.ts';
-import type { Generations } from './reload.ts';
+import { becomeUser, isRoot, type Account } from './edges/user.ts';
+import type { Generations, RoutesNow } from './reload.ts';
 
 /** The gateway as a whole: it starts, reloads, drains and ends. */
 export interface Gateway {
@@ -32,6 +34,9 @@ export interface Gateway {
 interface GatewayParts {
   readonly config: GatewayConfig;
   readonly files: { readonly gateway: string; readonly texts: ReadonlyMap<string, string> };
+  /** Reads the routes file as it is now. */
+  readonly readRoutes: () => RoutesNow;
+  readonly account: Account | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly observe: Observe;
@@ -79,6 +84,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       const [callers, operators] = [await server.listen(), await admin.listen()];
       const about = { callers: toText(callers), admin: toText(operators) };
       observe({ kind: 'notice', level: 'info', text: 'listening', about });
+      changeUser(parts); // before anything is started: R is that user's as well
       generations.begin();
       watch = watchFiles({ files: parts.files.texts, onChange: file => onSaved(parts, file, reload) });
       registration = composeRegistration(parts, callers);
@@ -116,7 +122,9 @@ function onSaved(
   file: string,
   reload: (reason: string) => Promise<ReloadOutcome>,
 ): void {
-  if (file === files.gateway) observe({ kind: 'restart-needed', file });
+  if (file === files.gateway && readText(file) === undefined) {
+    observe({ kind: 'notice', level: 'warn', text: `the file cannot be read: ${whyUnread(file)}`, about: { file } });
+  } else if (file === files.gateway) observe({ kind: 'restart-needed', file });
   else void reload(`${file} was saved`);
 }
 
@@ -151,6 +159,22 @@ function composePeers(parts: GatewayParts, registration: ConsulRegistration | un
       void registration.refresh();
     },
   });
+}
+
+function changeUser({ account, readRoutes, observe }: GatewayParts): void {
+  if (account === undefined) {
+    const text = 'the gateway, and R that it starts, run as root: `user` says whom to become';
+    if (isRoot()) observe({ kind: 'notice', level: 'warn', text, about: { key: 'user' } });
+    return;
+  }
+  const { name: user, uid } = account;
+  if (uid === 0) return; // `user: root`: so it is meant
+  becomeUser(account);
+  observe({ kind: 'notice', level: 'info', text: 'runs as another user from here on', about: { user } });
+  const [problem] = readRoutes().problems.filter(found => hasError([found]));
+  if (problem === undefined) return;
+  const text = 'what was read as root cannot be read as this user: a reload will be refused';
+  observe({ kind: 'notice', level: 'warn', text, about: { user, problem: problemLine(problem) } });
 }
 
 function warnOfOpenness(observe: Observe): void {

@@ -1,11 +1,11 @@
 import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { CommandIo } from './commands/io.ts';
-import type { Opened } from './commands/serve.ts';
+import type { Asked, Opened } from './commands/serve.ts';
 import { compose } from './compose.ts';
 import { renderProblems, summaryOf } from './config/problem-text.ts';
-import { loadRoutesApart } from './load-apart.ts';
-import { isUsable, judgedBy, loadContract } from './load.ts';
+import { findAccount, isRoot } from './edges/user.ts';
+import { isUsable, loadContract, loadRoutes } from './load.ts';
 
 interface OpenParts {
   readonly io: CommandIo;
@@ -17,16 +17,21 @@ interface OpenParts {
 const SERVE_COMMAND = fileURLToPath(new URL('../plumber-services/serve.sh', import.meta.url));
 
 /** Reads both files and makes the gateway; undefined when they have errors, which stderr is told. */
-export function openGateway(file: string, { io, ...parts }: OpenParts): Promise<Opened | undefined> {
+export function openGateway({ file, user: asked }: Asked, { io, ...parts }: OpenParts): Promise<Opened | undefined> {
   const contract = loadContract(file, io.env);
   const { gateway: config, routes, problems, secrets } = contract;
   if (config === undefined || routes === undefined || !isUsable(contract)) {
     io.stderr.write(`${renderProblems(problems, contract.texts)}\n${summaryOf(problems)}\n`); // as `check` says it
     return Promise.resolve(undefined);
   }
-  const question = { ...judgedBy(config), routesFile: config.routes, variables: { ...io.env } };
+  const user = asked ?? config.user;
+  const account = user === undefined || !isRoot() ? undefined : findAccount(user);
+  if (user !== undefined && isRoot() && account === undefined) {
+    io.stderr.write(`penstock: there is no user ${JSON.stringify(user)} on this machine\n`);
+    return Promise.resolve(undefined);
+  }
   const opened = compose({
-    ...{ ...parts, config, env: io.env, serveCommand: SERVE_COMMAND },
+    ...{ ...parts, config, env: io.env, account, serveCommand: SERVE_COMMAND },
     routes: { routes, problems, secrets },
     readRoutes: inForce => loadRoutesApart(question, inForce),
     files: { gateway: file, texts: contract.texts },

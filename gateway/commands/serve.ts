@@ -33,17 +33,27 @@ export interface Opened {
   readonly log: { flush(): void; close(): Promise<void> };
 }
 
+/** What `serve` is asked to run. */
+export interface Asked {
+  /** gateway.yaml, absolute. */
+  readonly file: string;
+  /** Whom to become, in place of the file's `user`. */
+  readonly user: string | undefined;
+}
+
 export interface ServeParts {
   readonly host: ServeProcess;
   /** Reads both files and makes the gateway; undefined: they have errors, and stderr was told. */
-  open(file: string, io: CommandIo): Promise<Opened | undefined>;
+  open(asked: Asked, io: CommandIo): Promise<Opened | undefined>;
 }
 
-const HELP = `penstock serve [--config FILE]
+const HELP = `penstock serve [--config FILE] [--user NAME]
 
 Runs the gateway until it is told to stop.
 
   --config FILE   gateway.yaml; default config/gateway.yaml
+  --user NAME     started as root: whom to become once it has bound its ports and read its files; default the file's
+                  \`user\`
 
 SIGTERM, SIGINT   stop gently: unready, grace, refuse, finish what is in hand; a second one stops at once
 SIGHUP            reload routes.yaml
@@ -61,21 +71,24 @@ export function createServe(parts: ServeParts): Run {
       io.stdout.write(HELP);
       return 0;
     }
-    const opened = await parts.open(resolve(io.cwd, asked.config), io);
+    const opened = await parts.open({ file: resolve(io.cwd, asked.config), user: asked.user }, io);
     return opened === undefined ? 1 : live(opened, { parts, io });
   };
 }
 
-function parseServeArgs(args: readonly string[]): { config: string; isHelp: boolean } | string {
+function parseServeArgs(
+  args: readonly string[],
+): { config: string; user: string | undefined; isHelp: boolean } | string {
   try {
     const { values } = parseArgs({
       args: [...args],
       options: {
         config: { type: 'string', default: 'config/gateway.yaml' },
+        user: { type: 'string' },
         help: { type: 'boolean', default: false },
       },
     });
-    return { config: values.config, isHelp: values.help };
+    return { config: values.config, user: values.user, isHelp: values.help };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

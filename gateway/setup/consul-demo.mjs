@@ -9,6 +9,7 @@ import { freePort } from './ports.mjs';
 import { step, warn } from './say.mjs';
 import { ensureServer } from './servers.mjs';
 import { ROOT } from './state.mjs';
+import { asUser } from './unprivileged.mjs';
 
 /** What is started beside Consul: two of the first, so that balancing can be seen. */
 const INSTANCES = ['fuel', 'fuel', 'iris', 'ozone'];
@@ -21,17 +22,18 @@ const CONSUL_READY_MS_MAX = 30_000;
 const POLL_MS = 200;
 
 /** Starts a Consul agent in dev mode (its data in memory, its UI on) and resolves to its address once it has a leader. */
-export async function startConsul(lifetimes) {
+export async function startConsul(lifetimes, account) {
   const program = await ensureServer('consul');
   const port = await freePort(CONSUL_PORT);
   const address = `http://127.0.0.1:${port}`;
   await step('Starting Consul', async () => {
     const log = createLog('consul.log');
     const child = lifetimes.add(
-      spawnBound(program, await consulArgs(port), {
-        stdio: ['ignore', 'pipe', 'pipe'],
-        env: withoutConsul(process.env),
-      }),
+      spawnBound(
+        program,
+        await consulArgs(port),
+        asUser(account, { stdio: ['ignore', 'pipe', 'pipe'], env: withoutConsul(process.env) }),
+      ),
     );
     for (const stream of [child.stdout, child.stderr]) eachLine(stream, line => log.write(`${line}\n`));
     await untilLeader(address, child);
@@ -72,24 +74,28 @@ async function untilLeader(address, child) {
  * Each reads its standard input to the end (`--watch-stdin`): when this process is gone, that closes, and they
  * deregister and end.
  */
-export async function startServices(lifetimes, consulAddress) {
+export async function startServices(lifetimes, { consulAddress, account }) {
   await step(`Starting R: ${INSTANCES.join(', ')}`, async tell => {
     const log = createLog('services.jsonl');
     let listening = 0;
-    const starts = INSTANCES.map(name => startService(name, { lifetimes, log, consulAddress }));
+    const starts = INSTANCES.map(name => startService(name, { lifetimes, log, consulAddress, account }));
     const counted = starts.map(start => start.then(() => tell(`${(listening += 1)} of ${INSTANCES.length} listen`)));
     await Promise.all(counted);
   });
 }
 
-async function startService(name, { lifetimes, log, consulAddress }) {
+async function startService(name, { lifetimes, log, consulAddress, account }) {
   const script = join(ROOT, 'plumber-services', 'serve.sh');
   const child = lifetimes.add(
-    spawn('sh', [script, name, '--port', '0', '--watch-stdin'], {
-      detached: true,
-      stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...withoutConsul(process.env), CONSUL_HTTP_ADDR: consulAddress },
-    }),
+    spawn(
+      'sh',
+      [script, name, '--port', '0', '--watch-stdin'],
+      asUser(account, {
+        detached: true,
+        stdio: ['pipe', 'pipe', 'pipe'],
+        env: { ...withoutConsul(process.env), CONSUL_HTTP_ADDR: consulAddress },
+      }),
+    ),
   );
   child.stdin.on('error', () => {}); // It ends before we do when it fails to start; 'exit' says so.
   const lastLines = [];

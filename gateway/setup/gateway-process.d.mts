@@ -3,7 +3,9 @@ export declare function outlineOf(configFile: string): Promise<{
   gateway: { host: string; port: number };
   admin: { host: string; port: number };
   routesFile: string;
+  user: string | undefined;
   services: string[];
+  entries: string[];
 }>;
 
 /** Follows the gateway's log while R starts, and says why an R does not. */

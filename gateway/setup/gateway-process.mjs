@@ -27,7 +27,9 @@ export async function outlineOf(configFile) {
       gateway: listenerOf({ host: '0.0.0.0', port: 8080, ...config.listen }),
       admin: listenerOf({ host: '127.0.0.1', port: 9090, ...config.admin }),
       routesFile: resolve(dirname(configFile), config.routes ?? 'routes.yaml'),
+      user: config.user,
       services: (config.discovery?.local ?? []).map(({ service }) => service),
+      entries: (config.discovery?.local ?? []).map(({ entry }) => resolve(dirname(configFile), entry)),
     };
   } catch (error) {
     throw new Error((await problemsOf(configFile)) ?? error.message, { cause: error });
@@ -59,10 +61,11 @@ export function urlOf({ host, port }) {
  * Starts the gateway on a leash. Its output goes to a file under `.state/log/`, and line by line to `onLine`, so that
  * the terminal stays readable.
  */
-export function startGateway({ configFile, env, onLine }) {
+export function startGateway({ configFile, user, env, onLine }) {
   const log = createLog('gateway.jsonl');
   const lastLines = [];
-  const child = spawnLeashed(requireProjectNode(), [MAIN, 'serve', '--config', configFile], {
+  const asked = user === undefined ? [] : ['--user', user];
+  const child = spawnLeashed(requireProjectNode(), [MAIN, 'serve', '--config', configFile, ...asked], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env,
   });

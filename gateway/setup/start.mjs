@@ -11,6 +11,7 @@ import { faint, say, step, warn } from './say.mjs';
 import { showScreen, shownLine, warningOfStart } from './screen.mjs';
 import { ROOT, ensureDevSecret } from './state.mjs';
 import { ensureSystemPackages } from './system-packages.mjs';
+import { chooseUser } from './unprivileged.mjs';
 
 // `npm start` and `npm run start:consul`: from a fresh clone to a gateway that answers, and the screen that says so.
 
@@ -58,8 +59,9 @@ async function start({ consul, config }) {
   const outline = await outlineOf(configFile);
   await requireFreePorts(outline, relative(process.cwd(), configFile));
 
-  const consulUrl = consul ? await startConsul(lifetimes) : undefined;
-  if (consul) await startServices(lifetimes, consulUrl);
+  const account = chooseUser({ ...outline, configFile });
+  const consulUrl = consul ? await startConsul(lifetimes, account) : undefined;
+  if (consul) await startServices(lifetimes, { consulAddress: consulUrl, account });
   const env = consul ? { ...process.env, CONSUL_HTTP_ADDR: consulUrl } : process.env;
   const [gatewayUrl, adminUrl] = [urlOf(outline.gateway), urlOf(outline.admin)];
   const services = consul ? DEMO_SERVICES : outline.services;
@@ -67,7 +69,7 @@ async function start({ consul, config }) {
 
   const starts = createStarts();
   let onLine = () => undefined;
-  const gateway = startGateway({ configFile, env, onLine: line => onLine(line) });
+  const gateway = startGateway({ configFile, user: userOf(outline, account), env, onLine: line => onLine(line) });
   lifetimes.add(gateway.child);
   await step(consul ? 'Starting the gateway' : `Starting the gateway and R: ${services.join(', ')}`, (tell, note) => {
     onLine = line => noteStart(starts.hear(line) ?? warningOfStart(line), note);
@@ -84,6 +86,12 @@ async function requireFreePorts({ gateway, admin }, config) {
   const instead = key => `set another ${key} in ${config}`;
   await requireFreePort({ ...gateway, what: 'The gateway', instead: instead('listen.port') });
   await requireFreePort({ ...admin, what: "The gateway's admin listener", instead: instead('admin.port') });
+}
+
+/** Nothing where the configuration names the user; `root` where it was said already why it stays that. */
+function userOf({ user }, account) {
+  if (user !== undefined || process.getuid() !== 0) return undefined;
+  return account?.name ?? 'root';
 }
 
 function noteStart(text, note) {

@@ -57,10 +57,10 @@ function doesNodeStart() {
   }
 }
 
-/** Asks R itself, which also knows packages that did not come from Debian. */
-function missingInR(names) {
+/** Asks R itself, which also knows packages that did not come from Debian; `options` may say as which user. */
+export function missingInR(names = R_PACKAGES, options = {}) {
   const code = 'for (p in commandArgs(TRUE)) if (length(find.package(p, quiet = TRUE)) == 0L) cat(p, "")';
-  return execFileSync('Rscript', ['--vanilla', '-e', code, ...names], { encoding: 'utf8' })
+  return execFileSync('Rscript', ['--vanilla', '-e', code, ...names], { ...options, encoding: 'utf8' })
     .split(' ')
     .filter(name => name !== '');
 }

@@ -32,13 +32,13 @@ async function startServe(traits: Partial<RunningGateway> = {}) {
       onMistake: handle => signals.on('mistake', handle),
       exit: code => did.push(`exit ${code}`),
     },
-    open: async file => {
-      assert.equal(file, '/where/gateway.yaml');
+    open: async asked => {
+      assert.deepEqual(asked, { file: '/where/gateway.yaml', user: 'r' });
       return { gateway, log: { flush: () => did.push('flush'), close: async () => void did.push('close log') } };
     },
   });
   const heeding = once(signals, 'heeding');
-  const code = serve(['--config', 'gateway.yaml'], io);
+  const code = serve(['--config', 'gateway.yaml', '--user', 'r'], io);
   await heeding;
   return { did, events, signals, said, code };
 }

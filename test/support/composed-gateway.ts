@@ -59,7 +59,15 @@ export async function startGateway(t: TestContext, traits: GatewayTraits): Promi
   assert.ok(config !== undefined && routes !== undefined);
   const log = createGatewayLog();
   const { gateway, log: written } = compose({
-    ...{ config, env, serveCommand: '', stdout: log.stream, version: '0.0.0', node: process.version },
+    ...{
+      config,
+      env,
+      account: undefined,
+      serveCommand: '',
+      stdout: log.stream,
+      version: '0.0.0',
+      node: process.version,
+    },
     routes: { routes, problems, secrets },
     readRoutes: inForce => loadRoutesApart({ ...judgedBy(config), routesFile: config.routes, variables: env }, inForce),
     files: { gateway: file, texts },

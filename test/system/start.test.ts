@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
+import { findAccount, isRoot } from '../../gateway/edges/user.ts';
 import { freePort } from '../../gateway/setup/ports.mjs';
 import { until } from '../support/until.ts';
 
@@ -23,12 +24,12 @@ interface Started {
 /** What `npm start` runs, on free ports, up to its screen. */
 async function start(
   t: TestContext,
-  { discovery, flags = [] }: { discovery: string; flags?: string[] },
+  { discovery, flags = [], isOpen = false }: { discovery: string; flags?: string[]; isOpen?: boolean },
 ): Promise<Started> {
   const [port, adminPort] = [await freePort(), await freePort()];
   const starter = spawn(
     process.execPath,
-    ['gateway/setup/start.mjs', ...flags, '--config', aConfig(t, { port, adminPort, discovery })],
+    ['gateway/setup/start.mjs', ...flags, '--config', aConfig(t, { port, adminPort, discovery, isOpen })],
     {
       stdio: ['ignore', 'pipe', 'inherit'],
     },
@@ -55,9 +56,15 @@ async function start(
 
 function aConfig(
   t: TestContext,
-  { port, adminPort, discovery }: { port: number; adminPort: number; discovery: string },
+  {
+    port,
+    adminPort,
+    discovery,
+    isOpen = false,
+  }: { port: number; adminPort: number; discovery: string; isOpen?: boolean },
 ): string {
   const folder = mkdtempSync(join(tmpdir(), 'penstock-start-'));
+  chmodSync(folder, isOpen ? 0o755 : 0o700);
   t.after(() => rmSync(folder, { recursive: true }));
   const file = join(folder, 'gateway.yaml');
   writeFileSync(
@@ -128,6 +135,38 @@ test('npm start shows why an R does not start, and gives up', async t => {
   assert.match(said, /R of fuel does not start/);
   assert.doesNotMatch(said, /not ready after/);
 });
+
+describe('npm start by root', { skip: isRoot() ? false : 'takes root' }, () => {
+  for (const [name, discovery, flags] of [
+    ['alone', `{ local: [${entry('fuel')}] }`, []],
+    ['with Consul', CONSUL, ['--consul']],
+  ] as const) {
+    test(`runs everything as nobody where the clone can be read by it: ${name}`, async t => {
+      const { starter } = await start(t, { discovery, flags: [...flags], isOpen: true });
+
+      const started = childrenOf(starter.pid ?? 0).flatMap(pid => [pid, ...childrenOf(pid)]);
+      const owners = new Set(
+        started.map(pid => /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]),
+      );
+
+      assert.ok(started.length >= 2);
+      assert.deepEqual([...owners], [String(findAccount('nobody')?.uid)]);
+    });
+  }
+
+  test('stays root where that cannot read the configuration, and says so in one line', async t => {
+    const { said } = await startInVain(t, '{ local: [{ service: fuel, entry: ./nowhere }] }');
+
+    const lines = said.split('\n').filter(line => line.includes('run as root'));
+    assert.equal(lines.length, 1, said);
+    assert.match(lines.join(), /nobody cannot read .*gateway\.yaml/);
+  });
+});
+
+function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return text === '' ? [] : text.split(' ').map(Number);
+}
 
 for (const [name, discovery, flags] of [
   ['npm start', LOCAL, []],

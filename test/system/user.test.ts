@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test, type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { findAccount, isRoot } from '../../gateway/edges/user.ts';
+import { aFolder, startGatewayProcess } from '../support/gateway-process.ts';
+
+const services = fileURLToPath(new URL('../../plumber-services/', import.meta.url));
+const LOCAL = `{ local: [{ service: fuel, entry: ${services}fuel }] }`;
+const ROUTES = "routes: [{ id: fuel, uri: lb://fuel, predicates: ['Path=/predict'] }]";
+
+/** A folder that every user may look into. */
+function anOpenFolder(t: TestContext): string {
+  const folder = aFolder(t);
+  chmodSync(folder, 0o755);
+  return folder;
+}
+
+/** The real, effective and saved user of a process. */
+function usersOf(pid: number): string[] {
+  const [, ids = ''] = /^Uid:\s+(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return ids.split('\t').slice(0, 3);
+}
+
+const skip = isRoot() ? false : 'only root may become another user';
+
+describe('a gateway that root started', { skip }, () => {
+  const nobody = String(findAccount('nobody')?.uid);
+
+  test('becomes the user of its file once it listens, R is that user, and a save still takes effect', async t => {
+    execFileSync(`${services}train.sh`, ['fuel']);
+    const folder = anOpenFolder(t);
+
+    const gateway = await startGatewayProcess(t, { folder, discovery: LOCAL, routes: ROUTES, more: 'user: nobody' });
+    const { about } = await gateway.log.line(
+      ({ about: said }) => (said as { rEvent?: string } | undefined)?.rEvent === 'listening',
+    );
+    writeFileSync(gateway.routesFile, `${ROUTES}\n# saved\n`);
+    const saved = await gateway.log.line(({ event, generation }) => event === 'config-loaded' && generation === 2);
+
+    const root = ['0', '0', '0'];
+    assert.deepEqual(usersOf(process.pid), root);
+    assert.deepEqual(usersOf(gateway.pid), [nobody, nobody, nobody]);
+    assert.deepEqual(usersOf((about as { pid: number }).pid), [nobody, nobody, nobody]);
+    assert.doesNotMatch(readFileSync(`/proc/${gateway.pid}/status`, 'utf8'), /^Groups:\t0\b/m);
+    assert.equal(saved['routes'], 1);
+    assert.deepEqual(
+      gateway.log
+        .of('notice')
+        .filter(({ level }) => level === 'warn')
+        .map(({ text }) => text),
+      ['no identity is configured: whoever reaches this gateway may call every route'],
+    );
+  });
+
+  test('says what it can no longer read', async t => {
+    const folder = anOpenFolder(t);
+    const secret = join(folder, 'secrets', 'fuel');
+    mkdirSync(join(folder, 'secrets'), { mode: 0o700 });
+    writeFileSync(secret, 'of fuel');
+    const routes = `services: { fuel: { sharedSecret: '\${file:${secret}}' } }\n${ROUTES}`;
+    const discovery = "{ static: [{ service: fuel, instances: ['http://127.0.0.1:1'] }] }";
+
+    const gateway = await startGatewayProcess(t, { folder, discovery, routes, more: 'user: nobody' });
+
+    const told = gateway.log.of('notice').find(({ text }) => String(text).startsWith('what was read as root'));
+    assert.equal(told?.['level'], 'warn');
+    assert.match(JSON.stringify(told['about']), /secrets\/fuel cannot be read.*EACCES/);
+  });
+
+  test('says that it stays root where nobody says whom to become', async t => {
+    const discovery = "{ static: [{ service: fuel, instances: ['http://127.0.0.1:1'] }] }";
+
+    const gateway = await startGatewayProcess(t, { discovery, routes: ROUTES });
+
+    const told = gateway.log.of('notice').find(({ text }) => String(text).includes('run as root'));
+    assert.equal(told?.['level'], 'warn');
+  });
+});
