@@ -15,6 +15,7 @@ import { createMemories, type Memories } from './domain/sharing/cache/memories.t
 import { createServiceRegistry, type ServiceRegistry } from './domain/service/service-registry.ts';
 import { systemClock as clock } from './edges/clock.ts';
 import { createCounterTable } from './edges/counter-store.ts';
+import { descriptorLimit, fitConnections } from './edges/descriptors.ts';
 import { sha256 } from './edges/digest.ts';
 import type { AdminServer } from './edges/express/admin.ts';
 import { createServer, type GatewayServer } from './edges/express/server.ts';
@@ -113,7 +114,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
     routes: () => generations.current().routes,
   });
   const flow = createFlow(composeStages({ ...parts, generations, upstream, memories, batching, observe }));
-  const server: GatewayServer = createServer({ listen: config.listen, clock, flow, observe });
+  const server: GatewayServer = createServer({ listen: fitted(config.listen, observe), clock, flow, observe });
   const checks: HealthChecks = createHealthChecks({
     services: () => registry.living(),
     clock,
@@ -126,6 +127,11 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
     ...{ registry, discovery, transport, batching, server, admin, checks, metrics },
   });
   return { gateway, log };
+}
+
+function fitted(listen: GatewayConfig['listen'], observe: Observe): GatewayConfig['listen'] {
+  const connectionsMax = fitConnections(listen.connectionsMax, { limit: descriptorLimit(), observe });
+  return { ...listen, connectionsMax };
 }
 
 /** The stages that lead to an instance. */

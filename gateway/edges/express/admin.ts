@@ -7,6 +7,7 @@ import type { Admin } from '../../domain/operating/admin.ts';
 import { GatewayError, toGatewayError } from '../../domain/errors.ts';
 import type { Observe } from '../../domain/events.ts';
 import { toProblem } from '../../domain/problem.ts';
+import { keepDescriptors, type DescriptorReserve } from '../descriptors.ts';
 import { addApi } from './admin-api.ts';
 import { allowOnly } from './admin-method.ts';
 import { guard, type GuardOptions } from './admin-guard.ts';
@@ -33,14 +34,19 @@ const BODY_BYTES_MAX = 64 * 1024;
 export function createAdminServer(options: AdminOptions): AdminServer {
   const server = createServer({ requestTimeout: REQUEST_MS_MAX, headersTimeout: REQUEST_MS_MAX }, createApp(options));
   server.maxConnections = CONNECTIONS_MAX;
+  let reserve: DescriptorReserve | undefined;
   return {
     async listen() {
+      reserve = keepDescriptors(options.observe);
       server.listen({ host: options.host, port: options.port });
       await once(server, 'listening');
       const { address, port } = server.address() as AddressInfo;
       return { host: address, port };
     },
-    close: () => closeServer(server),
+    async close() {
+      reserve?.close();
+      await closeServer(server);
+    },
   };
 }
 
