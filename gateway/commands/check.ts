@@ -4,7 +4,7 @@ import { renderProblems, summaryOf } from '../config/problem-text.ts';
 import { hasError, type Problem } from '../config/problem.ts';
 import { loadContract } from '../load.ts';
 import { askOnline } from '../online.ts';
-import { USAGE_ERROR, type CommandIo, type Run } from './io.ts';
+import { argumentProblem, USAGE_ERROR, type CommandIo, type Run } from './io.ts';
 
 const HELP = `penstock check [--config FILE] [--online] [--json]
 
@@ -51,7 +51,7 @@ function readArgs(args: readonly string[]): Asked | string {
     });
     return values;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return argumentProblem(error, ['config', 'online', 'json', 'help']);
   }
 }
 

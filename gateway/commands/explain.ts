@@ -5,7 +5,7 @@ import { hasError } from '../config/problem.ts';
 import { explain, type Explanation } from '../domain/operating/explain.ts';
 import { loadContract } from '../load.ts';
 import { explanationText } from './explanation-text.ts';
-import { USAGE_ERROR, type CommandIo, type Run } from './io.ts';
+import { argumentProblem, USAGE_ERROR, type CommandIo, type Run } from './io.ts';
 
 const HELP = `penstock explain [--config FILE] [--json] METHOD URL [-H 'Name: value']… [-d BODY]
 
@@ -62,7 +62,7 @@ function readArgs(args: readonly string[]): Asked | 'help' | Error {
     const { config, json, header, data } = values;
     return { config, json, method, url, rawHeaders: header.flatMap(fieldOf), body: data };
   } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
+    return new Error(argumentProblem(error, ['config', 'header', 'data', 'json', 'help']));
   }
 }
 

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { argv, cwd, stderr, stdout } from 'node:process';
 import { jsonSchemaOf } from '../config/json-schema.ts';
 import { configManual, errorsManual } from '../config/manual.ts';
-import { USAGE_ERROR, type CommandIo } from './io.ts';
+import { argumentProblem, USAGE_ERROR, type CommandIo } from './io.ts';
 
 const HELP = `npm run generate [-- --check]
 
@@ -29,7 +29,7 @@ export function run(args: readonly string[], io: Omit<CommandIo, 'env'>): Promis
   }
   const unknown = args.find(arg => arg !== '--check');
   if (unknown !== undefined) {
-    io.stderr.write(HELP);
+    io.stderr.write(`${argumentProblem(new Error(`Unknown option '${unknown}'`), ['check', 'help'])}\n\n${HELP}`);
     return Promise.resolve(USAGE_ERROR);
   }
   const stale = [...generatedFiles()].filter(([path, text]) => textOf(join(io.cwd, path)) !== text);

@@ -1,3 +1,5 @@
+import { nearestOf } from '../config/nearest.ts';
+
 /** Where a command's words go. */
 export interface Output {
   write(text: string): unknown;
@@ -17,3 +19,12 @@ export type Run = (args: readonly string[], io: CommandIo) => Promise<number>;
 
 /** The exit code for arguments that make no sense. */
 export const USAGE_ERROR = 2;
+
+/** What is wrong with arguments, as `parseArgs` says it; of an unknown option, the one that was probably meant. */
+export function argumentProblem(error: unknown, options: readonly string[]): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const [, written] = /^Unknown option '--?([^']+)'/.exec(message) ?? [];
+  if (written === undefined) return message;
+  const nearest = nearestOf(written, options);
+  return `there is no option --${written}${nearest === undefined ? '' : `; did you mean --${nearest}?`}`;
+}

@@ -1,6 +1,6 @@
 import { nearestOf } from '../config/nearest.ts';
 import { jsonSchemaOf, type SchemaName } from '../config/json-schema.ts';
-import { USAGE_ERROR, type CommandIo, type Run } from './io.ts';
+import { argumentProblem, USAGE_ERROR, type CommandIo, type Run } from './io.ts';
 
 const HELP = `penstock schema gateway|routes
 
@@ -16,6 +16,12 @@ function print(args: readonly string[], { stdout, stderr }: CommandIo): number {
   if (args.includes('--help')) {
     stdout.write(HELP);
     return 0;
+  }
+  const option = args.find(arg => arg.startsWith('-') && arg !== '--json');
+  if (option !== undefined) {
+    const problem = argumentProblem(new Error(`Unknown option '${option}'`), ['help', 'json']);
+    stderr.write(`penstock schema: ${problem}\n\n${HELP}`);
+    return USAGE_ERROR;
   }
   const [name = '', ...others] = args.filter(arg => arg !== '--json'); // it is JSON anyway
   const known = NAMES.find(each => each === name);

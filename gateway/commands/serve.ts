@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Observe } from '../domain/events.ts';
-import { USAGE_ERROR, type CommandIo, type Run } from './io.ts';
+import { argumentProblem, USAGE_ERROR, type CommandIo, type Run } from './io.ts';
 
 /** What an operator, a terminal or an init system tells the gateway by. */
 export type Signal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
@@ -76,21 +76,23 @@ export function createServe(parts: ServeParts): Run {
   };
 }
 
+const OPTIONS = {
+  config: { type: 'string', default: 'config/gateway.yaml' },
+  user: { type: 'string' },
+  help: { type: 'boolean', default: false },
+} as const;
+
 function parseServeArgs(
   args: readonly string[],
 ): { config: string; user: string | undefined; isHelp: boolean } | string {
   try {
     const { values } = parseArgs({
       args: [...args],
-      options: {
-        config: { type: 'string', default: 'config/gateway.yaml' },
-        user: { type: 'string' },
-        help: { type: 'boolean', default: false },
-      },
+      options: OPTIONS,
     });
     return { config: values.config, user: values.user, isHelp: values.help };
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return argumentProblem(error, Object.keys(OPTIONS));
   }
 }
 

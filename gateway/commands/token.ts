@@ -6,7 +6,7 @@ import { hasError, problemLine } from '../config/problem.ts';
 import { durationMs } from '../config/units.ts';
 import { parseToken } from '../domain/admission/token.ts';
 import { loadContract } from '../load.ts';
-import { USAGE_ERROR, type CommandIo } from './io.ts';
+import { argumentProblem, USAGE_ERROR, type CommandIo } from './io.ts';
 
 const HELP = `penstock token --sub NAME [--scope S]… [--role R]… [--expires 1h] [--config FILE] [--json]
 
@@ -67,7 +67,7 @@ function readArguments(args: readonly string[]): Wanted | 'help' {
   if (expiresMs === undefined || expiresMs < 1000 || expiresMs > EXPIRES_MS_MAX) {
     throw misused('--expires takes a duration such as 30s, 15m, 1h or 30d, up to 366d');
   }
-  const { scope: scopes, role: roles } = values;
+  const { scope: scopes = [], role: roles = [] } = values;
   if (scopes.some(name => name === '' || name.includes(' ')))
     throw misused('--scope takes one scope; repeat it for more');
   return {
@@ -80,22 +80,24 @@ function readArguments(args: readonly string[]): Wanted | 'help' {
   };
 }
 
+const OPTIONS = {
+  sub: { type: 'string' },
+  scope: { type: 'string', multiple: true },
+  role: { type: 'string', multiple: true },
+  expires: { type: 'string', default: '1h' },
+  config: { type: 'string', default: 'config/gateway.yaml' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
 function parse(args: readonly string[]) {
   try {
     return parseArgs({
       args: [...args],
-      options: {
-        sub: { type: 'string' },
-        scope: { type: 'string', multiple: true, default: [] },
-        role: { type: 'string', multiple: true, default: [] },
-        expires: { type: 'string', default: '1h' },
-        config: { type: 'string', default: 'config/gateway.yaml' },
-        json: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
+      options: OPTIONS,
     });
   } catch (error) {
-    throw misused(`${error instanceof Error ? error.message : 'wrong arguments'}\n\n${HELP}`);
+    throw misused(`${argumentProblem(error, Object.keys(OPTIONS))}\n\n${HELP}`);
   }
 }
 

@@ -1,13 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runQuietly } from './command.mjs';
-import { ROOT } from './state.mjs';
+import { ROOT, requireWritableClone } from './state.mjs';
 import { step } from './say.mjs';
 
 /** Installs the npm packages of the lock file where any is missing or of another version. */
 export async function ensureNpmPackages(root = ROOT) {
   const missing = missingPackages(root);
   if (missing.length === 0) return;
+  requireWritableClone(root);
   const title = `Installing npm packages (${missing.length} of them missing or changed)`;
   // At a lower level npm warns that some packages ask for a newer Node than npm itself runs on: they get one.
   await step(title, () =>

@@ -1,5 +1,7 @@
+import { join, relative } from 'node:path';
 import { toReadable } from './gateway-process.mjs';
 import { bold, faint, say } from './say.mjs';
+import { ROOT } from './state.mjs';
 
 /** Commands that work when pasted: each on one line, with nothing to fill in. */
 function examples({ gatewayUrl, adminUrl, token }) {
@@ -42,6 +44,7 @@ export function showScreen({ gatewayUrl, adminUrl, consulUrl, token, expires, se
     say(command);
   }
   say();
+  say(`The command: ${relative(process.cwd(), join(ROOT, 'gateway', 'penstock.mjs'))} check | explain | token | …`);
   say(`Routes: edit ${routesFile}, it takes effect when saved. Log: tail -f .state/log/gateway.jsonl`);
   say(`${bold('Ctrl-C')} stops everything.`);
   say();

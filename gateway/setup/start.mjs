@@ -9,7 +9,7 @@ import { ensureNpmPackages } from './npm-packages.mjs';
 import { requireFreePort } from './ports.mjs';
 import { faint, say, step, warn } from './say.mjs';
 import { showScreen, shownLine, warningOfStart } from './screen.mjs';
-import { ROOT, ensureDevSecret } from './state.mjs';
+import { ROOT, ensureDevSecret, requireWritableClone } from './state.mjs';
 import { ensureSystemPackages } from './system-packages.mjs';
 import { chooseUser } from './unprivileged.mjs';
 
@@ -46,6 +46,7 @@ async function main() {
 /** Each step does nothing where there is nothing to do: from the second time on this takes a second. */
 async function setUp() {
   if (process.platform === 'win32') throw new Error('Penstock runs on Linux and macOS; on Windows use WSL.');
+  requireWritableClone();
   await ensureNpmPackages();
   await ensureSystemPackages({ withTests: false });
   await trainModels();

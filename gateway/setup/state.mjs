@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +17,20 @@ export const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
 /** Where what the set-up made is kept; deleting it costs no more than doing it again. */
 export const STATE = join(ROOT, '.state');
+
+/** Fails, in words, where the set-up could not write into the clone: all it makes is kept there. */
+export function requireWritableClone(root = ROOT) {
+  try {
+    for (const folder of [root, join(root, '.state')]) if (existsSync(folder)) accessSync(folder, constants.W_OK);
+  } catch {
+    const owner = process.getuid() === statSync(root).uid ? 'is read-only' : 'belongs to another user';
+    throw new Error(
+      `${root} ${owner}, and this writes into it (node_modules, .state, the models).\n` +
+        'Run it as the owner, or in a clone of your own. What is set up there already everyone may use: ' +
+        `${join(root, 'gateway', 'penstock.mjs')} --help`,
+    );
+  }
+}
 
 /** Makes the development secret once, in a file that only its owner reads. Every command reads it from there. */
 export function ensureDevSecret(folder = STATE) {

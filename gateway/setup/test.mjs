@@ -7,7 +7,7 @@ import { ensureNpmPackages } from './npm-packages.mjs';
 import { requireProjectNode } from './project-node.mjs';
 import { bold, say } from './say.mjs';
 import { ensureServer } from './servers.mjs';
-import { ROOT } from './state.mjs';
+import { ROOT, requireWritableClone } from './state.mjs';
 import { ensureSystemPackages } from './system-packages.mjs';
 
 // `npm test` and `npm run test:long`: install what tests need, check, then run every test, R's among them.
@@ -22,6 +22,7 @@ async function main(args) {
   const isLong = args.includes('--long');
   const chosen = args.filter(arg => arg !== '--long');
 
+  requireWritableClone();
   await ensureNpmPackages();
   await ensureSystemPackages({ withTests: true });
   await trainModels();

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, test, type TestContext } from 'node:test';
+import { findAccount, isRoot } from '../../gateway/edges/user.ts';
 import { until } from '../support/until.ts';
 import { aClone } from './a-clone.ts';
 
@@ -110,4 +112,36 @@ test('without a Node that runs TypeScript the command says how to get one', asyn
 
   assert.equal(code, 1);
   assert.match(said, /this is Node 20\.1\.0[\s\S]*npm ci/);
+});
+
+test('the manual names the command by its path: npm knows a package of another by its name', () => {
+  const pages = ['README.md', 'CONTRIBUTING.md', 'config/gateway.yaml', 'config/routes.yaml'];
+  const manual = readdirSync('docs').filter(name => name.endsWith('.md') && name !== 'operating.md');
+
+  for (const page of [...pages, ...manual.map(name => join('docs', name))]) {
+    assert.doesNotMatch(readFileSync(page, 'utf8'), /npx penstock/, page);
+  }
+});
+
+describe('in a clone that root set up', { skip: isRoot() ? false : 'takes root' }, () => {
+  const asNobody = async (args: string[]) => {
+    const { uid, gid } = findAccount('nobody') ?? {};
+    const child = spawn(process.execPath, args, { uid, gid, env: {}, stdio: ['ignore', 'pipe', 'pipe'] });
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (said += text.toString()));
+    const { code } = await ended(child);
+    return { code, said };
+  };
+
+  test('the command works for other users', async () => {
+    assert.deepEqual(await asNobody(['gateway/penstock.mjs', '--version']), { code: 0, said: '0.1.0\n' });
+  });
+
+  test('the set-up tells another user in words that it may not write', async () => {
+    const { code, said } = await asNobody(['gateway/setup/start.mjs', '--install-only']);
+
+    assert.equal(code, 1);
+    assert.match(said, /belongs to another user/);
+    assert.doesNotMatch(said, /\n +at |npm error/);
+  });
 });
