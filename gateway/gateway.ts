@@ -11,6 +11,7 @@ import { reportStatus } from './domain/discovery/status-text.ts';
 import { readText, watchFiles, whyUnread } from './edges/config-file.ts';
 import { watchConsulPeers } from './edges/consul-peers.ts';
 import { createConsulRegistration, type ConsulRegistration } from './edges/consul-registration.ts';
+import { checkConsulVersion } from './edges/consul-version.ts';
 import type { AdminServer } from './edges/express/admin.ts';
 import type { GatewayServer } from './edges/express/server.ts';
 import type { HealthChecks } from './edges/health-checks.ts';
@@ -58,6 +59,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   let registration: ConsulRegistration | undefined;
   let peers: ReturnType<typeof composePeers>;
   let watch: ReturnType<typeof watchFiles> | undefined;
+  let versionCheck: ReturnType<typeof composeVersionCheck>;
 
   function reload(reason: string): Promise<ReloadOutcome> {
     observe({ kind: 'notice', level: 'info', text: 'reload', about: { reason } });
@@ -69,6 +71,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     watch?.close();
     parts.batching.close();
     peers?.close();
+    versionCheck?.close();
     await Promise.allSettled([parts.checks.close(), registration?.close()]);
     parts.registry.close();
     await Promise.allSettled([parts.discovery.close(), parts.transport.close()]);
@@ -90,6 +93,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       registration = composeRegistration(parts, callers);
       registration?.start();
       peers = composePeers(parts, registration);
+      versionCheck = composeVersionCheck(parts);
       if (config.identity === undefined) warnOfOpenness(observe);
       life.opened();
       return { callers, admin: operators };
@@ -143,6 +147,12 @@ function composeRegistration(parts: GatewayParts, callers: HostPort): ConsulRegi
         registry.peers.gateways.filter(id => id !== registry.peers.self),
       ),
   });
+}
+
+function composeVersionCheck(parts: GatewayParts) {
+  const { consul } = parts.config.discovery;
+  if (consul === undefined) return undefined;
+  return checkConsulVersion({ ...parts, config: { address: consul.address, token: consul.token?.reveal() } });
 }
 
 /** Whoever is not in Consul is counted by no other gateway, and need count none. */

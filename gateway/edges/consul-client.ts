@@ -48,6 +48,8 @@ export interface ConsulClient {
   /** Renews the check of a service that `register` made known. */
   report(id: string, report: StatusReport, signal: AbortSignal): Promise<void>;
   deregister(id: string, signal: AbortSignal): Promise<void>;
+  /** The agent's version, such as 1.20.1; empty where it says none. */
+  askVersion(signal: AbortSignal): Promise<string>;
   /** Breaks off what is under way. */
   close(): void;
 }
@@ -97,6 +99,10 @@ export function createConsulClient({ address, token, datacenter }: ConsulAddress
     },
     async deregister(id, signal) {
       await call(ctx => consul.agent.service.deregister({ ...common, id, ...ctx }), signal);
+    },
+    async askVersion(signal) {
+      const [, self] = (await call(ctx => consul.agent.self({ ...common, ...ctx }), signal)) as unknown[];
+      return printable(textOf(recordOf(recordOf(self)['Config'])['Version']), 32);
     },
     close,
   };
