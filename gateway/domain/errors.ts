@@ -24,7 +24,7 @@ export const FAILURES = {
     retry: 'never',
     title: 'Bad request',
     detail: 'The request is not well-formed HTTP.',
-    remedy: 'Send a request that follows RFC 9110 and RFC 9112.',
+    remedy: 'Send a request that follows RFC 9110 and RFC 9112; to a model, a body that is JSON.',
   },
   UNAUTHENTICATED: {
     status: 401,
@@ -89,6 +89,15 @@ export const FAILURES = {
     title: 'Headers too large',
     detail: 'The header fields are larger than this gateway takes.',
     remedy: 'Send fewer or shorter fields, or raise `listen.headerBytesMax`.',
+  },
+  INVALID_INPUT: {
+    status: 422,
+    fault: 'caller',
+    retry: 'never',
+    title: 'Invalid input',
+    detail: 'The body is JSON, but not what the model takes.',
+    remedy:
+      'Read `errors`: each has a `pointer` to a place in the body (RFC 6901) and says what is wrong there. `GET …/prototype` shows what the model takes.',
   },
   RATE_LIMITED: {
     status: 429,

@@ -87,16 +87,61 @@ describe('fuel', () => {
     assert.deepEqual([form, text], [expected, expected]);
   });
 
-  test("answers a caller's mistake with Plumber's own 500, tells nobody why, and logs it", async t => {
+  test("answers a caller's mistake as the gateway does, with the reason, and logs it beneath R's errors", async t => {
     const fuel = await startPlumberService(t, 'fuel');
+    const reason = 'the required columns are missing: `hp`';
 
-    const answer = await post(`${fuel.url}/predict`, [{ wt: 2.6 }]);
+    const answer = await post(`${fuel.url}/predict`, [{ wt: 2.6 }], { 'x-request-id': 'a-call' });
 
-    assert.deepEqual(answer, { status: 500, body: { error: '500 - Internal server error' } });
-    const line = await fuel.event('r-error');
+    assert.deepEqual(answer, {
+      status: 422,
+      body: {
+        type: 'urn:penstock:error:INVALID_INPUT',
+        title: 'Invalid input',
+        status: 422,
+        detail: reason,
+        code: 'INVALID_INPUT',
+        requestId: 'a-call',
+        message: reason,
+        errors: [{ pointer: '/0/hp', detail: '`hp` is missing' }],
+      },
+    });
+    const line = await fuel.event('caller-mistake');
+    assert.deepEqual([line['level'], line['path'], line['message']], ['info', '/predict', reason]);
+  });
+
+  test('tells what is no JSON from JSON that the model does not take, and R goes on', async t => {
+    const fuel = await startPlumberService(t, 'fuel');
+    const cases: readonly { body: unknown; status: number; detail: RegExp }[] = [
+      { body: '', status: 400, detail: /^the body is empty/ },
+      { body: '[{"wt":', status: 400, detail: /^the body is not JSON: parse error: premature EOF$/ },
+      { body: 'wt=2.6&hp=110', status: 400, detail: /^the body is not JSON: lexical error/ },
+      { body: 'null', status: 422, detail: /^the body must be a JSON array of records/ },
+      { body: fuelRows[0], status: 422, detail: /^the body must be a JSON array of records/ },
+      { body: [...fuelRows, 7], status: 422, detail: /^row 3 is not a JSON object$/ },
+      { body: [{ wt: 'heavy', hp: 110 }], status: 422, detail: /^`wt`: "heavy" is not a number$/ },
+      { body: [...fuelRows, { wt: 2.6, hp: 'many' }], status: 422, detail: /^row 3: `hp`: "many" is not a number$/ },
+      { body: Array(10_001).fill(fuelRows[0]), status: 422, detail: /^the body has 10001 rows; at most 10000/ },
+    ];
+
+    for (const { body, status, detail } of cases) {
+      const response = await fetch(`${fuel.url}/predict`, {
+        method: 'POST',
+        headers: { connection: 'close' },
+        body: typeof body === 'string' ? body : JSON.stringify(body),
+      });
+      const problem = (await response.json()) as Record<string, unknown>;
+
+      assert.equal(response.headers.get('content-type'), 'application/problem+json');
+      assert.deepEqual([response.status, problem['status']], [status, status], String(problem['detail']));
+      assert.match(String(problem['detail']), detail);
+      assert.equal(problem['code'], status === 400 ? 'BAD_REQUEST' : 'INVALID_INPUT');
+    }
+
+    assert.equal((await post(`${fuel.url}/predict`, fuelRows)).status, 200);
     assert.deepEqual(
-      [line['level'], line['path'], line['message']],
-      ['error', '/predict', 'the required columns are missing: `hp`'],
+      fuel.lines.filter(line => line['level'] === 'error'),
+      [],
     );
   });
 
@@ -154,9 +199,13 @@ describe('ozone', () => {
       details: { levels: ['May', 'Jun', 'Jul', 'Aug', 'Sep'] },
     });
     assert.equal(typeof (known.body as Record<string, unknown>)['.pred'], 'number');
-    assert.equal(unknown.status, 500);
-    const line = await ozone.event('r-error');
-    assert.equal(line['message'], '`Month`: "Mai" is not one of May, Jun, Jul, Aug, Sep');
+    const { detail, errors } = unknown.body as Record<string, unknown>;
+    const reason = 'row 2: `Month`: "Mai" is not one of May, Jun, Jul, Aug, Sep';
+    assert.equal(unknown.status, 422);
+    assert.equal(detail, reason);
+    assert.deepEqual(errors, [{ pointer: '/1/Month', detail: reason }]);
+    const line = await ozone.event('caller-mistake');
+    assert.equal(line['message'], 'row 2: `Month`: a value is not one of May, Jun, Jul, Aug, Sep', 'without the value');
   });
 });
 

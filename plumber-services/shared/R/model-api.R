@@ -5,10 +5,11 @@
 #' @param predict A function of the model and a data frame with the columns and types of the
 #'   prototype. It returns vetiver's shapes: `list(.pred = )` for a column of predictions, a data
 #'   frame with columns `.pred_…` for records.
+#' @param rows_max How many rows one call may bring.
 #' @return The router.
-model_api <- function(pr, artefact, predict) {
+model_api <- function(pr, artefact, predict, rows_max = 10000) {
   respond <- function(new_data) {
-    without_row_names(predict(artefact$model, conform(new_data, artefact$prototype)))
+    without_row_names(predict(artefact$model, conform(new_data, artefact$prototype, rows_max)))
   }
   # A model that cannot predict shall not start; and the caller who comes first does not wait
   # for the compiler.
@@ -20,20 +21,29 @@ model_api <- function(pr, artefact, predict) {
   plumber::pr_get(pr, "/ping", function() list(status = "online", time = Sys.time()))
   plumber::pr_get(pr, "/metadata", function() metadata_of(artefact))
   plumber::pr_get(pr, "/prototype", function() encode_prototype(artefact$prototype))
-  plumber::pr_post(pr, "/predict", function(req) respond(records_of(req)))
+  # No parser of Plumber's: it chooses by what the caller says the body is, and fails with a 500.
+  plumber::pr_post(pr, "/predict", function(req) respond(read_json(req$bodyRaw)),
+                   parsers = no_parsers())
   plumber::pr_set_api_spec(pr, function(spec) describe_api(spec, artefact))
 }
 
-#' The body as Plumber has parsed it.
-#'
-#' What R's curl posts, and the command curl with `-d`, says that it is a form, and is JSON all the
-#' same.
-records_of <- function(req) {
-  if (!grepl("^application/x-www-form-urlencoded", req$CONTENT_TYPE %||% "")) return(req$body)
-  jsonlite::parse_json(req$postBody, simplifyVector = TRUE)
-}
+# An empty list with names is none; "none" is all of them.
+no_parsers <- function() stats::setNames(list(), character())
 
-`%||%` <- function(value, default) if (is.null(value)) default else value
+#' The body as JSON, whatever the caller says it is: R's curl, and the command curl with `-d`, call
+#' JSON a form, and httr calls it nothing.
+read_json <- function(bytes) {
+  if (length(bytes) == 0) refuse_body("the body is empty; it must be a JSON array of records")
+  text <- tryCatch(rawToChar(bytes), error = function(err) NA_character_)
+  if (is.na(text) || !validUTF8(text)) refuse_body("the body is not text in UTF-8")
+  Encoding(text) <- "UTF-8"
+  tryCatch(jsonlite::parse_json(text, simplifyVector = TRUE), error = function(err) {
+    # The lines beneath the first quote the caller.
+    reason <- sub("[.]?\n.*", "", conditionMessage(err))
+    is_parsers <- grepl("^(parse|lexical) error: ", reason)
+    refuse_body(paste("the body is not JSON:", if (is_parsers) reason else "nested too deeply"))
+  })
+}
 
 # jsonlite would make a field `_row` of them.
 without_row_names <- function(predictions) {
@@ -63,8 +73,10 @@ metadata_of <- function(artefact) {
   )
 }
 
-#' Plumber's own answer to an error, which is logged as one line instead of several.
+#' The answer to a caller's mistake; else Plumber's own answer to an error, which is logged as one
+#' line instead of several.
 answer_error <- function(req, res, err) {
+  if (inherits(err, "caller_mistake")) return(answer_mistake(req, res, err))
   log_line("error", "r-error", path = req$PATH_INFO, message = conditionMessage(err))
   res$serializer <- plumber::serializer_unboxed_json()
   if (res$status != 200L) return(list(error = "Internal error"))

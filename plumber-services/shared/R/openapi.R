@@ -15,9 +15,18 @@ describe_api <- function(spec, artefact) {
     requestBody = list(content = list(
       `application/json` = list(schema = body_schema(artefact$prototype))
     )),
-    responses = spec$paths$`/predict`$post$responses
+    responses = c(spec$paths$`/predict`$post$responses, mistake_responses())
   )
   spec
+}
+
+mistake_responses <- function() {
+  statuses <- vapply(mistakes, function(mistake) as.character(mistake$status), "")
+  responses <- lapply(mistakes, function(mistake) {
+    problem <- list(schema = list(type = "object"))
+    list(description = mistake$title, content = list(`application/problem+json` = problem))
+  })
+  stats::setNames(responses, statuses)
 }
 
 body_schema <- function(prototype) {

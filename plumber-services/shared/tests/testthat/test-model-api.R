@@ -56,3 +56,23 @@ test_that("an error keeps the status that was set before, as Plumber does", {
   expect_equal(answer(200L), list(status = 500L, error = "500 - Internal server error"))
   expect_equal(answer(404L), list(status = 404L, error = "Internal error"))
 })
+
+test_that("what is JSON is read, whatever it is said to be", {
+  expect_equal(read_json(charToRaw('[{"x":1},{"x":2}]')), data.frame(x = 1:2))
+})
+
+test_that("what is not JSON is refused with the reason, and without the caller's text", {
+  reason_of <- function(bytes) {
+    expect_s3_class(err <- tryCatch(read_json(bytes), error = identity), "caller_mistake")
+    expect_equal(err$code, "BAD_REQUEST")
+    conditionMessage(err)
+  }
+
+  expect_equal(reason_of(raw()), "the body is empty; it must be a JSON array of records")
+  expect_equal(reason_of(charToRaw("[my-own")),
+               "the body is not JSON: lexical error: invalid char in json text")
+  expect_equal(reason_of(as.raw(c(0x22, 0xff, 0x22))), "the body is not text in UTF-8")
+  expect_equal(reason_of(as.raw(c(0x31, 0, 0x31))), "the body is not text in UTF-8")
+  deep <- paste0(strrep("[", 20000), strrep("]", 20000))
+  expect_equal(reason_of(charToRaw(deep)), "the body is not JSON: nested too deeply")
+})
