@@ -36,7 +36,8 @@ Registered in Consul where CONSUL_HTTP_ADDR is set:
   PENSTOCK_TAGS                further tags, separated by commas ("plumber" is always there)
   PENSTOCK_WEIGHT              weight while passing (1)
   PENSTOCK_CHECK_INTERVAL_S, PENSTOCK_CHECK_TIMEOUT_S
-                               Consul's check on /ping (5, 4)
+                               Consul's check on /ping, or, where R has none, by
+                               connecting (5, 4)
   PENSTOCK_DEREGISTER_AFTER_S  critical for so long, Consul drops it (60; Consul takes no less)
   PENSTOCK_SETTLE_S            after deregistering, R goes on answering those who have not
                                heard for so long (1)

@@ -28,9 +28,9 @@ consul_handle <- function(consul, timeout_s) {
   curl::handle_setheaders(handle, .list = as.list(headers))
 }
 
-#' What is registered: a service with an HTTP check on /ping.
+#' What is registered: a service with a check on /ping, or, where it has none, by connecting.
 #'
-#' @param instance A list of `port`, `address`, `check_host`, `version` and `model`.
+#' @param instance A list of `port`, `address`, `check_host`, `version`, `model` and `has_ping`.
 #' @param status What the check says until it has run.
 registration <- function(settings, instance, status) {
   options <- settings$registration
@@ -46,16 +46,20 @@ registration <- function(settings, instance, status) {
       concurrency = format(settings$concurrency)
     )),
     Weights = list(Passing = options$weight, Warning = 1),
-    Check = list(
+    Check = c(how_to_check(instance), list(
       CheckID = paste0("ping:", instance$id),
-      Name = "GET /ping",
-      HTTP = sprintf("http://%s:%d/ping", bracket(instance$check_host), instance$port),
       Interval = paste0(options$check_interval_s, "s"),
       Timeout = paste0(options$check_timeout_s, "s"),
       Status = status,
       DeregisterCriticalServiceAfter = paste0(options$deregister_after_s, "s")
-    )
+    ))
   ))
+}
+
+how_to_check <- function(instance) {
+  where <- sprintf("%s:%d", bracket(instance$check_host), instance$port)
+  if (!instance$has_ping) return(list(Name = paste("connect to", where), TCP = where))
+  list(Name = "GET /ping", HTTP = paste0("http://", where, "/ping"))
 }
 
 bracket <- function(host) {

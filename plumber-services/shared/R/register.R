@@ -16,6 +16,7 @@ register <- function(settings) {
     !is.null(metadata) || should_stop()
   }, Inf)
   instance <- describe_instance(settings, port, metadata)
+  instance$has_ping <- has_ping(settings, port)
   ask <- consul_agent(settings$consul)
   keep_registered(settings, instance, ask, should_stop)
   leave(settings, instance, ask)
@@ -111,14 +112,24 @@ advertised <- function(settings, port) {
 #' What GET /metadata says, as vetiver has it: empty where the application has no such path, NULL
 #' where nobody answered in time.
 read_metadata <- function(settings, port, timeout_s) {
+  reply <- ask_service(settings, port, "/metadata", timeout_s)
+  if (is.null(reply)) return(NULL)
+  if (reply$status_code == 200) parse_metadata(rawToChar(reply$content)) else list()
+}
+
+#' Whether the application has a GET /ping. Consul takes 404 for an instance that is ill.
+has_ping <- function(settings, port, timeout_s = 5) {
+  reply <- ask_service(settings, port, "/ping", timeout_s)
+  is.null(reply) || reply$status_code != 404
+}
+
+ask_service <- function(settings, port, path, timeout_s) {
   handle <- curl::new_handle(noproxy = "*", timeout = timeout_s)
   if (nzchar(settings$shared_secret)) {
     curl::handle_setheaders(handle, "PLUMBER_SHARED_SECRET" = settings$shared_secret)
   }
-  url <- sprintf("http://%s:%d/metadata", bracket(loopback_of(settings$host)), port)
-  reply <- tryCatch(curl::curl_fetch_memory(url, handle), error = function(err) NULL)
-  if (is.null(reply)) return(NULL)
-  if (reply$status_code == 200) parse_metadata(rawToChar(reply$content)) else list()
+  url <- sprintf("http://%s:%d%s", bracket(loopback_of(settings$host)), port, path)
+  tryCatch(curl::curl_fetch_memory(url, handle), error = function(err) NULL)
 }
 
 parse_metadata <- function(text) {

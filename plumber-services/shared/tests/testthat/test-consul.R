@@ -1,7 +1,8 @@
 settings <- read_settings(c(PENSTOCK_SERVICE_NAME = "fuel", PENSTOCK_TAGS = "blue"))
 
 instance <- list(id = "fuel-here-9101", address = "10.0.0.7", port = 9101L,
-                 check_host = "10.0.0.7", version = "1.0.0-00000000", model = "fuel")
+                 check_host = "10.0.0.7", version = "1.0.0-00000000", model = "fuel",
+                 has_ping = TRUE)
 
 as_consul_reads <- function(...) jsonlite::fromJSON(registration(settings, ...))
 
@@ -31,4 +32,13 @@ test_that("an IPv6 address stands in brackets in a URL", {
   instance$check_host <- "::1"
 
   expect_equal(as_consul_reads(instance, "passing")$Check$HTTP, "http://[::1]:9101/ping")
+})
+
+test_that("an application without a /ping is checked by connecting", {
+  instance$has_ping <- FALSE
+
+  check <- as_consul_reads(instance, "passing")$Check
+
+  expect_equal(check$TCP, "10.0.0.7:9101")
+  expect_null(check$HTTP)
 })
