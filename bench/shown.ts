@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../gateway/setup/state.mjs';
 import { toSvg } from './chart.ts';
-import { expectationsTable } from './expectations.ts';
+import { peersTable } from './peers.ts';
 import { toMarkdown } from './report.ts';
 import { toJson, type Results } from './results.ts';
 
@@ -41,7 +41,8 @@ function summaryOf(results: Results): string {
   return [
     '## How fast',
     '![Predictions a second, Penstock beside nginx, HAProxy and http-proxy-middleware](bench/chart.svg)',
-    expectationsTable(results),
-    `Medians of ${effort.rounds} rounds on ${machine.processors} processors (${machine.processor}), which callers, gateway and R share; ${machine.takenAt.slice(0, 10)}. Every contestant and figure: [bench/RESULTS.md](bench/RESULTS.md). To repeat it: \`npm run bench\`. What is missed, and why: [docs/performance.md](docs/performance.md).`,
+    'Requests a second, and the p50 and p99 of their time, all in one run; each contestant with the setting that gave it most requests.',
+    peersTable(results),
+    `Medians of ${effort.rounds} rounds on ${machine.processors} processors (${machine.processor}), which callers, gateway and R share; ${machine.takenAt.slice(0, 10)}. Penstock does what nginx and HAProxy do not: it verifies a token and counts a limit for each call. Every contestant and figure: [bench/RESULTS.md](bench/RESULTS.md). To repeat it: \`npm run bench\`. Goals, and what falls short of them: [docs/performance.md](docs/performance.md).`,
   ].join('\n\n');
 }

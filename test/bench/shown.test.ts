@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { toSvg } from '../../bench/chart.ts';
 import { expectationsTable } from '../../bench/expectations.ts';
+import { peersTable } from '../../bench/peers.ts';
 import { toMarkdown } from '../../bench/report.ts';
 import { readResults, toJson } from '../../bench/results.ts';
 import { filesShowing, RESULTS_FILE, withBlock } from '../../bench/shown.ts';
@@ -34,6 +35,13 @@ describe('what a benchmark shows', () => {
       '| A pick, among 1,000 instances | 1000 ns | 400 ns (among 10) | 2.50 | at most 2 | **missed** |',
     );
     assert.match(expectationsTable(someResults(1_900)), /19\.0 \| at least 20 \| \*\*missed\*\*/);
+  });
+
+  test('puts what was measured beside what the peers did', () => {
+    const [head, , line] = peersTable(someResults()).split('\n');
+
+    assert.equal(head, '| | callers | no proxy | nginx | HAProxy | http-proxy-middleware | **Penstock** |');
+    assert.equal(line, '| Batched | 1 |  | 100/s, 1.00 ms, 2.00 ms |  |  | 2,500/s, 1.00 ms, 2.00 ms |');
   });
 
   test('has machine, versions, and a table for each workload with what each contestant is', () => {
