@@ -1,21 +1,50 @@
-import type { Permit, Place } from './exchange.ts';
+import type { GatewayError } from './errors.ts';
 import type { Instance, InstanceState } from './instance.ts';
 import type { RosterEntry, SourceName } from './roster.ts';
-import type { Peers } from './service/preferences.ts';
+import type { Peers } from './service/peers.ts';
 import type { ServicePolicy } from './service/service-policy.ts';
 
-/** Whom to ask for a place, and what the asker knows. */
-export interface PlaceWanted {
-  readonly signal: AbortSignal;
-  /** Instances that failed this request already: avoided while another can do it. */
+/** What asks for a permit: it is given one at once, or waits in the service's queue and is told. */
+export interface PermitRequest {
+  /** Instances that failed it already: avoided while another can do it. */
   readonly tried: readonly Instance[];
   /** Equal for requests that should meet the same instance; empty where no policy asks. */
   readonly affinity: string;
   /** For fairness among callers. */
   readonly callerId: string;
   readonly priority: Priority;
-  /** Until nobody waits for the answer any more. */
-  readonly remainingMs: number;
+  /** Whose calls take alike: how long one of them occupies an instance is learned by route. */
+  readonly routeId: string;
+  /** Until when an answer is of use, by the clock. */
+  readonly usefulUntilMs: number;
+  /** Its place in the queue, for the queue alone. */
+  queued: object | undefined;
+  /** Told only after `acquire` returned undefined; once, one or the other. */
+  onPermit(permit: Permit): void;
+  onRefused(failure: GatewayError): void;
+}
+
+/** The right to occupy one place at an instance, until R has truly finished. */
+export interface Permit {
+  readonly instance: Instance;
+  /** R was given it before it was done with the call before it. */
+  readonly isAhead: boolean;
+  /** Since when R can work on it, by the clock; of what was sent ahead the end of the call before it, once that has come. */
+  readonly sinceMs: number;
+  /** Something was sent: from here on the sender releases it, when the exchange has ended. */
+  begin(): void;
+  readonly hasBegun: boolean;
+  /** Nothing waits for the answer any more, while R still computes it. */
+  abandon(): void;
+  /** R has answered after all: whatever checks said meanwhile, it was busy and not dead. */
+  prove(): void;
+  release(): void;
+}
+
+/** A stream's room at an instance, beside the permits. */
+export interface StreamPlace {
+  readonly instance: Instance;
+  release(): void;
 }
 
 /** Whose turn comes sooner; none waits for ever. */
@@ -26,15 +55,20 @@ export interface Finding {
   /** The same in all findings of one request. Not its id, which the caller may choose, and choose twice. */
   readonly request: object;
   readonly callerId: string;
+  readonly routeId: string;
   /** 'ok' is any answer that is R's own, a 500 of its code included. */
   readonly outcome: AttemptOutcome;
-  /** From sending to the answer's end; only meaningful for 'ok'. */
+  /** Of R's own answer; null where there was none. */
+  readonly status: number | null;
+  /** Under which the attempt was made; it must be released only after the finding is told. Streams have none. */
+  readonly permit?: Permit;
+  /** From sending, or where that is later from `permit.sinceMs`, to the answer's end; only meaningful for 'ok'. */
   readonly durationMs: number;
 }
 
 /** The outcomes of an attempt; the label of `penstock_attempts_total`. */
 export type AttemptOutcome =
-  'ok' | 'refused' | 'connect-timeout' | 'lost' | 'fault' | 'status' | 'timeout' | 'hung' | 'abandoned';
+  'ok' | 'refused' | 'connect-timeout' | 'untrusted' | 'lost' | 'fault' | 'status' | 'timeout' | 'hung' | 'abandoned';
 
 /** The instances behind one name, under one set of policies, and the one queue for them. */
 export interface Service {
@@ -43,23 +77,25 @@ export interface Service {
   /** The model's versions that the roster lists now, each once, sorted, joined by commas: who shares an answer agrees in it. */
   readonly versions: string;
   /**
-   * A place at an instance, at once or after waiting. Refuses with SERVICE_UNAVAILABLE, QUEUE_FULL, QUEUE_TIMEOUT or the
-   * signal's reason.
+   * A permit at once; undefined: the request waits in the queue, and is told. Throws SERVICE_UNAVAILABLE, QUEUE_FULL, or
+   * QUEUE_TIMEOUT where its turn would come too late.
    */
-  acquire(wanted: PlaceWanted): Promise<Permit>;
-  /** How many calls of a caller wait for a place; 0 where callers do not take turns. */
+  acquire(request: PermitRequest): Permit | undefined;
+  /** It waits no longer. Harmless where it does not wait. */
+  leave(request: PermitRequest): void;
+  /** How many calls of a caller wait for a permit; 0 where the queue is not fair. */
   waitingOf(callerId: string): number;
-  /** A place for a stream, beside the permits. Refuses with SERVICE_UNAVAILABLE. */
-  board(wanted: PlaceWanted): Place;
+  /** A place for a stream, beside the permits. Throws SERVICE_UNAVAILABLE. */
+  acquireStream(request: Pick<PermitRequest, 'affinity' | 'callerId'>): StreamPlace;
   /** Tells what an attempt showed of its instance. */
   report(instance: Instance, finding: Finding): void;
   /** Counts one request towards the retry budget, and asks it for a retry. */
   readonly budget: { request(): void; tryRetry(percent: number): boolean };
-  readonly view: () => ServiceView;
+  view(): ServiceView;
 }
 
 /** A service as the owner of the generation sees it. */
-export interface LivingService extends Service {
+export interface ManagedService extends Service {
   adopt(policy: ServicePolicy): void;
   /** Survivors keep what was learned of them, newcomers start fresh, leavers drain. */
   reconcile(entries: readonly RosterEntry[]): void;

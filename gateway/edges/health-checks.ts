@@ -1,19 +1,24 @@
-import { isVerdict, lengthen, type CheckStreak } from '../domain/service/check-streak.ts';
-import type { Clock, Random } from '../domain/ports.ts';
-import type { InstanceView, LivingService } from '../domain/service.ts';
+import type { Clock, Random } from '../domain/clock.ts';
+import type { InstanceView, ManagedService } from '../domain/service.ts';
 import type { Probe } from './http-probe.ts';
 
-/** The gateway's own questions to instances. */
+/** The gateway's own checks of instances. */
 export interface HealthChecks {
-  /** Asks nobody any more; resolves when none is being asked. */
+  /** Asks no instance any more; resolves when none is being asked. */
   close(): Promise<void>;
 }
 
 interface HealthChecksOptions {
-  readonly services: () => readonly LivingService[];
+  readonly services: () => readonly ManagedService[];
   readonly clock: Clock;
   readonly random: Random;
   readonly probe: Probe;
+}
+
+/** Findings of one kind in a row. */
+interface Streak {
+  readonly isWell: boolean;
+  readonly length: number;
 }
 
 /** When an instance is asked, and what it answered. */
@@ -21,14 +26,19 @@ interface Checked {
   askedMs: number;
   /** A share of the interval, redrawn each time, so that instances are not asked all at once. */
   share: number;
-  streak: CheckStreak | undefined;
+  streak: Streak | undefined;
   isAsking: boolean;
+  /** Calls sent there as last seen, and since when there have been so many. */
+  sent: number;
+  sentMs: number;
 }
 
 interface Due {
-  readonly service: LivingService;
+  readonly service: ManagedService;
   readonly instance: InstanceView;
   readonly checked: Checked;
+  /** Work of ours is in hand there. */
+  readonly isBusy: boolean;
 }
 
 const LOOK_EVERY_MS = 250;
@@ -36,7 +46,8 @@ const ASKING_MAX = 8;
 
 /**
  * Asks every instance in turn whether it is well, as its service's policy says now. One with work of ours in hand is
- * left in peace: R cannot answer while it computes, and busy is not dead.
+ * left in peace: R cannot answer while it computes, and busy is not dead. Only where the same work has been in hand for
+ * a whole interval it is asked all the same, so that operators see of an R that stands still that it does.
  */
 export function createHealthChecks({ services, clock, random, probe }: HealthChecksOptions): HealthChecks {
   const known = new Map<string, Checked>();
@@ -46,54 +57,55 @@ export function createHealthChecks({ services, clock, random, probe }: HealthChe
 
   function look(): void {
     cancelLook = clock.after(LOOK_EVERY_MS, look);
-    const living = services().map(service => ({ service, instances: service.view().instances }));
-    const work = workByAddress(living.flatMap(({ instances }) => instances));
+    const views = services().map(service => ({ service, instances: service.view().instances }));
+    const work = workByAddress(views.flatMap(({ instances }) => instances));
     const present = new Set<string>();
     const due: Due[] = [];
-    for (const { service, instances } of living) {
+    for (const { service, instances } of views) {
       for (const instance of instances) {
         const key = `${service.name}\n${instance.id}\n${instance.address}`;
         present.add(key);
         const checked = known.get(key) ?? newcomer(service, clock.nowMs(), random);
         known.set(key, checked);
-        const one = { service, instance, checked };
-        if (!work.isBusy(instance) && isDue(one, clock.nowMs())) due.push(one);
+        noteWork(checked, work.sent(instance), clock.nowMs());
+        const one = { service, instance, checked, isBusy: work.isBusy(instance) };
+        if (isDue(one, clock.nowMs())) due.push(one);
       }
     }
     for (const key of known.keys()) {
       if (!present.has(key)) known.delete(key);
     }
-    // Whoever has waited longest comes first, should there be more than may be asked at once.
+    // The one that has waited longest comes first, should there be more than may be asked at once.
     due.sort((a, b) => a.checked.askedMs - b.checked.askedMs);
-    for (const one of due.slice(0, ASKING_MAX - asking.size)) ask(one, work.done(one.instance));
+    for (const one of due.slice(0, ASKING_MAX - asking.size)) ask(one);
   }
 
-  function ask(due: Due, workDone: number): void {
+  function ask(due: Due): void {
     due.checked.isAsking = true;
     due.checked.askedMs = clock.nowMs();
     due.checked.share = 0.9 + random.below(201) / 1000;
-    const asked = askOne(due, workDone).finally(() => {
+    const asked = askOne(due).finally(() => {
       due.checked.isAsking = false;
       asking.delete(asked);
     });
     asking.add(asked);
   }
 
-  async function askOne({ service, instance, checked }: Due, workDone: number): Promise<void> {
-    const { health, sharedSecret } = service.policy;
-    const { path, timeoutMs } = health;
+  async function askOne({ service, instance, checked, isBusy }: Due): Promise<void> {
+    const { sharedSecret, health } = service.policy;
+    const { sent } = checked;
     const { isWell, note } = await probe({
-      ...{ origin: instance.address, path, timeoutMs, sharedSecret },
+      ...{ origin: instance.address, path: health.path, timeoutMs: health.timeoutMs, sharedSecret },
       signal: closing.signal,
     });
     if (closing.signal.aborted) return;
 
     const work = workByAddress(services().flatMap(one => one.view().instances));
-    // The question waited behind a call that came at the same time: that says nothing.
-    if (!isWell && (work.isBusy(instance) || work.done(instance) !== workDone)) return;
+    // The check waited behind a call that came at the same time, or has just ended: that says nothing.
+    if (!isWell && (work.sent(instance) !== sent || work.isBusy(instance) !== isBusy)) return;
     checked.streak = lengthen(checked.streak, isWell);
-    const mayReturn = isWell && instance.state === 'ejected';
-    if (mayReturn || isVerdict(checked.streak, service.policy.health)) service.checked(instance.id, isWell, note);
+    if (isNews(instance, isWell, isBusy) || isVerdict(checked.streak, health))
+      service.checked(instance.id, isWell, note);
   }
 
   return {
@@ -106,27 +118,49 @@ export function createHealthChecks({ services, clock, random, probe }: HealthChe
 }
 
 /** A newcomer is asked at some time within its first interval. */
-function newcomer({ policy }: LivingService, nowMs: number, random: Random): Checked {
+function newcomer({ policy }: ManagedService, nowMs: number, random: Random): Checked {
   const { intervalMs } = policy.health;
   const askedMs = nowMs - intervalMs + random.below(Math.ceil(intervalMs));
-  return { askedMs, share: 1, streak: undefined, isAsking: false };
+  return { askedMs, share: 1, streak: undefined, isAsking: false, sent: 0, sentMs: nowMs };
 }
 
-function isDue({ service, instance, checked }: Due, nowMs: number): boolean {
+/** A failure under work takes no instance out, but is shown at once; a pass ends at once what a failure began. */
+function isNews({ state }: InstanceView, isWell: boolean, isBusy: boolean): boolean {
+  return isWell ? state === 'ejected' || state === 'busy-unchecked' : isBusy;
+}
+
+function noteWork(checked: Checked, sent: number, nowMs: number): void {
+  if (checked.sent === sent) return;
+  checked.sent = sent;
+  checked.sentMs = nowMs;
+}
+
+function isDue({ service, instance, checked, isBusy }: Due, nowMs: number): boolean {
   if (checked.isAsking || instance.state === 'draining') return false;
-  return nowMs >= checked.askedMs + service.policy.health.intervalMs * checked.share;
+  const intervalMs = service.policy.health.intervalMs * checked.share;
+  return nowMs >= checked.askedMs + intervalMs && (!isBusy || nowMs >= checked.sentMs + intervalMs);
 }
 
 /** Work of ours by address: one R may stand behind several services. */
 function workByAddress(instances: readonly InstanceView[]) {
   const inHand = new Map<string, number>();
-  const done = new Map<string, number>();
+  const sent = new Map<string, number>();
   for (const { address, inFlight, requests } of instances) {
     inHand.set(address, (inHand.get(address) ?? 0) + inFlight);
-    done.set(address, (done.get(address) ?? 0) + requests);
+    sent.set(address, (sent.get(address) ?? 0) + requests);
   }
   return {
     isBusy: ({ address }: InstanceView) => (inHand.get(address) ?? 0) > 0,
-    done: ({ address }: InstanceView) => done.get(address) ?? 0,
+    sent: ({ address }: InstanceView) => sent.get(address) ?? 0,
   };
+}
+
+/** The streak after one finding more. */
+function lengthen(streak: Streak | undefined, isWell: boolean): Streak {
+  return { isWell, length: streak?.isWell === isWell ? streak.length + 1 : 1 };
+}
+
+/** Whether a streak says something: enough of its kind were found in a row. */
+function isVerdict({ isWell, length }: Streak, thresholds: { passes: number; fails: number }): boolean {
+  return length >= (isWell ? thresholds.passes : thresholds.fails);
 }

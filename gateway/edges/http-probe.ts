@@ -3,8 +3,14 @@ import { request as requestHttps } from 'node:https';
 import { SHARED_SECRET_FIELD } from '../domain/http/upstream-request.ts';
 import { printable } from '../domain/printable.ts';
 
-/** A question to an instance about itself. */
-export interface ProbeRequest {
+/** How an instance is checked. */
+export interface ProbeRequest extends Omit<AskRequest, 'path'> {
+  /** Undefined: none is written. */
+  readonly path: string | undefined;
+}
+
+/** A check of an instance. */
+export interface AskRequest {
   readonly origin: string;
   readonly path: string;
   readonly timeoutMs: number;
@@ -31,23 +37,30 @@ interface BriefAnswer {
 const BODY_BYTES_MAX = 64 * 1024;
 const NOTE_CHARS_MAX = 200;
 
+/** What is asked for where no path is written. */
+const USUAL_PATH = '/ping';
+
 /**
- * Well is who answers, with anything but a fault: an application without the path that is asked for answers 404 and
- * works. A 400 is Plumber's answer to a wrong shared secret, which every call would meet as well.
+ * An instance is well that answers with a 2xx or 3xx. Where no path is written, an application that has no /ping is well
+ * if it takes a connection and answers anything that is the application's own: not a 5xx; nor a 400, Plumber's answer to
+ * a wrong shared secret, which every call would meet as well.
  */
 export const probeHttp: Probe = async request => {
+  const path = request.path ?? USUAL_PATH;
   try {
-    const { status } = await askBriefly(request);
-    if (status === 400) return { isWell: false, note: `${request.path} answered 400: is the shared secret right?` };
-    return { isWell: status < 500, note: `${request.path} answered ${status}` };
+    const { status } = await askBriefly({ ...request, path });
+    if (status === 400) return { isWell: false, note: `${path} answered 400: is the shared secret right?` };
+    if (status < 400) return { isWell: true, note: `${path} answered ${status}` };
+    if (request.path !== undefined || status >= 500) return { isWell: false, note: `${path} answered ${status}` };
+    return { isWell: true, note: `it takes connections (${path} answered ${status}; no \`health.path\` is written)` };
   } catch (error) {
     const reason = error instanceof Error ? printable(error.message, NOTE_CHARS_MAX) : 'unknown';
-    return { isWell: false, note: `${request.path}: ${reason}` };
+    return { isWell: false, note: `${path}: ${reason}` };
   }
 };
 
 /** A GET on a fresh connection, whose answer is read to its end within the time, up to 64 KiB of it. */
-export function askBriefly(asked: ProbeRequest): Promise<BriefAnswer> {
+export function askBriefly(asked: AskRequest): Promise<BriefAnswer> {
   return new Promise((resolve, reject) => {
     const late = AbortSignal.timeout(asked.timeoutMs);
     const request = createRequest(asked, AbortSignal.any([asked.signal, late]));
@@ -72,7 +85,7 @@ export function askBriefly(asked: ProbeRequest): Promise<BriefAnswer> {
   });
 }
 
-function createRequest({ origin, path, sharedSecret }: ProbeRequest, signal: AbortSignal): ClientRequest {
+function createRequest({ origin, path, sharedSecret }: AskRequest, signal: AbortSignal): ClientRequest {
   const secret = sharedSecret === undefined ? {} : { [SHARED_SECRET_FIELD]: sharedSecret };
   const headers = { 'user-agent': 'penstock', connection: 'close', ...secret };
   const send = origin.startsWith('https:') ? requestHttps : requestHttp;

@@ -3,17 +3,9 @@ import { describe, test, type TestContext } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { createHealthChecks } from '../../gateway/edges/health-checks.ts';
 import type { Probe, ProbeRequest } from '../../gateway/edges/http-probe.ts';
-import { createPlaces } from '../../gateway/domain/service/permits.ts';
-import {
-  aFinding,
-  anEntry,
-  aService,
-  aServicePolicy,
-  seeded,
-  wantedBy,
-  type PolicyTraits,
-} from '../support/builders.ts';
+import { PermitRegistry } from '../../gateway/domain/service/permits.ts';
 import { manualClock } from '../support/manual-clock.ts';
+import { aFinding, anEntry, aService, aServicePolicy, seeded, type PolicyTraits } from '../support/service-at-work.ts';
 
 const oneFail: PolicyTraits = { health: { path: '/ping', intervalMs: 5_000, timeoutMs: 2_000, passes: 1, fails: 1 } };
 
@@ -30,8 +22,8 @@ function check(
     const isWell = !sick.has(new URL(request.origin).hostname.split('.')[0] ?? '');
     return Promise.resolve({ isWell, note: isWell ? 'fine' : 'no answer' });
   };
-  const living = services.map(({ service }) => service);
-  const checks = createHealthChecks({ services: () => living, clock, random: seeded(7), probe });
+  const made = services.map(({ service }) => service);
+  const checks = createHealthChecks({ services: () => made, clock, random: seeded(7), probe });
   t.after(() => checks.close());
 
   /** Turns the clock, a quarter of a second at a time, and lets every probe be answered. */
@@ -88,7 +80,7 @@ describe('active health checks', () => {
   test('end an ejection with the first pass', async t => {
     const fuel = aService({ policy: { health: { ...aServicePolicy().health, passes: 9 } } });
     const { pass, askedOf } = check(t, [fuel]);
-    const permit = await fuel.take();
+    const permit = fuel.take();
     const { id } = permit.instance;
     fuel.service.report(permit.instance, aFinding({ outcome: 'refused' }));
     permit.release();
@@ -101,19 +93,55 @@ describe('active health checks', () => {
   });
 
   test('leave an instance in peace while it works for us, under whatever name', async t => {
-    const [clock, places] = [manualClock(), createPlaces()];
-    const fuel = aService({ clock, places, entries: [anEntry('a')], policy: oneFail });
-    const alias = aService({ clock, places, name: 'car', entries: [anEntry('a')], policy: oneFail });
+    const [clock, permits] = [manualClock(), new PermitRegistry()];
+    const fuel = aService({ clock, permits, entries: [anEntry('a')], policy: oneFail });
+    const alias = aService({ clock, permits, name: 'car', entries: [anEntry('a')], policy: oneFail });
     const { sick, pass, askedOf } = check(t, [fuel, alias], clock);
     sick.add('a');
-    const permit = await fuel.service.acquire(wantedBy());
 
-    await pass(30_000);
+    for (let second = 0; second < 30; second++) {
+      const permit = fuel.take();
+      await pass(1_000);
+      permit.release();
+    }
     assert.deepEqual([askedOf('a'), alias.state('a')], [0, 'in-rotation']);
 
-    permit.release();
     await pass(6_000);
     assert.equal(alias.state('a'), 'unhealthy');
+  });
+
+  test('show that one stands still while it works for us, and leave it in rotation', async t => {
+    const fuel = aService({ entries: [anEntry('a')] });
+    const { sick, pass } = check(t, [fuel]);
+    sick.add('a');
+    const permit = fuel.take();
+
+    await pass(4_000);
+    assert.equal(fuel.state('a'), 'in-rotation');
+    await pass(4_000);
+    assert.deepEqual([fuel.state('a'), fuel.view('a')?.why], ['busy-unchecked', 'no answer']);
+
+    sick.clear();
+    await pass(6_000);
+    assert.deepEqual([fuel.state('a'), fuel.view('a')?.why], ['in-rotation', null]);
+    permit.release();
+  });
+
+  test('eject one whose call hangs with the first that fails afterwards', async t => {
+    const fuel = aService({ policy: { hangMsMax: 20_000 } });
+    const { sick, pass } = check(t, [fuel]);
+    const permit = fuel.take();
+    const { id } = permit.instance;
+    permit.begin();
+    await pass(20_000);
+    fuel.service.report(permit.instance, aFinding({ outcome: 'hung', status: null, permit }));
+    permit.release();
+    assert.equal(fuel.state(id), 'in-rotation');
+
+    sick.add(id);
+    await pass(6_000);
+
+    assert.deepEqual([fuel.state(id), fuel.view(id)?.why], ['ejected', 'hung']);
   });
 
   test('think nothing of a failure while a call came in between', async t => {
@@ -128,7 +156,7 @@ describe('active health checks', () => {
     t.after(() => checks.close());
     clock.advance(5_250);
 
-    const permit = await fuel.take();
+    const permit = fuel.take();
     fail();
     await setImmediate();
     permit.release();
@@ -136,7 +164,7 @@ describe('active health checks', () => {
     assert.equal(fuel.state('a'), 'in-rotation');
   });
 
-  test('heed another interval at once', async t => {
+  test('follow another interval at once', async t => {
     const fuel = aService({ policy: { health: { ...aServicePolicy().health, intervalMs: 3_600_000 } } });
     const { pass, asked } = check(t, [fuel]);
     await pass(60_000);

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
-import { askBriefly, probeHttp, type ProbeRequest } from '../../gateway/edges/http-probe.ts';
+import { askBriefly, probeHttp, type AskRequest, type ProbeRequest } from '../../gateway/edges/http-probe.ts';
 
 async function startInstance(t: TestContext, listener: RequestListener): Promise<string> {
   const server = createServer(listener);
@@ -15,7 +15,7 @@ async function startInstance(t: TestContext, listener: RequestListener): Promise
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-const ask = (origin: string, more: Partial<ProbeRequest> = {}): ProbeRequest => ({
+const ask = (origin: string, more: Partial<AskRequest> = {}): AskRequest => ({
   ...{ origin, path: '/ping', timeoutMs: 5_000, sharedSecret: undefined, signal: new AbortController().signal },
   ...more,
 });
@@ -24,7 +24,9 @@ describe('a probe', () => {
   for (const [status, isWell] of [
     [200, true],
     [204, true],
-    [404, true],
+    [302, true],
+    [401, false],
+    [404, false],
     [400, false],
     [500, false],
     [503, false],
@@ -39,7 +41,34 @@ describe('a probe', () => {
     });
   }
 
-  test('finds nobody well where nobody listens', async () => {
+  for (const [status, isWell] of [
+    [200, true],
+    [401, true],
+    [404, true],
+    [405, true],
+    [400, false],
+    [500, false],
+  ] as const) {
+    test(`without a written path finds an instance that answers ${status} ${isWell ? 'well' : 'not well'}`, async t => {
+      const origin = await startInstance(t, (_request, response) => response.writeHead(status).end());
+      const request: ProbeRequest = { ...ask(origin), path: undefined };
+
+      const found = await probeHttp(request);
+
+      assert.equal(found.isWell, isWell);
+      assert.match(found.note, new RegExp(`/ping answered ${status}`));
+    });
+  }
+
+  test('without a written path does not pass where nothing is answered', async t => {
+    const origin = await startInstance(t, () => undefined);
+
+    const found = await probeHttp({ ...ask(origin, { timeoutMs: 50 }), path: undefined });
+
+    assert.deepEqual(found, { isWell: false, note: '/ping: no answer within 50 ms' });
+  });
+
+  test('finds no instance well where none listens', async () => {
     const server = createServer();
     await once(server.listen(0, '127.0.0.1'), 'listening');
     const { port } = server.address() as AddressInfo;

@@ -89,7 +89,13 @@ const Connection = z.strictObject({
 });
 
 const Health = z.strictObject({
-  path: z.string().startsWith('/', 'must start with /').default('/ping').describe('What is asked for.'),
+  path: z
+    .string()
+    .startsWith('/', 'must start with /')
+    .optional()
+    .describe(
+      'What is asked for; only a 2xx or 3xx passes. Default `/ping`, and an instance that has no such path passes where it takes connections.',
+    ),
   interval: duration({ min: '100ms', max: '1h' }).prefault('5s').describe('How often.'),
   timeout: duration({ min: '10ms', max: '10m' }).prefault('2s').describe('How long the answer may take.'),
   passes: whole(1, 100).default(1).describe('Good answers in a row that make an instance well.'),
@@ -100,7 +106,9 @@ const Share = z
   .strictObject({
     callsMin: whole(1, 1_000_000)
       .default(30)
-      .describe('Calls that an instance, and its peers together, must have answered within the window.'),
+      .describe(
+        'Calls that an instance must have answered within the window, on routes that its peers have answered, too.',
+      ),
     window: duration({ min: '1s', max: '1h' }).prefault('30s').describe('How far back calls count.'),
     confidence: percent({ min: '50%', max: '99.9999%' })
       .prefault('99%')
@@ -154,10 +162,15 @@ export const Service = withLater(
       ),
     hangMax: duration({ min: '100ms', max: '1d' })
       .prefault('2m')
-      .describe('An instance that has not answered for so long is hung, whoever still waits.'),
+      .describe(
+        'A call without an answer for so long is hung. It holds its permit until the instance answers a check; the instance is ejected when a check fails, too.',
+      ),
     streamsMax: whole(0, 100_000).default(64).describe('Streams an instance carries beside its permits.'),
     connection: Connection.prefault({}).describe('How instances are connected to.'),
     sharedSecret: text()
+      .check(({ value, issues }) => {
+        if (!/^[ -~]*$/.test(value)) issues.push(flaw(value, 'must be printable ASCII: it is sent as a header field'));
+      })
       .optional()
       .describe(
         'Sent as PLUMBER_SHARED_SECRET, so that R’s own port is no way round the gateway. Best `${env:NAME}`. R processes of `discovery.local` are started with it, and take a new one when they are started again.',

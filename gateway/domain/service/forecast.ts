@@ -1,5 +1,88 @@
+import type { Rank } from './fair-queue.ts';
+import { LinkedList, type Linked } from './linked-list.ts';
+import type { Queue } from './queue.ts';
 import type { ServiceCore } from './service-core.ts';
-import type { TurnTaker } from './turns.ts';
+
+/** So many answers are kept, the older the less weighty. */
+const ANSWERS_MAX = 100;
+
+/** Fewer say nothing. */
+const ANSWERS_MIN = 5;
+
+/** What was learned holds for so long after the last answer. */
+const KNOWN_FOR_MS = 600_000;
+
+/** Answers vary by so much of their mean, however little they did so far. */
+const VARIATION_MIN = 0.5;
+
+/** How sure a least must be, in standard deviations. */
+const SURENESS = 2;
+
+/**
+ * How long calls occupy an instance, learned from the last hundred or so: mean and variance, both weighted towards the
+ * newest.
+ *
+ * What is refused for them must not have had a chance: so a least allows for what calls differ by (of a few long and
+ * many short ones ahead, all may be short) and for how little the mean is known.
+ */
+export class ServiceTime {
+  meanMs = 0;
+  #answers = 0;
+  #variance = 0;
+  #notedMs = -Infinity;
+
+  note(durationMs: number, nowMs: number): void {
+    if (nowMs - this.#notedMs > KNOWN_FOR_MS) this.#answers = 0;
+    this.#notedMs = nowMs;
+    this.#answers = Math.min(this.#answers + 1, ANSWERS_MAX);
+    const share = 1 / this.#answers;
+    const differenceMs = durationMs - this.meanMs;
+    this.meanMs += share * differenceMs;
+    this.#variance = (1 - share) * (this.#variance + share * differenceMs ** 2);
+  }
+
+  /** False until a few were noted, and when the last is long ago: then nothing can be said. */
+  isKnown(nowMs: number): boolean {
+    return this.#answers >= ANSWERS_MIN && nowMs - this.#notedMs <= KNOWN_FOR_MS;
+  }
+
+  /** Of so many calls, one after the other: less than this they hardly take. 0 where that cannot be said. */
+  leastMs(calls: number): number {
+    const deviationMs = Math.sqrt(this.#variance);
+    const doubtMs = (SURENESS * Math.max(deviationMs, VARIATION_MIN * this.meanMs)) / Math.sqrt(this.#answers);
+    return Math.max(0, calls * (this.meanMs - doubtMs) - SURENESS * deviationMs * Math.sqrt(calls));
+  }
+}
+
+/** A call that occupies an instance. */
+interface Work<W> extends Linked<W> {
+  readonly instance: { readonly isEligible: boolean };
+  readonly sinceMs: number;
+}
+
+/** What a service's instances work on, whether or not a caller still waits for it, and how long such work takes. */
+export class WorkInHand<W extends Work<W>> {
+  readonly time = new ServiceTime();
+  readonly #oldestFirst = new LinkedList<W>();
+
+  begin(work: W): void {
+    this.#oldestFirst.add(work);
+  }
+
+  end(work: W): void {
+    this.#oldestFirst.remove(work);
+  }
+
+  /** Since when the call is under way that is the `nth` oldest of those whose place can be given on. */
+  sinceMs(nth: number): number | undefined {
+    let left = nth;
+    for (let work = this.#oldestFirst.first; work !== undefined; work = work.next) {
+      if (work.instance.isEligible) left -= 1;
+      if (left === 0) return work.sinceMs;
+    }
+    return undefined;
+  }
+}
 
 /** How long a newcomer to the queue would have to wait. */
 export interface Forecast {
@@ -7,42 +90,48 @@ export interface Forecast {
   readonly likelyMs: number;
   /** It will hardly be less. */
   readonly leastMs: number;
-  /** Nor will its own answer take less, once it has a place. */
+  /** Nor will its own answer take less, once it has a permit. */
   readonly ownMsLeast: number;
   /** How long one call takes. */
   readonly callMs: number;
 }
 
+interface Foreseen<W extends Work<W>> {
+  readonly core: ServiceCore;
+  readonly queue: Queue;
+  readonly work: WorkInHand<W>;
+}
+
 /**
- * Foresees the wait from how long calls take, the places in rotation, what is in hand, and the turns that come first.
- * Undefined: too little is known yet.
+ * Foresees the wait from how long calls take, the permits in rotation, what is in hand, and the turns that come first.
+ * Undefined: too little is known yet, or each call waits for an instance of its own.
  *
- * The newcomer gets the place that becomes free when all before it have one. Places are taken to become free in the order
- * in which they were taken; those who leave the queue, and those who come after but have their turn before, are left out.
+ * The newcomer gets the permit that becomes free when all before it have one. Permits are taken to become free in the
+ * order in which they were taken; calls that leave the queue, and those that come after but have their turn before, are
+ * left out.
  */
-export function forecast(core: ServiceCore, newcomer: TurnTaker): Forecast | undefined {
-  const { work, queue } = core;
+export function forecast<W extends Work<W>>({ core, queue, work }: Foreseen<W>, newcomer: Rank): Forecast | undefined {
   const nowMs = core.look();
-  const times = work.time.known(nowMs);
-  const places = placesOf(core);
-  if (times === undefined || places === 0) return undefined;
+  const { time } = work;
+  const permits = permitsOf(core);
+  if (!time.isKnown(nowMs) || permits === 0 || core.balance.ownerOf !== undefined) return undefined;
   const turnsBefore = queue.turnsBefore(newcomer);
-  const wholeCalls = Math.floor(turnsBefore / places);
-  const sinceMs = work.sinceMs((turnsBefore % places) + 1);
+  const wholeCalls = Math.floor(turnsBefore / permits);
+  const sinceMs = work.sinceMs((turnsBefore % permits) + 1);
   const restMs = (callMs: number) => (sinceMs === undefined ? 0 : Math.max(0, callMs - (nowMs - sinceMs)));
   return {
-    likelyMs: restMs(times.meanMs) + wholeCalls * times.meanMs,
-    leastMs: restMs(times.leastMs(1)) + times.leastMs(wholeCalls),
-    ownMsLeast: times.leastMs(1),
-    callMs: times.meanMs,
+    likelyMs: restMs(time.meanMs) + wholeCalls * time.meanMs,
+    leastMs: restMs(time.leastMs(1)) + time.leastMs(wholeCalls),
+    ownMsLeast: time.leastMs(1),
+    callMs: time.meanMs,
   };
 }
 
 /** How many calls the instances in rotation may have in hand. */
-function placesOf({ instances }: ServiceCore): number {
-  let places = 0;
-  for (const { isEligible, isOnTrial, address } of instances.values()) {
-    if (isEligible) places += isOnTrial ? 1 : address.permits;
+function permitsOf({ instances }: ServiceCore): number {
+  let permits = 0;
+  for (const { isEligible, isOnProbation, address } of instances.values()) {
+    if (isEligible) permits += isOnProbation ? 1 : address.permits;
   }
-  return places;
+  return permits;
 }

@@ -1,164 +1,160 @@
-import type { Waiter } from './queue.ts';
+import type { QueueEntry } from './queue.ts';
 
-/** What a service has at an address it lists. */
-export interface Claim {
+/** What a service has at an address that it lists. */
+export interface Listing {
   /** How much this service would have the address work on at once. */
   readonly concurrency: number;
-  /** Whose turn it is here among those who may have a permit of the address now. */
-  nextInTurn(): Waiter | undefined;
-  /** Hands the permit to that waiter; takes it with `Address.take`. */
-  serve(waiter: Waiter): void;
-  /** The address has more or less in hand than before. Must only take note: other claims have not heard yet. */
+  /** Whose turn it is here among those that may have a permit of the address now. */
+  next(): QueueEntry | undefined;
+  /** Hands the permit to that request; takes it with `Address.take`. */
+  serve(entry: QueueEntry): void;
+  /** The address has more or less in hand than before. Must only take note: other services have not heard yet. */
   changed(): void;
-  /** Every claim has heard: what follows from the change may be done. */
-  followUp(): void;
+  /** All have heard: what follows from the change may be done. */
+  afterChange(): void;
 }
 
-/** Everything the gateway has at one address, whichever services list it. One R behind two names is still one R. */
-export interface Address {
-  readonly origin: string;
-  /** Permits out. */
-  readonly inUse: number;
-  /** Permits there are: where services disagree, the smaller number holds, since R is safe with it. */
-  readonly permits: number;
-  /** Streams it carries beside the permits. */
-  readonly streams: number;
-  take(): void;
-  /** Gives a permit back, straight to whose turn it is in any of the services. */
-  release(): void;
-  board(): void;
-  alight(): void;
-  claim(claim: Claim): void;
-  /** The service lists the address no longer. Its permits that are out stay out until they are released. */
-  disclaim(claim: Claim): void;
-  /** Hands out what is free: after `concurrency` changed, or an instance came back. */
-  offer(): void;
-}
-
-/** All addresses of the process. */
-export interface Places {
-  at(origin: string): Address;
-  /** The next number of a turn: of two services that share an address, the smaller goes first. */
-  readonly ticket: () => number;
-  readonly addresses: number;
-}
-
-interface PlacesOptions {
+interface PermitRegistryOptions {
   /** No service lists the address any more and nothing is in hand there: what is kept for it can go. */
   readonly onVacant?: (origin: string) => void;
 }
 
 /** The process's one registry of permits by address. It holds an address while a service lists it or work is in hand. */
-export function createPlaces({ onVacant }: PlacesOptions = {}): Places {
-  const addresses = new Map<string, LivingAddress>();
-  let tickets = 0;
+export class PermitRegistry {
+  readonly #addresses = new Map<string, Address>();
+  readonly #onVacant: ((origin: string) => void) | undefined;
+  #tickets = 0;
 
-  const vacate = (address: LivingAddress) => {
-    if (addresses.get(address.origin) !== address) return;
-    addresses.delete(address.origin);
-    onVacant?.(address.origin);
-  };
+  constructor({ onVacant }: PermitRegistryOptions = {}) {
+    this.#onVacant = onVacant;
+  }
 
-  return {
-    at(origin) {
-      const known = addresses.get(origin);
-      if (known !== undefined) return known;
-      const address = new LivingAddress(origin, vacate);
-      addresses.set(origin, address);
-      return address;
-    },
-    ticket: () => (tickets += 1),
-    get addresses() {
-      return addresses.size;
-    },
-  };
+  at(origin: string): Address {
+    const known = this.#addresses.get(origin);
+    if (known !== undefined) return known;
+    const address = new Address(origin, this);
+    this.#addresses.set(origin, address);
+    return address;
+  }
+
+  /** The next number of a turn: of two services that share an address, the smaller goes first. */
+  readonly ticket = (): number => (this.#tickets += 1);
+
+  get addresses(): number {
+    return this.#addresses.size;
+  }
+
+  vacate(address: Address): void {
+    if (this.#addresses.get(address.origin) !== address) return;
+    this.#addresses.delete(address.origin);
+    this.#onVacant?.(address.origin);
+  }
 }
 
 /**
- * A permit that comes back is offered before anyone else can ask: it is handed over, never put back, so that no
- * newcomer overtakes the queue and nobody in it is turned away later.
+ * Everything the gateway has at one address, whichever services list it. One R behind two names is still one R.
+ *
+ * A permit that comes back is offered before any other call can ask: it is handed over, never put back, so that no
+ * newcomer overtakes the queue, and nothing in it is turned away later.
  */
-class LivingAddress implements Address {
+export class Address {
   readonly origin: string;
+  /** Permits out. */
   inUse = 0;
-  streams = 0;
+  /** Permits there are: where services disagree, the smaller number holds, since R is safe with it. */
   permits = 0;
-  readonly #claims: Claim[] = [];
-  readonly #onVacant: (address: LivingAddress) => void;
+  /** Streams it carries beside the permits. */
+  streams = 0;
+  readonly #listings: Listing[] = [];
+  readonly #registry: PermitRegistry;
 
-  constructor(origin: string, onVacant: (address: LivingAddress) => void) {
+  constructor(origin: string, registry: PermitRegistry) {
     this.origin = origin;
-    this.#onVacant = onVacant;
+    this.#registry = registry;
+  }
+
+  /** Several services list it: whose turn comes next is not for one of them to say. */
+  get isShared(): boolean {
+    return this.#listings.length > 1;
   }
 
   take(): void {
     this.inUse += 1;
-    this.#tell();
-    this.#followUp();
+    this.#changed();
+    this.#afterChange();
   }
 
+  /** Gives a permit back, straight to whose turn it is in any of the services. */
   release(): void {
     this.inUse -= 1;
     this.offer();
     this.#leave();
   }
 
-  board(): void {
+  takeStream(): void {
     this.streams += 1;
   }
 
-  alight(): void {
+  releaseStream(): void {
     this.streams -= 1;
     this.#leave();
   }
 
-  claim(claim: Claim): void {
-    this.#claims.push(claim);
+  list(listing: Listing): void {
+    this.#listings.push(listing);
     this.offer();
   }
 
-  disclaim(claim: Claim): void {
-    const index = this.#claims.indexOf(claim);
-    if (index >= 0) this.#claims.splice(index, 1);
+  /** The service lists the address no longer. Its permits that are out stay out until they are released. */
+  unlist(listing: Listing): void {
+    const index = this.#listings.indexOf(listing);
+    if (index >= 0) this.#listings.splice(index, 1);
     this.offer();
     this.#leave();
   }
 
+  /** Hands out what is free: after `concurrency` changed, or an instance came back. */
   offer(): void {
-    this.permits = this.#claims.reduce((least, { concurrency }) => Math.min(least, concurrency), Infinity);
-    this.#tell();
+    let permits = Infinity;
+    for (const { concurrency } of this.#listings) permits = Math.min(permits, concurrency);
+    this.permits = permits;
+    this.#changed();
     while (this.inUse < this.permits) {
-      const next = this.#nextInTurn();
-      if (next === undefined) break;
-      next.claim.serve(next.waiter);
+      const listing = this.#nextInTurn();
+      const entry = listing?.next();
+      if (listing === undefined || entry === undefined) break;
+      listing.serve(entry);
     }
-    this.#followUp();
+    this.#afterChange();
   }
 
-  #tell(): void {
-    for (const claim of this.#claims) claim.changed();
+  #changed(): void {
+    for (const listing of this.#listings) listing.changed();
   }
 
-  #followUp(): void {
-    for (const claim of this.#claims) claim.followUp();
+  #afterChange(): void {
+    for (const listing of this.#listings) listing.afterChange();
   }
 
-  #nextInTurn(): { claim: Claim; waiter: Waiter } | undefined {
-    let next: { claim: Claim; waiter: Waiter } | undefined;
-    for (const claim of this.#claims) {
-      const waiter = claim.nextInTurn();
-      if (waiter === undefined || (next !== undefined && goesBefore(next.waiter, waiter))) continue;
-      next = { claim, waiter };
+  #nextInTurn(): Listing | undefined {
+    if (this.#listings.length === 1) return this.#listings[0];
+    let first: Listing | undefined;
+    let firstEntry: QueueEntry | undefined;
+    for (const listing of this.#listings) {
+      const entry = listing.next();
+      if (entry === undefined || (firstEntry !== undefined && goesBefore(firstEntry, entry))) continue;
+      first = listing;
+      firstEntry = entry;
     }
-    return next;
+    return first;
   }
 
   #leave(): void {
-    if (this.#claims.length === 0 && this.inUse === 0 && this.streams === 0) this.#onVacant(this);
+    if (this.#listings.length === 0 && this.inUse === 0 && this.streams === 0) this.#registry.vacate(this);
   }
 }
 
-/** Who has had its turn, and was failed by an instance, comes first; then whose turn was given out first. */
-function goesBefore(one: Waiter, other: Waiter): boolean {
+/** What has had its turn, and was failed by an instance, comes first; then what was given its turn first. */
+function goesBefore(one: QueueEntry, other: QueueEntry): boolean {
   return one.isReturning === other.isReturning ? one.turn < other.turn : one.isReturning;
 }

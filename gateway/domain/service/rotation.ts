@@ -1,120 +1,135 @@
-import type { BalancePolicy, Choice } from '../balance/policy.ts';
+import type { BalancePolicy, Choice } from './balance/policy.ts';
 import type { Instance } from '../instance.ts';
-import type { LivingInstance } from './living-instance.ts';
-import type { PlaceWanted } from '../service.ts';
+import type { PermitRequest } from '../service.ts';
+import type { ServiceInstance } from './service-instance.ts';
+
+/** What an instance is chosen by. */
+export type Wanted = Pick<PermitRequest, 'tried' | 'affinity'>;
+
+/** Those that are free, by which gateway they prefer. */
+interface Free {
+  readonly policy: BalancePolicy;
+  readonly own: Choice<ServiceInstance>;
+  readonly others: Choice<ServiceInstance>;
+}
 
 /**
  * The instances of a service that may be given work, and those of them with a free permit: kept as things change, so
  * that a pick need not look at the others.
  */
-export interface Rotation {
-  readonly eligible: number;
-  /** True when someone could be given work right now. */
-  readonly hasFree: boolean;
+export class Rotation {
+  readonly #eligible = new Set<ServiceInstance>();
+  #freeCount = 0;
+  #free: Free | undefined = undefined;
+
+  get eligible(): number {
+    return this.#eligible.size;
+  }
+
+  /** True when a request could be given work right now. */
+  get hasFree(): boolean {
+    return this.#freeCount > 0;
+  }
+
   /** Takes note that the instance's eligibility, permits, weight or gateway may have changed. */
-  update(instance: LivingInstance): void;
+  update(instance: ServiceInstance): void {
+    this.#count(instance, instance.isEligible);
+    const isFree = instance.isEligible && instance.hasRoom;
+    this.#setFree(instance, isFree ? (instance.isOwn ? 'own' : 'others') : undefined);
+  }
+
   /** It was chosen: of equals all others have waited longer. */
-  chosen(instance: LivingInstance): void;
-  remove(instance: LivingInstance): void;
+  chosen(instance: ServiceInstance): void {
+    if (instance.freeAs !== undefined) this.#free?.[instance.freeAs].served(instance);
+  }
+
+  remove(instance: ServiceInstance): void {
+    this.#count(instance, false);
+    this.#setFree(instance, undefined);
+  }
+
   /**
-   * Whom the policy prefers of those who are free for this request; undefined: it has to wait, or nobody is left. One
-   * that prefers another gateway is picked only when none of our own is free.
+   * Which the policy prefers of those that are free for this request; undefined: it has to wait, or none is left. One
+   * that prefers another gateway is picked only when none of our own is free. A request with an instance of its own
+   * takes no other.
    */
-  pick(wanted: PlaceWanted, policy: BalancePolicy): LivingInstance | undefined;
+  pick(wanted: Wanted, policy: BalancePolicy): ServiceInstance | undefined {
+    const { tried, affinity } = wanted;
+    const free = this.#freeFor(policy);
+    if (policy.ownerOf !== undefined && affinity !== '') {
+      const owner = this.#ownerOf(wanted, policy);
+      return owner?.isFree === true ? owner : undefined;
+    }
+    if (tried.length > 0) {
+      const untried = pickBut(free, affinity, tried.filter(this.#isEligible));
+      if (untried !== undefined || this.#hasUntried(tried)) return untried;
+    }
+    return free.own.pick(affinity) ?? free.others.pick(affinity);
+  }
+
   /** Whether this request would take the instance now. One that failed it is taken only when there is no other. */
-  wouldTake(wanted: PlaceWanted, instance: LivingInstance): boolean;
-}
+  wouldTake(wanted: Wanted, instance: ServiceInstance, policy: BalancePolicy): boolean {
+    return instance.isFree && this.wouldHave(wanted, instance, policy);
+  }
 
-/** Who is free, by whom they prefer. */
-interface Free {
-  readonly policy: BalancePolicy;
-  readonly own: Choice<LivingInstance>;
-  readonly others: Choice<LivingInstance>;
-}
+  /** The same, were the instance free. */
+  wouldHave(wanted: Wanted, instance: ServiceInstance, policy: BalancePolicy): boolean {
+    if (policy.ownerOf !== undefined && wanted.affinity !== '') return this.#ownerOf(wanted, policy) === instance;
+    return !wanted.tried.includes(instance) || !this.#hasUntried(wanted.tried);
+  }
 
-/** No instances yet. */
-export function createRotation(): Rotation {
-  const eligible = new Set<LivingInstance>();
-  let freeCount = 0;
-  let free: Free | undefined;
+  /** Where each affinity has an instance of its own: that one, of those eligible; the next one where it failed it. */
+  #ownerOf({ tried, affinity }: Wanted, policy: BalancePolicy): ServiceInstance | undefined {
+    const isUntried = (instance: Instance) => this.#isEligible(instance) && !tried.includes(instance);
+    const owner = policy.ownerOf?.(affinity, isUntried) ?? policy.ownerOf?.(affinity, this.#isEligible);
+    return owner !== undefined && this.#isEligible(owner) ? owner : undefined;
+  }
 
-  const count = (instance: LivingInstance, isInRotation: boolean) => {
+  /** A policy keeps what it needs of those that are free, from the first time it is asked. */
+  #freeFor(policy: BalancePolicy): Free {
+    if (this.#free?.policy === policy) return this.#free;
+    const free = { policy, own: policy.choice<ServiceInstance>(), others: policy.choice<ServiceInstance>() };
+    for (const instance of this.#eligible) if (instance.freeAs !== undefined) free[instance.freeAs].add(instance);
+    return (this.#free = free);
+  }
+
+  #count(instance: ServiceInstance, isInRotation: boolean): void {
     if (instance.isInRotation === isInRotation) return;
     instance.isInRotation = isInRotation;
-    if (isInRotation) eligible.add(instance);
-    else eligible.delete(instance);
-  };
+    if (isInRotation) this.#eligible.add(instance);
+    else this.#eligible.delete(instance);
+  }
 
-  const setFree = (instance: LivingInstance, freeAs: LivingInstance['freeAs']) => {
+  #setFree(instance: ServiceInstance, freeAs: ServiceInstance['freeAs']): void {
     const before = instance.freeAs;
     if (before === freeAs) {
-      if (freeAs !== undefined) free?.[freeAs].changed(instance);
+      if (freeAs !== undefined) this.#free?.[freeAs].changed(instance);
       return;
     }
     instance.freeAs = freeAs;
-    if (before === undefined) freeCount += 1;
-    else free?.[before].remove(instance);
-    if (freeAs === undefined) freeCount -= 1;
-    else free?.[freeAs].add(instance);
-  };
+    if (before === undefined) this.#freeCount += 1;
+    else this.#free?.[before].remove(instance);
+    if (freeAs === undefined) this.#freeCount -= 1;
+    else this.#free?.[freeAs].add(instance);
+  }
 
-  /** A policy keeps what it needs of those who are free, from the first time it is asked. */
-  const freeFor = (policy: BalancePolicy): Free =>
-    free?.policy === policy ? free : (free = freeAmong(eligible, policy));
+  readonly #isEligible = (instance: Instance): instance is ServiceInstance =>
+    (this.#eligible as ReadonlySet<Instance>).has(instance);
 
-  const isEligible = (instance: Instance): instance is LivingInstance =>
-    (eligible as ReadonlySet<Instance>).has(instance);
-
-  return {
-    get eligible() {
-      return eligible.size;
-    },
-    get hasFree() {
-      return freeCount > 0;
-    },
-    update(instance) {
-      count(instance, instance.isEligible);
-      const isFree = instance.isEligible && instance.hasRoom;
-      setFree(instance, isFree ? (instance.isOwn ? 'own' : 'others') : undefined);
-    },
-    chosen(instance) {
-      if (instance.freeAs !== undefined) free?.[instance.freeAs].served(instance);
-    },
-    remove(instance) {
-      count(instance, false);
-      setFree(instance, undefined);
-    },
-    pick(wanted, policy) {
-      const all = freeFor(policy);
-      if (wanted.tried.length > 0) {
-        const untried = pickBut(all, wanted, wanted.tried.filter(isEligible));
-        if (untried !== undefined || hasUntried(eligible, wanted)) return untried;
-      }
-      return all.own.pick(wanted.affinity) ?? all.others.pick(wanted.affinity);
-    },
-    wouldTake: (wanted, instance) =>
-      instance.isFree && (!wanted.tried.includes(instance) || !hasUntried(eligible, wanted)),
-  };
+  #hasUntried(tried: readonly Instance[]): boolean {
+    if (tried.length === 0) return this.#eligible.size > 0;
+    for (const instance of this.#eligible) if (!tried.includes(instance)) return true;
+    return false;
+  }
 }
 
-function freeAmong(eligible: ReadonlySet<LivingInstance>, policy: BalancePolicy): Free {
-  const free = { policy, own: policy.choice<LivingInstance>(), others: policy.choice<LivingInstance>() };
-  for (const instance of eligible) if (instance.freeAs !== undefined) free[instance.freeAs].add(instance);
-  return free;
-}
-
-function hasUntried(eligible: ReadonlySet<LivingInstance>, { tried }: PlaceWanted): boolean {
-  for (const instance of eligible) if (!tried.includes(instance)) return true;
-  return false;
-}
-
-/** Those that failed this request, who are few, stand aside meanwhile. */
-function pickBut(all: Free, { affinity }: PlaceWanted, tried: readonly LivingInstance[]): LivingInstance | undefined {
+/** Those that failed this request, which are few, stand aside meanwhile. */
+function pickBut(free: Free, affinity: string, tried: readonly ServiceInstance[]): ServiceInstance | undefined {
   const aside = [...new Set(tried)].flatMap(instance =>
-    instance.freeAs === undefined ? [] : [{ instance, choice: all[instance.freeAs] }],
+    instance.freeAs === undefined ? [] : [{ instance, choice: free[instance.freeAs] }],
   );
   for (const { instance, choice } of aside) choice.remove(instance);
-  const picked = all.own.pick(affinity) ?? all.others.pick(affinity);
+  const picked = free.own.pick(affinity) ?? free.others.pick(affinity);
   for (const { instance, choice } of aside) choice.add(instance);
   return picked;
 }

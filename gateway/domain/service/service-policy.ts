@@ -34,7 +34,8 @@ export interface OutlierPolicy {
 
 /** How an instance is asked whether it is well. */
 export interface HealthPolicy {
-  readonly path: string;
+  /** Undefined: none is written. */
+  readonly path: string | undefined;
   readonly intervalMs: number;
   readonly timeoutMs: number;
   readonly passes: number;

@@ -1,15 +1,15 @@
-import type { Clock } from '../ports.ts';
+import type { Clock } from '../clock.ts';
 import { mergeRosters } from '../discovery/roster-merge.ts';
 import type { Roster, SourceName } from '../roster.ts';
-import type { Peers } from './preferences.ts';
+import type { Peers } from './peers.ts';
 import type { ServicePolicy } from './service-policy.ts';
-import type { LivingService } from '../service.ts';
+import type { ManagedService } from '../service.ts';
 
 /** The services of the current generation, each with what the sources know of it. */
 export interface ServiceRegistry {
   /** Those of the current generation. */
-  living(): readonly LivingService[];
-  find(name: string): LivingService | undefined;
+  services(): readonly ManagedService[];
+  find(name: string): ManagedService | undefined;
   /** A generation begins: survivors take their new policy, newcomers start, the others retire. */
   adopt(policies: ReadonlyMap<string, ServicePolicy>): void;
   /** A source tells what it lists now. */
@@ -22,7 +22,7 @@ export interface ServiceRegistry {
 }
 
 interface ServiceRegistryParts {
-  readonly create: (name: string, policy: ServicePolicy) => LivingService;
+  readonly create: (name: string, policy: ServicePolicy) => ManagedService;
   /** How long requests of an older generation may still need a service that left. */
   readonly retireAfterMs: () => number;
   readonly clock: Clock;
@@ -32,25 +32,25 @@ interface ServiceRegistryParts {
 const BY_KNOWLEDGE: readonly SourceName[] = ['consul', 'local', 'static'];
 
 interface Retired {
-  readonly service: LivingService;
+  readonly service: ManagedService;
   readonly cancel: () => void;
 }
 
 /**
- * Keeps services by name through reloads, so that what was learned of them and who waits for them stays.
+ * Keeps services by name through reloads, so that what was learned of them and the calls that wait for them stay.
  *
  * One that leaves the configuration goes on until the last request that could know it has ended; one that comes back
  * before is the same.
  */
 export function createServiceRegistry(parts: ServiceRegistryParts): ServiceRegistry {
   const { create, retireAfterMs, clock } = parts;
-  const living = new Map<string, LivingService>();
+  const current = new Map<string, ManagedService>();
   const retired = new Map<string, Retired>();
   const rosters = new Map<SourceName, Roster>();
   let peers: Peers = { self: '', gateways: [] };
 
-  function take(name: string, policy: ServicePolicy): LivingService {
-    const known = living.get(name) ?? retired.get(name)?.service;
+  function take(name: string, policy: ServicePolicy): ManagedService {
+    const known = current.get(name) ?? retired.get(name)?.service;
     retired.get(name)?.cancel();
     retired.delete(name);
     if (known === undefined) return create(name, policy);
@@ -58,7 +58,7 @@ export function createServiceRegistry(parts: ServiceRegistryParts): ServiceRegis
     return known;
   }
 
-  function retire(name: string, service: LivingService): void {
+  function retire(name: string, service: ManagedService): void {
     const cancel = clock.after(retireAfterMs(), () => {
       retired.delete(name);
       service.close();
@@ -68,20 +68,20 @@ export function createServiceRegistry(parts: ServiceRegistryParts): ServiceRegis
 
   function reconcileAll(): void {
     const merged = mergeRosters(BY_KNOWLEDGE.flatMap(source => rosters.get(source) ?? []));
-    for (const [name, service] of living) service.reconcile(merged.get(name) ?? []);
+    for (const [name, service] of current) service.reconcile(merged.get(name) ?? []);
   }
 
   return {
-    living: () => [...living.values()],
-    find: name => living.get(name),
+    services: () => [...current.values()],
+    find: name => current.get(name),
     adopt(policies) {
-      for (const [name, service] of living) {
+      for (const [name, service] of current) {
         if (policies.has(name)) continue;
-        living.delete(name);
+        current.delete(name);
         retire(name, service);
       }
-      for (const [name, policy] of policies) living.set(name, take(name, policy));
-      for (const service of living.values()) service.meet(peers);
+      for (const [name, policy] of policies) current.set(name, take(name, policy));
+      for (const service of current.values()) service.meet(peers);
       reconcileAll();
     },
     heard(roster) {
@@ -90,7 +90,7 @@ export function createServiceRegistry(parts: ServiceRegistryParts): ServiceRegis
     },
     meet(met) {
       peers = met;
-      for (const service of living.values()) service.meet(peers);
+      for (const service of current.values()) service.meet(peers);
     },
     get peers() {
       return peers;
@@ -100,9 +100,9 @@ export function createServiceRegistry(parts: ServiceRegistryParts): ServiceRegis
         cancel();
         service.close();
       }
-      for (const service of living.values()) service.close();
+      for (const service of current.values()) service.close();
       retired.clear();
-      living.clear();
+      current.clear();
     },
   };
 }

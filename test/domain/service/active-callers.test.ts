@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ACTIVE_FOR_MS, createActiveCallers } from '../../../gateway/domain/service/active-callers.ts';
+import { ACTIVE_FOR_MS, ActiveCallers } from '../../../gateway/domain/service/outlier.ts';
 
 describe('active callers', () => {
   test('know of one alone that it is alone', () => {
-    const callers = createActiveCallers();
+    const callers = new ActiveCallers();
     callers.note('alice', 0);
     callers.note('alice', 10);
 
@@ -12,14 +12,14 @@ describe('active callers', () => {
   });
 
   test('know of every one that there is another', () => {
-    const callers = createActiveCallers();
+    const callers = new ActiveCallers();
     for (const id of ['alice', 'bob', 'carol', 'alice', 'alice']) callers.note(id, 0);
 
     for (const id of ['alice', 'bob', 'carol', 'somebody']) assert.equal(callers.isSole(id, ACTIVE_FOR_MS), false, id);
   });
 
   test('forget who has not called for long', () => {
-    const callers = createActiveCallers();
+    const callers = new ActiveCallers();
     callers.note('bob', 0);
     callers.note('alice', 1_000);
 

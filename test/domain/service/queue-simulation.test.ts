@@ -1,29 +1,34 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
-import type { Permit } from '../../../gateway/domain/exchange.ts';
-import { createPlaces } from '../../../gateway/domain/service/permits.ts';
-import type { Random } from '../../../gateway/domain/ports.ts';
-import type { Priority } from '../../../gateway/domain/service.ts';
+import type { Random } from '../../../gateway/domain/clock.ts';
+import { isEligibleIn } from '../../../gateway/domain/instance.ts';
+import type { Permit, Priority } from '../../../gateway/domain/service.ts';
+import { PermitRegistry } from '../../../gateway/domain/service/permits.ts';
 import type { RosterEntry } from '../../../gateway/domain/roster.ts';
-import { aFinding, anEntry, aService, seeded, type ServiceAtWork } from '../../support/builders.ts';
 import { manualClock } from '../../support/manual-clock.ts';
+import {
+  aFinding,
+  anEntry,
+  aService,
+  seeded,
+  type AskedFor,
+  type ServiceAtWork,
+} from '../../support/service-at-work.ts';
 
 const STEPS = 4_000;
 const CONCURRENCY = 2;
 const LISTED = ['a', 'b', 'c', 'd'];
-const IN_ROTATION = new Set(['in-rotation', 'slow-start', 'busy-unchecked', 'probation']);
 const ORDERS = ['eject', 'drain', 'readmit', 'readmit'] as const;
 const PRIORITIES = ['high', 'normal', 'low'] as const;
 
 /** Two services over the same addresses, and everything that can happen to them at random. */
 class Simulation {
   readonly clock = manualClock();
-  readonly places = createPlaces();
+  readonly permits = new PermitRegistry();
   readonly random: Random;
   readonly services: readonly ServiceAtWork[];
   readonly held: Permit[] = [];
-  readonly callers = new Set<AbortController>();
+  readonly waiting = new Map<AskedFor, ServiceAtWork>();
   readonly inFlight = new Map<string, number>();
   inFlightMax = 0;
   served = 0;
@@ -35,7 +40,7 @@ class Simulation {
       aService({
         name,
         clock: this.clock,
-        places: this.places,
+        permits: this.permits,
         random: seeded(seed + 1),
         policy: {
           concurrency: CONCURRENCY,
@@ -61,20 +66,25 @@ class Simulation {
   }
 
   ask(): void {
-    const service = this.any(this.services);
-    const caller = new AbortController();
+    const at = this.any(this.services);
+    if (at === undefined) return;
     const tried = this.random.below(4) === 0 ? this.held.slice(0, 1).map(permit => permit.instance) : [];
-    this.callers.add(caller);
-    void service
-      ?.take({
-        ...{ signal: caller.signal, tried, callerId: `caller-${this.random.below(5)}` },
-        ...{ priority: this.any(PRIORITIES) ?? 'normal', remainingMs: this.random.below(1_000) },
-      })
-      .then(
-        permit => this.hold(permit),
-        () => (this.refused += 1),
-      )
-      .finally(() => this.callers.delete(caller));
+    const asked = at.ask({
+      ...{ tried, callerId: `caller-${this.random.below(5)}`, priority: this.any(PRIORITIES) ?? 'normal' },
+      usefulUntilMs: this.clock.nowMs() + this.random.below(1_000),
+      onPermit: permit => this.hold(permit),
+      onRefused: () => (this.refused += 1),
+    });
+    if (asked.waits) this.waiting.set(asked, at);
+  }
+
+  leave(): void {
+    const waiting = [...this.waiting].filter(([asked]) => asked.waits);
+    const [asked, at] = this.any(waiting) ?? [];
+    if (asked === undefined) return;
+    at?.service.leave(asked);
+    this.waiting.delete(asked);
+    assert.equal(asked.waits, true);
   }
 
   hold(permit: Permit): void {
@@ -95,7 +105,7 @@ class Simulation {
     if (this.random.below(5) > 0) permit.begin();
     const outcome = this.any(['ok', 'ok', 'ok', 'lost', 'refused', 'timeout', 'abandoned', 'hung'] as const) ?? 'ok';
     if (outcome === 'timeout') permit.abandon();
-    for (const { service } of this.services) service.report(permit.instance, aFinding({ outcome }));
+    for (const { service } of this.services) service.report(permit.instance, aFinding({ outcome, permit }));
     permit.release();
   }
 
@@ -103,7 +113,7 @@ class Simulation {
   readonly #acts: readonly (readonly [number, () => void])[] = [
     [45, () => this.ask()],
     [35, () => this.finish()],
-    [8, () => this.any([...this.callers])?.abort(new Error('gone'))],
+    [8, () => this.leave()],
     [6, () => this.clock.advance(this.random.below(200))],
     [3, () => this.any(this.services)?.service.reconcile(this.someEntries())],
     [1, () => this.any(this.services)?.service.checked(this.any(LISTED) ?? '', this.random.below(2) === 0, 'ping')],
@@ -125,7 +135,7 @@ class Simulation {
   assertNobodyForgotten(): void {
     for (const { service } of this.services) {
       const { queue, instances } = service.view();
-      const eligible = instances.filter(({ state }) => IN_ROTATION.has(state));
+      const eligible = instances.filter(({ state }) => isEligibleIn(state));
       const isIdle = eligible.length > 0 && eligible.every(({ inFlight }) => inFlight === 0);
       assert.ok(queue.depth === 0 || !isIdle, `${queue.depth} wait for ${service.name}, and all are idle`);
     }
@@ -133,18 +143,18 @@ class Simulation {
 }
 
 for (const seed of [7, 42, 1_234]) {
-  test(`no permit is lost or given twice, whatever happens in whatever order (seed ${seed})`, async () => {
+  test(`no permit is lost or given twice, whatever happens in whatever order (seed ${seed})`, () => {
     const simulation = new Simulation(seed);
     for (let step = 0; step < STEPS; step++) {
       simulation.act();
-      await setImmediate();
       simulation.assertNobodyForgotten();
       assert.ok(simulation.inFlightMax <= CONCURRENCY, `${simulation.inFlightMax} in flight at once`);
     }
 
-    for (const caller of simulation.callers) caller.abort(new Error('the end'));
-    await setImmediate();
+    for (const [asked, { service }] of simulation.waiting) service.leave(asked);
     while (simulation.held.length > 0) simulation.finish();
+    simulation.clock.advance(1);
+    for (const { service } of simulation.services) for (const id of LISTED) service.checked(id, true, 'ping');
     for (const { service } of simulation.services) {
       const { queue, permits } = service.view();
       assert.deepEqual([queue.depth, permits.inUse, permits.abandoned], [0, 0, 0]);
@@ -153,8 +163,8 @@ for (const seed of [7, 42, 1_234]) {
 
     assert.ok(simulation.served > STEPS / 5, `only ${simulation.served} were served`);
     assert.ok(simulation.refused > 0);
-    assert.equal(simulation.places.addresses, 0);
-    assert.equal(simulation.clock.alarms, 0);
+    assert.equal(simulation.permits.addresses, 0);
+    for (const { deadlines } of simulation.services) assert.equal(deadlines.size, 0);
   });
 }
 
@@ -167,14 +177,18 @@ interface Lone {
   readonly servedSince: { readonly caller: string; readonly priority: Priority }[];
 }
 
+interface One {
+  readonly caller: string;
+  readonly priority: Priority;
+}
+
 /** Callers of all priorities, some greedy, before one service whose instances answer in any order. */
 class Crowd {
   readonly random: Random;
   readonly at: ServiceAtWork;
   readonly held: Permit[] = [];
-  readonly waiting: { readonly caller: string; readonly priority: Priority; readonly controller: AbortController }[] =
-    [];
-  readonly lone = new Map<object, Lone>();
+  readonly waiting = new Map<One, AskedFor>();
+  readonly lone = new Map<One, Lone>();
   served = 0;
   lonesServed = 0;
 
@@ -192,27 +206,36 @@ class Crowd {
     const isGreedy = this.random.below(10) < 7;
     const caller = isGreedy ? 'greedy' : `caller-${this.random.below(20)}`;
     const priority = PRIORITIES[this.random.below(3)] ?? 'normal';
-    const same = this.waiting.filter(other => other.priority === priority);
-    const controller = new AbortController();
-    const one = { caller, priority, controller };
+    const same = [...this.waiting.keys()].filter(other => other.priority === priority);
+    const one = { caller, priority };
     if (!same.some(other => other.caller === caller)) {
       const othersAtFirst = new Set(same.map(other => other.caller)).size;
       this.lone.set(one, { caller, priority, othersAtFirst, servedSince: [] });
     }
-    this.waiting.push(one);
-    void this.at
-      .take({ callerId: caller, priority, signal: controller.signal })
-      .then(
-        permit => this.serve(permit, one),
-        () => undefined,
-      )
-      .finally(() => {
+    const asked = this.at.ask({
+      ...{ callerId: caller, priority },
+      onPermit: permit => {
+        this.serve(permit, one);
         this.lone.delete(one);
-        if (this.waiting.includes(one)) this.waiting.splice(this.waiting.indexOf(one), 1);
-      });
+        this.waiting.delete(one);
+      },
+      onRefused: () => {
+        this.lone.delete(one);
+        this.waiting.delete(one);
+      },
+    });
+    if (asked.waits) this.waiting.set(one, asked);
   }
 
-  serve(permit: Permit, one: { readonly caller: string; readonly priority: Priority }): void {
+  leave(): void {
+    const [one, asked] = [...this.waiting][this.random.below(this.waiting.size)] ?? [];
+    if (asked === undefined || one === undefined) return;
+    this.at.service.leave(asked);
+    this.waiting.delete(one);
+    this.lone.delete(one);
+  }
+
+  serve(permit: Permit, one: One): void {
     this.held.push(permit);
     this.served += 1;
     const lone = this.lone.get(one);
@@ -234,16 +257,15 @@ class Crowd {
     const dice = this.random.below(100);
     if (dice < 52) this.ask();
     else if (dice < 96) this.held.splice(this.random.below(this.held.length), 1)[0]?.release();
-    else this.waiting[this.random.below(this.waiting.length)]?.controller.abort(new Error('gone'));
+    else this.leave();
   }
 }
 
 for (const seed of [1, 3, 11, 2_024]) {
-  test(`who waits alone is delayed by one turn of each other caller, and nobody starves (seed ${seed})`, async () => {
+  test(`who waits alone is delayed by one turn of each other caller, and nobody starves (seed ${seed})`, () => {
     const crowd = new Crowd(seed);
     for (let step = 0; step < STEPS; step++) {
       crowd.step();
-      await setImmediate();
     }
 
     assert.ok(crowd.served > STEPS / 4, `only ${crowd.served} were served`);
@@ -251,9 +273,8 @@ for (const seed of [1, 3, 11, 2_024]) {
     assert.ok(crowd.at.service.view().queue.depth > 20, 'nobody had to wait');
     while (crowd.held.length > 0) {
       crowd.held.pop()?.release();
-      await setImmediate();
     }
-    assert.deepEqual([crowd.waiting.length, crowd.lone.size], [0, 0]);
-    assert.equal(crowd.at.clock.alarms, 0);
+    assert.deepEqual([crowd.waiting.size, crowd.lone.size], [0, 0]);
+    assert.equal(crowd.at.deadlines.size, 0);
   });
 }

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
 import type { BalanceSpec } from '../../../gateway/domain/service/service-policy.ts';
-import { anEntry, aService, type ServiceAtWork } from '../../support/builders.ts';
+import { anEntry, aService, type ServiceAtWork } from '../../support/service-at-work.ts';
 
 const NAMES = ['a', 'b', 'c', 'd'];
 const GATEWAYS = ['g-1', 'g-2'];
@@ -29,25 +28,25 @@ const idsPreferring = ({ service }: ServiceAtWork, gateway: string | null) =>
 
 for (const balance of POLICIES) {
   describe(`before instances of several gateways, ${balance.policy}`, () => {
-    test('takes its own first, and others’ only when all its own are taken', async () => {
+    test('takes its own first, and others’ only when all its own are taken', () => {
       const shared = aShared(balance);
       const own = idsPreferring(shared, 'g-1');
       assert.equal(own.length, 2);
 
       const taken: string[] = [];
-      for (let i = 0; i < 4; i++) taken.push((await shared.take({ affinity: `caller-${i}` })).instance.id);
+      for (let i = 0; i < 4; i++) taken.push(shared.take({ affinity: `caller-${i}` }).instance.id);
 
       assert.deepEqual(new Set(taken.slice(0, 2)), new Set(own));
       assert.deepEqual(new Set(taken.slice(2)), new Set(idsPreferring(shared, 'g-2')));
     });
 
-    test('comes back to its own as soon as one is free', async () => {
+    test('comes back to its own as soon as one is free', () => {
       const shared = aShared(balance);
-      const [first] = [await shared.take({ affinity: 'x' }), await shared.take({ affinity: 'y' })];
-      await shared.take({ affinity: 'z' });
+      const [first] = [shared.take({ affinity: 'x' }), shared.take({ affinity: 'y' })];
+      shared.take({ affinity: 'z' });
       first.release();
 
-      assert.equal((await shared.take({ affinity: 'z' })).instance.id, first.instance.id);
+      assert.equal(shared.take({ affinity: 'z' }).instance.id, first.instance.id);
     });
   });
 }
@@ -88,46 +87,44 @@ describe('which gateway comes first', () => {
     );
   });
 
-  test('does not keep a request from an instance it has not tried, whosever that is', async () => {
+  test('does not keep a request from an instance it has not tried, whosever that is', () => {
     const shared = aShared();
-    const own = await Promise.all([shared.take(), shared.take()]);
+    const own = [shared.take(), shared.take()];
     const tried = own.map(({ instance }) => instance);
     for (const permit of own) permit.release();
 
-    const { instance } = await shared.take({ tried });
+    const { instance } = shared.take({ tried });
 
     assert.ok(idsPreferring(shared, 'g-2').includes(instance.id));
-    assert.ok(tried.includes((await shared.take()).instance), 'nothing stands aside any longer');
+    assert.ok(tried.includes(shared.take().instance), 'nothing stands aside any longer');
   });
 
-  test('serves who waits from whichever becomes free first', async () => {
+  test('serves who waits from whichever becomes free first', () => {
     const shared = aShared();
     const permits = [];
-    for (let i = 0; i < 4; i++) permits.push(await shared.take());
+    for (let i = 0; i < 4; i++) permits.push(shared.take());
     const others = permits.find(({ instance }) => idsPreferring(shared, 'g-2').includes(instance.id));
-    let served: string | undefined;
-    void shared.take().then(permit => (served = permit.instance.id));
+    const waiting = shared.ask();
 
     others?.release();
-    await setImmediate();
 
-    assert.equal(served, others?.instance.id);
+    assert.equal(waiting.at, others?.instance.id);
   });
 
-  test('turns to all when the other gateway goes, while work is in hand', async () => {
+  test('turns to all when the other gateway goes, while work is in hand', () => {
     const shared = aShared();
-    const first = await shared.take();
+    const first = shared.take();
 
     shared.service.meet({ self: 'g-1', gateways: ['g-1'] });
-    const rest = [await shared.take(), await shared.take(), await shared.take()];
+    const rest = [shared.take(), shared.take(), shared.take()];
 
     assert.deepEqual(new Set([first, ...rest].map(({ instance }) => instance.id)), new Set(NAMES));
   });
 
-  test('takes another’s at once where its own are out of rotation', async () => {
+  test('takes another’s at once where its own are out of rotation', () => {
     const shared = aShared();
     for (const id of idsPreferring(shared, 'g-1')) shared.service.command(id, 'eject');
 
-    assert.ok(idsPreferring(shared, 'g-2').includes((await shared.take()).instance.id));
+    assert.ok(idsPreferring(shared, 'g-2').includes(shared.take().instance.id));
   });
 });

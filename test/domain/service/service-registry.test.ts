@@ -1,18 +1,27 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createPlaces } from '../../../gateway/domain/service/permits.ts';
+import { Deadlines } from '../../../gateway/domain/deadlines.ts';
+import { PermitRegistry } from '../../../gateway/domain/service/permits.ts';
 import type { RosterEntry, SourceName } from '../../../gateway/domain/roster.ts';
 import { createServiceRegistry } from '../../../gateway/domain/service/service-registry.ts';
-import { createService } from '../../../gateway/domain/service/living-service.ts';
-import { aServicePolicy, anEntry } from '../../support/builders.ts';
+import { createService } from '../../../gateway/domain/service/upstream-service.ts';
+import { aServicePolicy, anEntry } from '../../support/service-at-work.ts';
 import { manualClock } from '../../support/manual-clock.ts';
 
 function aRegistry() {
   const clock = manualClock();
-  const places = createPlaces();
+  const permits = new PermitRegistry();
   const registry = createServiceRegistry({
     create: (name, policy) =>
-      createService({ name, policy, clock, random: { below: () => 0 }, places, observe: () => undefined }),
+      createService({
+        name,
+        policy,
+        clock,
+        random: { below: () => 0 },
+        permits,
+        deadlines: new Deadlines(clock),
+        observe: () => undefined,
+      }),
     retireAfterMs: () => 30_000,
     clock,
   });

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createServiceTime } from '../../../gateway/domain/service/service-time.ts';
-import { seeded } from '../../support/builders.ts';
+import { ServiceTime } from '../../../gateway/domain/service/forecast.ts';
+import { seeded } from '../../support/service-at-work.ts';
 
 function learned(durationsMs: readonly number[]) {
-  const time = createServiceTime();
+  const time = new ServiceTime();
   for (const durationMs of durationsMs) time.note(durationMs, 0);
-  return time.known(0);
+  return time.isKnown(0) ? time : undefined;
 }
 
 const many = (count: number, durationMs: number) => Array.from({ length: count }, () => durationMs);
@@ -18,13 +18,13 @@ describe('how long calls take', () => {
   });
 
   test('is forgotten ten minutes after the last', () => {
-    const time = createServiceTime();
+    const time = new ServiceTime();
     for (const durationMs of many(100, 50)) time.note(durationMs, 1_000);
 
-    assert.equal(time.known(601_000)?.meanMs, 50);
-    assert.equal(time.known(601_001), undefined);
+    assert.equal(time.isKnown(601_000) && time.meanMs, 50);
+    assert.equal(time.isKnown(601_001), false);
     time.note(7, 700_000);
-    assert.equal(time.known(700_000), undefined);
+    assert.equal(time.isKnown(700_000), false);
   });
 
   test('is at least little less than the mean where all are alike', () => {

@@ -1,0 +1,29 @@
+import type { Admitted } from '../../call.ts';
+import { fieldOf, fieldsOf } from '../../http/fields.ts';
+import type { AffinityKey, BalanceSpec } from '../service-policy.ts';
+
+/** What keeps this request with an instance; empty where nothing does. */
+export function affinityOf(balance: BalanceSpec, request: Admitted): string {
+  return balance.policy === 'hash' ? valueOf(balance.by, request) : '';
+}
+
+function valueOf(key: AffinityKey, request: Admitted): string {
+  switch (key.kind) {
+    case 'caller':
+      return request.caller.id;
+    case 'ip':
+      return request.callerAddress;
+    case 'header':
+      return fieldOf(request.fields, key.name.toLowerCase()) ?? '';
+    case 'cookie':
+      return cookieOf(fieldsOf(request.fields, 'cookie'), key.name);
+  }
+}
+
+function cookieOf(lines: readonly string[], name: string): string {
+  for (const pair of lines.flatMap(line => line.split(';'))) {
+    const end = pair.indexOf('=');
+    if (end > 0 && pair.slice(0, end).trim() === name) return pair.slice(end + 1).trim();
+  }
+  return '';
+}
