@@ -1,6 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { CreateAnswerStore } from '../domain/ports.ts';
-import type { Remembered } from '../domain/sharing/cache/remembered.ts';
+import type { CacheEntry, CreateCacheStore } from '../domain/sharing/cache-entries.ts';
 
 /** What an entry takes beside its texts and its body, as measured: objects, pointers, the lists of the store. */
 const ENTRY_BYTES = 750;
@@ -9,21 +8,21 @@ const ENTRY_BYTES = 750;
 const FIELD_BYTES = 48;
 
 /** A store of answers in this process's memory. */
-export const createMemoryStore: CreateAnswerStore = ({ entriesMax, bytesMax, onGone }) => {
-  const entries = new LRUCache<string, Remembered>({
+export const createMemoryStore: CreateCacheStore = ({ entriesMax, bytesMax, onGone }) => {
+  const entries = new LRUCache<string, CacheEntry>({
     max: entriesMax,
     maxSize: bytesMax,
     sizeCalculation: sizeOf,
-    ...(onGone && { dispose: (remembered, key) => onGone(key, remembered) }),
+    ...(onGone && { dispose: (entry, key) => onGone(key, entry) }),
   });
 
   return {
-    find: key => entries.get(key),
-    keep(key, remembered) {
-      entries.set(key, { ...remembered, body: ownOf(remembered.body) });
+    get: key => entries.get(key),
+    set(key, entry) {
+      entries.set(key, { ...entry, body: ownOf(entry.body) });
       return entries.has(key);
     },
-    forget(key) {
+    delete(key) {
       entries.delete(key);
     },
     clear() {
@@ -34,9 +33,9 @@ export const createMemoryStore: CreateAnswerStore = ({ entriesMax, bytesMax, onG
   };
 };
 
-function sizeOf({ rawHeaders, body, target }: Remembered, key: string): number {
+function sizeOf({ fields, body, target }: CacheEntry, key: string): number {
   let size = ENTRY_BYTES + key.length + target.length + body.length;
-  for (const text of rawHeaders) size += FIELD_BYTES / 2 + text.length;
+  for (const text of fields) size += FIELD_BYTES / 2 + text.length;
   return size;
 }
 

@@ -1,6 +1,12 @@
-import type { BatchPolicy, CachePolicy, Sharing } from '../../gateway/domain/route.ts';
-import type { Shared } from '../../gateway/domain/sharing/shared.ts';
-import { aComplete, type RequestTraits } from './requests.ts';
+import { Call, type Complete, type Received, type WayBack } from '../../gateway/domain/call.ts';
+import { anonymousCaller, type Caller } from '../../gateway/domain/caller.ts';
+import type { Clock } from '../../gateway/domain/clock.ts';
+import { Deadlines } from '../../gateway/domain/deadlines.ts';
+import type { GatewayError } from '../../gateway/domain/errors.ts';
+import type { BatchPolicy, CachePolicy, Filter, Route, Sharing } from '../../gateway/domain/route.ts';
+import type { Answer } from '../../gateway/domain/upstream.ts';
+import { manualClock } from './manual-clock.ts';
+import { aRoutePolicy } from './requests.ts';
 
 /** The contract's defaults, but for what the test cares about. */
 export function aCachePolicy(traits: Partial<CachePolicy> = {}): CachePolicy {
@@ -31,10 +37,89 @@ export function aBatchPolicy(traits: Partial<BatchPolicy> = {}): BatchPolicy {
   return { sizeMax: 64, waitMsMax: 0, rows: 'array', recheckShare: 0.01, rowsIndependent: false, ...traits };
 }
 
-/** A request as R would see it, known by its path. */
-export function aShared(sharing: Sharing, traits: RequestTraits & { readonly content?: Buffer } = {}): Shared {
-  const complete = aComplete({ ...traits, policy: { ...traits.policy, sharing } });
-  const { method, path: target, content: body } = complete;
-  const message = { method, target, host: undefined, rawHeaders: [], body };
-  return { complete, sharing, message, group: target, key: target };
+/** A route that shares, of a service of which nothing more is looked at. */
+export function aSharingRoute(
+  sharing: Sharing,
+  traits: {
+    readonly id?: string;
+    readonly versions?: string;
+    readonly filters?: readonly Filter[];
+    readonly sharedSecret?: string;
+  } = {},
+): Route {
+  const { id = 'fuel', versions = '', filters = [], sharedSecret } = traits;
+  const policy = { sharedSecret, balance: { policy: 'least-loaded' }, queueWaitMsMax: 500 };
+  return {
+    ...{ id, order: 0, predicates: [], methods: undefined, paths: [], filters, serviceName: 'fuel' },
+    policy: aRoutePolicy({ sharing }),
+    service: { name: 'fuel', versions, policy },
+  } as unknown as Route;
+}
+
+/** What a test may say of a call. */
+export interface CallTraits {
+  readonly request?: Partial<Received>;
+  readonly caller?: Partial<Caller>;
+  readonly content?: Buffer;
+  readonly back?: WayBack;
+  readonly clock?: Clock;
+  readonly deadlines?: Deadlines;
+}
+
+/** A call of this route, its body in. */
+export function aCompleteCall(route: Route, traits: CallTraits = {}): Complete {
+  const clock = traits.clock ?? manualClock();
+  const received = { ...PLAIN, ...traits.request } as Received; // of its body and its wire nothing is asked any more
+  const call = new Call(received, {
+    arrivedMs: clock.nowMs(),
+    back: traits.back ?? new Outcomes(),
+    deadlines: traits.deadlines ?? new Deadlines(clock),
+  });
+  call.matched(route, new Map());
+  call.admitted({ ...anonymousCaller('192.0.2.7'), ...traits.caller });
+  call.content = traits.content ?? Buffer.alloc(0);
+  return call as unknown as Complete;
+}
+
+const PLAIN: Partial<Received> = {
+  id: 'request-1',
+  method: 'GET',
+  path: '/predict',
+  query: '',
+  fields: [],
+  scheme: 'http',
+  host: 'api.example.org',
+  peerAddress: '192.0.2.7',
+  callerAddress: '192.0.2.7',
+  isPeerTrusted: false,
+  isUpgrade: false,
+};
+
+/** The end of every call's way back: what became of each. */
+export class Outcomes implements WayBack {
+  readonly #of = new Map<Call, Answer | GatewayError>();
+
+  answered(call: Call, answer: Answer): void {
+    this.#end(call, answer);
+  }
+
+  failed(call: Call, failure: GatewayError): void {
+    this.#end(call, failure);
+  }
+
+  over(): void {
+    // Nothing is written here.
+  }
+
+  /** Undefined: it still waits. */
+  of(call: Call): Answer | GatewayError | undefined {
+    return this.#of.get(call);
+  }
+
+  #end(call: Call, outcome: Answer | GatewayError): void {
+    if (call.isReplied) throw new Error('told twice');
+    call.isReplied = true;
+    call.over();
+    this.#of.set(call, outcome);
+  }
 }

@@ -1,15 +1,15 @@
 import type { RawFields } from '../http/fields.ts';
 import { SHARED_SECRET_FIELD } from '../http/upstream-request.ts';
-import type { UpstreamMessage } from '../ports.ts';
+import type { UpstreamMessage } from '../upstream.ts';
 import type { Sharing } from '../route.ts';
 import { bodyReadingOf } from './body-reading.ts';
 import { writeJsonValue } from './json/json-value.ts';
-import { readParcel } from './batch/row-parcel.ts';
+import { readRows } from './batch/rows.ts';
 
 /** In what requests must agree to share anything, in words: what the key is made of. */
 export function agreementOf(message: UpstreamMessage, sharing: Sharing): string[] {
-  const { method, target, host, rawHeaders, body } = message;
-  const names = namesOf(rawHeaders);
+  const { method, target, host, fields, body } = message;
+  const names = namesOf(fields);
   const isSent = (name: string) => names.some(sent => sent.toLowerCase() === name);
   return [
     'the route, its service, and the versions of the model',
@@ -26,12 +26,11 @@ export function agreementOf(message: UpstreamMessage, sharing: Sharing): string[
 
 /** Equal requests share an answer or a flight; those that travel together differ in their rows. */
 function bodyAgreement(message: UpstreamMessage, { coalesce, cache, batch }: Sharing): string[] {
-  const { method, rawHeaders, body } = message;
+  const { method, fields, body } = message;
   const isEqualShared = coalesce || cache?.methods.has(method) === true;
-  const equal = isJson(rawHeaders, body) ? 'the body, as JSON by value' : 'the body, byte for byte';
+  const equal = isJson(fields, body) ? 'the body, as JSON by value' : 'the body, byte for byte';
   if (batch === undefined || method !== 'POST') return [equal];
-  const isRows =
-    bodyReadingOf(rawHeaders, body) !== 'bytes' && readParcel(body, batch.rows, batch.sizeMax) !== undefined;
+  const isRows = bodyReadingOf(fields, body) !== 'bytes' && readRows(body, batch.rows, batch.sizeMax) !== undefined;
   const alike = isRows
     ? `to travel in one batch${isEqualShared ? ' instead' : ''}: the names and types of its rows’ fields`
     : 'no batch: the body is not rows that could travel with others';

@@ -1,4 +1,4 @@
-import { fieldsOf, type RawFields } from '../http/fields.ts';
+import { fieldOf, fieldsOf, type RawFields } from '../http/fields.ts';
 
 /**
  * How R takes a body: as JSON beyond doubt; as JSON or as nothing at all, by what the service makes of it; or by bytes
@@ -13,13 +13,17 @@ export type BodyReading = 'json' | 'json-or-nothing' | 'bytes';
  * JSON out of it all the same, as those do that R's own clients are to reach, can make anything of it.
  */
 export function bodyReadingOf(fields: RawFields, content: Buffer): BodyReading {
-  const [contentType, ...more] = fieldsOf(fields, 'content-type');
-  if (more.length > 0) return 'bytes';
+  const contentType = fieldOf(fields, 'content-type');
   if (contentType === undefined) return looksLikeJson(content) ? 'json' : 'bytes';
+  if (isSaidTwice(fields)) return 'bytes';
   if (isJsonType(contentType)) return 'json';
   const [mediaType = ''] = contentType.toLowerCase().split(';', 1);
   const isForm = mediaType.trim() === 'application/x-www-form-urlencoded' || mediaType.trim().endsWith('+json');
   return isForm && looksLikeJson(content) && !content.includes(EQUALS) ? 'json-or-nothing' : 'bytes';
+}
+
+function isSaidTwice(fields: RawFields): boolean {
+  return fields.length > 2 && fieldsOf(fields, 'content-type').length > 1;
 }
 
 /** JSON in UTF-8, as it is unless it says otherwise. */

@@ -1,140 +1,185 @@
-import { type GatewayError, toGatewayError } from '../errors.ts';
-import type { Answer, Complete, TimeLeft } from '../exchange.ts';
-import { dropBody } from '../http/dress.ts';
-import { blankNotes, type Notes } from '../notes.ts';
-import type { Clock } from '../ports.ts';
-import { mayServeSeveral } from './cache/freshness.ts';
-import type { Keep } from './shared.ts';
-import { isWronged } from './wronged.ts';
+import type { Leavable } from '../call.ts';
+import type { Clock } from '../clock.ts';
+import type { GatewayError } from '../errors.ts';
+import { dropBody } from '../http/reply.ts';
+import type { Answer, UpstreamRequest, UpstreamRequestOptions, Via, Waiting } from '../upstream.ts';
+import type { CacheLookup } from './cache.ts';
+import { mayServeSeveral } from './freshness.ts';
+import type { SharedCall } from './shared-call.ts';
+
+/** Puts a shared call to R: by itself, or with others in a batch. */
+export type AskShared = (shared: SharedCall, options: UpstreamRequestOptions) => UpstreamRequest;
 
 /** What a flight is told time by, and tells. */
-interface FlightPorts {
+export interface FlightOwner {
   readonly clock: Clock;
-  /** Nobody may join any more: it has landed, or all have left. */
-  readonly onOver: (flight: Flight) => void;
+  /** No call may join any more: it has landed, or all have left. */
+  onOver(flight: Flight): void;
+  /** Its answer served another call: these ask again, each for itself. */
+  askAlone(members: readonly FlightMember[], ask: AskShared): void;
+  /** Its failure says little of these: they ask once more, together. */
+  askAgain(members: readonly FlightMember[], ask: AskShared): void;
 }
 
-/** Who wants to share a flight. */
-export interface Joining {
-  readonly complete: Complete;
-  readonly keep: Keep | undefined;
-  /** Asks for this request alone, where the flight's answer serves only one. */
-  readonly askAlone: () => Promise<Answer>;
-  /** Asks once more, with others who do; undefined: it has done so. */
-  readonly askAgain: (() => Promise<Answer>) | undefined;
-}
+/** One call in a flight; what the call waits for. */
+export class FlightMember implements Leavable {
+  readonly shared: SharedCall;
+  /** The flights before this one that had to be asked again; one is enough. */
+  readonly isAgain: boolean;
+  /** In the queue, with the flight before this one. */
+  readonly queuedMs: number;
+  joinedMs = 0;
+  flight: Flight | undefined = undefined;
 
-interface Member extends Joining {
-  readonly joinedMs: number;
-  readonly leave: () => void;
-  readonly resolve: (answer: Answer | Promise<Answer>) => void;
-  readonly reject: (reason: Error) => void;
+  constructor(shared: SharedCall, isAgain = false, queuedMs = 0) {
+    this.shared = shared;
+    this.isAgain = isAgain;
+    this.queuedMs = queuedMs;
+  }
+
+  leave(reason: GatewayError): void {
+    this.flight?.leave(this, reason);
+  }
+
+  /** Of the time in the queue only what was shared: a call that joined later did not wait as long as the first. */
+  viaOf(via: Via, startedMs: number): Via {
+    const lateMs = this.joinedMs - startedMs;
+    if (lateMs === 0 && this.queuedMs === 0) return via;
+    const { instance, version, attempts, queueMs, connectMs, firstByteMs } = via;
+    const ownMs = this.queuedMs + Math.max(0, queueMs - lateMs);
+    return { instance, version, attempts, queueMs: ownMs, connectMs, firstByteMs };
+  }
 }
 
 /**
- * One question that several share.
+ * One upstream request that equal calls share.
  *
  *   open → landed   its answer, or its failure, is everyone's
- *   open → left     the last who shared it has left: R need not be asked any more
+ *   open → left     the last call that shared it has left: R need not be asked any more
  *
- * It has no time of its own: each who shares it waits as long as their own deadline says, and leaves alone; it lasts as
- * long as anybody waits, and ends for the reason of the last who leaves.
+ * It has no time of its own: each call that shares it waits as long as its own deadline says, and leaves alone; it lasts
+ * as long as any waits, and ends for the reason of the last that leaves.
  */
-export class Flight {
-  readonly deadline: TimeLeft;
-  readonly notes: Notes;
-  readonly #ports: FlightPorts;
-  readonly #controller = new AbortController();
-  readonly #members = new Set<Member>();
-  /** In whose turn it waits. */
-  #callerId: string | undefined;
-  #keep: Keep | undefined;
-  #endsMs = 0;
+export class Flight implements Waiting {
+  /** The call for which R is asked, in whose caller's flow of the queue the request waits. */
+  readonly leader: SharedCall;
+  /** The latest deadline among the calls that joined. */
+  endsMs = 0;
+  readonly #owner: FlightOwner;
+  readonly #ask: AskShared;
+  readonly #startedMs: number;
+  readonly #members = new Set<FlightMember>();
+  /** Of the first call that would store the answer. */
+  #lookup: CacheLookup | undefined = undefined;
+  #request: UpstreamRequest | undefined = undefined;
+  #isOver = false;
+  #leftFor: GatewayError | undefined = undefined;
 
-  constructor(ports: FlightPorts) {
-    this.#ports = ports;
-    this.notes = blankNotes(ports.clock.nowMs());
-    this.deadline = {
-      signal: this.#controller.signal,
-      remainingMs: () => Math.max(0, this.#endsMs - ports.clock.nowMs()),
-    };
+  constructor(leader: SharedCall, owner: FlightOwner, ask: AskShared) {
+    this.leader = leader;
+    this.#owner = owner;
+    this.#ask = ask;
+    this.#startedMs = owner.clock.nowMs();
   }
 
-  /** Remembers the answer, for whoever of those who share it can; undefined where nobody would. */
-  get keep(): Keep | undefined {
-    const keep = this.#keep;
-    return keep && (answer => keep(answer, this.notes.startedMs));
+  join(member: FlightMember): void {
+    const { call } = member.shared;
+    member.joinedMs = this.#owner.clock.nowMs();
+    member.flight = this;
+    this.#members.add(member);
+    call.waitsFor = member;
+    if (call.lookup?.mayStore === true) this.#lookup ??= call.lookup;
+    if (call.endsMs <= this.endsMs) return;
+    this.endsMs = call.endsMs;
+    this.#request?.extend(call.endsMs);
   }
 
-  /** The answer as this request gets it, the flight's failure, or the reason why the request's own signal aborts. */
-  join(joining: Joining): Promise<Answer> {
-    const { deadline } = joining.complete;
-    const joinedMs = this.#ports.clock.nowMs();
-    this.#callerId ??= joining.complete.caller.id;
-    this.#endsMs = Math.max(this.#endsMs, joinedMs + deadline.remainingMs());
-    this.#keep ??= joining.keep;
-    return new Promise((resolve, reject) => {
-      const leave = () => this.#leave(member, deadline.signal.reason as Error);
-      const member: Member = { ...joining, joinedMs, leave, resolve, reject };
-      this.#members.add(member);
-      deadline.signal.addEventListener('abort', leave);
-    });
+  /** Puts it to R, for those that have joined. It may be over when this returns, with what is thrown told to them. */
+  ask(): void {
+    const request = this.#ask(this.leader, this.leader.requestOptions(this, this));
+    if (!this.#isOver) this.#request = request;
+    else if (this.#leftFor !== undefined) request.leave(this.#leftFor);
+  }
+
+  /** Takes an answer that comes when all have left; undefined: no call would store it. */
+  get keepLate(): ((answer: Answer) => void) | undefined {
+    const lookup = this.#lookup;
+    return lookup && (answer => lookup.store(answer, this.#startedMs));
   }
 
   /**
-   * The question came back with an answer. Where it may serve but one (its body is still a stream, or R says that it is
-   * meant for one), the first who waits gets it, and the others ask for themselves.
+   * Where the answer may serve but one call (its body is still a stream, or R says that it is meant for one), the first
+   * that waits gets it, and the others ask for themselves.
    */
-  land(answer: Answer): void {
-    if (Buffer.isBuffer(answer.body)) this.keep?.(answer);
-    const [first, ...others] = this.#end();
+  answered(answer: Answer): void {
+    if (Buffer.isBuffer(answer.body)) this.#lookup?.store(answer, this.#startedMs);
+    const members = this.#end();
+    const [first, ...others] = members;
     if (first === undefined) dropBody(answer);
-    else first.resolve(answer);
-    const isForAll = mayServeSeveral(answer);
-    for (const member of others) member.resolve(isForAll ? answer : member.askAlone());
-  }
-
-  /** The question came back with a failure: it is everyone's whom it does not wrong, and was repeated, if at all, once for all. */
-  fail(error: unknown): void {
-    const failure = toGatewayError(error);
-    for (const member of this.#end()) {
-      const { askAgain } = member;
-      if (askAgain !== undefined && this.#isWronged(member, failure)) member.resolve(askAgain());
-      else member.reject(failure);
+    else if (others.length === 0) this.#give(first, answer, answer.fields);
+    else if (mayServeSeveral(answer)) this.#giveAll(members, answer);
+    else {
+      this.#owner.askAlone(this.#again(others, answer.via), this.#ask);
+      this.#give(first, answer, answer.fields);
     }
   }
 
-  #isWronged({ joinedMs, complete: { caller, route } }: Member, failure: GatewayError): boolean {
-    const refused = { route, callerId: this.#callerId, nowMs: this.#ports.clock.nowMs() };
-    return isWronged(failure, { callerId: caller.id, joinedMs }, refused);
+  /** The last gets R's own list of fields, the others copies: each makes a reply of its own of it. */
+  #giveAll(members: readonly FlightMember[], answer: Answer): void {
+    const last = members.length - 1;
+    members.forEach((member, i) => this.#give(member, answer, i < last ? [...answer.fields] : answer.fields));
   }
 
-  #leave(member: Member, reason: Error): void {
-    this.#dismiss(member);
-    member.reject(reason);
-    if (this.#members.size > 0) return;
-    this.#ports.onOver(this);
-    this.#controller.abort(reason);
+  #give(member: FlightMember, { status, body, via }: Answer, fields: string[]): void {
+    const { call } = member.shared;
+    if (this.#lookup !== undefined && Buffer.isBuffer(body)) call.lookup?.follow(this.#lookup);
+    call.answered({ status, fields, body, via: via && member.viaOf(via, this.#startedMs) });
   }
 
-  /** Those who still wait, in the order in which they came. */
-  #end(): Member[] {
-    this.#ports.onOver(this);
+  /** The failure is everyone's whom it does not wrong; it was repeated, if at all, once for all. */
+  failed(failure: GatewayError, via: Via): void {
+    const [wronged, others]: [FlightMember[], FlightMember[]] = [[], []];
+    for (const member of this.#end()) (this.#isWronged(member, failure) ? wronged : others).push(member);
+    if (wronged.length > 0) this.#owner.askAgain(this.#again(wronged, via), this.#ask);
+    for (const member of others) member.shared.call.failed(failure, member.viaOf(via, this.#startedMs));
+  }
+
+  /**
+   * True where the failure says little of a call: the queue has refused the leader, and this one has waited for less
+   * long, or is of another caller.
+   */
+  #isWronged({ shared, joinedMs, isAgain }: FlightMember, { code }: GatewayError): boolean {
+    if (isAgain || shared === this.leader) return false;
+    const { caller, route } = shared.call;
+    if (code === 'QUEUE_FULL') return caller.id !== this.leader.call.caller.id;
+    const waitedMs = this.#owner.clock.nowMs() - joinedMs;
+    return code === 'QUEUE_TIMEOUT' && waitedMs < route.service.policy.queueWaitMsMax;
+  }
+
+  #again(members: readonly FlightMember[], via: Via | null): FlightMember[] {
+    return members.map(member => {
+      const queuedMs = via === null ? member.queuedMs : member.viaOf(via, this.#startedMs).queueMs;
+      return new FlightMember(member.shared, true, queuedMs);
+    });
+  }
+
+  leave(member: FlightMember, reason: GatewayError): void {
+    if (!this.#members.delete(member)) return;
+    const request = this.#request;
+    if (this.#members.size === 0) {
+      this.#leftFor = reason;
+      this.#end();
+      request?.leave(reason);
+    }
+    if (request !== undefined) member.shared.call.record.via = member.viaOf(request, this.#startedMs);
+  }
+
+  /** Those that still wait, in the order in which they came. */
+  #end(): FlightMember[] {
+    this.#isOver = true;
+    this.#owner.onOver(this);
     const members = [...this.#members];
-    for (const member of members) this.#dismiss(member);
+    this.#members.clear();
     return members;
   }
-
-  #dismiss(member: Member): void {
-    this.#members.delete(member);
-    member.complete.deadline.signal.removeEventListener('abort', member.leave);
-    tellNotes(this.notes, member);
-  }
-}
-
-/** Of the time in the queue only what was shared: who came last did not wait as long as who came first. */
-function tellNotes(noted: Notes, { complete: { notes }, joinedMs }: Member): void {
-  const { startedMs, attempts, instance, version, connectMs, firstByteMs } = noted;
-  const queueMs = notes.queueMs + Math.max(0, noted.queueMs - (joinedMs - startedMs));
-  Object.assign(notes, { attempts, instance, version, queueMs, connectMs, firstByteMs });
 }

@@ -1,4 +1,4 @@
-import type { Answer } from '../../exchange.ts';
+import type { Answer } from '../../upstream.ts';
 import { JsonCursor } from '../json/json-scalars.ts';
 
 /**
@@ -63,7 +63,7 @@ export function splitAnswer(text: string, form: AnswerForm, counts: readonly num
 }
 
 /** An answer's body, one character a byte; undefined: it is a stream. */
-export function bodyTextOf({ body }: Answer): string | undefined {
+export function bodyTextOf({ body }: Pick<Answer, 'body'>): string | undefined {
   return Buffer.isBuffer(body) ? body.toString('latin1') : undefined;
 }
 
@@ -226,4 +226,96 @@ function isAmiss(code: number, depth: number): boolean {
 function depthChange(code: number): number {
   if (code === OPEN_ARRAY || code === OPEN_OBJECT) return 1;
   return code === CLOSE_ARRAY || code === CLOSE_OBJECT ? -1 : 0;
+}
+
+type Fielded = Pick<Answer, 'fields'>;
+
+/** Equal for answers with the same fields, but for those that tell the time. */
+export function fieldsText({ fields }: Fielded): string {
+  const lines = [...comparable(fields)].map(([name, values]) => `${name}:${values}`);
+  return lines.sort().join('\n\n');
+}
+
+/** Others tell by them how old the answer is. */
+const OF_TIME: ReadonlySet<string> = new Set(['age', 'date', 'expires']);
+
+/** The name of a field that is not the same in both, or that is never shared. */
+export function otherField({ fields }: Fielded, { fields: others }: Fielded): string | undefined {
+  const [ours, theirs] = [comparable(fields), comparable(others)];
+  for (const [name, values] of ours) if (theirs.get(name) !== values) return name;
+  for (const name of theirs.keys()) if (!ours.has(name)) return name;
+  return ours.has('set-cookie') ? 'Set-Cookie' : undefined;
+}
+
+function comparable(list: readonly string[]): Map<string, string> {
+  const fields = new Map<string, string>();
+  for (let i = 0; i + 1 < list.length; i += 2) {
+    const name = (list[i] ?? '').toLowerCase();
+    if (!OF_TIME.has(name)) fields.set(name, `${fields.get(name) ?? ''}\n${list[i + 1] ?? ''}`);
+  }
+  return fields;
+}
+
+/**
+ * In what an answer got beside others differs from that got alone, in words and without any value of either: where, of
+ * which type, how far numbers are apart, how long texts are.
+ */
+export function differenceOf(together: string, alone: string): string {
+  const [ours, theirs] = [parse(together), parse(alone)];
+  if (ours === undefined || theirs === undefined)
+    return `${together.length} bytes beside others, ${alone.length} alone`;
+  return differenceAt('the answer', ours.value, theirs.value) ?? 'it is written otherwise beside others than alone';
+}
+
+function parse(text: string): { readonly value: unknown } | undefined {
+  try {
+    return { value: JSON.parse(Buffer.from(text, 'latin1').toString('utf8')) };
+  } catch {
+    return undefined;
+  }
+}
+
+function differenceAt(where: string, ours: unknown, theirs: unknown): string | undefined {
+  const [kind, other] = [kindOf(ours), kindOf(theirs)];
+  if (kind !== other) return `${where} is ${kind} beside others, ${other} alone`;
+  if (typeof ours === 'number' && typeof theirs === 'number') return numberDifference(where, ours, theirs);
+  if (typeof ours === 'string' && typeof theirs === 'string') return textDifference(where, ours, theirs);
+  const isWhole = where === 'the answer' && kind === 'an object';
+  return isStructure(ours) && isStructure(theirs) ? partDifference(where, isWhole, [ours, theirs]) : undefined;
+}
+
+type Structure = Readonly<Record<string, unknown>>;
+
+function isStructure(value: unknown): value is Structure {
+  return typeof value === 'object' && value !== null;
+}
+
+/** Names of members below the first level may be a caller's: positions are said instead. */
+function partDifference(where: string, isWhole: boolean, [ours, theirs]: readonly [Structure, Structure]) {
+  const [items, others] = [Object.entries(ours), Object.values(theirs)];
+  if (items.length !== others.length) return `${where} has ${items.length} parts beside others, ${others.length} alone`;
+  for (const [i, [name, item]] of items.entries()) {
+    const found = differenceAt(isWhole ? name : `${where}[${i}]`, item, others[i]);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object') return 'an object';
+  return typeof value === 'string' ? 'a text' : typeof value === 'number' ? 'a number' : 'a truth value';
+}
+
+function numberDifference(where: string, ours: number, theirs: number): string | undefined {
+  if (ours === theirs) return undefined;
+  const apart = Math.abs(ours - theirs) / Math.max(Math.abs(ours), Math.abs(theirs));
+  return `${where} is a number in both, ${Number((apart * 100).toPrecision(2))} % apart`;
+}
+
+function textDifference(where: string, ours: string, theirs: string): string | undefined {
+  if (ours === theirs) return undefined;
+  if (ours.length === theirs.length) return `${where} is another text of ${ours.length} characters`;
+  return `${where} is a text of ${ours.length} characters beside others, of ${theirs.length} alone`;
 }

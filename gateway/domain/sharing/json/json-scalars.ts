@@ -36,6 +36,8 @@ export class JsonCursor {
   hasHighBytes = false;
   /** The last scalar was one of the strings that jsonlite reads as numbers where no other text is beside them. */
   wasSpecial = false;
+  /** Where the last scalar begins; it ends at `at`. */
+  scalarFrom = 0;
 
   constructor(text: string) {
     this.text = text;
@@ -75,6 +77,7 @@ export class JsonCursor {
   scalar(): number {
     const code = this.next();
     this.wasSpecial = false;
+    this.scalarFrom = this.at;
     if (code === QUOTE) return this.#text();
     if (code === MINUS || (code >= ZERO && code <= NINE)) return this.#number(code);
     if (code === 0x74) return this.#word('true');

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { findForm, splitAnswer, type AnswerForm } from '../../../../gateway/domain/sharing/batch/answer-form.ts';
+import {
+  differenceOf,
+  findForm,
+  splitAnswer,
+  type AnswerForm,
+} from '../../../../gateway/domain/sharing/batch/answer-form.ts';
 
 function formOf(alone: readonly string[], together: string): AnswerForm {
   const found = findForm(alone, together);
@@ -106,5 +111,26 @@ describe('the form of answers is not found', () => {
     ['where one row is answered with other members', ['{"p":1}', '{"q":2}'], '{"p":[1,2]}'],
   ] as const) {
     test(what, () => assert.ok('flaw' in findForm(alone, together)));
+  }
+});
+
+describe('the difference of two answers', () => {
+  for (const [together, alone, said] of [
+    ['{".pred":2.2}', '{".pred":2}', '.pred is a number in both, 9.1 % apart'],
+    ['{".pred":[1,2]}', '{".pred":[1,3]}', '.pred[1] is a number in both, 33 % apart'],
+    [
+      '{".pred":["secret-of-bob"]}',
+      '{".pred":["eve"]}',
+      '.pred[0] is a text of 13 characters beside others, of 3 alone',
+    ],
+    ['["ann"]', '["bob"]', 'the answer[0] is another text of 3 characters'],
+    ['[1]', '["a"]', 'the answer[0] is a number beside others, a text alone'],
+    ['[null]', '[1]', 'the answer[0] is null beside others, a number alone'],
+    ['{".pred":[{"id-of-bob":1}]}', '{".pred":[{"id-of-bob":2}]}', '.pred[0][0] is a number in both, 50 % apart'],
+    ['[1]', '[1,2]', 'the answer has 1 parts beside others, 2 alone'],
+    ['[1.0]', '[1]', 'it is written otherwise beside others than alone'],
+    ['oops', '[1]', '4 bytes beside others, 3 alone'],
+  ] as const) {
+    test(`is told without their values: ${said}`, () => assert.equal(differenceOf(together, alone), said));
   }
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { JSON_DEPTH_MAX, writeJsonValue } from '../../../../gateway/domain/sharing/json/json-value.ts';
-import { seeded } from '../../../support/builders.ts';
+import { seeded } from '../../../support/service-at-work.ts';
 
 const jsonValue = (text: Buffer) => {
   const into = Buffer.alloc(3 + text.length, '#');

@@ -1,0 +1,81 @@
+import type { Clock } from '../domain/clock.ts';
+import { toGatewayError } from '../domain/errors.ts';
+import { Flight, FlightMember, type AskShared, type FlightOwner } from '../domain/sharing/flight.ts';
+import type { SharedCall } from '../domain/sharing/shared-call.ts';
+import { NOT_ASKED } from '../domain/upstream.ts';
+
+/** Puts a call to R by `ask`, or lets it share the flight of an equal one. */
+export type Coalesce = (shared: SharedCall, ask: AskShared) => void;
+
+/**
+ * Puts a call to R, or lets it share the flight of an equal one, where the route coalesces. The call is told in the end,
+ * perhaps before this returns; what is thrown concerns it alone.
+ *
+ * There is never a flight without a call that waits for it, so that flights are bounded by connections.
+ */
+export function createCoalesce({ clock }: { readonly clock: Clock }): Coalesce {
+  const flights = new Flights(clock);
+  return (shared, ask) => {
+    if (shared.sharing.coalesce) flights.join(shared, ask);
+    else askForOne(shared, ask);
+  };
+}
+
+function askForOne(shared: SharedCall, ask: AskShared): void {
+  const { call } = shared;
+  call.asks(ask(shared, shared.requestOptions(call, { endsMs: call.endsMs, keepLate: call.lookup?.keepLate })));
+}
+
+/** The flights under way, by key. */
+class Flights implements FlightOwner {
+  readonly clock: Clock;
+  readonly #open = new Map<string, Flight>();
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  /** A caller that says `no-cache` wants an answer that R gives from now on (RFC 9111 §5.2.1.4), which others may share. */
+  join(shared: SharedCall, ask: AskShared): void {
+    const known = shared.directives.isNoCache ? undefined : this.#open.get(shared.key);
+    shared.call.record.isCoalesced = known !== undefined;
+    const member = new FlightMember(shared);
+    if (known === undefined) this.#begin([member], ask);
+    else known.join(member);
+  }
+
+  askAlone(members: readonly FlightMember[], ask: AskShared): void {
+    for (const member of members) this.#ask(new Flight(member.shared, this, ask), [member]);
+  }
+
+  /** In one flight: one by one, each that is refused would lead all the others in turn. */
+  askAgain(members: readonly FlightMember[], ask: AskShared): void {
+    const [first] = members;
+    const known = first && this.#open.get(first.shared.key);
+    if (known === undefined) this.#begin(members, ask);
+    else for (const member of members) known.join(member);
+  }
+
+  #begin(members: readonly FlightMember[], ask: AskShared): void {
+    const [first] = members;
+    if (first === undefined) return;
+    const flight = new Flight(first.shared, this, ask);
+    this.#open.set(first.shared.key, flight);
+    this.#ask(flight, members);
+  }
+
+  #ask(flight: Flight, members: readonly FlightMember[]): void {
+    for (const member of members) flight.join(member);
+    try {
+      flight.ask();
+    } catch (error) {
+      flight.failed(toGatewayError(error), NOT_ASKED);
+    }
+  }
+
+  /** Another may fly under its key by now: that of a call that would not join. */
+  onOver(flight: Flight): void {
+    const { key } = flight.leader;
+    if (this.#open.get(key) === flight) this.#open.delete(key);
+  }
+}
