@@ -1,48 +1,56 @@
+import type { Clock, Random } from './domain/clock.ts';
+import type { Deadlines } from './domain/deadlines.ts';
 import type { Observe } from './domain/events.ts';
-import type { Ask } from './domain/exchange.ts';
-import type { Clock } from './domain/ports.ts';
 import type { Route } from './domain/route.ts';
-import { createProver } from './domain/sharing/proof/batch-prover.ts';
-import { createBatchStates } from './domain/sharing/proof/batch-states.ts';
-import { createSubjects } from './domain/sharing/batch/batch-subject.ts';
-import { createBatchWatch } from './domain/sharing/proof/batch-watch.ts';
-import type { Gather } from './domain/sharing/shared.ts';
-import { createGather } from './stages/gather.ts';
+import { BatchingStates, type BatchingView } from './domain/sharing/batch/batching-states.ts';
+import { createSubjects } from './domain/sharing/batch/subject.ts';
+import type { Ask } from './domain/upstream.ts';
+import { createBatch } from './stages/batch.ts';
+import { OwnRequests, Prover, watchForProofs } from './stages/batch-proof.ts';
+import { Rechecks } from './stages/batch-recheck.ts';
 
-/** Batches, and the proofs they rest on. What was proven and learned of a service outlives reloads. */
+/** Batches, and the comparisons they rest on. What was shown and learned of a service outlives reloads. */
 export interface Batching {
-  readonly gather: Gather;
+  readonly batch: ReturnType<typeof createBatch>;
   /** Whether calls travel together, by route. */
   states(): ReadonlyMap<string, boolean>;
-  /** No proof is begun any more, and what is under way is broken off. */
+  /** The same of one route, and what speaks against it; null where it does not batch. */
+  view(routeId: string): BatchingView | null;
+  /** No comparison is begun any more, and what is under way is left. */
   close(): void;
 }
 
 interface BatchingParts {
-  /** Puts the gateway's own questions. */
+  /** Puts calls, and the gateway's own upstream requests. */
   readonly ask: Ask;
   /** Those of the current generation. */
   readonly routes: () => readonly Route[];
   readonly clock: Clock;
+  readonly random: Random;
+  readonly deadlines: Deadlines;
   readonly observe: Observe;
 }
 
 /** Puts together what makes calls travel as one. */
-export function composeBatching({ ask, routes, clock, observe: pass }: BatchingParts): Batching {
+export function composeBatching({ ask, routes, clock, random, deadlines, observe: pass }: BatchingParts): Batching {
   const subjects = createSubjects();
-  const states = createBatchStates({ routes, subjects, clock });
+  const states = new BatchingStates({ routes, subjects, clock });
   const observe: Observe = event => {
-    if (event.kind === 'batching') states.note(event.route, event.isOn);
+    if (event.kind === 'batching') states.note(event.route, event.isOn, event.reason);
     pass(event);
   };
-  const prover = createProver({ ask, clock, observe });
-  const watch = createBatchWatch({ routes, subjects, prover, clock });
+  const own = new OwnRequests({ ask, clock, deadlines });
+  const prover = new Prover({ own, clock, observe });
+  const rechecks = new Rechecks({ own, clock, random, observe, states });
+  const endWatch = watchForProofs({ routes, subjects, prover, clock });
   return {
-    gather: createGather({ subjects, prover, clock, observe }),
+    batch: createBatch({ ask, subjects, prover, rechecks, states, deadlines, clock, observe }),
     states: () => states.read(),
+    view: routeId => states.view(routeId),
     close() {
-      watch.close();
-      prover.close();
+      endWatch();
+      own.close();
+      rechecks.close();
     },
   };
 }

@@ -1,20 +1,23 @@
 import type { CompiledRoutes, RoutedAddress } from './config/compile.ts';
+import type { GatewayConfig } from './config/gateway-config.ts';
 import type { Problem } from './config/problem.ts';
-import { dropBody } from './domain/http/dress.ts';
-import { toReplyDraft } from './domain/http/reply-head.ts';
-import type { Transport } from './domain/ports.ts';
+import { Deadlines } from './domain/deadlines.ts';
+import { dropBody, toAnswer } from './domain/http/reply.ts';
 import type { BatchPolicy } from './domain/route.ts';
-import { proveBatch, type AskForProof } from './domain/sharing/proof/batch-proof.ts';
-import { predictMessage } from './domain/sharing/proof/prediction.ts';
-import { createSubject } from './domain/sharing/batch/batch-subject.ts';
+import { predictMessage } from './domain/sharing/batch/proof.ts';
+import { Subject } from './domain/sharing/batch/subject.ts';
+import type { ExchangeBounds, Transport, UpstreamAnswer } from './domain/upstream.ts';
 import { systemClock as clock } from './edges/clock.ts';
-import { createTransport } from './edges/undici.ts';
+import { isRecord } from './domain/unknown-value.ts';
+import { createTransport } from './edges/r-transport/transport.ts';
+import { askAdmin } from './online-local.ts';
+import { DECLARE, proveBatch, type AskForProof } from './stages/batch-proof.ts';
 
-/** A question that takes longer says nothing. */
+/** An exchange that takes longer says nothing. */
 const PATIENCE_MS = 10_000;
 /** Of a service so many are asked: they may be of different versions. */
 const INSTANCES_MAX = 8;
-const ANSWER_BYTES_MAX = 1024 * 1024;
+const BYTES_MAX = 1024 * 1024;
 
 /** What an instance has shown: rows together are answered as alone, or what was found instead. */
 interface Shown {
@@ -28,7 +31,8 @@ interface Shown {
  * whether rows together get the answers they get alone. Where not, the route's `batch` is an error.
  */
 export async function askBatches(routes: CompiledRoutes, known: readonly RoutedAddress[]): Promise<Problem[]> {
-  const transport = createTransport({ clock });
+  const deadlines = new Deadlines(clock);
+  const transport = createTransport({ clock, deadlines });
   try {
     const asked = routes.specs.map(async ({ id, serviceName, policy }) => {
       const batch = policy.sharing?.batch;
@@ -37,31 +41,47 @@ export async function askBatches(routes: CompiledRoutes, known: readonly RoutedA
       const shown = origins
         .slice(0, INSTANCES_MAX)
         .map(origin => askInstance(origin, { routes, serviceName, batch, transport }));
-      return problemOf(await Promise.all(shown), (severity, message, hint) =>
+      return problemOf(await Promise.all(shown), batch, (severity, message, hint) =>
         routes.problemAt(id, 'batch', { severity, message, hint }),
       );
     });
     return (await Promise.all(asked)).flat();
   } finally {
     await transport.close();
+    deadlines.close();
   }
 }
+
+/** Asks the gateway of this configuration, if one runs, what it has found out against batches of its routes. */
+export async function askRunning(admin: GatewayConfig['admin'], routes: CompiledRoutes): Promise<Problem[]> {
+  const batching = routes.specs.filter(({ policy }) => policy.sharing?.batch !== undefined);
+  const said = batching.length === 0 ? undefined : await askAdmin(admin, '/api/routes');
+  if (!Array.isArray(said)) return [];
+  return said.filter(isRecord).flatMap(({ id, batching: known }) => {
+    const isOurs = batching.some(route => route.id === id);
+    if (!isOurs || typeof id !== 'string' || !isRecord(known) || typeof known['reason'] !== 'string') return [];
+    const message = `the running gateway has found: ${known['reason']}`;
+    return [routes.problemAt(id, 'batch', { severity: 'error', message, hint: LOOK_UP })];
+  });
+}
+
+const LOOK_UP = 'see docs/adding-a-model.md, "What travels together"';
 
 type ToProblem = (severity: 'error' | 'warning', message: string, hint: string) => Problem;
 
 /** The worst that an instance has shown is said for all. */
-function problemOf(shown: readonly Shown[], toProblem: ToProblem): Problem[] {
+function problemOf(shown: readonly Shown[], { rowsIndependent }: BatchPolicy, toProblem: ToProblem): Problem[] {
   const refuted = shown.find(({ verdict }) => verdict === 'refuted');
   if (refuted !== undefined) {
     const message = `${refuted.origin}${refuted.reason}: its calls cannot travel together`;
-    return [toProblem('error', message, 'take `batch` away: see docs/adding-a-model.md, "What travels together"')];
+    return [toProblem('error', message, `take \`batch\` away: ${LOOK_UP}`)];
   }
   const open = shown.find(({ verdict }) => verdict === 'open');
   if (open === undefined) return [];
-  const message = `${open.origin}: ${open.reason}`;
-  return [
-    toProblem('warning', message, 'calls travel singly until those that come have shown that rows may travel together'),
-  ];
+  const hint = rowsIndependent
+    ? 'calls travel singly until those that come have been compared'
+    : `no calls travel together: ${DECLARE}`;
+  return [toProblem('warning', `${open.origin}: ${open.reason}`, hint)];
 }
 
 interface Asking {
@@ -74,31 +94,39 @@ interface Asking {
 async function askInstance(origin: string, { routes, serviceName, batch, transport }: Asking): Promise<Shown> {
   const { sharedSecret } = routes.policyOf(serviceName);
   const message = predictMessage(sharedSecret);
-  const subject = createSubject();
+  const subject = new Subject();
+  const nowMs = () => clock.nowMs();
   let reason = 'it publishes no examples at /prototype to prove by that rows may travel together';
-  const tell = (_: boolean, told: string) => {
-    reason = told;
+  const report = (_: boolean, said: string) => {
+    reason = said;
   };
   try {
-    const ask = asking(origin, transport);
-    await proveBatch({ subject, versions: '', message, format: batch.rows }, { ask, nowMs: () => clock.nowMs(), tell });
+    // Nothing is declared to a proof that is asked for its examples alone: what it says otherwise is for the log.
+    const policy = { ...batch, rowsIndependent: true };
+    const wanted = { subject, versions: '', message, policy, bodyBytesMax: BYTES_MAX };
+    await proveBatch(wanted, { ask: asking(origin, transport), nowMs, report });
   } catch (error) {
     reason = error instanceof Error ? error.message : 'it could not be asked';
   }
-  return { origin, verdict: subject.standing('', clock.nowMs()), reason };
+  return { origin, verdict: subject.standing('', nowMs()), reason };
 }
 
+const BOUNDS: ExchangeBounds = {
+  reuse: false,
+  connectTimeoutMs: PATIENCE_MS,
+  hangMsMax: PATIENCE_MS,
+  bufferBytesMax: BYTES_MAX,
+};
+
 function asking(origin: string, transport: Transport): AskForProof {
-  const bounds = {
-    reuse: false,
-    connectTimeoutMs: PATIENCE_MS,
-    hangMsMax: PATIENCE_MS,
-    bufferBytesMax: ANSWER_BYTES_MAX,
-  };
   return async message => {
-    const answer = await transport.send({ ...message, origin }, bounds).answer;
+    const answer = await new Promise<UpstreamAnswer>((resolve, reject) => {
+      const onEnd: Parameters<Transport['send']>[2]['listener']['onEnd'] = end =>
+        end.kind === 'answered' ? resolve(end.answer) : reject(end.failure);
+      const listener = { onInterim: () => undefined, onStream: resolve, onEnd };
+      transport.send(origin, message, { bounds: BOUNDS, listener });
+    });
     dropBody(answer);
-    const { status, fields } = toReplyDraft(answer);
-    return { answer: { kind: 'answer', status, rawHeaders: fields, body: answer.body }, version: '' };
+    return { answer: toAnswer(answer, null), version: '' };
   };
 }

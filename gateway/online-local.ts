@@ -23,7 +23,9 @@ export async function askLocal(gateway: GatewayConfig, routes: CompiledRoutes): 
     ({ serviceName, policy }) => services.has(serviceName) && policy.sharing?.batch !== undefined,
   );
   if (batching.length === 0) return { known: [], problems: [] };
-  const known = (await askAdmin(gateway.admin)).filter(({ service }) => services.has(service));
+  const known = startedBy(await askAdmin(gateway.admin, '/api/services')).filter(({ service }) =>
+    services.has(service),
+  );
   const isKnown = (name: string) => known.some(({ service }) => service === name);
   const unknown = batching.filter(({ serviceName }) => !isKnown(serviceName));
   return { known, problems: unknown.map(({ id }) => routes.problemAt(id, 'batch', NOBODY_TO_ASK)) };
@@ -35,19 +37,20 @@ const NOBODY_TO_ASK = {
   hint: 'start it and check again; it asks them itself, too, and no calls travel together before',
 } as const;
 
-/** The R processes that a gateway at this address has started; none where nobody answers, or not as a gateway does. */
-async function askAdmin({ host, port }: GatewayConfig['admin']): Promise<RoutedAddress[]> {
+/** What a gateway at this address says there; undefined where none answers, or not as a gateway does. */
+export async function askAdmin({ host, port }: GatewayConfig['admin'], path: string): Promise<unknown> {
   const here = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
   const origin = `http://${here.includes(':') ? `[${here}]` : here}:${port}`;
   const bounds = { timeoutMs: PATIENCE_MS, signal: new AbortController().signal };
   try {
-    const { body } = await askBriefly({ origin, path: '/api/services', sharedSecret: undefined, ...bounds });
-    return startedBy(JSON.parse(body));
+    const { body } = await askBriefly({ origin, path, sharedSecret: undefined, ...bounds });
+    return JSON.parse(body);
   } catch {
-    return [];
+    return undefined;
   }
 }
 
+/** The R processes that the gateway has started. */
 function startedBy(services: unknown): RoutedAddress[] {
   if (!Array.isArray(services)) return [];
   return services.filter(isRecord).flatMap(({ service, instances }) => {

@@ -6,7 +6,7 @@ import type { RosterEntry } from './domain/roster.ts';
 import { createConsulClient, type ConsulClient } from './edges/consul-client.ts';
 import { probeHttp } from './edges/http-probe.ts';
 import type { Contract } from './load.ts';
-import { askBatches } from './online-batches.ts';
+import { askBatches, askRunning } from './online-batches.ts';
 import { askLocal } from './online-local.ts';
 
 /** An answer that takes longer is none. */
@@ -26,11 +26,12 @@ export async function askOnline({ gateway, routes, texts }: Contract): Promise<P
   const elsewhere = new Set([...local, ...fixed, ...routes.statics].map(({ service }) => service));
   const wanted = [...routes.services.keys()].filter(service => !elsewhere.has(service));
 
-  const [ofFixed, ofRoutes, ofConsul, ofLocal] = await Promise.all([
+  const [ofFixed, ofRoutes, ofConsul, ofLocal, ofRunning] = await Promise.all([
     askInstances(fixed, routes),
     askInstances(routes.statics, routes),
     consul === undefined ? NOTHING_KNOWN : askConsul(consul, wanted),
     askLocal(gateway, routes),
+    askRunning(gateway.admin, routes),
   ]);
   const ofBatches = await askBatches(routes, [...fixed, ...routes.statics, ...ofConsul.known, ...ofLocal.known]);
   return [
@@ -39,6 +40,7 @@ export async function askOnline({ gateway, routes, texts }: Contract): Promise<P
     ...toProblems(ofConsul.findings, { file: gatewayFile, path: 'discovery.consul' }),
     ...ofLocal.problems,
     ...ofBatches,
+    ...ofRunning,
   ];
 }
 

@@ -147,6 +147,31 @@ describe('asking whether calls may travel together', () => {
   }
 });
 
+describe('asking the running gateway what it has found', () => {
+  test('is an error at the place of `batch` where calls that travelled together were answered otherwise alone', async t => {
+    const reason = '/predict of version 1: a row is answered otherwise among others than alone: alone with 422';
+    const told = [
+      { id: 'fuel', batching: { isOn: false, reason } },
+      { id: 'well', batching: { isOn: true, reason: null } },
+      { id: 'elsewhere', batching: { isOn: false, reason } },
+      'nonsense',
+    ];
+    const admin = await startInstance(t, ({ url }, response) => {
+      response.writeHead(url === '/api/routes' ? 200 : 404).end(JSON.stringify(told));
+    });
+    const port = admin.slice(admin.indexOf(':') + 1);
+    const routeOf = (id: string) => `{ id: ${id}, uri: "lb://x", predicates: ["Path=/${id}"], batch: {}, pure: true }`;
+
+    const said = await askedOf(t, {
+      gateway: `discovery: { static: [{ service: x, instances: ['http://${admin}'] }] }\nadmin: { port: ${port} }`,
+      routes: `routes: [${routeOf('fuel')}, ${routeOf('well')}]`,
+    });
+
+    const ofRunning = said.filter(line => line.includes('the running gateway'));
+    assert.deepEqual(ofRunning, [`routes.yaml routes[0].batch: the running gateway has found: ${reason}`]);
+  });
+});
+
 describe('asking whether calls to R processes of the gateway’s own may travel together', () => {
   const routes =
     'routes: [{ id: fuel, uri: "lb://fuel", predicates: ["Path=/fuel/**"], batch: {}, pure: true }, { id: a, uri: "lb://fuel", predicates: ["Path=/a"] }]';

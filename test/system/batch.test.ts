@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
-import type { Random } from '../../gateway/domain/ports.ts';
-import { seeded } from '../support/builders.ts';
+import type { Random } from '../../gateway/domain/clock.ts';
+import { seeded } from '../support/service-at-work.ts';
 import { call, type Heard } from '../support/call.ts';
 import { startGateway, type ComposedGateway } from '../support/composed-gateway.ts';
 import { misbehave, startPlumberService } from '../support/plumber/serve.ts';
@@ -169,7 +169,9 @@ describe('calls that travel together', () => {
       const wanted: string[] = [];
       for (const each of asked) wanted.push(seen(await ask(`${service.url}/predict`, each)));
       await until(() => isBatching(gateway, name), 'rows together were proven');
+      await untilTrusted(gateway, { name, columns, random });
 
+      const before = await metOf(gateway, name);
       const heard: string[] = [];
       for (let i = 0; i < asked.length; i += 64) {
         const together = await Promise.all(
@@ -181,11 +183,32 @@ describe('calls that travel together', () => {
       for (const [i, each] of asked.entries()) assert.equal(heard[i], wanted[i], JSON.stringify(each));
       assert.ok(wanted.filter(line => line.startsWith('200')).length > bodies / 2);
       assert.ok(wanted.some(line => line.startsWith('422')));
-      const { batches, rows } = await metOf(gateway, name);
+      const after = await metOf(gateway, name);
+      const [batches, rows] = [after.batches - before.batches, after.rows - before.rows];
       assert.ok(rows > 2 * batches, `${rows} rows in ${batches} batches`);
+      const rechecks = { service: name, result: 'contradicted' };
+      assert.ok(!((await gateway.metric('penstock_batch_rechecks_total', rechecks)) > 0));
     });
   }
 });
+
+interface Trusting extends Pick<Model, 'name' | 'columns'> {
+  readonly random: Random;
+}
+
+/** Right calls, many at once, until most of them travel together. */
+async function untilTrusted(gateway: ComposedGateway, { name, columns, random }: Trusting): Promise<void> {
+  const rightCalls = async () => {
+    const bodies = Array.from({ length: 64 }, () => `[${aRow(columns, { random, oddOneIn: 0 })}]`);
+    const heard = await Promise.all(
+      bodies.map(body => ask(`${gateway.url}/api/${name}/predict`, { body, type: 'application/json' })),
+    );
+    for (const { status, text } of heard) assert.equal(status, 200, text);
+    const { batches, rows } = await metOf(gateway, name);
+    return rows > batches + 64;
+  };
+  await until(rightCalls, 'right calls travel together', 120_000);
+}
 
 /** A route to each of the models of x, and to those without a prototype. */
 const MISBEHAVING = `
@@ -195,15 +218,19 @@ routes:
 ${['twice', 'centred', 'first', 'random', 'boxed']
   .map(id => `  - { id: ${id}, uri: 'lb://misbehave', predicates: ['Path=/${id}/**'] }`)
   .join('\n')}
-  - { id: double, uri: 'lb://misbehave', predicates: ['Path=/double'] }
-  - { id: off-centre, uri: 'lb://misbehave', predicates: ['Path=/off-centre'] }
-  - { id: sum, uri: 'lb://misbehave', predicates: ['Path=/sum'], batch: { rows: columns } }
+  - { id: double, uri: 'lb://misbehave', predicates: ['Path=/double'], batch: { rowsIndependent: true } }
+  - { id: off-centre, uri: 'lb://misbehave', predicates: ['Path=/off-centre'], batch: { rowsIndependent: true } }
+  - { id: sum, uri: 'lb://misbehave', predicates: ['Path=/sum'], batch: { rows: columns, rowsIndependent: true } }
 `;
 
 describe('whether rows may travel together', () => {
   test('is shown by the live model, and where it shows the contrary each travels alone', async t => {
     const service = await startPlumberService(t, misbehave);
-    const gateway = await startGateway(t, { services: { misbehave: [service.url] }, routes: MISBEHAVING });
+    const gateway = await startGateway(t, {
+      services: { misbehave: [service.url] },
+      routes: MISBEHAVING,
+      idleMsMax: 30_000,
+    });
     const both = async (path: string, body: string) => {
       const asked = { body, type: 'application/json' };
       return {
@@ -227,7 +254,7 @@ describe('whether rows may travel together', () => {
       }, `a verdict on ${route}`);
       const verdict = verdictOf(route);
       assert.deepEqual([verdict?.['isOn'], verdict?.['reason']], [isOn, reason]);
-      assert.equal(await isBatching(gateway, route), isOn);
+      if (!isOn) assert.equal(await isBatching(gateway, route), false);
     }
 
     const calls = Array.from({ length: 24 }, (_, i) => `[{"x":${i}.5}]`);
@@ -235,9 +262,13 @@ describe('whether rows may travel together', () => {
     for (const { heard, wanted } of together) assert.equal(heard, wanted);
   });
 
-  test('is learned from what callers send, where the model publishes nothing', async t => {
+  test('is learned from what callers send, where the model publishes nothing and its rows are declared to be independent', async t => {
     const service = await startPlumberService(t, misbehave);
-    const gateway = await startGateway(t, { services: { misbehave: [service.url] }, routes: MISBEHAVING });
+    const gateway = await startGateway(t, {
+      services: { misbehave: [service.url] },
+      routes: MISBEHAVING,
+      idleMsMax: 30_000,
+    });
     const heardOf = async (path: string, body: string) => {
       const asked = { body, type: 'application/json' };
       const [heard, wanted] = await Promise.all([
@@ -267,10 +298,30 @@ describe('whether rows may travel together', () => {
         ['sum', true],
       ],
     );
-    await Promise.all(
-      Array.from({ length: 24 }, (_, k) => heardOf('/double', `[{"x":${k === 7 ? '-1.5' : `${k}.5`}}]`)),
+    await until(async () => {
+      await Promise.all(
+        Array.from({ length: 24 }, (_, k) => heardOf('/double', `[{"x":${k === 7 ? '-1.5' : `${k}.5`}}]`)),
+      );
+      const { batches, rows } = await metOf(gateway, 'misbehave');
+      return rows > batches;
+    }, 'calls travel together');
+  });
+
+  test('is not asked of callers’ rows where nothing is declared: what to write is said, and each travels alone', async t => {
+    const service = await startPlumberService(t, misbehave);
+    const routes = MISBEHAVING.replaceAll(', rowsIndependent: true', '').replaceAll('rowsIndependent: true', '');
+    const gateway = await startGateway(t, { services: { misbehave: [service.url] }, routes, idleMsMax: 30_000 });
+    const isSaid = () => gateway.log.of('batching').find(line => line['route'] === 'double');
+    await until(async () => {
+      await ask(`${gateway.url}/double`, { body: '[{"x":1.5}]', type: 'application/json' });
+      return isSaid() !== undefined;
+    }, 'what to write is said');
+
+    assert.match(
+      String(isSaid()?.['reason']),
+      /^\/double: there are no examples .*write `batch: \{ rowsIndependent: true \}`/,
     );
-    const { batches, rows } = await metOf(gateway, 'misbehave');
-    assert.ok(rows > batches, `${rows} rows in ${batches} batches`);
+    assert.equal(await isBatching(gateway, 'double'), false);
+    assert.equal((await metOf(gateway, 'misbehave')).batches, 0);
   });
 });

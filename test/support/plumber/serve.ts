@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -31,6 +31,23 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** The folder of the service that misbehaves when asked: its plumber.R says how. */
 export const misbehave = `${root}test/support/plumber/misbehave`;
+
+/** Calls to `misbehave` that R answers when the test says so, and not when some time is over. */
+export interface Held {
+  /** Path and query of such a call. */
+  readonly path: string;
+  /** R answers them all, those to come as well. */
+  release(): void;
+}
+
+/** Calls that R keeps in hand for as long as the test likes. */
+export function heldCalls(t: TestContext): Held {
+  const folder = mkdtempSync(join(tmpdir(), 'plumber-held-'));
+  const file = join(folder, 'released');
+  const release = () => writeFileSync(file, '');
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return { path: `/wait?file=${encodeURIComponent(file)}`, release };
+}
 
 /** Starts a service by the real serve.sh, and waits until R listens. It ends with the test. */
 export async function startPlumberService(

@@ -4,11 +4,12 @@
 #   GET  /ping             {"status":"online","time":…}
 #   GET  /metadata         {"name":"misbehave","version":"0.0.1"}
 #   POST /predict          the JSON body, as R has parsed it
-#   GET  /who              {"pid":…,"port":…,"calls":…}: so many calls of /who and /sleep yet
+#   GET  /who              {"pid":…,"port":…,"calls":…}: so many calls of /who, /sleep and /wait yet
 #   ANY  /sleep?ms=        answers {"slept":ms,"pid":…} after so many milliseconds of R's one thread
 #   ANY  /busy?ms=         the same, computing instead of sleeping
+#   GET  /wait?file=       answers {"pid":…} once there is such a file, and keeps R's one thread until then
 #   ANY  /loop             never answers, and keeps R's one thread for ever
-#                          (these three print a line "at work" when they begin)
+#                          (these four print a line "at work" when they begin)
 #   ANY  /crash            ends R at once (kill -9), so that the connection is lost
 #   ANY  /crash-once?file= the same if the file is not there, and makes it; else as /who
 #   ANY  /quit             R leaves by itself, with status 3
@@ -80,6 +81,15 @@ function(ms = "1000") {
   end <- Sys.time() + as.numeric(ms) / 1000
   while (Sys.time() < end) sum(stats::runif(1000))
   list(slept = as.numeric(ms), pid = Sys.getpid())
+}
+
+#* @get /wait
+#* @serializer unboxedJSON
+function(file) {
+  calls <<- calls + 1
+  cat("at work\n")
+  while (!file.exists(file)) Sys.sleep(0.02)
+  list(pid = Sys.getpid())
 }
 
 #* @get /loop
