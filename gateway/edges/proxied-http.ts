@@ -1,26 +1,25 @@
 import type { IncomingMessage } from 'node:http';
+import type { Clock } from '../domain/clock.ts';
+import { bodyTooLarge } from '../domain/errors.ts';
 import { fieldOf, hasField } from '../domain/http/fields.ts';
-import type { Clock, StreamWanted } from '../domain/ports.ts';
-import type { HttpWire } from './express/wire.ts';
-import { ProxiedStream } from './proxied-stream.ts';
-import { toHeaders } from './upstream-fields.ts';
+import type { StreamOptions } from '../domain/stream.ts';
+import type { HttpWire } from './express/http-wire.ts';
+import { ProxiedStream, toHeaders } from './proxied-stream.ts';
 
 /** A long body in either direction, or an event stream. */
-export function createHttpStream(wire: HttpWire, wanted: StreamWanted, clock: Clock): ProxiedStream {
-  const { req, res } = wire;
+export function createHttpStream(wire: HttpWire, options: StreamOptions, clock: Clock): ProxiedStream {
+  const { req } = wire;
   const kind = {
     socket: req.socket,
-    begin: () => {
-      // Nothing is left to do before it is sent.
-    },
-    respond: (proxyRes: IncomingMessage) => passOn(proxyRes, { stream, wire, wanted }),
-    cutOff: () => void res.destroy(),
+    begin: ignore,
+    respond: (proxyRes: IncomingMessage) => passOn(proxyRes, { stream, wire, options }),
+    cutOff: () => wire.cut(),
+    over: () => wire.onFault(undefined),
   };
-  const stream = new ProxiedStream(kind, wanted, clock);
-  res.once('close', () => stream.leave());
-  prepare(wire, wanted);
+  const stream = new ProxiedStream(kind, options, clock);
+  prepare(wire, options);
   req.on('data', (chunk: Buffer) => {
-    stream.bytes.in += chunk.length;
+    if (!stream.countIn(chunk.length)) stream.fail(bodyTooLarge(options.bodyBytesMax));
   });
   req.pause(); // until the proxy takes it: a listener alone would let it flow
   wire.sendContinue();
@@ -29,49 +28,51 @@ export function createHttpStream(wire: HttpWire, wanted: StreamWanted, clock: Cl
 }
 
 /** Makes the caller's request into the one that is to be sent. */
-function prepare({ req }: HttpWire, { request }: StreamWanted): void {
+function prepare({ req }: HttpWire, { message, origin }: StreamOptions): void {
   const framing = framingOf(req.rawHeaders);
-  req.url = request.target;
-  req.method = request.method;
-  req.headers = toHeaders([...request.rawHeaders, 'host', request.host ?? new URL(request.origin).host, ...framing]);
+  req.url = message.target;
+  req.method = message.method;
+  req.headers = toHeaders([...message.fields, 'host', message.host ?? new URL(origin).host, ...framing]);
 }
 
 interface Passage {
   readonly stream: ProxiedStream;
   readonly wire: HttpWire;
-  readonly wanted: StreamWanted;
+  readonly options: StreamOptions;
 }
 
-function passOn(proxyRes: IncomingMessage, { stream, wire, wanted }: Passage): void {
+function passOn(proxyRes: IncomingMessage, { stream, wire, options }: Passage): void {
   const { res } = wire;
-  const head = stream.headOf(proxyRes);
+  proxyRes.on('error', (error: Error) => stream.fail(error));
+  const head = stream.headOf(proxyRes, proxyRes);
   if (head === undefined) return;
   const { status, fields } = head;
-  const isUntold = hasField(fields, 'content-length') || status === 204; // which has none (RFC 9110 §8.6)
-  const length = isUntold ? undefined : fieldOf(proxyRes.rawHeaders, 'content-length');
-  res.writeHead(status, length === undefined ? fields : [...fields, 'Content-Length', length]);
+  if (wire.closeAfter(status)) fields.push('Connection', 'close');
+  res.writeHead(status, fields);
   res.flushHeaders(); // an event stream may have nothing to say for a long time
-  stream.told(status);
 
-  proxyRes.on('error', (error: Error) => stream.fail(error));
   proxyRes.once('close', () => {
-    if (proxyRes.complete) stream.end('answered');
+    if (proxyRes.complete) stream.end();
     else stream.fail(new Error('broken off'));
   });
-  res.once('close', () => stream.end('answered'));
-  if (wanted.isHeadOnly) {
+  res.once('close', () => stream.end());
+  if (options.isHeadOnly) {
     res.end();
     return;
   }
   proxyRes.on('data', (chunk: Buffer) => {
-    stream.bytes.out += chunk.length;
+    stream.bytesOut += chunk.length;
   });
   proxyRes.pipe(res);
 }
 
 /** How the caller frames the body is how it is passed on. */
-function framingOf(rawHeaders: readonly string[]): string[] {
-  if (hasField(rawHeaders, 'transfer-encoding')) return ['transfer-encoding', 'chunked'];
-  const length = fieldOf(rawHeaders, 'content-length');
+function framingOf(fields: readonly string[]): string[] {
+  if (hasField(fields, 'transfer-encoding')) return ['transfer-encoding', 'chunked'];
+  const length = fieldOf(fields, 'content-length');
   return length === undefined ? [] : ['content-length', length];
+}
+
+function ignore(): void {
+  // Nothing is left to do before it is sent.
 }

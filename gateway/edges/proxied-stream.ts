@@ -1,8 +1,11 @@
-import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Clock } from '../domain/clock.ts';
 import { GatewayError } from '../domain/errors.ts';
-import type { Carrying, Clock, Settled, StreamWanted } from '../domain/ports.ts';
-import { ConnectFailure, connectFailure, connectTimeout } from './connect-failure.ts';
+import { listOf } from '../domain/http/fields.ts';
+import type { CarriedStream, StreamEnd, StreamOptions } from '../domain/stream.ts';
+import type { Answer, UpstreamAnswer } from '../domain/upstream.ts';
+import { connectEnd } from './r-transport/connection.ts';
 
 /** Silence is looked for so many times within the longest that is allowed. */
 const LOOKS_PER_IDLE = 8;
@@ -17,26 +20,28 @@ export interface StreamKind {
   respond(proxyRes: IncomingMessage): void;
   /** Ends what the caller hears, at once. */
   cutOff(): void;
+  /** It is over: whatever was held for it is let go. */
+  over(): void;
 }
+
+const ANSWERED: StreamEnd = { kind: 'answered' };
 
 /**
  * What all streams have in common: a connection that must come about, a head that is told once, silence that ends it,
  * and one end.
  */
-export class ProxiedStream implements Carrying {
-  readonly head: Promise<number>;
-  readonly settled: Promise<Settled>;
-  readonly timings: { connectMs: number | undefined; firstByteMs: number | undefined };
-  readonly bytes = { in: 0, out: 0 };
-  readonly #wanted: StreamWanted;
+export class ProxiedStream implements CarriedStream {
+  connectMs: number | null = null;
+  firstByteMs: number | null = null;
+  bytesIn = 0;
+  bytesOut = 0;
+  readonly #options: StreamOptions;
   readonly #kind: StreamKind;
   readonly #clock: Clock;
   readonly #startedMs: number;
-  #tellHead: (status: number) => void = ignore;
-  #refuseHead: (error: GatewayError) => void = ignore;
-  #settle: (settled: Settled) => void = ignore;
-  #proxyReq: ClientRequest | undefined;
+  #proxyReq: ClientRequest | undefined = undefined;
   #isHeadTold = false;
+  #isConnectLate = false;
   #isSilent = false;
   #isOver = false;
   #cancelConnect: () => void = ignore;
@@ -44,25 +49,16 @@ export class ProxiedStream implements Carrying {
   #silentLooks = 0;
   #lastBytes = 0;
 
-  constructor(kind: StreamKind, wanted: StreamWanted, clock: Clock) {
+  constructor(kind: StreamKind, options: StreamOptions, clock: Clock) {
     this.#kind = kind;
-    this.#wanted = wanted;
+    this.#options = options;
     this.#clock = clock;
     this.#startedMs = clock.nowMs();
-    this.timings = { connectMs: undefined, firstByteMs: undefined };
-    this.head = new Promise((resolve, reject) => {
-      this.#tellHead = resolve;
-      this.#refuseHead = reject;
-    });
-    this.head.catch(ignore); // who asked may have left
-    this.settled = new Promise(resolve => {
-      this.#settle = resolve;
-    });
     this.#look();
   }
 
   get origin(): string {
-    return this.#wanted.request.origin;
+    return this.#options.origin;
   }
 
   /** The request to the instance exists; its connection comes about, or not in time. */
@@ -70,6 +66,9 @@ export class ProxiedStream implements Carrying {
     this.#proxyReq = proxyReq;
     proxyReq.on('error', ignore); // the proxy listens too, but not after it has ended it
     proxyReq.once('close', () => this.#vanish());
+    proxyReq.on('information', ({ statusCode, rawHeaders }) => {
+      if (!this.#isOver) this.#options.listener.onInterim(statusCode, rawHeaders);
+    });
     if (this.#isOver) {
       proxyReq.destroy();
       return;
@@ -77,12 +76,15 @@ export class ProxiedStream implements Carrying {
     const watch = (socket: Socket) => {
       const connected = () => {
         this.#cancelConnect();
-        this.timings.connectMs ??= this.#sinceStart();
+        this.connectMs ??= this.#sinceStart();
       };
       socket.once(this.origin.startsWith('https:') ? 'secureConnect' : 'connect', connected);
     };
-    const { connectTimeoutMs } = this.#wanted;
-    this.#cancelConnect = this.#clock.after(connectTimeoutMs, () => this.fail(connectTimeout(connectTimeoutMs)));
+    const { connectTimeoutMs } = this.#options;
+    this.#cancelConnect = this.#clock.after(connectTimeoutMs, () => {
+      this.#isConnectLate = true;
+      this.fail(new Error(`no connection within ${connectTimeoutMs} ms`));
+    });
     if (proxyReq.socket === null) proxyReq.once('socket', watch);
     else watch(proxyReq.socket);
     this.#kind.begin(proxyReq);
@@ -93,12 +95,17 @@ export class ProxiedStream implements Carrying {
     this.#kind.respond(proxyRes);
   }
 
-  /** The caller is gone; while the head is not told, that is all there is to tell. */
-  leave(): void {
-    if (!this.#isHeadTold) this.fail(new Error('the caller hung up'));
+  leave(reason: GatewayError): void {
+    this.fail(reason);
   }
 
-  /** A switch of protocols that nobody asked for, say, ends the request with neither an answer nor an error. */
+  /** A part of the request's body passes. */
+  countIn(bytes: number): boolean {
+    this.bytesIn += bytes;
+    return this.bytesIn <= this.#options.bodyBytesMax;
+  }
+
+  /** A switch of protocols that was not asked for, say, ends the request with neither an answer nor an error. */
   #vanish(): void {
     if (!this.#isHeadTold) this.fail(new Error('over without an answer'));
   }
@@ -106,61 +113,67 @@ export class ProxiedStream implements Carrying {
   /** Something went wrong; what it means depends on how far the stream has come. */
   fail(cause: unknown): void {
     if (this.#isOver) return;
-    if (this.#isHeadTold) {
-      this.end(this.#isSilent || this.#kind.socket.destroyed ? 'answered' : 'lost');
-      this.#kind.cutOff();
+    if (!this.#isHeadTold) {
+      this.end(this.#diagnose(cause));
       return;
     }
-    const { settled, failure } = this.#diagnose(cause);
-    this.#refuseHead(failure);
-    this.end(settled);
+    const isUsual = this.#isSilent || this.#kind.socket.destroyed;
+    this.#kind.cutOff();
+    this.end(isUsual ? ANSWERED : lossOf(cause));
   }
 
   /** The stream is over, on the instance's side too. */
-  end(settled: Settled): void {
+  end(end: StreamEnd = ANSWERED): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#cancelConnect();
     this.#cancelLook();
+    this.#kind.over();
     this.#proxyReq?.destroy();
-    this.#settle(settled);
+    this.#options.listener.onEnd(end);
   }
 
   /** What the caller is told of the answer; undefined when it cannot be told, and the stream has failed. */
-  headOf({ statusCode, rawHeaders }: IncomingMessage): ReturnType<StreamWanted['toHead']> | undefined {
-    this.timings.firstByteMs = this.#sinceStart();
+  headOf({ statusCode, rawHeaders }: IncomingMessage, body: UpstreamAnswer['body']): HeadTold | undefined {
+    this.firstByteMs = this.#sinceStart();
     try {
-      return this.#wanted.toHead({ status: statusCode ?? 0, rawHeaders });
+      if (this.#isOver) return undefined;
+      if (!isCodedInChunksAtMost(rawHeaders))
+        throw new GatewayError('UPSTREAM_FAULT', 'a body in a coding unasked for');
+      const head = this.#options.listener.onHead({ status: statusCode ?? 0, fields: rawHeaders, body });
+      this.#isHeadTold = true;
+      return head;
     } catch (error) {
       this.fail(error);
       return undefined;
     }
   }
 
-  /** The caller has been told the head. */
-  told(status: number): void {
-    this.#isHeadTold = true;
-    this.#tellHead(status);
+  #diagnose(cause: unknown): StreamEnd {
+    if (cause instanceof GatewayError) return { kind: kindOf(cause), failure: cause };
+    if (this.#kind.socket.destroyed) {
+      return { kind: 'abandoned', failure: new GatewayError('CALLER_GONE', 'the caller hung up', { cause }) };
+    }
+    if (this.connectMs === null) return this.#withoutConnection(cause);
+    if (isBadGrammar(cause)) {
+      return { kind: 'malformed', failure: new GatewayError('UPSTREAM_FAULT', 'not HTTP', { cause }) };
+    }
+    return { kind: 'lost', failure: new GatewayError('CONNECTION_LOST', 'broken off before the head', { cause }) };
   }
 
-  #diagnose(cause: unknown): { settled: Settled; failure: GatewayError } {
-    if (cause instanceof GatewayError) return { settled: settledBy(cause), failure: cause };
-    if (this.#kind.socket.destroyed) {
-      return { settled: 'abandoned', failure: new GatewayError('CALLER_GONE', 'the caller hung up', { cause }) };
+  #withoutConnection(cause: unknown): StreamEnd {
+    const socket = this.#proxyReq?.socket;
+    if (socket && 'authorizationError' in socket && typeof socket.authorizationError === 'string') {
+      const message = `its certificate does not verify: ${socket.authorizationError}`;
+      return { kind: 'untrusted', failure: new GatewayError('CONNECT_FAILED', message, { cause }) };
     }
-    if (this.timings.connectMs === undefined) {
-      const { settled, message } = cause instanceof ConnectFailure ? cause : connectFailure(cause);
-      return { settled, failure: new GatewayError('CONNECT_FAILED', message, { cause }) };
-    }
-    if (isBadGrammar(cause)) {
-      return { settled: 'malformed', failure: new GatewayError('UPSTREAM_FAULT', 'not HTTP', { cause }) };
-    }
-    return { settled: 'lost', failure: new GatewayError('CONNECTION_LOST', 'broken off before the head', { cause }) };
+    const kind = this.#isConnectLate ? 'connect-timeout' : connectEnd(cause);
+    return { kind, failure: new GatewayError('CONNECT_FAILED', `no connection: ${kind}`, { cause }) };
   }
 
   /** Bytes in either direction pass the caller's connection: while its counts stand still, the stream is silent. */
   #look(): void {
-    const { idleMsMax } = this.#wanted;
+    const { idleMsMax } = this.#options;
     this.#cancelLook = this.#clock.after(idleMsMax / LOOKS_PER_IDLE, () => {
       const bytes = this.#kind.socket.bytesRead + this.#kind.socket.bytesWritten;
       this.#silentLooks = bytes === this.#lastBytes ? this.#silentLooks + 1 : 0;
@@ -178,7 +191,22 @@ export class ProxiedStream implements Carrying {
   }
 }
 
-function settledBy(failure: GatewayError): Settled {
+/** What is told of an answer; its fields are a list that may be changed. */
+type HeadTold = Pick<Answer, 'status' | 'fields'>;
+
+/** A body that is coded otherwise would be passed on coded, and without a word of it (RFC 9112 §6.1). */
+function isCodedInChunksAtMost(fields: readonly string[]): boolean {
+  const codings = listOf(fields, 'transfer-encoding');
+  return codings.length === 0 || (codings.length === 1 && codings[0]?.toLowerCase() === 'chunked');
+}
+
+/** What cuts a stream that has begun: its caller's fault, or the instance's. */
+function lossOf(cause: unknown): StreamEnd {
+  if (cause instanceof GatewayError && cause.fault === 'caller') return { kind: 'abandoned', failure: cause };
+  return { kind: 'lost', failure: new GatewayError('CONNECTION_LOST', 'broken off in the middle', { cause }) };
+}
+
+function kindOf(failure: GatewayError): 'hung' | 'malformed' | 'abandoned' {
   if (failure.code === 'ATTEMPT_TIMEOUT') return 'hung';
   return failure.code === 'UPSTREAM_FAULT' ? 'malformed' : 'abandoned';
 }
@@ -187,6 +215,21 @@ function settledBy(failure: GatewayError): Settled {
 function isBadGrammar(cause: unknown): boolean {
   if (!(cause instanceof Error) || !('code' in cause) || typeof cause.code !== 'string') return false;
   return cause.code.startsWith('HPE_') && cause.code !== 'HPE_INVALID_EOF_STATE';
+}
+
+/** Raw fields as Node's client takes them: by name, those of one name together. */
+export function toHeaders(fields: readonly string[]): IncomingHttpHeaders {
+  const headers: Record<string, string | string[]> = {};
+  const spelled = new Map<string, string>(); // the first spelling stands for all of a name
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const [name = '', value = ''] = [fields[i], fields[i + 1]];
+    const key = spelled.get(name.toLowerCase()) ?? name;
+    spelled.set(name.toLowerCase(), key);
+    const before = headers[key];
+    if (before === undefined) headers[key] = value;
+    else headers[key] = Array.isArray(before) ? [...before, value] : [before, value];
+  }
+  return headers;
 }
 
 function ignore(): void {

@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createTlsServer } from 'node:https';
+import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
+import { setDefaultCACertificates } from 'node:tls';
+import type { Admitted } from '../../gateway/domain/call.ts';
+import { anonymousCaller } from '../../gateway/domain/caller.ts';
+import type { Clock } from '../../gateway/domain/clock.ts';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
-import { learn, type Admitted, type Matched, type Place } from '../../gateway/domain/exchange.ts';
-import type { Clock } from '../../gateway/domain/ports.ts';
-import type { Finding } from '../../gateway/domain/service.ts';
+import type { Filter, Route } from '../../gateway/domain/route.ts';
+import type { Finding, StreamPlace } from '../../gateway/domain/service.ts';
 import { systemClock } from '../../gateway/edges/clock.ts';
 import { createCarrier } from '../../gateway/edges/http-proxy-middleware.ts';
-import { createCarry } from '../../gateway/stages/carry.ts';
+import { createStream } from '../../gateway/stages/stream.ts';
 import { startServer } from '../support/gateway-server.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { startStreamApp } from '../support/plumber/stream-app.ts';
@@ -30,26 +34,21 @@ async function startCarrying(t: TestContext, { origin, clock = systemClock, trai
   const findings: Finding[] = [];
   const events: GatewayEvent[] = [];
   const places = { taken: 0, released: 0 };
-  const board = (): Place => {
+  const acquireStream = (): StreamPlace => {
     places.taken += 1;
     return { instance: { ...instance, origin }, release: () => (places.released += 1) };
   };
   const { route } = aMatched({ ...traits, policy: { isStream: true, streamIdleMs: 60_000, ...traits.policy } });
   const policy = { ...route.service.policy, balance: { policy: 'least-loaded' }, connectTimeoutMs: 1_000 };
   const report = (_instance: unknown, finding: Finding) => void findings.push(finding);
-  const service = { ...route.service, policy, board, report } as unknown as Matched['route']['service'];
-  const caller = { kind: 'anonymous', id: 'someone', subject: undefined, scopes: [], roles: [] } as const;
-  const carry = createCarry({ carrier: createCarrier({ clock }), clock, observe: event => events.push(event) });
+  const service = { ...route.service, policy, acquireStream, report } as unknown as Route['service'];
+  const stream = createStream({ carrier: createCarrier({ clock }), clock, observe: event => events.push(event) });
   const started = await startServer(t, {
     clock,
-    travel: received => {
-      const learned = {
-        route: { ...route, service },
-        variables: new Map<string, string>(),
-        isPreflight: false,
-        caller,
-      };
-      return carry(learn(received, learned) satisfies Admitted);
+    travel: call => {
+      call.matched({ ...route, service }, new Map());
+      stream(call.admitted(anonymousCaller(call.callerAddress)) satisfies Admitted);
+      return undefined;
     },
   });
   return { ...started, findings, events, places };
@@ -64,6 +63,54 @@ async function startNode(t: TestContext, listener: RequestListener): Promise<str
     await once(server.close(), 'close');
   });
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function listening(t: TestContext, server: Server): Promise<number> {
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  t.after(async () => {
+    await once(server.close(), 'close');
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+const SWITCHING = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
+
+/** Writes pieces one by one, each as a packet of its own. */
+async function inPieces(socket: Socket, pieces: Iterable<string>): Promise<void> {
+  socket.setNoDelay(true);
+  for (const piece of pieces) {
+    await new Promise(resolve => socket.write(piece, resolve));
+    await new Promise(resolve => setImmediate(resolve));
+  }
+}
+
+/** An instance that switches, as it is told to, and gives what came behind the request's head when `upward` is whole. */
+async function startSwitching(t: TestContext, { upward, begin }: SwitchTraits) {
+  let tell: (came: string) => void;
+  const came = new Promise<string>(resolve => (tell = resolve));
+  const sockets = new Set<Socket>();
+  const server = createTcpServer(socket => {
+    sockets.add(socket);
+    let heard = '';
+    socket
+      .on('error', () => undefined)
+      .on('data', chunk => {
+        const isSwitched = heard.includes('\r\n\r\n');
+        heard += chunk.toString('latin1');
+        const end = heard.indexOf('\r\n\r\n');
+        if (end < 0) return;
+        if (!isSwitched) void begin(socket);
+        if (heard.length >= end + 4 + upward.length) tell(heard.slice(end + 4));
+      });
+  });
+  const port = await listening(t, server);
+  t.after(() => sockets.forEach(socket => socket.destroy()));
+  return { origin: `http://127.0.0.1:${port}`, came };
+}
+
+interface SwitchTraits {
+  readonly upward: string;
+  readonly begin: (socket: Socket) => unknown;
 }
 
 async function opened(t: TestContext, port: number): Promise<WebSocket> {
@@ -163,7 +210,132 @@ describe('with a real httpuv application', () => {
   });
 });
 
+describe('the first bytes of a WebSocket', () => {
+  const down = 'from R, at once';
+  const up = 'from the caller, at once';
+  const begins: Record<string, SwitchTraits['begin']> = {
+    'in one packet with its 101': socket => socket.write(SWITCHING + down),
+    'in the packet behind its 101': socket => inPieces(socket, [SWITCHING, down]),
+    'byte by byte': socket => inPieces(socket, [SWITCHING, ...down.split(/(?<=.)/)]),
+    'across its 101': socket => inPieces(socket, [SWITCHING.slice(0, -3), SWITCHING.slice(-3) + down]),
+    'when the caller’s are there': socket => setImmediate(() => socket.write(SWITCHING + down)),
+  };
+  const says: Record<string, (socket: Socket) => unknown> = {
+    'behind its head': socket => socket.write(upgrade + up),
+    'in the packet behind its head': socket => inPieces(socket, [upgrade, up]),
+    'byte by byte': socket => inPieces(socket, [upgrade, ...up.split(/(?<=.)/)]),
+    'across its head': socket => inPieces(socket, [upgrade.slice(0, -2), upgrade.slice(-2) + up]),
+  };
+  for (const [howDown, begin] of Object.entries(begins)) {
+    for (const [howUp, say] of Object.entries(says)) {
+      test(`arrive, R’s ${howDown}, the caller’s ${howUp}`, async t => {
+        const { origin, came } = await startSwitching(t, { upward: up, begin });
+        const { port, line } = await startCarrying(t, { origin });
+        const caller = await rawCaller(t, port);
+
+        void say(caller.socket);
+
+        const heard = await caller.hear(new RegExp(down));
+        assert.equal(await came, up);
+        assert.equal(heard.slice(heard.indexOf('\r\n\r\n') + 4), down);
+        caller.socket.destroy();
+        const { bytesIn, bytesOut } = await line();
+        assert.deepEqual({ bytesIn, bytesOut }, { bytesIn: up.length, bytesOut: down.length });
+      });
+    }
+  }
+});
+
 describe('a stream over HTTP', () => {
+  for (const coding of ['gzip, chunked', 'chunked, chunked', 'foo']) {
+    test(`is a 502 where its body comes in the coding ${coding}`, async t => {
+      const head = `HTTP/1.1 200 OK\r\nTransfer-Encoding: ${coding}\r\n\r\n`;
+      const { origin } = await startUpstream(t, bytes(`${head}3\r\nabc\r\n0\r\n\r\n`));
+      const { port, findings } = await startCarrying(t, { origin });
+
+      const heard = await sayAndHearOut(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+
+      assert.equal(codeIn(heard), 'UPSTREAM_FAULT');
+      assert.equal(findings[0]?.outcome, 'fault');
+    });
+  }
+
+  const early =
+    'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n' +
+    'HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nConnection: x\r\n\r\n';
+  for (const [version, expected] of [
+    [
+      '1.1',
+      /^HTTP\/1\.1 102 Processing\r\n\r\nHTTP\/1\.1 103 Early Hints\r\nLink: <\/a\.css>; rel=preload\r\n\r\nHTTP\/1\.1 200 /,
+    ],
+    ['1.0', /^HTTP\/1\.1 200 /],
+  ] as const) {
+    test(`passes interim answers on to HTTP/${version} as that knows them`, async t => {
+      const { origin } = await startUpstream(t, bytes(`${early}HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n`));
+      const { port } = await startCarrying(t, { origin });
+
+      const heard = await sayAndHearOut(t, port, `GET / HTTP/${version}\r\nHost: a\r\nConnection: close\r\n\r\n`);
+
+      assert.match(heard, expected);
+    });
+  }
+
+  test('bounds the request’s body where a bound is written, as it passes', async t => {
+    const origin = await startNode(t, (req, res) => req.on('end', () => res.end('never')).resume());
+    const traits = { policy: { streamBodyBytesMax: 1_000 } };
+    const { port, places, findings } = await startCarrying(t, { origin, traits });
+    const caller = await rawCaller(t, port);
+
+    caller.say('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
+    for (let i = 0; i < 3; i += 1) caller.say(`1f4\r\n${'x'.repeat(500)}\r\n`);
+    const inChunks = codeIn(await caller.hear(/"message":/));
+    const announced = await sayAndHearOut(
+      t,
+      port,
+      `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\nConnection: close\r\n\r\n${'x'.repeat(1001)}`,
+    );
+
+    assert.deepEqual([inChunks, codeIn(announced)], ['BODY_TOO_LARGE', 'BODY_TOO_LARGE']);
+    assert.deepEqual(places, { taken: 1, released: 1 }, 'what is announced too large takes no place');
+    assert.deepEqual(
+      findings.map(finding => finding.outcome),
+      ['abandoned'],
+    );
+  });
+
+  test('is cut where the request’s body goes beyond its bound after the answer has begun', async t => {
+    const origin = await startNode(t, (req, res) => {
+      res.writeHead(200, { 'content-length': '10' });
+      res.write('begun');
+      req.resume();
+    });
+    const { port, line } = await startCarrying(t, { origin, traits: { policy: { streamBodyBytesMax: 1_000 } } });
+    const caller = await rawCaller(t, port);
+
+    caller.say('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n');
+    await caller.hear(/begun/);
+    caller.say(`3e8\r\n${'x'.repeat(1_000)}\r\n`);
+    await caller.hearOut();
+
+    assert.equal((await line()).code, 'BODY_TOO_LARGE');
+  });
+
+  test('to HTTP/1.0 comes without chunks, and where it is cut its connection is reset', async t => {
+    const chunks = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n';
+    const upstream = await startUpstream(t, bytes(`${chunks}0\r\n\r\n`));
+    const { port } = await startCarrying(t, { origin: upstream.origin });
+
+    const whole = await sayAndHearOut(t, port, 'GET / HTTP/1.0\r\n\r\n');
+    upstream.play(bytesThenReset(chunks));
+    const caller = await rawCaller(t, port);
+    const failed = once(caller.socket, 'error');
+    caller.say('GET / HTTP/1.0\r\n\r\n');
+
+    assert.match(whole, /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nabc$/);
+    assert.doesNotMatch(whole, /chunked/i);
+    assert.equal(((await failed) as [NodeJS.ErrnoException])[0].code, 'ECONNRESET');
+  });
+
   test('arrives event by event, as it is sent', async t => {
     const origin = await startNode(t, (_req, res) => {
       res.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -368,3 +540,75 @@ describe('a stream that does not come about', () => {
     assert.equal((await line()).status, 426);
   });
 });
+
+describe('a stream to an instance behind TLS', () => {
+  const startSecure = async (t: TestContext) => {
+    const server = createTlsServer({ cert: CERTIFICATE, key: KEY }, (req, res) =>
+      res.end(`for ${req.headers.host ?? ''}`),
+    );
+    server.on('upgrade', (_req, socket) => socket.end(SWITCHING));
+    t.after(() => server.closeAllConnections());
+    return listening(t, server);
+  };
+
+  test('is checked under the service’s own name, whatever host the caller names', async t => {
+    setDefaultCACertificates([CERTIFICATE]);
+    const securePort = await startSecure(t);
+    const filters = [preserveHost];
+    const { port, findings } = await startCarrying(t, {
+      origin: `https://localhost:${securePort}`,
+      traits: { filters },
+    });
+
+    const heard = await sayAndHearOut(t, port, 'GET / HTTP/1.1\r\nHost: evil.example.org\r\nConnection: close\r\n\r\n');
+    const switched = await sayAndHearOut(t, port, upgrade.replace('Host: a', 'Host: evil.example.org'));
+
+    assert.match(heard, /for evil\.example\.org$/);
+    assert.match(switched, /^HTTP\/1\.1 101 /);
+    assert.deepEqual(
+      findings.map(({ outcome }) => outcome),
+      ['ok', 'ok'],
+    );
+  });
+
+  test('is a 502 where its certificate is another’s, though the caller names that other', async t => {
+    setDefaultCACertificates([CERTIFICATE]);
+    const securePort = await startSecure(t);
+    const filters = [preserveHost];
+    const { port, findings } = await startCarrying(t, {
+      origin: `https://127.0.0.1:${securePort}`,
+      traits: { filters },
+    });
+
+    const heard = await sayAndHearOut(t, port, 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+
+    assert.equal(codeIn(heard), 'CONNECT_FAILED');
+    assert.equal(findings[0]?.outcome, 'untrusted');
+  });
+});
+
+const preserveHost: Filter = {
+  name: 'PreserveHostHeader',
+  text: 'PreserveHostHeader',
+  onRequest: (draft, call) => {
+    draft.host = call.host;
+  },
+};
+
+/** Signed by itself for `localhost`, and good for a hundred years; the key protects nothing. */
+const CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBlTCCATugAwIBAgIULl7I6zHVw/2rVUamsCJphDMKoWowCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyODA1MjczOFoYDzIxMjYxMTA0
+MDUyNzM4WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAROPCLi5aE8JQUyBdr4h3YgHg6nrZAtEaUjZSZzM5zfOy7gM9Ky0T0m
+TNdB1kV5hBRmhSdR+SibX1QoVsfFMtj/o2kwZzAdBgNVHQ4EFgQU1EPpzWPFr1Xp
+qyy99oaEwS1s7vMwHwYDVR0jBBgwFoAU1EPpzWPFr1Xpqyy99oaEwS1s7vMwDwYD
+VR0TAQH/BAUwAwEB/zAUBgNVHREEDTALgglsb2NhbGhvc3QwCgYIKoZIzj0EAwID
+SAAwRQIgMSOVL95uT1xNbMEEth6ybHUM9HwcOszhBBgIHMorGF0CIQDYsGpSWU1n
+60PTeRus46ExYpN7y8PBOEfzh05sAZPJZw==
+-----END CERTIFICATE-----`;
+const KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgGoJ1F8a5K4lcsPPp
+1EN2YhjhmVaf8MXSduFDWzX4SD+hRANCAAROPCLi5aE8JQUyBdr4h3YgHg6nrZAt
+EaUjZSZzM5zfOy7gM9Ky0T0mTNdB1kV5hBRmhSdR+SibX1QoVsfFMtj/
+-----END PRIVATE KEY-----`;

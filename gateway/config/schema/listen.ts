@@ -42,7 +42,7 @@ export const Listen = withLater(
       .describe('Requests in flight at once on one connection; the next is read when one of them is answered.'),
     bytesPerConnectionMax: size({ min: '1KiB', max: '1GiB' })
       .prefault('1MiB')
-      .describe('Bytes of answers that may wait on one connection, unread, behind another.'),
+      .describe('While so many bytes of answers wait on one connection, unread, no further request on it is begun.'),
   }),
   { keys: ['tls', 'redirectFrom'] },
 ).transform(({ headersTimeout, bodyIdleTimeout, keepAliveTimeout, ...rest }) => ({

@@ -92,7 +92,11 @@ function isOrigin(text: string): boolean {
 }
 
 const Body = z.strictObject({
-  max: size({ min: '0B', max: '1GiB' }).prefault('1MiB').describe('A larger body is refused with BODY_TOO_LARGE.'),
+  max: size({ min: '0B', max: '1GiB' })
+    .prefault('1MiB')
+    .describe(
+      'A larger body is refused with BODY_TOO_LARGE. On a stream it bounds the request’s body, where it is written.',
+    ),
 });
 
 const Answer = z.strictObject({
@@ -115,7 +119,7 @@ export const RoutePolicyKeys = withLater(
       .boolean()
       .default(false)
       .describe(
-        'True: calling twice does no harm, whatever the method. Then a POST may be repeated, shared, remembered and batched.',
+        'True: calling twice does no harm, whatever the method. Then a POST may be repeated, shared, cached and batched.',
       ),
     retry: Retry.prefault({}).describe('When, and how often, a request is sent again.'),
     cors: Cors.optional().describe('What scripts of other origins may do. Off unless written.'),
@@ -129,7 +133,7 @@ export const RoutePolicyKeys = withLater(
       .describe(
         'Equal requests in flight share one. Of methods other than GET and HEAD only POST, where `pure: true`.',
       ),
-    cache: Cache.optional().describe('R’s successful answers are remembered. Off unless written.'),
+    cache: Cache.optional().describe('R’s successful answers are stored. Off unless written.'),
     batch: Batch.optional().describe(
       'Different calls that wait for an instance travel as one, and are answered as R would answer each alone. Only POST, where `pure: true`. Off unless written.',
     ),
@@ -142,7 +146,7 @@ export const RoutePolicyKeys = withLater(
     stream: z
       .boolean()
       .default(false)
-      .describe('WebSocket, server-sent events, long bodies: never buffered, retried, remembered or batched.'),
+      .describe('WebSocket, server-sent events, long bodies: never buffered, retried, cached or batched.'),
     streamIdle: duration({ min: '1s', max: '1d' })
       .prefault('5m')
       .describe('A stream in which nothing moves for so long is ended.'),

@@ -18,7 +18,7 @@ const Ttl = z.union([z.literal('http'), duration({ max: '30d', otherwise: '; or 
   error: 'must be a duration (250ms, 5s, 2m, 1h, 30d), or http',
 });
 
-/** What of R's answers is remembered. */
+/** What of R's answers is stored. */
 export const Cache = z.strictObject({
   ttl: Ttl.prefault('60s').describe(
     'How long an answer is fresh; `http`: as R’s own fields say, by RFC 9111 for a shared cache, for GET and HEAD.',
@@ -32,7 +32,7 @@ export const Cache = z.strictObject({
     .array(z.enum(['GET', 'HEAD', 'POST']))
     .min(1)
     .default(['GET', 'HEAD', 'POST'])
-    .describe('Methods whose answers are remembered; POST only where `pure: true`.'),
+    .describe('Methods whose answers are stored; POST only where `pure: true`.'),
 });
 
 /** How calls travel together. */

@@ -1,7 +1,7 @@
-import type { Answer } from '../exchange.ts';
 import { isFieldName } from './field-syntax.ts';
 import { fieldOf, fieldsOf, listOf, type RawFields } from './fields.ts';
 import type { Cors } from '../route.ts';
+import type { Answer } from '../upstream.ts';
 
 /** Fields of ours that a script of another origin may read; the names it cannot do without to behave well. */
 const EXPOSED = 'X-Request-Id, Age, Cache-Status, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate';
@@ -14,37 +14,37 @@ const NOTHING = Buffer.alloc(0);
  *
  * They are the route's word: an instance's own, of the names `isCorsField` knows, are to be replaced by them.
  */
-export function corsFields(cors: Cors, rawHeaders: RawFields): string[] {
-  const fields = originFields(cors, rawHeaders);
+export function corsFields(cors: Cors, request: RawFields): string[] {
+  const fields = originFields(cors, request);
   if (fields.includes('Access-Control-Allow-Origin')) fields.push('Access-Control-Expose-Headers', EXPOSED);
   if (!isForAnyone(cors)) fields.push('Vary', 'Origin');
   return fields;
 }
 
-/** True for a name, in lower case, that only one party may set: two `Access-Control-Allow-Origin` make a browser refuse. */
+/** True for a name, in lower case, that only one may set: two `Access-Control-Allow-Origin` make a browser refuse. */
 export function isCorsField(name: string): boolean {
   return name.startsWith('access-control-allow-') || name === 'access-control-max-age';
 }
 
 /** True for a request that is a browser's question whether it may send another (Fetch standard, "CORS-preflight request"). */
-export function isPreflight(method: string, rawHeaders: RawFields): boolean {
+export function isPreflight(method: string, request: RawFields): boolean {
   return (
     method === 'OPTIONS' &&
-    fieldOf(rawHeaders, 'origin') !== undefined &&
-    fieldOf(rawHeaders, 'access-control-request-method') !== undefined
+    fieldOf(request, 'origin') !== undefined &&
+    fieldOf(request, 'access-control-request-method') !== undefined
   );
 }
 
 /** The answer to a preflight. What is not allowed is simply not named; it is the browser that refuses. */
-export function preflightAnswer(cors: Cors, rawHeaders: RawFields): Answer {
-  const fields = originFields(cors, rawHeaders);
+export function preflightAnswer(cors: Cors, request: RawFields): Answer {
+  const fields = originFields(cors, request);
   if (fields.includes('Access-Control-Allow-Origin')) {
-    pushList(fields, 'Access-Control-Allow-Methods', allowedMethods(cors, rawHeaders));
-    pushList(fields, 'Access-Control-Allow-Headers', allowedHeaders(cors, rawHeaders));
+    pushList(fields, 'Access-Control-Allow-Methods', allowedMethods(cors, request));
+    pushList(fields, 'Access-Control-Allow-Headers', allowedHeaders(cors, request));
     fields.push('Access-Control-Max-Age', String(Math.floor(cors.maxAgeSeconds)));
   }
   fields.push('Vary', 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers');
-  return { kind: 'answer', status: 204, rawHeaders: fields, body: NOTHING };
+  return { status: 204, fields, body: NOTHING, via: null };
 }
 
 /** What makes a route's `cors` impossible, in words for the operator; undefined when it is sound. */
@@ -55,9 +55,9 @@ export function corsProblem(cors: Cors): string | undefined {
   return undefined;
 }
 
-function originFields(cors: Cors, rawHeaders: RawFields): string[] {
+function originFields(cors: Cors, request: RawFields): string[] {
   if (isForAnyone(cors)) return ['Access-Control-Allow-Origin', '*'];
-  const origins = fieldsOf(rawHeaders, 'origin');
+  const origins = fieldsOf(request, 'origin');
   const [origin = ''] = origins;
   if (origins.length !== 1 || !cors.origins.has(origin)) return [];
   const fields = ['Access-Control-Allow-Origin', origin];
@@ -71,16 +71,16 @@ function isForAnyone(cors: Cors): boolean {
 }
 
 /** With credentials a browser takes `*` for a method of that name: the one asked for is named instead. */
-function allowedMethods(cors: Cors, rawHeaders: RawFields): readonly string[] {
+function allowedMethods(cors: Cors, request: RawFields): readonly string[] {
   if (!cors.methods.includes('*') || !cors.credentials) return cors.methods;
-  const asked = fieldOf(rawHeaders, 'access-control-request-method') ?? '';
+  const asked = fieldOf(request, 'access-control-request-method') ?? '';
   return withoutWildcard(cors.methods, isFieldName(asked) ? [asked] : []);
 }
 
 /** As for methods. `*` never covers `Authorization`, which must be listed (Fetch, "non-wildcard request-header name"). */
-function allowedHeaders(cors: Cors, rawHeaders: RawFields): readonly string[] {
+function allowedHeaders(cors: Cors, request: RawFields): readonly string[] {
   if (!cors.headers.includes('*') || !cors.credentials) return cors.headers;
-  const asked = listOf(rawHeaders, 'access-control-request-headers');
+  const asked = listOf(request, 'access-control-request-headers');
   return withoutWildcard(
     cors.headers,
     asked.filter(name => isFieldName(name) && name.toLowerCase() !== 'authorization'),

@@ -1,4 +1,4 @@
-import { listOf, type RawFields } from './fields.ts';
+import { listOf, lowerNameOf, type RawFields } from './fields.ts';
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const UNFIT_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
@@ -35,8 +35,8 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 
 /** Tells, for one message, which names (in lower case) end at this hop: the protocol's, and those its `Connection` names. */
 export function hopByHopOf(fields: RawFields): (name: string) => boolean {
+  if (saysAnOption(fields)) return isHopByHop;
   const named = listOf(fields, 'connection');
-  if (named.length <= 1 && isOption(named[0])) return isHopByHop;
   const ending = new Set(named.map(name => name.toLowerCase()));
   return name => HOP_BY_HOP.has(name) || ending.has(name);
 }
@@ -46,7 +46,15 @@ export function isHopByHop(name: string): boolean {
   return HOP_BY_HOP.has(name);
 }
 
-/** The everyday `Connection: keep-alive` and `close` name no field worth a set of its own. */
-function isOption(member: string | undefined): boolean {
-  return member === undefined || /^(?:close|keep-alive|upgrade)$/i.test(member);
+/** The everyday `Connection: keep-alive` and `close`, in one line, name no field worth a set of its own. */
+function saysAnOption(fields: RawFields): boolean {
+  let lines = 0;
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    if (lowerNameOf(fields[i] ?? '') !== 'connection') continue;
+    lines += 1;
+    if (lines > 1 || !OPTION.test(fields[i + 1] ?? '')) return false;
+  }
+  return true;
 }
+
+const OPTION = /^(?:close|keep-alive|upgrade)$/i;

@@ -4,6 +4,9 @@
  */
 export type RawFields = readonly string[];
 
+/** What the gateway adds to `Via`, of whatever passes it in either direction (RFC 9110 §7.6.3). */
+export const VIA = '1.1 penstock';
+
 /** The first value of a field, or undefined. `name` is in lower case. */
 export function fieldOf(fields: RawFields, name: string): string | undefined {
   for (let i = 0; i < fields.length; i += 2) {
@@ -55,12 +58,25 @@ export function removeFieldsWhere(fields: string[], isUnwanted: (name: string) =
   let kept = 0;
   for (let i = 0; i < fields.length; i += 2) {
     const [name = '', value = ''] = [fields[i], fields[i + 1]];
-    if (isUnwanted(name.toLowerCase())) continue;
+    if (isUnwanted(lowerNameOf(name))) continue;
     fields[kept] = name;
     fields[kept + 1] = value;
     kept += 2;
   }
   fields.length = kept;
+}
+
+/** Names as they are spelled, in lower case. Callers and instances may invent any number; those beyond the bound are lowered anew. */
+const lowerNames = new Map<string, string>();
+const LOWER_NAMES_MAX = 1_024;
+
+/** A field's name in lower case. */
+export function lowerNameOf(name: string): string {
+  const known = lowerNames.get(name);
+  if (known !== undefined) return known;
+  const lower = name.toLowerCase();
+  if (lowerNames.size < LOWER_NAMES_MAX && name.length <= 64) lowerNames.set(name, lower);
+  return lower;
 }
 
 function isName(candidate: string | undefined, name: string): boolean {

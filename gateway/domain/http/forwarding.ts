@@ -1,11 +1,11 @@
-import type { Received } from '../exchange.ts';
+import type { Received } from '../call.ts';
 import { fieldOf, listOf } from './fields.ts';
 
-type Origin = Pick<Received, 'rawHeaders' | 'scheme' | 'host' | 'peerAddress' | 'callerAddress' | 'isPeerTrusted'>;
+type Origin = Pick<Received, 'fields' | 'scheme' | 'host' | 'peerAddress' | 'callerAddress' | 'isPeerTrusted'>;
 
 const DEFAULT_PORTS = { http: '80', https: '443' } as const;
 
-/** The names that `forwardingFields` sets, in lower case. */
+/** The names that `pushForwarding` sets, in lower case. */
 const SET_HERE: ReadonlySet<string> = new Set([
   'x-forwarded-for',
   'x-forwarded-proto',
@@ -14,37 +14,38 @@ const SET_HERE: ReadonlySet<string> = new Set([
   'forwarded', // it would say less than the four, or something else
 ]);
 
-/**
- * True for a field, by its name in lower case, that tells where a request came from and must not travel on as it stands:
- * those set anew here always, the rest of the family unless a trusted proxy said so.
- */
-export function isForwardingClaim(name: string, isPeerTrusted: boolean): boolean {
-  if (SET_HERE.has(name)) return true;
-  return !isPeerTrusted && (name.startsWith('x-forwarded-') || name === 'x-real-ip');
+/** True for a field, by its name in lower case, that the gateway says anew and that never travels on as it came. */
+export function isSetHere(name: string): boolean {
+  return SET_HERE.has(name);
 }
 
-/** Where the request came from, for the instance: nothing in it is the caller's word alone. */
-export function forwardingFields(origin: Origin): string[] {
-  const fields = ['X-Forwarded-For', believedChain(origin).join(', '), 'X-Forwarded-Proto', origin.scheme];
+/** True for another field of the family, which travels on where a trusted proxy said it. */
+export function isOriginField(name: string): boolean {
+  return name.startsWith('x-forwarded-') || name === 'x-real-ip';
+}
+
+/** Says where the request came from, for the instance: nothing in it is the caller's word alone. */
+export function pushForwarding(fields: string[], origin: Origin): void {
+  fields.push('X-Forwarded-For', believedChain(origin), 'X-Forwarded-Proto', origin.scheme);
   if (origin.host !== '') fields.push('X-Forwarded-Host', origin.host); // HTTP/1.0 may do without
   fields.push('X-Forwarded-Port', portOf(origin));
-  return fields;
 }
 
 /**
  * The caller, then every proxy that passed the request on, the peer last. What stood left of the caller in an inbound
  * `X-Forwarded-For` is the caller's own invention, and ends here.
  */
-function believedChain({ rawHeaders, peerAddress, callerAddress, isPeerTrusted }: Origin): string[] {
-  if (!isPeerTrusted) return [peerAddress];
-  const told = listOf(rawHeaders, 'x-forwarded-for');
+function believedChain({ fields, peerAddress, callerAddress, isPeerTrusted }: Origin): string {
+  if (!isPeerTrusted) return peerAddress;
+  const told = listOf(fields, 'x-forwarded-for');
   const from = told.lastIndexOf(callerAddress);
-  if (from >= 0) return [...told.slice(from), peerAddress];
-  return callerAddress === peerAddress ? [peerAddress] : [callerAddress, peerAddress];
+  if (from >= 0) return [...told.slice(from), peerAddress].join(', ');
+  return callerAddress === peerAddress ? peerAddress : `${callerAddress}, ${peerAddress}`;
 }
 
-function portOf({ rawHeaders, scheme, host, isPeerTrusted }: Origin): string {
-  const told = isPeerTrusted ? fieldOf(rawHeaders, 'x-forwarded-port') : undefined;
+function portOf({ fields, scheme, host, isPeerTrusted }: Origin): string {
+  const told = isPeerTrusted ? fieldOf(fields, 'x-forwarded-port') : undefined;
   if (told !== undefined && /^\d{1,5}$/.test(told)) return told;
-  return /:(\d{1,5})$/.exec(host)?.[1] ?? DEFAULT_PORTS[scheme];
+  const colon = host.lastIndexOf(':');
+  return colon > host.lastIndexOf(']') && colon < host.length - 1 ? host.slice(colon + 1) : DEFAULT_PORTS[scheme];
 }

@@ -9,17 +9,32 @@ export function isIdentityField(name: string): boolean {
 }
 
 /**
- * Who calls, for the instance; nothing of an anonymous caller.
+ * Who calls, for the instance; nothing of an anonymous caller. Two issuers may have one subject: both are told.
  *
  * Scopes and roles are lists separated by one space. Whatever is not printable ASCII, the percent sign itself, and a
  * space within a member are percent-encoded as UTF-8 (`URLdecode` gives them back), so that two subjects never look
  * alike and no subject can end a line.
  */
 export function identityFields(caller: Caller): readonly string[] {
-  if (caller.subject === undefined) return [];
+  if (caller.subject === undefined) return NO_FIELDS;
+  const known = fieldsByCaller.get(caller);
+  if (known !== undefined) return known;
+  const fields = toFields(caller, caller.subject);
+  fieldsByCaller.set(caller, fields);
+  return fields;
+}
+
+const NO_FIELDS: readonly string[] = [];
+
+/** A verified token's caller comes again and again as the same object. */
+const fieldsByCaller = new WeakMap<Caller, readonly string[]>();
+
+function toFields(caller: Caller, subject: string): readonly string[] {
   return [
+    'X-Penstock-Issuer',
+    encode(caller.issuer ?? ''),
     'X-Penstock-Subject',
-    encode(caller.subject),
+    encode(subject),
     'X-Penstock-Scopes',
     caller.scopes.map(encodeMember).join(' '),
     'X-Penstock-Roles',

@@ -2,6 +2,8 @@
 export interface RequestTarget {
   readonly path: string;
   readonly query: string;
+  /** There is a question mark, though nothing may stand behind it. */
+  readonly hasQuery: boolean;
   readonly authority: string | undefined;
 }
 
@@ -38,7 +40,7 @@ function parseOriginForm(target: string, authority: string | undefined): Request
   const query = mark < 0 ? '' : target.slice(mark + 1);
   const problem = PLAIN_PATH.test(path) ? undefined : problemOf(path);
   if (problem !== undefined) return problem;
-  return query.includes('#') ? 'A fragment is not sent to a server.' : { path, query, authority };
+  return query.includes('#') ? 'A fragment is not sent to a server.' : { path, query, hasQuery: mark >= 0, authority };
 }
 
 function problemOf(path: string): string | undefined {

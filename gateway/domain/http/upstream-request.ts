@@ -1,12 +1,13 @@
+import type { Admitted } from '../call.ts';
 import { GatewayError } from '../errors.ts';
-import type { Admitted } from '../exchange.ts';
+import type { Filter, RequestDraft } from '../route.ts';
+import type { UpstreamMessage } from '../upstream.ts';
 import { hopByHopOf, isField, isHopByHop } from './field-syntax.ts';
-import { removeFieldsWhere } from './fields.ts';
-import { forwardingFields, isForwardingClaim } from './forwarding.ts';
+import { fieldOf, lowerNameOf, removeFieldsWhere, setField, VIA, type RawFields } from './fields.ts';
+import { isOriginField, isSetHere, pushForwarding } from './forwarding.ts';
 import { identityFields, isIdentityField } from './identity-fields.ts';
+import { oneForwardLess } from './options.ts';
 import { encodeTarget } from './percent-encoding.ts';
-import type { UpstreamMessage } from '../ports.ts';
-import type { RequestDraft } from '../route.ts';
 import { leadsElsewhere } from './request-target.ts';
 import { hasTraceparent } from './trace-context.ts';
 
@@ -31,104 +32,135 @@ const ENDS_HERE: ReadonlySet<string> = new Set([
 const FRAMING: ReadonlySet<string> = new Set(['content-length', 'expect', 'host']);
 
 /**
- * What an instance is sent for an admitted request: the same for the exchange itself, for a stream, and for `explain`.
+ * What an instance is sent for an admitted call: the same for the exchange itself, for a stream, and for `explain`.
  *
  * The caller's fields are sorted out first, then the gateway says where the request came from and whose it is, then the
  * route's filters have their way, in order. Identity and the shared secret are said again after them: a filter may read
  * who calls, but not change it. The fields of an upgrade itself (`Connection`, `Upgrade`) are the carrier's to add.
  */
-export function composeUpstream(admitted: Admitted, content: Buffer): UpstreamMessage {
-  const fields = [...callersFields(admitted), ...gatewaysFields(admitted)];
-  return compose(admitted, { fields, identity: identityFields(admitted.caller), content });
+export function composeUpstream(call: Admitted, content: Buffer): UpstreamMessage {
+  const fields = callersFields(call);
+  fields.push('Via', call.httpVersion === '1.0' ? '1.0 penstock' : VIA);
+  if (call.method === 'OPTIONS') sayForwards(fields);
+  pushForwarding(fields, call);
+  fields.push('X-Request-Id', call.id);
+  return compose(call, { fields, identity: identityFields(call.caller), content });
+}
+
+/** OPTIONS goes on for one hop less than its caller allows (RFC 9110 §7.6.2). */
+function sayForwards(fields: string[]): void {
+  const said = fieldOf(fields, 'max-forwards');
+  if (said !== undefined) setField(fields, 'Max-Forwards', oneForwardLess(said));
 }
 
 /** What a message is made of, before the route's filters. */
 interface Parts {
-  readonly fields: readonly string[];
+  /** A draft: the message's own list from here on. */
+  readonly fields: string[];
   /** Who calls; empty where R is not to know. */
   readonly identity: readonly string[];
   readonly content: Buffer;
 }
 
 /** The message that these parts become once the route's filters have had their way. */
-export function compose(admitted: Admitted, { fields, identity, content }: Parts): UpstreamMessage {
-  const draft: RequestDraft = {
-    path: admitted.path,
-    query: admitted.query,
-    fields: [...fields, ...identity],
-    host: undefined,
-    isPrefixed: false,
-  };
-  filter(draft, admitted, identity);
-  const { sharedSecret } = admitted.route.service.policy;
-  if (sharedSecret !== undefined) draft.fields.push(SHARED_SECRET_FIELD, sharedSecret);
+export function compose(call: Admitted, { fields, identity, content }: Parts): UpstreamMessage {
+  const { route } = call;
+  for (const part of identity) fields.push(part);
+  const draft: RequestDraft = { path: call.path, query: call.query, fields, host: undefined, isPrefixed: false };
+  if (route.filters.length > 0) filter(draft, call, identity);
+  const { sharedSecret } = route.service.policy;
+  if (sharedSecret !== undefined) fields.push(SHARED_SECRET_FIELD, sharedSecret);
   return {
-    method: admitted.method === 'HEAD' ? 'GET' : admitted.method, // Plumber knows no HEAD
-    target: targetOf(draft),
+    method: call.method === 'HEAD' ? 'GET' : call.method, // Plumber knows no HEAD
+    target: targetOf(draft, call),
     host: draft.host,
-    rawHeaders: draft.fields,
+    fields,
     body: content,
   };
 }
 
-/** The caller's fields that may travel on, as they came. */
-export function callersFields(admitted: Admitted): string[] {
-  const { rawHeaders } = admitted;
-  const isHop = hopByHopOf(rawHeaders);
-  const isWithheld = withheldFrom(admitted);
+/**
+ * What becomes of a field, by its name.
+ *
+ *   passes      travels on
+ *   ends        never does
+ *   credential  does where the route forwards it
+ *   trace       does where it is well-formed
+ *   origin      does where the peer is a trusted proxy
+ */
+type Treatment = 'passes' | 'ends' | 'credential' | 'trace' | 'origin';
+
+/** Names as they are spelled, judged once. Callers may invent any number: those beyond the bound are judged each time. */
+const treatments = new Map<string, Treatment>();
+const TREATMENTS_MAX = 512;
+
+function treatmentOf(name: string): Treatment {
+  const known = treatments.get(name);
+  if (known !== undefined) return known;
+  const treatment = judge(name.toLowerCase());
+  if (treatments.size < TREATMENTS_MAX) treatments.set(name, treatment);
+  return treatment;
+}
+
+/** httpuv reads `_` as `-`, and prefers it: `X_User` would win over `X-User`, whatever was checked of the latter. */
+function judge(name: string): Treatment {
+  if (name === 'authorization') return 'credential';
+  if (name === 'traceparent' || name === 'tracestate') return 'trace';
+  if (ENDS_HERE.has(name) || isHopByHop(name) || isSetHere(name)) return 'ends';
+  if (isIdentityField(name) || name.includes('_')) return 'ends';
+  return isOriginField(name) ? 'origin' : 'passes';
+}
+
+/** The caller's fields that may travel on, as they came, in a list of their own; of those, by name in lower case, that are wanted. */
+export function callersFields(call: Admitted, isWanted?: (name: string) => boolean): string[] {
+  const { fields } = call;
+  const isNamed = namedByConnection(fields);
   const kept: string[] = [];
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const [name = '', value = ''] = [rawHeaders[i], rawHeaders[i + 1]];
-    const lowerName = name.toLowerCase();
-    if (isHop(lowerName) || isNeverTheCallers(lowerName) || isWithheld(lowerName)) continue;
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const [name = '', value = ''] = [fields[i], fields[i + 1]];
+    if (!mayTravel(treatmentOf(name), call)) continue;
+    if (isNamed?.(lowerNameOf(name)) === true || isWanted?.(lowerNameOf(name)) === false) continue;
     if (isField(name, value)) kept.push(name, value);
   }
   return kept;
 }
 
-/** httpuv reads `_` as `-`, and prefers it: `X_User` would win over `X-User`, whatever was checked of the latter. */
-function isNeverTheCallers(name: string): boolean {
-  return ENDS_HERE.has(name) || isIdentityField(name) || name.includes('_');
+/** Whether `Connection` names a field, by its name in lower case; undefined: it names none. */
+function namedByConnection(fields: RawFields): ((name: string) => boolean) | undefined {
+  if (fieldOf(fields, 'connection') === undefined) return undefined;
+  const isHop = hopByHopOf(fields);
+  return isHop === isHopByHop ? undefined : isHop;
 }
 
-/** What goes no further because of who sent it, or on which route. */
-function withheldFrom(admitted: Admitted): (name: string) => boolean {
-  const { rawHeaders, isPeerTrusted } = admitted;
-  const isTraced = hasTraceparent(rawHeaders);
-  const isTokenMeant = mayForwardToken(admitted);
-  return name => {
-    if (name === 'authorization') return !isTokenMeant;
-    if (name === 'traceparent' || name === 'tracestate') return !isTraced;
-    return isForwardingClaim(name, isPeerTrusted);
-  };
+function mayTravel(treatment: Treatment, call: Admitted): boolean {
+  switch (treatment) {
+    case 'passes':
+      return true;
+    case 'ends':
+      return false;
+    case 'credential':
+      return call.route.policy.auth?.forwardToken ?? true; // without `auth` it is between the caller and R
+    case 'trace':
+      return hasTraceparent(call.fields);
+    case 'origin':
+      return call.isPeerTrusted;
+  }
 }
 
-/** Without an identity of ours the field is between the caller and R. */
-function mayForwardToken({ route }: Admitted): boolean {
-  return route.policy.auth?.forwardToken ?? true;
-}
-
-function gatewaysFields(admitted: Admitted): string[] {
-  return [...forwardingFields(admitted), 'X-Request-Id', admitted.id];
-}
-
-function filter(draft: RequestDraft, admitted: Admitted, identity: readonly string[]): void {
-  const { filters } = admitted.route;
-  if (filters.length === 0) return;
-  const before = [...draft.fields];
-  for (const each of filters) each.onRequest?.(draft, admitted);
-  if (leadsElsewhere(draft.path)) throw astray(admitted);
-  if (areSame(before, draft.fields)) return; // as they were they are fit: most filters concern the path alone
+function filter(draft: RequestDraft, call: Admitted, identity: readonly string[]): void {
+  for (const each of call.route.filters) each.onRequest?.(draft, call);
+  if (leadsElsewhere(draft.path)) throw astray(call);
+  if (!call.route.filters.some(changesFields)) return; // as they were they are fit: most filters concern the path alone
   removeFieldsWhere(draft.fields, isNotForFilters);
   draft.fields.push(...identity);
   for (let i = 0; i + 1 < draft.fields.length; i += 2) {
     const [name = '', value = ''] = [draft.fields[i], draft.fields[i + 1]];
-    if (!isField(name, value)) throw unfit(name, admitted);
+    if (!isField(name, value)) throw unfit(name, call);
   }
 }
 
-function areSame(some: readonly string[], others: readonly string[]): boolean {
-  return some.length === others.length && some.every((part, i) => part === others[i]);
+function changesFields({ isOfPath, onRequest }: Filter): boolean {
+  return onRequest !== undefined && isOfPath !== true;
 }
 
 /** R reads `X_Penstock_Subject` as `X-Penstock-Subject`, so that both spellings are one name here. */
@@ -157,8 +189,10 @@ function astray({ route }: Admitted): GatewayError {
   });
 }
 
-function targetOf({ path, query }: RequestDraft): string {
+function targetOf({ path, query }: RequestDraft, call: Admitted): string {
   const rooted = path.startsWith('/') ? path : `/${path}`;
+  const isBareMark = call.hasQuery && call.query === ''; // another resource than the path without it (RFC 3986 §6.2.3)
+  if (query === '') return encodeTarget(isBareMark && !rooted.includes('?') ? `${rooted}?` : rooted);
   const separator = rooted.includes('?') ? '&' : '?'; // a rewritten path may bring a query of its own
-  return encodeTarget(query === '' ? rooted : `${rooted}${separator}${query}`);
+  return encodeTarget(`${rooted}${separator}${query}`);
 }

@@ -1,5 +1,5 @@
 import type { Express, Request, Response } from 'express';
-import { ORDERS, type Admin, type ExplainQuestion, type Order } from '../../domain/operating/admin.ts';
+import { ORDERS, type Admin, type ExplainInput, type Order } from '../../domain/operating/admin.ts';
 import { GatewayError } from '../../domain/errors.ts';
 import type { Observe } from '../../domain/events.ts';
 import { LOG_LEVELS, isLogLevel } from '../../domain/operating/log-line.ts';
@@ -22,7 +22,7 @@ export function addApi(app: Express, options: ApiOptions): void {
     .all(allowOnly('POST'));
   app
     .route('/api/explain')
-    .post(async (req, res) => void res.json(await admin.explain(toQuestion(req.body))))
+    .post(async (req, res) => void res.json(await admin.explain(toExplainInput(req.body))))
     .all(allowOnly('POST'));
   app
     .route('/api/cache/purge')
@@ -80,7 +80,7 @@ function purge(options: ApiOptions, { req, res }: Exchange): void {
   if (route === undefined || more.length > 0) throw badRequest('One `route` is wanted: `/api/cache/purge?route=ID`.');
   const entries = options.admin.purge(route);
   if (entries === 'no-route') throw notThere(`There is no route ${quoted(route)}.`);
-  if (entries === 'no-cache') throw notThere(`The route ${quoted(route)} remembers nothing: it has no \`cache\`.`);
+  if (entries === 'no-cache') throw notThere(`The route ${quoted(route)} has no \`cache\`.`);
   tell(options, { req, res }, { route, entries });
   res.json({ route, entries });
 }
@@ -100,14 +100,14 @@ function tell({ observe }: ApiOptions, { req, res }: Exchange, more: About = {})
   observe({ kind: 'notice', level: 'info', text: 'told by hand', about });
 }
 
-function toQuestion(body: unknown): ExplainQuestion {
+function toExplainInput(body: unknown): ExplainInput {
   const { method = 'GET', url, headers = {}, body: content = '' } = isObject(body) ? body : {};
   if (typeof url !== 'string') throw badRequest('`url` is missing: the path and query, or the whole URL.');
   if (typeof method !== 'string' || typeof content !== 'string') throw badRequest('`method` and `body` are texts.');
-  return { method, url, rawHeaders: toRawHeaders(headers), body: content };
+  return { method, url, fields: toFields(headers), body: content };
 }
 
-function toRawHeaders(headers: unknown): string[] {
+function toFields(headers: unknown): string[] {
   const wrong = () => badRequest('`headers` is an object of names and values: a text, or a list of texts.');
   if (!isObject(headers)) throw wrong();
   return Object.entries(headers).flatMap(([name, value]) => {

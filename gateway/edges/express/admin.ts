@@ -105,8 +105,8 @@ function problems(observe: Observe): ErrorRequestHandler {
       res.destroy();
       return;
     }
-    const { status, rawHeaders, body } = toProblem(failure, requestId);
-    for (let i = 0; i < rawHeaders.length; i += 2) res.set(rawHeaders[i] ?? '', rawHeaders[i + 1] ?? '');
+    const { status, fields, body } = toProblem(failure, requestId);
+    for (let i = 0; i < fields.length; i += 2) res.set(fields[i] ?? '', fields[i + 1] ?? '');
     res.status(status).send(body);
   };
 }

@@ -1,36 +1,37 @@
-import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import express from 'express';
+import type { Call, WayBack } from '../../domain/call.ts';
+import type { Clock } from '../../domain/clock.ts';
+import type { Deadlines } from '../../domain/deadlines.ts';
 import { GatewayError } from '../../domain/errors.ts';
 import type { Observe } from '../../domain/events.ts';
-import type { Received, Reply } from '../../domain/exchange.ts';
-import type { Clock } from '../../domain/ports.ts';
-import { createAccept, type Accept } from './accept.ts';
-import { createIntake } from './incoming.ts';
-import { createInHand } from './in-hand.ts';
-import type { ListenOptions } from './listen-options.ts';
-import { messagesOf } from './messages.ts';
-import { problemHandler } from './problem-handler.ts';
-import { createTrust } from './trust.ts';
-import { createUpgradedSockets, isWebSocket, type UpgradedSockets } from './upgrade.ts';
-import { createWriter } from './writer.ts';
+import { createApp, messagesOf, type Handle } from './app.ts';
+import { Connection } from './connection.ts';
+import { HttpWire } from './http-wire.ts';
+import { Intake, type ListenOptions } from './intake.ts';
+import { InHand, type Listener } from './listener.ts';
+import { refuseRaw, toFailure, type ProtocolFault } from './protocol-fault.ts';
+import { UpgradeWire } from './upgrade-wire.ts';
 
 /** Slow heads are looked for at least so often. */
 const CHECK_INTERVAL_MS_MAX = 1_000;
 
-/** A silent connection is asked after so long whether anybody is still there. */
+/** A silent connection is asked after so long whether its caller is still there. */
 const PROBE_AFTER_MS = 60_000;
 
 /** What a caller is told to wait before asking again while this gateway drains: another one answers by then. */
 const DRAINING_RETRY_MS = 1_000;
 
-interface ServerParts {
+/** What a listener is made of. */
+export interface ServerParts {
   readonly listen: ListenOptions;
   readonly clock: Clock;
-  readonly flow: (received: Received) => Promise<Reply>;
+  readonly deadlines: Deadlines;
+  /** Where the flow begins for each call. It never throws. */
+  readonly enter: (call: Call) => void;
+  readonly back: WayBack;
   readonly observe: Observe;
 }
 
@@ -46,31 +47,23 @@ export interface GatewayServer {
   readonly inFlight: number;
 }
 
-/** Express on Node's HTTP server, with everything that comes in sent through the flow. */
-export function createServer({ listen, clock, flow, observe }: ServerParts): GatewayServer {
-  const inHand = createInHand(clock);
-  const upgraded = createUpgradedSockets();
-  let isRefusing = false;
-  const accept = createAccept({
-    flow,
-    intake: createIntake({ listen, clock, partyOf: createTrust(listen.trustedProxies) }),
-    write: createWriter({ clock, idleMsMax: listen.bodyIdleTimeoutMs }, () => isRefusing),
-    inHand,
-    observe,
-    clock,
-    urlBytesMax: listen.urlBytesMax,
-    refusal: () => (isRefusing ? draining() : undefined),
-  });
-  const askedToContinue = new WeakSet<IncomingMessage>();
-  const enter: Enter = (req, res) => accept.request(req, res, askedToContinue.has(req));
-  const app = createApp(enter, observe);
-  const server = createHttpServer({ ...serverOptions(listen), ...messagesOf(app) });
+/** Express on Node's HTTP server, with everything that comes in made into a call and given to the flow. */
+export function createServer(parts: ServerParts): GatewayServer {
+  const { listen, clock, observe } = parts;
+  const inHand = new InHand(clock);
+  /** The connections that have left Node's server by an upgrade; no more than its connections, which bound them. */
+  const upgraded = new Set<Duplex>();
+  let draining: GatewayError | undefined;
+  const listener: Listener = { ...parts, intake: new Intake(listen), inHand, refusal: () => draining };
+  const doors = new Doors(listener, upgraded);
+  const app = createApp(doors.request, observe);
+  const server = createHttpServer({ ...serverOptions(listen, doors), ...messagesOf(app) });
   server.maxConnections = listen.connectionsMax;
   server.maxHeadersCount = 0; // bounded by size; a count would drop the rest without a word
-  subscribe(server, { app, enter, askedToContinue, accept, upgraded });
+  subscribe(server, doors, app);
 
   const refuse = () => {
-    isRefusing = true;
+    draining ??= new GatewayError('DRAINING', 'the gateway is draining', { retryAfterMs: DRAINING_RETRY_MS });
     server.closeIdleConnections();
   };
 
@@ -87,7 +80,7 @@ export function createServer({ listen, clock, flow, observe }: ServerParts): Gat
       const closed = server.listening ? once(server.close(), 'close') : Promise.resolve();
       await inHand.settle(withinMs);
       server.closeAllConnections();
-      upgraded.destroyAll();
+      for (const socket of upgraded) socket.destroy();
       await closed;
     },
     get inFlight() {
@@ -96,7 +89,7 @@ export function createServer({ listen, clock, flow, observe }: ServerParts): Gat
   };
 }
 
-function serverOptions(listen: ListenOptions) {
+function serverOptions(listen: ListenOptions, doors: Doors) {
   return {
     insecureHTTPParser: false,
     requireHostHeader: false, // the intake does, and answers as the gateway answers
@@ -109,54 +102,109 @@ function serverOptions(listen: ListenOptions) {
     keepAlive: true,
     keepAliveInitialDelay: PROBE_AFTER_MS,
     noDelay: true,
-    shouldUpgradeCallback: isWebSocket,
+    shouldUpgradeCallback: (req: IncomingMessage) => isWebSocket(req) || doors.mayPassOver(req),
   };
 }
 
-type Enter = (req: IncomingMessage, res: ServerResponse) => void;
-
-function createApp(enter: Enter, observe: Observe): express.Express {
-  const app = express();
-  app.disable('x-powered-by');
-  app.disable('etag');
-  app.set('query parser', false);
-  app.use(enter);
-  app.use(problemHandler(observe, randomUUID));
-  return app;
+/** True for the one protocol that is switched to; the offer of any other, `h2c` say, is passed over (RFC 9110 §7.8). */
+function isWebSocket(req: IncomingMessage): boolean {
+  return req.method === 'GET' && req.headers.upgrade?.toLowerCase() === 'websocket';
 }
 
-interface Subscribers {
-  readonly app: express.Express;
-  /** For what Express cannot route. */
-  readonly enter: Enter;
-  readonly askedToContinue: WeakSet<IncomingMessage>;
-  readonly accept: Accept;
-  readonly upgraded: UpgradedSockets;
+/** What can come in over a connection, and what becomes of it. */
+class Doors {
+  readonly #listener: Listener;
+  readonly #upgraded: Set<Duplex>;
+  readonly #connections = new WeakMap<Duplex, Connection>();
+  readonly #askedToContinue = new WeakSet<IncomingMessage>();
+
+  constructor(listener: Listener, upgraded: Set<Duplex>) {
+    this.#listener = listener;
+    this.#upgraded = upgraded;
+  }
+
+  readonly request: Handle = (req, res) => {
+    const connection = this.#connectionOf(req.socket);
+    const isAskedToContinue = req.headers.expect !== undefined && this.#askedToContinue.has(req);
+    connection.add(new HttpWire(req, res, { listener: this.#listener, connection, isAskedToContinue }));
+  };
+
+  expectContinue(req: IncomingMessage): void {
+    this.#askedToContinue.add(req);
+  }
+
+  /**
+   * An offer is passed over by reading the request again without it: behind one that it leaves as it is, Node's parser
+   * loses what came in the same packet. Where that cannot be, `HttpWire` closes the connection after the answer.
+   */
+  mayPassOver({ headers, socket }: IncomingMessage): boolean {
+    const hasBody = headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
+    return !hasBody && this.#connectionOf(socket).isIdle;
+  }
+
+  upgrade(req: IncomingMessage, socket: Socket, head: Buffer): void {
+    this.#upgraded.add(socket);
+    socket.once('close', () => this.#upgraded.delete(socket));
+    new UpgradeWire(req, socket, { head, listener: this.#listener }).enter(this.#connectionOf(socket).peer);
+  }
+
+  /** What is no request at all. */
+  fault(error: ProtocolFault, socket: Duplex): void {
+    const { listen } = this.#listener;
+    const failure = toFailure(error, socket, listen.urlBytesMax);
+    const open = this.#connections.get(socket)?.last;
+    if (open !== undefined && !open.res.writableFinished) {
+      if (failure === undefined || error.code === undefined)
+        socket.destroy(); // after CONNECT it is Node's no more
+      else if (open.req.complete) open.isLast = true;
+      else open.fail(failure);
+    } else if (failure === undefined) socket.destroy();
+    else refuseRaw(failure, socket, this.#listener);
+  }
+
+  #connectionOf(socket: Socket): Connection {
+    const known = this.#connections.get(socket);
+    if (known !== undefined) return known;
+    const { intake, listen } = this.#listener;
+    const connection = new Connection(socket, { peer: intake.peerOf(socket.remoteAddress), bounds: listen });
+    this.#connections.set(socket, connection);
+    return connection;
+  }
 }
 
-function subscribe(server: Server, { app, enter, askedToContinue, accept, upgraded }: Subscribers): void {
-  const request: Enter = (req, res) => {
-    // Express routes by path; a target that is none goes straight to where it is refused.
+function subscribe(server: Server, doors: Doors, app: Handle): void {
+  const request = (req: IncomingMessage, res: ServerResponse) => {
+    // Express routes by path; a target that is none goes straight to where it is answered.
     if (req.url?.startsWith('/') === true) app(req, res);
-    else enter(req, res);
+    else doors.request(req, res);
   };
   server
     .on('request', request)
     .on('checkExpectation', request) // what else is expected need not be met (RFC 9110 §10.1.1)
     .on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
-      askedToContinue.add(req);
+      doors.expectContinue(req);
       request(req, res);
     })
-    .on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
-      upgraded.add(socket);
-      accept.upgrade(req, socket, head);
+    .on('upgrade', (req: IncomingMessage, socket: Socket, head: Buffer) => {
+      if (isWebSocket(req)) doors.upgrade(req, socket, head);
+      else {
+        socket.removeAllListeners('pause').removeAllListeners('resume'); // the server's, which adds them once more
+        socket.unshift(Buffer.concat([withoutOffer(req), head]));
+        server.emit('connection', socket);
+      }
     })
-    .on('connect', (_req: IncomingMessage, socket: Duplex) => {
-      accept.fault(new Error('CONNECT'), socket); // this is no tunnel
-    })
-    .on('clientError', (error: Error, socket: Duplex) => accept.fault(error, socket));
+    .on('connect', (_req: IncomingMessage, socket: Duplex) => doors.fault(new Error('CONNECT'), socket)) // no tunnel
+    .on('clientError', (error: Error, socket: Duplex) => doors.fault(error, socket));
 }
 
-function draining(): GatewayError {
-  return new GatewayError('DRAINING', 'the gateway is draining', { retryAfterMs: DRAINING_RETRY_MS });
+/** A request's head as it came, but for the offer of another protocol. */
+function withoutOffer({ method = '', url = '', httpVersion, rawHeaders }: IncomingMessage): Buffer {
+  let head = `${method} ${url} HTTP/${httpVersion}\r\n`;
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const [name = '', value = ''] = [rawHeaders[i], rawHeaders[i + 1]];
+    if (name.toLowerCase() === 'upgrade') continue;
+    const kept = name.toLowerCase() === 'connection' ? value.replace(/\bupgrade\b/gi, '') : value;
+    head += `${name}: ${kept}\r\n`;
+  }
+  return Buffer.from(`${head}\r\n`, 'latin1');
 }

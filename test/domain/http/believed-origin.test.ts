@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { believeForwarded, isHost, type Party } from '../../../gateway/domain/http/believed-origin.ts';
+import { believeForwarded, isHost, type Trust } from '../../../gateway/domain/http/believed-origin.ts';
 
 const seen = { peerAddress: '10.0.0.1', scheme: 'http', host: 'inner' } as const;
 
-const partyOf = (address: string): Party => {
+const trustOf = (address: string): Trust => {
   if (!/^[\d.:a-f]+$/.test(address)) return 'no-address';
   return address.startsWith('10.') ? 'trusted' : 'stranger';
 };
 
-const believe = (...rawHeaders: string[]) => believeForwarded(rawHeaders, seen, partyOf);
+const believe = (...fields: string[]) => believeForwarded(fields, seen, trustOf);
 
 describe('the believed origin of a request from a trusted proxy', () => {
   const chains: Record<string, { chain: string; caller: string }> = {
@@ -64,5 +64,11 @@ describe('a host', () => {
   test('is a name or an address, and perhaps a port', () => {
     for (const host of ['a', 'api.example.org', 'a:80', '[::1]:80', '127.0.0.1', 'a_b']) assert.ok(isHost(host), host);
     for (const host of ['', 'a/b', 'a b', 'a@b', 'a:80:81', ':80', '[::1', 'a\u0000']) assert.ok(!isHost(host), host);
+  });
+
+  test('is no longer than a name may be', () => {
+    const longest = 'a.'.repeat(127) + 'a';
+
+    assert.deepEqual([isHost(longest), isHost(`${longest}a`)], [true, false]);
   });
 });

@@ -36,15 +36,15 @@ describe('CORS fields of an answer', () => {
   });
 
   const strangers = [[], ['Origin', 'https://evil.example.org'], ['Origin', 'null'], ['Origin', `${APP}.evil.org`]];
-  for (const rawHeaders of [...strangers, ['Origin', APP.toUpperCase()], ['Origin', APP, 'Origin', APP]]) {
-    test(`${JSON.stringify(rawHeaders)} is told nothing but that it depends on the origin`, () => {
-      assert.deepEqual(corsFields(aCors(), rawHeaders), ['Vary', 'Origin']);
+  for (const fields of [...strangers, ['Origin', APP.toUpperCase()], ['Origin', APP, 'Origin', APP]]) {
+    test(`${JSON.stringify(fields)} is told nothing but that it depends on the origin`, () => {
+      assert.deepEqual(corsFields(aCors(), fields), ['Vary', 'Origin']);
     });
   }
 
   test('anyone may read it where the origins are *, and nothing depends on the origin', () => {
-    for (const rawHeaders of [[], ['Origin', 'https://a.example']]) {
-      const fields = corsFields(aCors({ origins: anyone }), rawHeaders);
+    for (const asked of [[], ['Origin', 'https://a.example']]) {
+      const fields = corsFields(aCors({ origins: anyone }), asked);
       assert.equal(fieldOf(fields, 'access-control-allow-origin'), '*');
       assert.ok(!hasField(fields, 'vary'));
     }
@@ -81,11 +81,11 @@ describe('a preflight', () => {
   });
 
   test('is answered with what is allowed, and for how long', () => {
-    const { status, rawHeaders, body } = preflightAnswer(aCors(), asks());
+    const { status, fields, body } = preflightAnswer(aCors(), asks());
 
     assert.equal(status, 204);
     assert.deepEqual(body, Buffer.alloc(0));
-    assert.deepEqual(rawHeaders, [
+    assert.deepEqual(fields, [
       ...['Access-Control-Allow-Origin', APP],
       ...['Access-Control-Allow-Methods', 'GET, POST'],
       ...['Access-Control-Allow-Headers', 'authorization, content-type'],
@@ -95,31 +95,31 @@ describe('a preflight', () => {
   });
 
   test('of another origin is answered with nothing that would allow it', () => {
-    const { status, rawHeaders } = preflightAnswer(aCors(), ['Origin', 'https://evil.example', ...asks().slice(2)]);
+    const { status, fields } = preflightAnswer(aCors(), ['Origin', 'https://evil.example', ...asks().slice(2)]);
 
     assert.equal(status, 204);
     assert.deepEqual(
-      rawHeaders.filter((_, i) => i % 2 === 0),
+      fields.filter((_, i) => i % 2 === 0),
       ['Vary'],
     );
   });
 
   test('says * as it is where no credentials are meant', () => {
-    const { rawHeaders } = preflightAnswer(aCors({ methods: ['*'], headers: ['*', 'authorization'] }), asks());
+    const { fields } = preflightAnswer(aCors({ methods: ['*'], headers: ['*', 'authorization'] }), asks());
 
-    assert.equal(fieldOf(rawHeaders, 'access-control-allow-methods'), '*');
-    assert.equal(fieldOf(rawHeaders, 'access-control-allow-headers'), '*, authorization');
+    assert.equal(fieldOf(fields, 'access-control-allow-methods'), '*');
+    assert.equal(fieldOf(fields, 'access-control-allow-headers'), '*, authorization');
   });
 
   test('names what is asked for where credentials rob * of its meaning, but never Authorization', () => {
     const cors = aCors({ methods: ['*'], headers: ['*'], credentials: true });
-    const { rawHeaders } = preflightAnswer(cors, asks('Access-Control-Request-Headers', 'x-a, Authorization,x-b, b@d'));
+    const { fields } = preflightAnswer(cors, asks('Access-Control-Request-Headers', 'x-a, Authorization,x-b, b@d'));
 
-    assert.equal(fieldOf(rawHeaders, 'access-control-allow-methods'), 'POST');
-    assert.equal(fieldOf(rawHeaders, 'access-control-allow-headers'), 'x-a, x-b');
+    assert.equal(fieldOf(fields, 'access-control-allow-methods'), 'POST');
+    assert.equal(fieldOf(fields, 'access-control-allow-headers'), 'x-a, x-b');
   });
 
   test('names no headers where none are allowed', () => {
-    assert.ok(!hasField(preflightAnswer(aCors({ headers: [] }), asks()).rawHeaders, 'access-control-allow-headers'));
+    assert.ok(!hasField(preflightAnswer(aCors({ headers: [] }), asks()).fields, 'access-control-allow-headers'));
   });
 });

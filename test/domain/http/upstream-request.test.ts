@@ -9,8 +9,8 @@ type Traits = Parameters<typeof anAdmitted>[0];
 
 const NOTHING = Buffer.alloc(0);
 const compose = (traits: Traits = {}) => composeUpstream(anAdmitted(traits), NOTHING);
-const sent = (rawHeaders: readonly string[], traits: Traits = {}) =>
-  compose({ ...traits, request: { ...traits.request, rawHeaders } }).rawHeaders;
+const sent = (fields: readonly string[], traits: Traits = {}) =>
+  compose({ ...traits, request: { ...traits.request, fields } }).fields;
 
 const filter = (change: (draft: RequestDraft) => void): Filter => ({
   name: 'Change',
@@ -20,6 +20,7 @@ const filter = (change: (draft: RequestDraft) => void): Filter => ({
 const alice = {
   kind: 'jwt',
   id: 'penstock-dev/alice',
+  issuer: 'penstock-dev',
   subject: 'alice',
   scopes: ['predict', 'read'],
   roles: ['analyst'],
@@ -88,11 +89,12 @@ describe('what an instance is sent', () => {
 
 describe('identity', () => {
   test('a caller with a token is named to R, with scopes and roles', () => {
-    const { rawHeaders } = compose({ caller: alice });
+    const { fields } = compose({ caller: alice });
 
-    assert.equal(fieldOf(rawHeaders, 'x-penstock-subject'), 'alice');
-    assert.equal(fieldOf(rawHeaders, 'x-penstock-scopes'), 'predict read');
-    assert.equal(fieldOf(rawHeaders, 'x-penstock-roles'), 'analyst');
+    assert.equal(fieldOf(fields, 'x-penstock-issuer'), 'penstock-dev');
+    assert.equal(fieldOf(fields, 'x-penstock-subject'), 'alice');
+    assert.equal(fieldOf(fields, 'x-penstock-scopes'), 'predict read');
+    assert.equal(fieldOf(fields, 'x-penstock-roles'), 'analyst');
   });
 
   const spellings = [
@@ -127,14 +129,14 @@ describe('identity', () => {
   ];
   for (const [subject, expected] of subjects) {
     test(`the subject ${JSON.stringify(subject)} is sent as ${expected}`, () => {
-      assert.equal(fieldOf(compose({ caller: { ...alice, subject } }).rawHeaders, 'x-penstock-subject'), expected);
+      assert.equal(fieldOf(compose({ caller: { ...alice, subject } }).fields, 'x-penstock-subject'), expected);
     });
   }
 
   test('a space within a role does not make two of it', () => {
-    const { rawHeaders } = compose({ caller: { ...alice, roles: ['data scientist', 'analyst'] } });
+    const { fields } = compose({ caller: { ...alice, roles: ['data scientist', 'analyst'] } });
 
-    assert.equal(fieldOf(rawHeaders, 'x-penstock-roles'), 'data%20scientist analyst');
+    assert.equal(fieldOf(fields, 'x-penstock-roles'), 'data%20scientist analyst');
   });
 
   test('the token goes no further unless the route says so', () => {
@@ -241,12 +243,12 @@ describe('where a request came from', () => {
   ];
   for (const [host, scheme, port] of ports) {
     test(`the port of ${scheme}://${host} is ${port}`, () => {
-      assert.equal(fieldOf(compose({ request: { host, scheme } }).rawHeaders, 'x-forwarded-port'), port);
+      assert.equal(fieldOf(compose({ request: { host, scheme } }).fields, 'x-forwarded-port'), port);
     });
   }
 
   test('no host is made up where the caller named none', () => {
-    assert.ok(!hasField(compose({ request: { host: '' } }).rawHeaders, 'x-forwarded-host'));
+    assert.ok(!hasField(compose({ request: { host: '' } }).fields, 'x-forwarded-host'));
   });
 
   test('each is sent once', () => {
@@ -303,7 +305,7 @@ describe('filters', () => {
 
     assert.equal(request.target, '/predict/all?a=1');
     assert.equal(request.host, 'models.example.org');
-    assert.equal(fieldOf(request.rawHeaders, 'x-env'), 'prod');
+    assert.equal(fieldOf(request.fields, 'x-env'), 'prod');
   });
 
   test('may read who calls, but not change it', () => {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { request, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { describe, test, type TestContext } from 'node:test';
-import type { Admin, AdminAccess, ExplainQuestion } from '../../../gateway/domain/operating/admin.ts';
+import type { Admin, AdminAccess, ExplainInput } from '../../../gateway/domain/operating/admin.ts';
 import type { GatewayEvent } from '../../../gateway/domain/events.ts';
 import type { LogLevel } from '../../../gateway/domain/operating/log-line.ts';
 import { createAdminServer } from '../../../gateway/edges/express/admin.ts';
@@ -31,7 +31,7 @@ interface AdminTraits {
 
 /** An admin listener of a gateway of which only what it was told is remembered. */
 async function startAdmin(t: TestContext, { host = '127.0.0.1', traits = {} }: AdminTraits = {}) {
-  const told = { level: 'info' as LogLevel, questions: [] as ExplainQuestion[], orders: [] as string[] };
+  const told = { level: 'info' as LogLevel, questions: [] as ExplainInput[], orders: [] as string[] };
   const events: GatewayEvent[] = [];
   const admin: Admin = {
     readiness: () => ({
@@ -151,7 +151,7 @@ describe('admin listener', () => {
 
     assert.deepEqual(json, { answers: 'fuel' });
     assert.deepEqual(told.questions, [
-      { method: 'POST', url: '/api/fuel?x=1', rawHeaders: ['A', 'b', 'C', 'd', 'C', 'e'], body: '[]' },
+      { method: 'POST', url: '/api/fuel?x=1', fields: ['A', 'b', 'C', 'd', 'C', 'e'], body: '[]' },
     ]);
   });
 
@@ -196,7 +196,7 @@ describe('admin listener', () => {
 
   for (const [query, expected, detail] of [
     ['?route=ozone', 404, 'There is no route "ozone".'],
-    ['?route=iris', 404, 'The route "iris" remembers nothing: it has no `cache`.'],
+    ['?route=iris', 404, 'The route "iris" has no `cache`.'],
     ['', 400, 'One `route` is wanted: `/api/cache/purge?route=ID`.'],
     ['?route=a&route=b', 400, 'One `route` is wanted: `/api/cache/purge?route=ID`.'],
   ] as const) {

@@ -2,22 +2,25 @@ import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
-import type { Received, Reply } from '../../../gateway/domain/exchange.ts';
-import { anAnswer, startServer } from '../../support/gateway-server.ts';
+import type { Call } from '../../../gateway/domain/call.ts';
+import type { Answer } from '../../../gateway/domain/upstream.ts';
+import { anAnswer, bodyOf, startServer } from '../../support/gateway-server.ts';
 import { codeIn, rawCaller, sayAndHearOut } from '../../support/raw-caller.ts';
 import { until } from '../../support/until.ts';
 
 const MIB = 1024 * 1024;
 
 /** Answers with what the edge made of the request. */
-const mirror = (received: Received): Promise<Reply> => {
-  const { id, method, path, query, host, scheme, callerAddress, isPeerTrusted, body, isUpgrade } = received;
+const mirror = (call: Call): Answer => {
+  const { id, method, path, query, host, scheme, callerAddress, isPeerTrusted, body, isUpgrade } = call;
   const seen = { id, method, path, query, host, scheme, callerAddress, isPeerTrusted, length: body.length, isUpgrade };
-  return Promise.resolve(anAnswer(JSON.stringify(seen)));
+  return anAnswer(JSON.stringify(seen));
 };
 
-const readAll = async (received: Received, bytesMax = MIB): Promise<Reply> =>
-  anAnswer(String((await received.body.read(bytesMax, received.deadline.signal)).length));
+const readUpTo = async (call: Call, bytesMax: number): Promise<Answer> =>
+  anAnswer(String((await bodyOf(call, bytesMax)).length));
+
+const readAll = (call: Call): Promise<Answer> => readUpTo(call, MIB);
 
 describe('a request', () => {
   test('reaches the flow as the caller sent it', async t => {
@@ -53,7 +56,7 @@ describe('a request', () => {
         port,
         `GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: ${bad}\r\nConnection: close\r\n\r\n`,
       );
-      assert.match(heard, /\r\nX-Request-Id: [0-9a-f]{8}-[0-9a-f-]{27}\r\n/);
+      assert.match(heard, /\r\nX-Request-Id: [0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\r\n/);
     }
   });
 
@@ -68,6 +71,97 @@ describe('a request', () => {
 
     const { path, query, host } = JSON.parse(heard.split('\r\n\r\n')[1] ?? '') as Record<string, string>;
     assert.deepEqual({ path, query, host }, { path: '/x', query: 'y', host: 'other.example.org' });
+  });
+
+  test('keeps a question mark with nothing behind it', async t => {
+    const { port } = await startServer(t, { travel: call => anAnswer(String(call.hasQuery)) });
+
+    const [bare, none] = await Promise.all(
+      ['/x?', '/x'].map(url => sayAndHearOut(t, port, `GET ${url} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)),
+    );
+
+    assert.match(bare ?? '', /\r\n\r\ntrue$/);
+    assert.match(none ?? '', /\r\n\r\nfalse$/);
+  });
+
+  test('about the server as a whole is for the flow to answer', async t => {
+    const { port } = await startServer(t, { travel: mirror });
+
+    const heard = await sayAndHearOut(t, port, 'OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+
+    assert.match(heard, /"method":"OPTIONS","path":"\*"/);
+  });
+
+  describe('that is followed by what is none', () => {
+    const kept = 'GET /first HTTP/1.1\r\nHost: a\r\n\r\n';
+    const last = 'GET /first HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n';
+    for (const { name, text } of [
+      { name: 'garbage', text: `${kept}garbage\r\n\r\n` },
+      { name: 'a request behind the one that closes the connection', text: `${last}${kept}` },
+    ]) {
+      test(`is answered all the same, and ends the connection: ${name}`, async t => {
+        const { port, server } = await startServer(t, {
+          async travel(call) {
+            await new Promise(resolve => setImmediate(resolve));
+            return mirror(call);
+          },
+        });
+
+        const heard = await sayAndHearOut(t, port, text);
+
+        assert.match(heard, /^HTTP\/1\.1 200 [^]*Connection: close\r\n[^]*"path":"\/first"/);
+        assert.equal(heard.match(/HTTP\/1\.1/g)?.length, 1);
+        await until(() => server.inFlight === 0, 'none in flight');
+      });
+    }
+
+    test('has its answer to the end where that is under way', async t => {
+      const body = new Readable({ read: () => undefined });
+      const { port } = await startServer(t, { travel: () => anAnswer(body) });
+      const caller = await rawCaller(t, port);
+
+      caller.say(`${kept}garbage\r\n\r\n`); // in one packet: the head is out when the garbage is looked at
+      body.push('begun, ');
+      await caller.hear(/begun/);
+      body.push('and over');
+      body.push(null);
+
+      assert.match(await caller.hearOut(), /and over\r\n0\r\n\r\n$/);
+    });
+  });
+
+  describe('behind one whose offer of another protocol is passed over', () => {
+    const offer = 'Host: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n';
+    const last = 'GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n';
+
+    test('is answered', async t => {
+      const { port } = await startServer(t, { travel: mirror });
+
+      const heard = await sayAndHearOut(t, port, `GET /first HTTP/1.1\r\n${offer}\r\n${last}`);
+
+      assert.match(heard, /"path":"\/first"[^]*"path":"\/last"/);
+    });
+
+    test('is answered on a kept connection, however often', async t => {
+      const { port } = await startServer(t, { travel: mirror });
+      const caller = await rawCaller(t, port);
+
+      for (let i = 1; i <= 20; i += 1) {
+        caller.say(`GET /x${i} HTTP/1.1\r\n${offer}\r\n`);
+        await caller.hear(new RegExp(`"path":"/x${i}"`));
+      }
+      caller.say(last);
+
+      assert.doesNotMatch(await caller.hearOut(), /HTTP\/1\.1 400/);
+    });
+
+    test('can be sent again where it was lost: a body before it closes the connection', async t => {
+      const { port } = await startServer(t, { travel: readAll });
+
+      const heard = await sayAndHearOut(t, port, `POST / HTTP/1.1\r\n${offer}Content-Length: 5\r\n\r\nhello${last}`);
+
+      assert.match(heard, /^HTTP\/1\.1 200 [^]*Connection: close\r\n[^]*\r\n\r\n5$/);
+    });
   });
 
   test('that offers another protocol than WebSocket is answered in the one it speaks', async t => {
@@ -87,6 +181,16 @@ describe('a request', () => {
     'without a Host': { head: 'GET / HTTP/1.1\r\n', status: 400, code: 'BAD_REQUEST' },
     'with two Hosts': { head: 'GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n', status: 400, code: 'BAD_REQUEST' },
     'with an empty Host': { head: 'GET / HTTP/1.1\r\nHost: \r\n', status: 400, code: 'BAD_REQUEST' },
+    'with a Host longer than any name': {
+      head: `GET / HTTP/1.1\r\nHost: ${'a.'.repeat(128)}\r\n`,
+      status: 400,
+      code: 'BAD_REQUEST',
+    },
+    'with chunks twice': {
+      head: 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n',
+      status: 400,
+      code: 'BAD_REQUEST',
+    },
     'with a Host that is none': { head: 'GET / HTTP/1.1\r\nHost: a/b\r\n', status: 400, code: 'BAD_REQUEST' },
     'with a dot segment': { head: 'GET /a/../b HTTP/1.1\r\nHost: a\r\n', status: 400, code: 'BAD_REQUEST' },
     'with an escaped dot segment': {
@@ -103,7 +207,6 @@ describe('a request', () => {
     'with half an escape': { head: 'GET /a%2 HTTP/1.1\r\nHost: a\r\n', status: 400, code: 'BAD_REQUEST' },
     'with a backslash': { head: 'GET /a\\b HTTP/1.1\r\nHost: a\r\n', status: 400, code: 'BAD_REQUEST' },
     'with a target that is no path': { head: 'GET a HTTP/1.1\r\nHost: a\r\n', status: 400, code: 'BAD_REQUEST' },
-    'for the server as a whole': { head: 'OPTIONS * HTTP/1.1\r\nHost: a\r\n', status: 400, code: 'BAD_REQUEST' },
     'for a tunnel': { head: 'CONNECT a:443 HTTP/1.1\r\nHost: a\r\n', status: 400, code: 'BAD_REQUEST' },
     'with length and chunks': {
       head: 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n',
@@ -112,8 +215,8 @@ describe('a request', () => {
     },
     'with a coding besides chunks': {
       head: 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n',
-      status: 400,
-      code: 'BAD_REQUEST',
+      status: 501,
+      code: 'NOT_IMPLEMENTED',
     },
     'with chunks, in HTTP/1.0': {
       head: 'POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n',
@@ -158,9 +261,9 @@ describe('a request', () => {
     test(`${name} is refused with ${code}`, async t => {
       let isReached = false;
       const { port, line } = await startServer(t, {
-        travel: received => {
+        travel: call => {
           isReached = true;
-          return mirror(received);
+          return mirror(call);
         },
       });
 
@@ -250,7 +353,7 @@ describe('a body', () => {
   });
 
   test('too large is refused by its length, and the caller who sends it all the same hears the answer', async t => {
-    const { port } = await startServer(t, { travel: received => readAll(received, 1_000) });
+    const { port } = await startServer(t, { travel: call => readUpTo(call, 1_000) });
     const caller = await rawCaller(t, port);
 
     caller.socket.pause(); // listens only when all is said, as simple callers do
@@ -265,7 +368,7 @@ describe('a body', () => {
   });
 
   test('too large in chunks is refused when it has become so', async t => {
-    const { port } = await startServer(t, { travel: received => readAll(received, 1_000) });
+    const { port } = await startServer(t, { travel: call => readUpTo(call, 1_000) });
     const caller = await rawCaller(t, port);
 
     caller.say(`POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n`);
@@ -312,9 +415,9 @@ describe('a body', () => {
   test('held back is called for when it is wanted, and not before', async t => {
     const gate = new EventEmitter<{ open: [] }>();
     const { port } = await startServer(t, {
-      travel: async received => {
+      travel: async call => {
         await once(gate, 'open');
-        return readAll(received);
+        return readAll(call);
       },
     });
     const caller = await rawCaller(t, port);
@@ -330,7 +433,7 @@ describe('a body', () => {
   });
 
   test('held back and not wanted is never called for', async t => {
-    const { port } = await startServer(t, { travel: () => Promise.resolve(anAnswer('no', 403)) });
+    const { port } = await startServer(t, { travel: () => anAnswer('no', 403) });
 
     const heard = await sayAndHearOut(
       t,
@@ -342,7 +445,7 @@ describe('a body', () => {
   });
 
   test('short and not wanted does not cost the connection', async t => {
-    const { port } = await startServer(t, { travel: () => Promise.resolve(anAnswer('no', 403)) });
+    const { port } = await startServer(t, { travel: () => anAnswer('no', 403) });
     const caller = await rawCaller(t, port);
 
     caller.say('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n');
@@ -355,7 +458,7 @@ describe('a body', () => {
 
 describe('an answer', () => {
   test('to HEAD has the fields of the one to GET, and no body', async t => {
-    const { port, line } = await startServer(t, { travel: () => Promise.resolve(anAnswer('hello')) });
+    const { port, line } = await startServer(t, { travel: () => anAnswer('hello') });
 
     const heard = await sayAndHearOut(t, port, 'HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
 
@@ -366,7 +469,7 @@ describe('an answer', () => {
 
   for (const status of [204, 304]) {
     test(`with status ${status} has neither body nor length`, async t => {
-      const { port } = await startServer(t, { travel: () => Promise.resolve(anAnswer('hello', status)) });
+      const { port } = await startServer(t, { travel: () => anAnswer('hello', status) });
 
       const heard = await sayAndHearOut(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
 
@@ -379,7 +482,7 @@ describe('an answer', () => {
     const { url, told, line } = await startServer(t, {
       travel: () => {
         const body = Readable.from(Array.from({ length: 64 }, () => Buffer.alloc(64 * 1024)));
-        return Promise.resolve({ kind: 'answer', status: 200, rawHeaders: [], body });
+        return anAnswer(body);
       },
     });
 
@@ -402,7 +505,7 @@ describe('an answer', () => {
         const body = new Readable({ read: () => undefined });
         body.push('half');
         setImmediate(() => body.destroy(new Error('broke off')));
-        return Promise.resolve({ kind: 'answer', status: 200, rawHeaders: [], body });
+        return anAnswer(body);
       },
     });
 
@@ -412,11 +515,33 @@ describe('an answer', () => {
     assert.equal((await line()).code, 'INTERNAL');
   });
 
+  test('that is a stream keeps the length it came with, and shows to HTTP/1.0 where it is cut', async t => {
+    const { port } = await startServer(t, {
+      travel: call => {
+        const body = new Readable({ read: () => undefined });
+        body.push('half');
+        setImmediate(() => (call.path === '/cut' ? body.destroy(new Error('broke off')) : body.push(null)));
+        return anAnswer(body, 200, call.path === '/known' ? ['Content-Length', '4'] : []);
+      },
+    });
+
+    const known = await sayAndHearOut(t, port, 'GET /known HTTP/1.0\r\n\r\n');
+    const whole = await sayAndHearOut(t, port, 'GET /whole HTTP/1.0\r\n\r\n');
+    const caller = await rawCaller(t, port);
+    const failed = once(caller.socket, 'error');
+    caller.say('GET /cut HTTP/1.0\r\n\r\n');
+
+    assert.match(known, /\r\nContent-Length: 4\r\n[^]*half$/);
+    assert.match(whole, /\r\n\r\nhalf$/);
+    assert.doesNotMatch(whole, /chunked/i);
+    assert.equal(((await failed) as [NodeJS.ErrnoException])[0].code, 'ECONNRESET');
+  });
+
   test('that nobody reads any more ends at its source', async t => {
     const body = new Readable({ read: () => undefined });
     body.push('begin');
     const { port, line } = await startServer(t, {
-      travel: () => Promise.resolve({ kind: 'answer', status: 200, rawHeaders: [], body }),
+      travel: () => anAnswer(body),
     });
     const caller = await rawCaller(t, port);
     caller.say('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -432,7 +557,7 @@ describe('an answer', () => {
   test('that is not read at all is given up', async t => {
     const { port, server } = await startServer(t, {
       listen: { bodyIdleTimeoutMs: 50 },
-      travel: () => Promise.resolve(anAnswer(Buffer.alloc(64 * MIB))),
+      travel: () => anAnswer(Buffer.alloc(64 * MIB)),
     });
     const caller = await rawCaller(t, port);
 
@@ -444,13 +569,12 @@ describe('an answer', () => {
 });
 
 describe('a caller who hangs up', () => {
-  test('ends the signal, whoever waits on it, and is told of as 499', async t => {
+  test('ends what its call waits for, and is told of as 499', async t => {
     const reached = new EventEmitter<{ reached: [] }>();
     const { port, line, server } = await startServer(t, {
-      travel: received =>
+      travel: call =>
         new Promise((_, reject) => {
-          const { signal } = received.deadline;
-          signal.addEventListener('abort', () => reject(signal.reason as Error));
+          call.waitsFor = { leave: reject };
           reached.emit('reached');
         }),
     });
@@ -470,17 +594,19 @@ describe('a caller who hangs up', () => {
 });
 
 describe('a caller who sends requests ahead and hangs up', () => {
-  test('ends the signals of all of them', async t => {
+  test('ends what all of them wait for', async t => {
     const reached = new EventEmitter<{ all: [] }>();
     const reasons: unknown[] = [];
     let count = 0;
     const { port, server } = await startServer(t, {
-      travel: ({ deadline: { signal } }) =>
+      travel: call =>
         new Promise((_, reject) => {
-          signal.addEventListener('abort', () => {
-            reasons.push((signal.reason as { code: unknown }).code);
-            reject(signal.reason as Error);
-          });
+          call.waitsFor = {
+            leave(reason) {
+              reasons.push(reason.code);
+              reject(reason);
+            },
+          };
           count += 1;
           if (count === 3) reached.emit('all');
         }),
@@ -497,6 +623,111 @@ describe('a caller who sends requests ahead and hangs up', () => {
   });
 });
 
+describe('requests sent ahead', () => {
+  const one = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
+
+  test('beyond their bound wait until one before them is answered, and all are answered in order', async t => {
+    const waiting: ((answer: Answer) => void)[] = [];
+    let most = 0;
+    const { port } = await startServer(t, {
+      listen: { requestsPerConnectionMax: 4 },
+      travel: () =>
+        new Promise(resolve => {
+          waiting.push(resolve);
+          most = Math.max(most, waiting.length);
+          setImmediate(() => waiting.shift()?.(anAnswer(`(${(answered += 1)})`)));
+        }),
+    });
+    let answered = 0;
+    const caller = await rawCaller(t, port);
+
+    caller.say(one.repeat(5_000));
+    const heard = await caller.hear(/\(5000\)$/);
+
+    assert.deepEqual(
+      [...heard.matchAll(/\((\d+)\)/g)].map(([, number]) => Number(number)),
+      Array.from({ length: 5_000 }, (_, i) => i + 1),
+    );
+    assert.equal(most, 4);
+  });
+
+  test('are no calls in flight, however many, and cost little', async t => {
+    const { port, server } = await startServer(t, { travel: () => new Promise(() => undefined) });
+    const caller = await rawCaller(t, port);
+    const before = process.memoryUsage().rss;
+
+    caller.say(one.repeat(30_000));
+    await until(() => server.inFlight === 32, 'the first of them in flight');
+    const isTaken = await Promise.race([
+      new Promise(resolve => caller.socket.write(one.repeat(300_000), () => resolve(true))),
+      new Promise(resolve => setTimeout(resolve, 500, false)),
+    ]);
+
+    assert.equal(isTaken, false, 'the connection is read no further');
+    assert.equal(server.inFlight, 32);
+    assert.ok(process.memoryUsage().rss - before < 100 * MIB);
+  });
+
+  test('whose answers are not read wait behind them, and the connection is let go', async t => {
+    let taken = 0;
+    const { port, server } = await startServer(t, {
+      listen: { bodyIdleTimeoutMs: 200, requestsPerConnectionMax: 4 },
+      travel: () => {
+        taken += 1;
+        return anAnswer(Buffer.alloc(900 * 1024));
+      },
+    });
+    const caller = await rawCaller(t, port);
+
+    caller.socket.pause();
+    caller.say(one.repeat(100));
+    await until(() => taken > 2, 'some are taken');
+    await until(() => server.inFlight === 0, 'the connection is let go');
+
+    assert.ok(taken < 20, `${taken} answers of 900 KiB`);
+  });
+
+  test('lose none of their time to a slow one before them', async t => {
+    const gate = new EventEmitter<{ open: [] }>();
+    const { port } = await startServer(t, {
+      listen: { bodyIdleTimeoutMs: 100 },
+      travel: async call => {
+        if (call.path === '/slow') await once(gate, 'open');
+        return anAnswer(call.path);
+      },
+    });
+    const caller = await rawCaller(t, port);
+
+    caller.say(`${one.replace('/', '/slow')}${one.replace('/', '/next')}`);
+    await until(() => gate.listenerCount('open') === 1, 'the slow one waits');
+    await new Promise(resolve => setTimeout(resolve, 300)); // three times what an answer may wait to be taken
+    gate.emit('open');
+
+    await caller.hear(/\/slow[^]*\/next$/);
+  });
+});
+
+describe('an interim answer', () => {
+  for (const [version, expected] of [
+    ['1.1', /^HTTP\/1\.1 103 Early Hints\r\nLink: <\/a>\r\n\r\nHTTP\/1\.1 200 /],
+    ['1.0', /^HTTP\/1\.1 200 /],
+  ] as const) {
+    test(`goes to HTTP/${version} as that knows it`, async t => {
+      const { port } = await startServer(t, {
+        travel: call => {
+          call.interim(103, ['Link', '</a>', 'Keep-Alive', 'x']);
+          call.interim(101, []);
+          return anAnswer();
+        },
+      });
+
+      const heard = await sayAndHearOut(t, port, `GET / HTTP/${version}\r\nHost: a\r\nConnection: close\r\n\r\n`);
+
+      assert.match(heard, expected);
+    });
+  }
+});
+
 describe('a mistake of ours', () => {
   test('is a 500 with nothing of our insides, and the next request is none the worse', async t => {
     let count = 0;
@@ -504,7 +735,7 @@ describe('a mistake of ours', () => {
       travel: () => {
         count += 1;
         if (count === 1) throw new TypeError('secret insides');
-        return Promise.resolve(count === 2 ? anAnswer('x', 200, ['Bad Name', 'y']) : anAnswer('fine'));
+        return count === 2 ? anAnswer('x', 200, ['Bad Name', 'y']) : anAnswer('fine');
       },
     });
 

@@ -1,0 +1,127 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Clock } from '../../domain/clock.ts';
+import type { HttpWire } from './http-wire.ts';
+import type { ListenOptions, Peer } from './intake.ts';
+
+/** What one connection may cost. */
+type Bounds = Pick<ListenOptions, 'requestsPerConnectionMax' | 'bytesPerConnectionMax' | 'bodyIdleTimeoutMs'>;
+
+/**
+ * A caller's connection: bounds what requests sent ahead may cost, in number, in bytes and in time.
+ *
+ * Node parses all that a packet holds, and reads on. Here a request beyond the bounds waits its turn, and meanwhile
+ * nothing more is read. An answer that its caller does not take keeps the connection no longer than a pause in a body.
+ */
+export class Connection {
+  readonly peer: Peer;
+  readonly #socket: Socket;
+  readonly #bounds: Bounds;
+  /** In flight, in the order in which they are answered. */
+  readonly #wires: HttpWire[] = [];
+  readonly #waiting: HttpWire[] = [];
+  /** Of answers that were handed to Node and are not out yet. */
+  #bytesUnread = 0;
+  #isTimed = false;
+
+  constructor(socket: Socket, { peer, bounds }: { readonly peer: Peer; readonly bounds: Bounds }) {
+    this.#socket = socket;
+    this.peer = peer;
+    this.#bounds = bounds;
+  }
+
+  /** The request whose body the bytes on the connection now belong to, if to any. */
+  get last(): HttpWire | undefined {
+    return this.#waiting.at(-1) ?? this.#wires.at(-1);
+  }
+
+  /** Nothing is in flight. */
+  get isIdle(): boolean {
+    return this.#wires.length === 0 && this.#waiting.length === 0;
+  }
+
+  /** A request came: it is taken now, or when others before it are answered. */
+  add(wire: HttpWire): void {
+    if (this.#waiting.length === 0 && this.#hasRoom()) {
+      this.#wires.push(wire);
+      wire.enter();
+      return;
+    }
+    if (this.#waiting.length === 0) holdReading(this.#socket);
+    this.#waiting.push(wire);
+  }
+
+  /** An answer was handed to Node whole. */
+  handed(bytes: number): void {
+    this.#bytesUnread += bytes;
+    this.watch();
+  }
+
+  /** A call's answer is out, or its caller is gone. */
+  leave(wire: HttpWire, bytes: number): void {
+    this.#bytesUnread -= bytes;
+    const at = this.#wires.indexOf(wire);
+    if (at === 0) this.#wires.shift();
+    else if (at > 0) this.#wires.splice(at, 1);
+    this.watch();
+    if (this.#waiting.length > 0) this.#takeWaiting();
+  }
+
+  /** The idle time runs while the first answer waits for its caller to take it; Node has one of its own between requests. */
+  watch(): void {
+    const [first] = this.#wires;
+    const isStuck = first?.isStuck === true;
+    if (isStuck === this.#isTimed) return;
+    this.#isTimed = isStuck;
+    if (first !== undefined) this.#socket.setTimeout(isStuck ? this.#bounds.bodyIdleTimeoutMs : 0);
+  }
+
+  #takeWaiting(): void {
+    while (this.#waiting.length > 0 && this.#hasRoom() && !this.#socket.destroyed) {
+      const wire = this.#waiting.shift();
+      if (wire === undefined) break;
+      this.#wires.push(wire);
+      if (this.#waiting.length === 0) readOn(this.#socket);
+      wire.enter();
+    }
+  }
+
+  #hasRoom(): boolean {
+    const { requestsPerConnectionMax, bytesPerConnectionMax } = this.#bounds;
+    return this.#wires.length < requestsPerConnectionMax && this.#bytesUnread < bytesPerConnectionMax;
+  }
+}
+
+/** Reads nothing more of a connection, whatever Node's server thinks meanwhile: each answer makes it read on. */
+function holdReading(socket: Socket): void {
+  socket.pause();
+  socket.resume = () => socket;
+}
+
+function readOn(socket: Socket): void {
+  Reflect.deleteProperty(socket, 'resume');
+  socket.resume();
+}
+
+/** How long what a refused caller still sends is read and thrown away. */
+const LINGER_MS_MAX = 2_000;
+
+/**
+ * Lets a connection whose request is not read to its end close so that the caller still gets the answer.
+ *
+ * Closing while bytes are under way resets the connection, and the reset takes the answer out of the caller's hands.
+ * So our side is ended, what comes is read for a moment, and only then is it over.
+ */
+export function lingerAtEnd(req: IncomingMessage, clock: Clock): void {
+  const { socket } = req;
+  socket.destroySoon = () => {
+    socket.end();
+    if (req.complete || socket.destroyed) {
+      socket.destroy();
+      return;
+    }
+    const cancel = clock.after(LINGER_MS_MAX, () => socket.destroy());
+    socket.once('close', cancel);
+    req.once('end', () => socket.destroy()).resume();
+  };
+}

@@ -1,0 +1,285 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import { Call, type BodyReader, type CallerSide, type IncomingBody } from '../../domain/call.ts';
+import { bodyTooLarge, toGatewayError, type GatewayError } from '../../domain/errors.ts';
+import { hasField, type RawFields } from '../../domain/http/fields.ts';
+import { dropBody, keepForCaller } from '../../domain/http/reply.ts';
+import type { Answer } from '../../domain/upstream.ts';
+import { CollectingBody } from './collecting-body.ts';
+import { lingerAtEnd, type Connection } from './connection.ts';
+import type { Listener } from './listener.ts';
+
+/** A body up to this size is sent together with its head. */
+const ONE_WRITE_BYTES_MAX = 4 * 1024;
+
+/** What is left of a body that is of no use is read to its end up to this size; beyond, the connection is closed. */
+const DRAIN_BYTES_MAX = 64 * 1024;
+
+const TOO_SLOW = 408;
+const NOTHING = Buffer.alloc(0);
+
+/** One call's two halves of a connection, as Node made them: its body comes in here, and its answer goes out. */
+export class HttpWire implements CallerSide, IncomingBody {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  /** The announced size of the body; undefined when it comes in chunks. */
+  length: number | undefined = 0;
+  /** What came behind it is no request: the connection ends with its answer. */
+  isLast = false;
+  readonly #listener: Listener;
+  readonly #connection: Connection;
+  #call: Call | undefined = undefined;
+  #isAskedToContinue: boolean;
+  #fault: GatewayError | undefined = undefined;
+  #onFault: ((fault: GatewayError) => void) | undefined = undefined;
+  #reader: BodyReader | undefined = undefined;
+  #bytesMax = 0;
+  #collecting: CollectingBody | undefined = undefined;
+  #bytesHanded = 0;
+  /** A piece of a poured answer waits for its caller to take it. */
+  #isHeldUp = false;
+  #isOver = false;
+
+  constructor(req: IncomingMessage, res: ServerResponse, about: AboutWire) {
+    this.req = req;
+    this.res = res;
+    this.#listener = about.listener;
+    this.#connection = about.connection;
+    this.#isAskedToContinue = about.isAskedToContinue;
+  }
+
+  /** The request becomes a call. */
+  enter(): void {
+    const { req, res } = this;
+    const { intake, inHand, clock, enter, observe, back, deadlines, refusal } = this.#listener;
+    inHand.begin();
+    res.on('close', () => this.#leave());
+    const arrivedMs = clock.nowMs();
+    const { peer } = this.#connection;
+    const received = intake.receive({ req, wire: this, peer, isUpgrade: false, refusal: refusal() });
+    const call = new Call(received, { arrivedMs, back, deadlines });
+    this.#call = call;
+    try {
+      enter(call);
+    } catch (error) {
+      observe({ kind: 'internal-error', where: 'edge', error, requestId: call.id });
+      res.destroy();
+    }
+  }
+
+  read(bytesMax: number, reader: BodyReader): void {
+    if (this.length === 0) reader.onBody(NOTHING);
+    else if (this.length !== undefined && this.length > bytesMax) reader.onBodyFailed(bodyTooLarge(bytesMax));
+    else {
+      this.sendContinue();
+      this.#reader = reader;
+      this.#bytesMax = bytesMax;
+      // What came in one packet with the head is parsed when the head is dealt with.
+      if (this.req.complete) this.look();
+      else process.nextTick(lookAt, this);
+    }
+  }
+
+  leave(): void {
+    this.#reader = undefined;
+    this.#collecting?.stop();
+  }
+
+  /** A small body lies here whole by now: neither a listener nor a time for it. */
+  look(): void {
+    const { req } = this;
+    const reader = this.#reader;
+    if (reader === undefined) return;
+    if (this.#fault !== undefined || !req.complete) {
+      this.#collect(reader);
+      return;
+    }
+    this.#reader = undefined;
+    if (req.readableLength > this.#bytesMax) reader.onBodyFailed(bodyTooLarge(this.#bytesMax));
+    else reader.onBody((req.read() as Buffer | null) ?? NOTHING);
+  }
+
+  #collect(reader: BodyReader): void {
+    const { deadlines, clock, listen } = this.#listener;
+    const about = { reader, bytesMax: this.#bytesMax, idleMsMax: listen.bodyIdleTimeoutMs, deadlines, clock };
+    this.#collecting = new CollectingBody(this, about);
+    this.#collecting.start();
+  }
+
+  /** What the connection brings in place of the body's rest is none. */
+  fail(fault: GatewayError): void {
+    this.#fault ??= fault;
+    this.#onFault?.(this.#fault);
+  }
+
+  /** What takes the body in is told of such a fault, be it past or to come. */
+  onFault(tell: ((fault: GatewayError) => void) | undefined): void {
+    this.#onFault = tell;
+    if (this.#fault !== undefined) tell?.(this.#fault);
+  }
+
+  /** Says `100 Continue` to a caller that waits for it before sending the body, once. */
+  sendContinue(): void {
+    if (!this.#isAskedToContinue) return;
+    this.#isAskedToContinue = false;
+    this.res.writeContinue();
+  }
+
+  /** HTTP/1.0 knows neither interim answers nor chunks. */
+  get isTen(): boolean {
+    return this.req.httpVersionMinor === 0;
+  }
+
+  interim(status: number, fields: RawFields): void {
+    if (this.isTen || this.res.headersSent || this.res.destroyed || status === 100 || status === 101) return;
+    const passedOn = [...fields];
+    keepForCaller(passedOn);
+    this.res.writeInformation(status, passedOn);
+  }
+
+  send(call: Call, answer: Answer): void {
+    const { res } = this;
+    if (res.destroyed || res.headersSent) {
+      dropBody(answer);
+      this.#finish(call);
+      return;
+    }
+    try {
+      this.#write(call, answer);
+    } catch (error) {
+      this.#listener.observe({ kind: 'internal-error', where: 'edge', error, requestId: call.id });
+      call.record.code = 'INTERNAL';
+      dropBody(answer);
+      res.destroy();
+      this.#finish(call);
+    }
+  }
+
+  destroy(): void {
+    this.res.destroy();
+  }
+
+  /** Its first bytes wait for the caller to take them. */
+  get isStuck(): boolean {
+    const { socket, writableEnded } = this.res;
+    return (writableEnded || this.#isHeldUp) && (socket?.writableLength ?? 0) > 0;
+  }
+
+  /** The connection must not be used after this answer; what is read of it from here on is thrown away. */
+  closeAfter(status: number): boolean {
+    const { req } = this;
+    if (!this.isLast && this.#listener.refusal() === undefined && !this.#isRestUnwanted(status)) return false;
+    if (!req.complete) lingerAtEnd(req, this.#listener.clock);
+    return true;
+  }
+
+  /** A body that was not taken in whole: a short rest may come and go, for a long one the connection is not worth it. */
+  #isRestUnwanted(status: number): boolean {
+    if (this.#isAskedToContinue) return true; // the caller may send it yet, or not: there is no telling
+    if (status === TOO_SLOW) return true; // it might come for ever (RFC 9110 §15.5.9)
+    if (this.#isOfferIgnored()) return true; // what came behind it may be lost: the caller is to send it again
+    return !this.req.complete && (this.length === undefined || this.length > DRAIN_BYTES_MAX);
+  }
+
+  /** Another protocol was offered, and the request is answered in this one. */
+  #isOfferIgnored(): boolean {
+    const { upgrade, connection } = this.req.headers;
+    return upgrade !== undefined && connection !== undefined && /upgrade/i.test(connection);
+  }
+
+  #write(call: Call, answer: Answer): void {
+    const { req, res } = this;
+    const { status, fields, body } = answer;
+    const isBodiless = status === 204 || status === 304;
+    pushLength(answer, call);
+    if (this.closeAfter(status)) fields.push('Connection', 'close');
+    res.writeHead(status, fields);
+    if (isBodiless || call.method === 'HEAD') {
+      dropBody(answer);
+      this.#hand(call, NOTHING);
+    } else if (Buffer.isBuffer(body)) this.#hand(call, body);
+    else this.#pour(call, body);
+    // What is left of the body must not stand between this request and the next one on the connection.
+    if (!req.complete) req.resume();
+  }
+
+  #hand(call: Call, body: Buffer): void {
+    this.#bytesHanded = body.length;
+    call.record.bytesOut = body.length;
+    // A short body goes out with the head as one text, in one write: Node sends a buffer as a second piece.
+    if (body.length <= ONE_WRITE_BYTES_MAX) this.res.end(body.toString('latin1'), 'latin1');
+    else this.res.end(body);
+    this.#connection.handed(body.length);
+    this.#finish(call);
+  }
+
+  /** Moves a stream to the caller as fast as the caller takes it, counting as it goes. */
+  #pour(call: Call, body: Readable): void {
+    const { res } = this;
+    const hold = (isHeldUp: boolean) => {
+      this.#isHeldUp = isHeldUp;
+      this.#connection.watch();
+    };
+    call.poured = body;
+    body.on('data', (chunk: Buffer) => {
+      call.record.bytesOut += chunk.length;
+      if (res.write(chunk)) return;
+      body.pause();
+      hold(true);
+    });
+    res.on('drain', () => {
+      hold(false);
+      body.resume();
+    });
+    body.once('end', () => {
+      res.end();
+      this.#connection.watch();
+      this.#finish(call);
+    });
+    body.once('error', error => {
+      call.record.code ??= toGatewayError(error).code;
+      this.cut();
+    });
+    body.once('close', () => {
+      if (!body.readableEnded) call.record.code ??= 'CALLER_GONE';
+      this.#finish(call);
+    });
+  }
+
+  /** Too late for another answer: a cut one is told from a whole one by its length, or by a connection that is reset. */
+  cut(): void {
+    const { socket } = this.res;
+    if (this.isTen && socket !== null) socket.resetAndDestroy();
+    this.res.destroy();
+  }
+
+  #finish(call: Call): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    call.over();
+  }
+
+  /** This half of the connection is done with the call. */
+  #leave(): void {
+    if (!this.res.writableFinished) this.#call?.hangUp();
+    if (this.isLast) this.req.socket.destroySoon(); // its head may have been out before
+    this.#connection.leave(this, this.#bytesHanded);
+    this.#bytesHanded = 0;
+    this.#listener.inHand.end();
+  }
+}
+
+interface AboutWire {
+  readonly listener: Listener;
+  readonly connection: Connection;
+  readonly isAskedToContinue: boolean;
+}
+
+const lookAt = (wire: HttpWire) => wire.look();
+
+/** The answer to HEAD may have brought the length that its body had, or not know it. */
+function pushLength({ status, fields, body }: Answer, { method }: Call): void {
+  if (!Buffer.isBuffer(body) || status === 204 || status === 304) return;
+  const isDue = method !== 'HEAD' || (body.length > 0 && !hasField(fields, 'content-length'));
+  if (isDue) fields.push('Content-Length', String(body.length));
+}

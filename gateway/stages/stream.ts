@@ -1,0 +1,155 @@
+import type { Admitted, Leavable } from '../domain/call.ts';
+import type { Clock } from '../domain/clock.ts';
+import { bodyTooLarge, type GatewayError } from '../domain/errors.ts';
+import type { Observe } from '../domain/events.ts';
+import { addReplyFields, filterReply, toAnswer } from '../domain/http/reply.ts';
+import { composeUpstream } from '../domain/http/upstream-request.ts';
+import { outcomeWithoutAnswer } from '../domain/http/upstream-verdict.ts';
+import { affinityOf } from '../domain/service/balance/affinity.ts';
+import type { AttemptOutcome, StreamPlace } from '../domain/service.ts';
+import type { CarriedStream, Carrier, StreamEnd, StreamListener } from '../domain/stream.ts';
+import type { Answer, UpstreamAnswer, Via } from '../domain/upstream.ts';
+
+/** Carries a call as a stream. */
+export type Stream = (admitted: Admitted) => void;
+
+interface StreamPorts {
+  readonly carrier: Carrier;
+  readonly clock: Clock;
+  readonly observe: Observe;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * Gives a stream a place beside the permits, and hands it over to an edge that carries it.
+ *
+ * It is never repeated, and has no deadline: silence ends it. The place is given back when the stream is over on the
+ * instance's side.
+ */
+export function createStream(ports: StreamPorts): Stream {
+  return function stream(admitted) {
+    const { route, caller, body } = admitted;
+    const { streamBodyBytesMax } = route.policy;
+    if (body.length !== undefined && body.length > streamBodyBytesMax) throw bodyTooLarge(streamBodyBytesMax);
+    admitted.disarm();
+    const affinity = affinityOf(route.service.policy.balance, admitted);
+    const place = route.service.acquireStream({ affinity, callerId: caller.id });
+    new CarriedCall(ports, admitted, place).begin();
+  };
+}
+
+/** A call that is carried as a stream; its own account of what answered it. */
+class CarriedCall implements StreamListener, Leavable, Via {
+  readonly instance: string;
+  readonly version: string | null;
+  readonly attempts = 1;
+  readonly queueMs = 0;
+  connectMs: number | null = null;
+  firstByteMs: number | null = null;
+  readonly #ports: StreamPorts;
+  readonly #call: Admitted;
+  readonly #place: StreamPlace;
+  readonly #startedMs: number;
+  #stream: CarriedStream | undefined = undefined;
+  #isReported = false;
+
+  constructor(ports: StreamPorts, call: Admitted, place: StreamPlace) {
+    this.#ports = ports;
+    this.#call = call;
+    this.#place = place;
+    this.#startedMs = ports.clock.nowMs();
+    this.instance = place.instance.id;
+    this.version = place.instance.version;
+  }
+
+  begin(): void {
+    const call = this.#call;
+    const { route, method, wire } = call;
+    call.record.via = this;
+    try {
+      const message = composeUpstream(call, NOTHING);
+      call.waitsFor = this;
+      this.#stream = this.#ports.carrier.carry({
+        wire,
+        message,
+        origin: this.#place.instance.origin,
+        isHeadOnly: method === 'HEAD',
+        connectTimeoutMs: route.service.policy.connectTimeoutMs,
+        idleMsMax: route.policy.streamIdleMs,
+        bodyBytesMax: route.policy.streamBodyBytesMax,
+        listener: this,
+      });
+    } catch (error) {
+      call.waitsFor = undefined;
+      this.#place.release();
+      throw error;
+    }
+  }
+
+  leave(reason: GatewayError): void {
+    this.#stream?.leave(reason);
+  }
+
+  onInterim(status: number, fields: string[]): void {
+    this.#call.interim(status, fields);
+  }
+
+  /** A switch of protocols is a final answer to an upgrade, though its number is not one of those. */
+  onHead({ status, fields, body }: UpstreamAnswer): Answer {
+    const call = this.#call;
+    const isSwitch = status === 101 && call.isUpgrade;
+    const answer = toAnswer({ status: isSwitch ? 200 : status, fields, body }, this);
+    filterReply(answer, call);
+    addReplyFields(answer.fields, call);
+    if (isSwitch) answer.status = 101;
+    this.#measure();
+    this.#report('ok', status);
+    call.waitsFor = undefined;
+    call.isReplied = true;
+    call.record.status = answer.status;
+    return answer;
+  }
+
+  onEnd(end: StreamEnd): void {
+    const call = this.#call;
+    const { record } = call;
+    this.#place.release();
+    this.#measure();
+    if (!this.#isReported) {
+      this.#report(outcomeOfFailure(end), null);
+      if (end.kind !== 'answered') call.failed(end.failure, this);
+      return;
+    }
+    if (end.kind !== 'answered') record.code ??= end.failure.code;
+    call.over();
+  }
+
+  #measure(): void {
+    const { record } = this.#call;
+    const stream = this.#stream;
+    if (stream === undefined) return;
+    this.connectMs = stream.connectMs;
+    this.firstByteMs = stream.firstByteMs;
+    record.bytesIn = stream.bytesIn;
+    record.bytesOut = stream.bytesOut;
+  }
+
+  #report(outcome: AttemptOutcome, status: number | null): void {
+    const { caller, route } = this.#call;
+    const { instance } = this.#place;
+    const durationMs = this.#ports.clock.nowMs() - this.#startedMs;
+    this.#isReported = true;
+    const finding = { request: this, callerId: caller.id, routeId: route.id, outcome, status, durationMs };
+    route.service.report(instance, finding);
+    const { name: service } = route.service;
+    const facts = { outcome, status, durationMs, queueMs: null };
+    this.#ports.observe({ kind: 'attempt', service, instance: instance.id, ...facts });
+  }
+}
+
+/** A head that did not come is no hang: that is measured by the service's own time, and for calls. */
+function outcomeOfFailure({ kind }: StreamEnd): AttemptOutcome {
+  if (kind === 'hung') return 'timeout';
+  return kind === 'answered' ? 'fault' : outcomeWithoutAnswer(kind);
+}
