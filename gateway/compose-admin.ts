@@ -1,10 +1,11 @@
+import type { Batching } from './compose-batching.ts';
 import { redactedGateway, type GatewayConfig } from './config/gateway-config.ts';
 import type { Admin, AdminAccess } from './domain/operating/admin.ts';
 import type { Observe } from './domain/events.ts';
 import { explain, type ExplainParts } from './domain/operating/explain.ts';
 import type { Life } from './domain/operating/life.ts';
 import { routeViews } from './domain/routing/route-view.ts';
-import type { Memories } from './domain/sharing/cache/memories.ts';
+import type { RouteCaches } from './domain/sharing/cache-entries.ts';
 import type { ServiceRegistry } from './domain/service/service-registry.ts';
 import { systemClock } from './edges/clock.ts';
 import { createAdminServer, type AdminServer } from './edges/express/admin.ts';
@@ -17,7 +18,8 @@ interface AdminParts {
   readonly life: Life;
   readonly generations: Generations;
   readonly registry: ServiceRegistry;
-  readonly memories: Memories;
+  readonly caches: RouteCaches;
+  readonly batching: Pick<Batching, 'view'>;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly observe: Observe;
@@ -32,19 +34,24 @@ export function composeAdmin(parts: AdminParts): AdminServer {
 /** Without `access` the listener is on loopback, where nobody is asked. */
 const CLOSED: AdminAccess = { open: [], tokens: [] };
 
-function adminOf({ config, life, generations, registry, memories, metrics, log }: AdminParts): Admin {
+function adminOf({ config, life, generations, registry, caches, batching, metrics, log }: AdminParts): Admin {
   return {
     readiness: () => life.readiness(generations.state()),
     metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
-    routes: () => routeViews(generations.current().routes),
-    services: () => registry.living().map(service => service.view()),
+    routes: () => routeViews(generations.current().routes).map(view => ({ ...view, batching: batching.view(view.id) })),
+    services: () => registry.services().map(service => service.view()),
     config: () => redactedGateway(config),
     reload: () => generations.reload(),
-    explain: question => Promise.resolve(explain(question, explainParts(generations.current()))),
+    explain(input) {
+      const explained = explain(input, explainParts(generations.current()));
+      const { answers } = explained;
+      if (answers === null) return Promise.resolve(explained);
+      return Promise.resolve({ ...explained, answers: { ...answers, batching: batching.view(answers.route) } });
+    },
     purge(id) {
       const route = generations.current().routes.find(candidate => candidate.id === id);
       if (route === undefined) return 'no-route';
-      return route.policy.sharing?.cache === undefined ? 'no-cache' : memories.purge(id);
+      return route.policy.sharing?.cache === undefined ? 'no-cache' : caches.purge(id);
     },
     command(name, instance, order) {
       const service = registry.find(name);

@@ -1,7 +1,7 @@
 import type { MadeRoutes } from './config/compile.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import type { Observe } from './domain/events.ts';
-import type { Clock, Random } from './domain/ports.ts';
+import type { Clock, Random } from './domain/clock.ts';
 import type { Roster, RosterAge, RosterSource } from './domain/roster.ts';
 import { createConsulSource } from './edges/consul.ts';
 import { createLocalSource } from './edges/r-processes.ts';

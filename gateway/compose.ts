@@ -4,21 +4,22 @@ import { composeBatching, type Batching } from './compose-batching.ts';
 import { composeDiscovery, type Discovery } from './compose-discovery.ts';
 import type { MadeRoutes } from './config/compile.ts';
 import type { GatewayConfig, IdentityConfig } from './config/gateway-config.ts';
-import type { Observe } from './domain/events.ts';
-import type { Stages } from './domain/exchange.ts';
+import type { GatewayEvent, Observe } from './domain/events.ts';
+import type { Ask } from './domain/upstream.ts';
+import { Deadlines } from './domain/deadlines.ts';
 import { createHeldEvents } from './domain/operating/held-events.ts';
 import { createLife, type Life } from './domain/operating/life.ts';
-import { createService } from './domain/service/living-service.ts';
-import { createPlaces } from './domain/service/permits.ts';
-import type { Transport, VerifyToken } from './domain/ports.ts';
-import { createMemories, type Memories } from './domain/sharing/cache/memories.ts';
+import type { CountLimit, VerifyToken } from './domain/admission/ports.ts';
+import { PermitRegistry } from './domain/service/permits.ts';
+import { createService } from './domain/service/upstream-service.ts';
+import { RouteCaches } from './domain/sharing/cache-entries.ts';
 import { createServiceRegistry, type ServiceRegistry } from './domain/service/service-registry.ts';
 import { systemClock as clock } from './edges/clock.ts';
 import { createCounterTable } from './edges/counter-store.ts';
 import { descriptorLimit, fitConnections } from './edges/descriptors.ts';
 import { sha256 } from './edges/digest.ts';
 import type { AdminServer } from './edges/express/admin.ts';
-import { createServer, type GatewayServer } from './edges/express/server.ts';
+import { createServer, type GatewayServer, type ServerParts } from './edges/express/server.ts';
 import { createLimitCounter } from './edges/express-rate-limit.ts';
 import { createHealthChecks, type HealthChecks } from './edges/health-checks.ts';
 import { probeHttp } from './edges/http-probe.ts';
@@ -27,26 +28,23 @@ import { createTokenVerifier } from './edges/jsonwebtoken.ts';
 import { createMemoryStore } from './edges/memory-store.ts';
 import { createMetrics, type Metrics } from './edges/prom-client.ts';
 import { systemRandom as random } from './edges/random.ts';
-import { createTransport } from './edges/undici.ts';
+import { createTransport } from './edges/r-transport/transport.ts';
 import type { Account } from './edges/user.ts';
 import { createLog, type Log } from './edges/winston.ts';
-import { createAsk, createFlow } from './flow.ts';
+import { createFlow } from './flow.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import { inSlices } from './load-apart.ts';
 import { createGenerations, type Generations, type RoutesNow, type UsableRoutes } from './reload.ts';
 import { createAdmit } from './stages/admit.ts';
-import { createAnswer } from './stages/answer.ts';
 import { createAttempt } from './stages/attempt.ts';
-import { createCarry } from './stages/carry.ts';
-import { createForward } from './stages/forward.ts';
-import { createJoin } from './stages/join.ts';
+import { createCache, createNoteWrite } from './stages/cache.ts';
+import { createCoalesce } from './stages/coalesce.ts';
 import { createMatch } from './stages/match.ts';
 import { createObserve } from './stages/observe.ts';
 import { createPreflight } from './stages/preflight.ts';
 import { createReceive } from './stages/receive.ts';
-import { createNoteWrite, createRemember } from './stages/remember.ts';
 import { createRespond } from './stages/respond.ts';
-import { createSchedule } from './stages/schedule.ts';
+import { createStream } from './stages/stream.ts';
 
 /** What the process gives its gateway. */
 interface ComposeParts {
@@ -69,29 +67,32 @@ interface ComposeParts {
 /** Builds the running gateway from its parts; decides nothing. */
 export function compose(parts: ComposeParts): { readonly gateway: Gateway; readonly log: Log } {
   const { config, version, node } = parts;
-  const { observe, tell: catchUp } = createHeldEvents(clock, (event, wallMs) => {
+  const deadlines = new Deadlines(clock);
+  const told = (event: GatewayEvent, wallMs: number) => {
     metrics.observe(event);
     log.observe(event, wallMs);
-  });
+  };
+  const { observe, tell: catchUp } = createHeldEvents(clock, told, () => log.observedAll());
   const log = createLog({ ...config.log, stream: parts.stdout, wallMs: () => clock.wallMs(), catchUp });
   const metrics: Metrics = createMetrics({
     routeIds: () => new Set(generations.current().routes.map(({ id }) => id)),
-    services: () => registry.living().map(service => service.view()),
+    services: () => registry.services().map(service => service.view()),
     rosterAges: () => discovery.ages(),
     batching: () => batching.states(),
+    inFlight: () => server.inFlight,
     linesDropped: () => log.linesDropped,
     wallMs: () => clock.wallMs(),
     ...{ catchUp, version, node, withProcess: true },
   });
 
-  const transport = createTransport({ clock });
-  const places = createPlaces({ onVacant: origin => transport.forget(origin) });
+  const transport = createTransport({ clock, deadlines });
+  const permits = new PermitRegistry({ onVacant: origin => transport.forget(origin) });
   const registry: ServiceRegistry = createServiceRegistry({
-    create: (name, policy) => createService({ name, policy, clock, random, places, observe }),
+    create: (name, policy) => createService({ name, policy, clock, random, deadlines, permits, observe }),
     retireAfterMs: () => Math.max(0, ...generations.current().routes.map(({ policy }) => policy.timeoutMs)),
     clock,
   });
-  const memories = createMemories({ createStore: createMemoryStore, clock });
+  const caches = new RouteCaches({ createStore: createMemoryStore, clock });
   const discovery: Discovery = composeDiscovery({
     ...{ ...parts, clock, random, observe },
     onRoster: roster => {
@@ -103,82 +104,63 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   const generations: Generations = createGenerations({
     ...{ first: parts.routes, read: parts.readRoutes, inSlices, registry, clock, observe },
     follow: compiled => {
-      memories.adopt(compiled.specs);
+      caches.adopt(compiled.specs);
       discovery.follow(compiled);
     },
   });
 
-  const upstream = composeUpstream(transport, observe);
-  const batching: Batching = composeBatching({
-    ...{ ask: createAsk(upstream), clock, observe },
-    routes: () => generations.current().routes,
+  const attempt = createAttempt({ transport, clock, random, deadlines, observe });
+  const routes = () => generations.current().routes;
+  const batching: Batching = composeBatching({ ask: attempt, routes, clock, random, deadlines, observe });
+  const { enter, back } = composeFlow({ config, generations, caches, attempt, batching, observe });
+  const server: GatewayServer = composeServer(config, { clock, deadlines, enter, back, observe });
+  const services = () => registry.services();
+  const checks: HealthChecks = createHealthChecks({ services, clock, random, probe: probeHttp });
+  const admin: AdminServer = composeAdmin({
+    ...{ ...parts, life, generations, registry, caches, batching, metrics, log, observe },
   });
-  const flow = createFlow(composeStages({ ...parts, generations, upstream, memories, batching, observe }));
-  const server: GatewayServer = createServer({ listen: fitted(config.listen, observe), clock, flow, observe });
-  const checks: HealthChecks = createHealthChecks({
-    services: () => registry.living(),
-    clock,
-    random,
-    probe: probeHttp,
-  });
-  const admin: AdminServer = composeAdmin({ ...parts, life, generations, registry, memories, metrics, log, observe });
   const gateway = createGateway({
     ...{ ...parts, clock, random, observe, life, generations },
-    ...{ registry, discovery, transport, batching, server, admin, checks, metrics },
+    ...{ deadlines, registry, discovery, transport, batching, server, admin, checks, metrics },
   });
   return { gateway, log };
 }
 
-function fitted(listen: GatewayConfig['listen'], observe: Observe): GatewayConfig['listen'] {
-  const connectionsMax = fitConnections(listen.connectionsMax, { limit: descriptorLimit(), observe });
-  return { ...listen, connectionsMax };
-}
-
-/** The stages that lead to an instance. */
-type UpstreamStages = Pick<Stages, 'attempt' | 'schedule' | 'forward'>;
-
-function composeUpstream(transport: Transport, observe: Observe): UpstreamStages {
-  return {
-    attempt: createAttempt({ clock, random, observe }),
-    schedule: createSchedule({ clock, observe }),
-    forward: createForward({ transport, clock, observe }),
-  };
-}
-
-interface StageParts {
+interface FlowParts {
   readonly config: GatewayConfig;
   readonly generations: Generations;
-  readonly upstream: UpstreamStages;
-  readonly memories: Memories;
+  readonly caches: RouteCaches;
+  readonly attempt: Ask;
   readonly batching: Batching;
   readonly observe: Observe;
 }
 
-function composeStages(parts: StageParts): Stages {
-  const { config, generations, upstream, observe } = parts;
-  const limits = createLimitCounter({ table: createCounterTable({ clock }), clock });
-  return {
-    observe: createObserve({ clock, observe }),
-    respond: createRespond({ observe }),
+function composeFlow({ config, generations, caches, attempt, batching, observe }: FlowParts) {
+  return createFlow({
     match: createMatch({ table: () => generations.current().table, clock }),
     preflight: createPreflight(),
-    admit: createAdmit({ verifyToken: composeVerifier(config.identity), limits }),
-    carry: createCarry({ carrier: createCarrier({ clock }), clock, observe }),
+    admit: createAdmit({ verifyToken: composeVerifier(config.identity), countLimit: composeLimits() }),
+    stream: createStream({ carrier: createCarrier({ clock }), clock, observe }),
     receive: createReceive(),
-    answer: composeAnswer(parts),
-    ...upstream,
-  };
+    digest: sha256,
+    cache: createCache({ caches, clock, digest: sha256 }),
+    noteWrite: createNoteWrite({ caches }),
+    coalesce: createCoalesce({ clock }),
+    batch: batching.batch,
+    attempt,
+    respond: createRespond({ observe }),
+    observe: createObserve({ clock, observe }),
+  });
 }
 
-/** What callers share, and how. */
-function composeAnswer({ memories, batching, observe }: StageParts): Stages['answer'] {
-  return createAnswer({
-    digest: sha256,
-    remember: createRemember({ memories, clock, digest: sha256, observe }),
-    join: createJoin({ clock, observe }),
-    gather: batching.gather,
-    noteWrite: createNoteWrite({ memories }),
-  });
+function composeLimits(): CountLimit {
+  return createLimitCounter({ table: createCounterTable({ clock }), clock });
+}
+
+/** As many connections as the process may have. */
+function composeServer({ listen }: GatewayConfig, parts: Omit<ServerParts, 'listen'>): GatewayServer {
+  const connectionsMax = fitConnections(listen.connectionsMax, { limit: descriptorLimit(), observe: parts.observe });
+  return createServer({ ...parts, listen: { ...listen, connectionsMax } });
 }
 
 /** Without an identity no route asks for a token, and none is good. */

@@ -1,46 +1,131 @@
-import type { Ask, Received, Reply, Stages } from './domain/exchange.ts';
+import { isMatched, type Admitted, type Call, type Complete, type WayBack } from './domain/call.ts';
+import { toGatewayError, type GatewayError } from './domain/errors.ts';
+import { answerOfOurOwn } from './domain/http/options.ts';
+import { filterReply, unlessNotModified } from './domain/http/reply.ts';
+import { SharedCall, type Digest } from './domain/sharing/shared-call.ts';
+import type { Answer, Ask } from './domain/upstream.ts';
+import type { Admit } from './stages/admit.ts';
+import { requestOf } from './stages/attempt.ts';
+import type { AskShared } from './domain/sharing/flight.ts';
+import type { Cache, NoteWrite } from './stages/cache.ts';
+import type { Coalesce } from './stages/coalesce.ts';
+import type { Match } from './stages/match.ts';
+import type { ObserveCall } from './stages/observe.ts';
+import type { Preflight } from './stages/preflight.ts';
+import type { Receive } from './stages/receive.ts';
+import type { Respond } from './stages/respond.ts';
+import type { Stream } from './stages/stream.ts';
 
 /**
- * The journey of a request. Read this file first.
+ * The journey of a call. Read this file first.
  *
- *   observe    one log line, one set of metrics around all the rest
- *   respond    any failure becomes problem+json; every answer gets the fields it owes
  *   match      finds the route                                           404 405
  *   preflight  answers a browser's question before it has a credential
  *   admit      who is calling, may they, and not too often               401 403 429
- *   carry      a stream goes its own way from here                       501 502 503
+ *   stream     a stream goes its own way from here                       501 502 503
  *   receive    takes the body in                                         400 408 413
- *   answer     replies without asking R, where it can; asks once for several; dresses what comes back
- *   attempt    tries and retries, within the budget                      504
- *   schedule   waits for a place, then picks an instance                 503
- *   forward    one exchange with one instance                            502
+ *   cache      an answer that the route keeps
+ *   coalesce   equal calls share one upstream request
+ *   batch      different calls travel as one upstream request
+ *   attempt    queues for an instance, tries and retries                 502 503 504
+ *   forward    one exchange with one instance
  *
- * Every stage receives what the stage before it learned, and adds its own; the types make it impossible to forward what
- * was not admitted. A stage refuses by throwing a GatewayError, and `respond`, alone, turns that into an answer.
+ * and back: cache, the route's filters, `respond` (any failure becomes problem+json), and `observe` when the reply is over.
  *
- * `attempt` stands before `schedule` because a retry queues and chooses anew; it never insists on the instance that
- * failed. What `answer` puts to R is a question: one caller's request, or what several share. The body is taken in after
- * admission, so that a stranger's body costs no memory.
+ * Every stage takes a call as the stage before it left it; the types make it impossible to forward what was not admitted.
+ * The common way runs through in one go, from the arrival to the write towards R; a stage that has to wait keeps the next
+ * one, and goes on with it later. A stage refuses by throwing a GatewayError.
+ *
+ * `attempt` stands before the queue because a retry queues and chooses anew; it never insists on the instance that failed.
+ * The body is taken in after admission, so that a stranger's body costs no memory.
  */
-export function createFlow(stages: Stages): (received: Received) => Promise<Reply> {
-  const { observe, respond, match, preflight, admit, carry, receive, answer } = stages;
-  const ask = createAsk(stages);
+export function createFlow(stages: Stages): { readonly enter: (call: Call) => void; readonly back: WayBack } {
+  const { observe, respond, match, preflight, admit, stream, receive, cache, coalesce, batch, attempt, noteWrite } =
+    stages;
 
-  return received => observe(received, () => respond(received, () => travel(received)));
-
-  async function travel(received: Received): Promise<Reply> {
-    const matched = match(received);
-    return preflight(matched, async () => {
-      const admitted = await admit(matched);
-      if (admitted.route.policy.isStream) return carry(admitted);
-      const complete = await receive(admitted);
-      return answer(complete, ask);
-    });
+  function enter(call: Call): void {
+    try {
+      if (call.refusal !== undefined) throw call.refusal;
+      const own = answerOfOurOwn(call);
+      if (own !== undefined) {
+        respond.answer(call, own);
+        return;
+      }
+      const matched = match(call);
+      const early = preflight(matched);
+      if (early === undefined) admit(matched, admitted);
+      else respond.answer(call, early);
+    } catch (error) {
+      call.fail(toGatewayError(error));
+    }
   }
+
+  function admitted(call: Admitted): void {
+    if (call.route.policy.isStream) stream(call);
+    else receive(call, complete);
+  }
+
+  function complete(call: Complete): void {
+    const own = call.route.filters.find(({ onBehalf }) => onBehalf !== undefined)?.onBehalf?.(call);
+    if (own !== undefined) {
+      respond.answer(call, own);
+      return;
+    }
+    const { sharing } = call.route.policy;
+    if (sharing?.methods.has(call.method) !== true) {
+      call.asks(attempt(requestOf(call)));
+      return;
+    }
+    const shared = new SharedCall(call, sharing, stages.digest);
+    const known = cache(shared);
+    if (known === undefined) coalesce(shared, batch);
+    else back.answered(call, known);
+  }
+
+  const back: WayBack = {
+    answered(call, answer) {
+      const { lookup } = call;
+      if (lookup === undefined && answer.via !== null) noteWrite(call, answer.status);
+      const known = lookup?.answered(answer) ?? answer;
+      filterReply(known, call);
+      respond.answer(call, unlessNotModified(known, call));
+    },
+    failed(call, failure) {
+      try {
+        const instead = insteadOf(call, failure);
+        if (instead === undefined) respond.failure(call, failure);
+        else respond.answer(call, instead);
+      } catch (error) {
+        respond.failure(call, toGatewayError(error));
+      }
+    },
+    over: observe,
+  };
+
+  return { enter, back };
 }
 
-/** The last part of the journey, on which the gateway also sends questions of its own. */
-export function createAsk({ attempt, schedule, forward }: Pick<Stages, 'attempt' | 'schedule' | 'forward'>): Ask {
-  return question =>
-    attempt(question, current => schedule(question, current, place => forward(question, current, place)));
+/** What the caller gets in place of a failure of R's, where the cache has it. */
+function insteadOf(call: Call, failure: GatewayError): Answer | undefined {
+  const instead = call.lookup?.failed(failure);
+  if (instead === undefined || !isMatched(call)) return undefined;
+  filterReply(instead, call);
+  return instead;
+}
+
+/** The stages, in the order a call meets them. */
+export interface Stages {
+  readonly match: Match;
+  readonly preflight: Preflight;
+  readonly admit: Admit;
+  readonly stream: Stream;
+  readonly receive: Receive;
+  readonly digest: Digest;
+  readonly cache: Cache;
+  readonly noteWrite: NoteWrite;
+  readonly coalesce: Coalesce;
+  readonly batch: AskShared;
+  readonly attempt: Ask;
+  readonly respond: Respond;
+  readonly observe: ObserveCall;
 }

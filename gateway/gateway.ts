@@ -1,11 +1,14 @@
 import type { Batching } from './compose-batching.ts';
+import type { MadeRoutes } from './config/compile.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import { hasError, problemLine } from './config/problem.ts';
 import type { Discovery } from './compose-discovery.ts';
 import type { ReloadOutcome } from './domain/operating/admin.ts';
 import type { Observe } from './domain/events.ts';
 import type { Life } from './domain/operating/life.ts';
-import type { Clock, Random, Transport } from './domain/ports.ts';
+import type { Clock, Random } from './domain/clock.ts';
+import type { Deadlines } from './domain/deadlines.ts';
+import type { Transport } from './domain/upstream.ts';
 import type { ServiceRegistry } from './domain/service/service-registry.ts';
 import { reportStatus } from './domain/discovery/status-text.ts';
 import { readText, watchFiles, whyUnread } from './edges/config-file.ts';
@@ -36,12 +39,13 @@ interface GatewayParts {
   readonly config: GatewayConfig;
   readonly files: { readonly gateway: string; readonly texts: ReadonlyMap<string, string> };
   /** Reads the routes file as it is now. */
-  readonly readRoutes: () => RoutesNow;
+  readonly readRoutes: (inForce: MadeRoutes) => Promise<RoutesNow>;
   readonly account: Account | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly observe: Observe;
   readonly life: Life;
+  readonly deadlines: Deadlines;
   readonly generations: Generations;
   readonly registry: ServiceRegistry;
   readonly discovery: Discovery;
@@ -76,6 +80,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     parts.registry.close();
     await Promise.allSettled([parts.discovery.close(), parts.transport.close()]);
     await admin.close();
+    parts.deadlines.close();
     parts.metrics.close();
   }
 
@@ -142,7 +147,7 @@ function composeRegistration(parts: GatewayParts, callers: HostPort): ConsulRegi
     advertise: advertisedAddress(callers, consul.advertise),
     report: () =>
       reportStatus(
-        registry.living().map(service => service.view()),
+        registry.services().map(service => service.view()),
         life.phase !== 'starting' && life.phase !== 'ready',
         registry.peers.gateways.filter(id => id !== registry.peers.self),
       ),
@@ -171,7 +176,7 @@ function composePeers(parts: GatewayParts, registration: ConsulRegistration | un
   });
 }
 
-function changeUser({ account, readRoutes, observe }: GatewayParts): void {
+function changeUser({ account, readRoutes, generations, observe }: GatewayParts): void {
   if (account === undefined) {
     const text = 'the gateway, and R that it starts, run as root: `user` says whom to become';
     if (isRoot()) observe({ kind: 'notice', level: 'warn', text, about: { key: 'user' } });
@@ -181,10 +186,12 @@ function changeUser({ account, readRoutes, observe }: GatewayParts): void {
   if (uid === 0) return; // `user: root`: so it is meant
   becomeUser(account);
   observe({ kind: 'notice', level: 'info', text: 'runs as another user from here on', about: { user } });
-  const [problem] = readRoutes().problems.filter(found => hasError([found]));
-  if (problem === undefined) return;
-  const text = 'what was read as root cannot be read as this user: a reload will be refused';
-  observe({ kind: 'notice', level: 'warn', text, about: { user, problem: problemLine(problem) } });
+  void readRoutes(generations.current().source.routes).then(({ problems }) => {
+    const [problem] = problems.filter(found => hasError([found]));
+    if (problem === undefined) return;
+    const text = 'what was read as root cannot be read as this user: a reload will be refused';
+    observe({ kind: 'notice', level: 'warn', text, about: { user, problem: problemLine(problem) } });
+  });
 }
 
 function warnOfOpenness(observe: Observe): void {

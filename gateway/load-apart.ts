@@ -6,7 +6,7 @@ import type { RoutesData, WrittenRoute, WrittenService } from './config/parse-ro
 import { hasError } from './config/problem.ts';
 import { compileRegex } from './edges/re2js.ts';
 import type { Judged, JudgedPart } from './load-worker.ts';
-import type { RoutesQuestion } from './load.ts';
+import type { RoutesInput } from './load.ts';
 import type { RoutesNow } from './reload.ts';
 
 const WORKER = new URL('./load-worker.ts', import.meta.url);
@@ -18,13 +18,13 @@ const RESOURCES = { maxYoungGenerationSizeMb: 64 };
  * Reads and understands the routes file beside the calls in hand: it is parsed and judged by another thread, and made
  * into routes here, a few at a time. Routes that have not changed are those in force.
  */
-export async function loadRoutesApart(question: RoutesQuestion, inForce: MadeRoutes): Promise<RoutesNow> {
-  const worker = new Worker(WORKER, { workerData: question, resourceLimits: RESOURCES });
+export async function loadRoutesApart(input: RoutesInput, inForce: MadeRoutes): Promise<RoutesNow> {
+  const worker = new Worker(WORKER, { workerData: input, resourceLimits: RESOURCES });
   try {
     const { problems, secrets, parts } = await heard<Judged>(worker);
     if (hasError(problems)) return { routes: undefined, problems, secrets };
     const file = await gathered(worker, parts);
-    const { identityConfigured } = question;
+    const { identityConfigured } = input;
     const routes = await inSlices(remakeRoutes(file, { identityConfigured, compileRegex, known: inForce.made }));
     return { routes, problems, secrets };
   } finally {

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { RoutesData } from './config/parse-routes.ts';
 import { hasError, type Problem } from './config/problem.ts';
-import { judgeRoutes, type RoutesQuestion } from './load.ts';
+import { judgeRoutes, type RoutesInput } from './load.ts';
 
 /** What the thread says first: all there is to say of the file, and how many parts follow where it can be used. */
 export interface Judged {
@@ -15,7 +15,7 @@ export type JudgedPart = Partial<RoutesData>;
 
 const ITEMS_A_PART = 200;
 
-const { file, problems, secrets } = judgeRoutes(workerData as RoutesQuestion);
+const { file, problems, secrets } = judgeRoutes(workerData as RoutesInput);
 const parts = file === undefined || hasError(problems) ? [] : partsOf(file);
 
 const said: Judged = { problems, secrets, parts: parts.length };

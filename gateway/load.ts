@@ -56,7 +56,7 @@ export function loadRoutes(
 }
 
 /** What a routes file is judged by: data that may travel to another thread. */
-export interface RoutesQuestion {
+export interface RoutesInput {
   readonly routesFile: string;
   readonly variables: Variables;
   readonly identityConfigured: boolean;
@@ -66,14 +66,14 @@ export interface RoutesQuestion {
 /** What gateway.yaml has to say of routes. */
 export function judgedBy(
   gateway: GatewayConfig | undefined,
-): Pick<RoutesQuestion, 'identityConfigured' | 'knownServices'> {
+): Pick<RoutesInput, 'identityConfigured' | 'knownServices'> {
   const identityConfigured = gateway === undefined || gateway.identity !== undefined;
   return { identityConfigured, knownServices: gateway && knownServices(gateway) };
 }
 
 /** Reads and understands a routes file; `file` is what it says, undefined where it cannot be read. */
-export function judgeRoutes(question: RoutesQuestion): LoadedRoutes & { readonly file: RoutesFile | undefined } {
-  const { routesFile, variables, ...options } = question;
+export function judgeRoutes(input: RoutesInput): LoadedRoutes & { readonly file: RoutesFile | undefined } {
+  const { routesFile, variables, ...options } = input;
   const text = readText(routesFile);
   if (text === undefined) return { ...unread(routesFile), file: undefined };
   const file = parseRoutes(text, surroundingsOf(routesFile, variables));

@@ -5,7 +5,8 @@ import type { Asked, Opened } from './commands/serve.ts';
 import { compose } from './compose.ts';
 import { renderProblems, summaryOf } from './config/problem-text.ts';
 import { findAccount, isRoot } from './edges/user.ts';
-import { isUsable, loadContract, loadRoutes } from './load.ts';
+import { loadRoutesApart } from './load-apart.ts';
+import { isUsable, judgedBy, loadContract } from './load.ts';
 
 interface OpenParts {
   readonly io: CommandIo;
@@ -30,10 +31,11 @@ export function openGateway({ file, user: asked }: Asked, { io, ...parts }: Open
     io.stderr.write(`penstock: there is no user ${JSON.stringify(user)} on this machine\n`);
     return Promise.resolve(undefined);
   }
+  const input = { ...judgedBy(config), routesFile: config.routes, variables: { ...io.env } };
   const opened = compose({
     ...{ ...parts, config, env: io.env, account, serveCommand: SERVE_COMMAND },
     routes: { routes, problems, secrets },
-    readRoutes: inForce => loadRoutesApart(question, inForce),
+    readRoutes: inForce => loadRoutesApart(input, inForce),
     files: { gateway: file, texts: contract.texts },
   });
   return Promise.resolve(opened);

@@ -3,7 +3,7 @@ import { hasError, problemLine, type Problem } from './config/problem.ts';
 import type { ReloadOutcome } from './domain/operating/admin.ts';
 import type { Observe } from './domain/events.ts';
 import type { ConfigState } from './domain/operating/life.ts';
-import type { Clock } from './domain/ports.ts';
+import type { Clock } from './domain/clock.ts';
 import type { Route } from './domain/route.ts';
 import { createRouteTable, routeTableSteps, type RouteTable } from './domain/routing/route-table.ts';
 import type { ServiceRegistry } from './domain/service/service-registry.ts';

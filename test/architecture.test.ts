@@ -31,7 +31,6 @@ const ONLY_IN: Readonly<Record<string, RegExp>> = {
   'node:process': RUN,
   'prom-client': /^edges\/prom-client/,
   re2js: /^edges\/re2js/,
-  undici: /^edges\/undici/,
   winston: /^edges\/winston/,
   yaml: /^config\//,
   zod: /^config\//,
@@ -48,6 +47,11 @@ const IMPURE =
 
 const IMPORT = /^(?:import|export)\b[^;]*?from '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)/gm;
 
+/** What opens connections: the one transport to instances, and what speaks with Consul. */
+const CONNECTING = /^edges\/(r-transport\/|consul-client\.ts$)/;
+
+const CONNECT = /^import \{[^}]*\bconnect\b[^}]*\} from 'node:(net|tls)'/m;
+
 const files = (readdirSync('gateway', { recursive: true }) as string[]).filter(path => path.endsWith('.ts'));
 
 for (const path of files) {
@@ -63,7 +67,10 @@ for (const path of files) {
   });
 
   test(`${path} imports packages where they belong`, () => {
+    assert.ok(CONNECTING.test(path) || !CONNECT.test(text), 'instances are reached by edges/r-transport/ alone');
     for (const target of targets) {
+      const isPackage = !target.startsWith('.') && !target.startsWith('node:');
+      assert.ok(!isPackage || Object.hasOwn(dependencies, target), `${target} is not there where Penstock runs`);
       assert.ok(
         ONLY_IN[target]?.test(path) ?? true,
         `${target} is imported in one place, and gateway/${path} is not it`,
@@ -74,6 +81,12 @@ for (const path of files) {
 
 test('every package has its place', () => {
   for (const name of Object.keys(dependencies)) assert.ok(ONLY_IN[name], `no file is named as the place of ${name}`);
+});
+
+test('no files need one another before either can be read', () => {
+  const needs = new Map(files.map(path => [path, runtimeImportsOf(path)]));
+
+  assert.deepEqual(cyclesIn(needs), []);
 });
 
 test('no file is a barrel or a place for what belongs nowhere', () => {
@@ -101,6 +114,28 @@ function isAllowed(path: string, target: string): boolean {
   return allowed.packages.some(
     name => name === '*' || name === target || (name === 'node:*' && target.startsWith('node:')),
   );
+}
+
+/** The files of the gateway that a file needs when it runs: an import of types alone is gone by then. */
+function runtimeImportsOf(path: string): string[] {
+  const text = withoutComments(readFileSync(join('gateway', path), 'utf8')).replace(TYPE_IMPORT, '');
+  return importsOf(text)
+    .filter(target => target.startsWith('.'))
+    .map(target => normalize(join(dirname(path), target)));
+}
+
+const TYPE_IMPORT = /^(import|export) (type\b[^;]*?|\{(\s*type \w+( as \w+)?,?)+\s*\}) from '[^']+';$/gm;
+
+function cyclesIn(needs: ReadonlyMap<string, readonly string[]>): string[] {
+  const cycles: string[] = [];
+  const done = new Set<string>();
+  const follow = (path: string, way: readonly string[]): void => {
+    if (way.includes(path)) cycles.push([...way.slice(way.indexOf(path)), path].join(' → '));
+    else if (!done.has(path)) for (const need of needs.get(path) ?? []) follow(need, [...way, path]);
+    done.add(path);
+  };
+  for (const path of needs.keys()) follow(path, []);
+  return cycles;
 }
 
 function importsOf(text: string): string[] {

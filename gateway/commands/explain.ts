@@ -38,7 +38,7 @@ interface Asked {
   readonly json: boolean;
   readonly method: string;
   readonly url: string;
-  readonly rawHeaders: readonly string[];
+  readonly fields: readonly string[];
   readonly body: string;
 }
 
@@ -60,7 +60,7 @@ function readArgs(args: readonly string[]): Asked | 'help' | Error {
     if (method === undefined || url === undefined || others.length > 0)
       return new Error('penstock explain: METHOD and URL are wanted');
     const { config, json, header, data } = values;
-    return { config, json, method, url, rawHeaders: header.flatMap(fieldOf), body: data };
+    return { config, json, method, url, fields: header.flatMap(fieldOf), body: data };
   } catch (error) {
     return new Error(argumentProblem(error, ['config', 'header', 'data', 'json', 'help']));
   }
@@ -72,14 +72,14 @@ function fieldOf(written: string): [string, string] {
   return [written.slice(0, at).trim(), written.slice(at + 1).trim()];
 }
 
-function tell({ config, json, ...question }: Asked, io: CommandIo): number {
+function tell({ config, json, ...input }: Asked, io: CommandIo): number {
   const { routes, problems, texts, secrets } = loadContract(resolve(io.cwd, config), io.env);
   if (routes === undefined || hasError(problems)) {
     io.stderr.write(`${renderProblems(problems, texts)}\n`);
     return 1;
   }
   const origins = new Map(routes.statics.map(({ service, instances }) => [service, instances[0]]));
-  const explanation: Explanation = explain(question, {
+  const explanation: Explanation = explain(input, {
     routes: routes.specs,
     policyOf: name => routes.policyOf(name),
     originOf: name => origins.get(name),

@@ -1,6 +1,6 @@
 import { durationText, sizeText } from '../config/units.ts';
 import type { AnsweringRoute, Explanation, SentUpstream } from '../domain/operating/explain.ts';
-import type { CachePolicy, Limit, RoutePolicy, RouteSpec, Sharing } from '../domain/route.ts';
+import type { BatchPolicy, CachePolicy, Limit, RoutePolicy, RouteSpec, Sharing } from '../domain/route.ts';
 
 /** An explanation as an operator reads it in a terminal. */
 export function explanationText(explanation: Explanation, routes: readonly RouteSpec[]): string {
@@ -56,12 +56,18 @@ function policyLines({ service, variables, filters }: AnsweringRoute, policy: Ro
 function sharingText({ coalesce, cache, batch }: Sharing): string {
   return [
     ...(coalesce ? ['equal requests in flight'] : []),
-    ...(cache === undefined ? [] : [rememberedText(cache)]),
-    ...(batch === undefined ? [] : [`batches of at most ${batch.sizeMax} rows`]),
+    ...(cache === undefined ? [] : [cacheText(cache)]),
+    ...(batch === undefined ? [] : [batchText(batch)]),
   ].join('; ');
 }
 
-function rememberedText({ ttlMs, methods }: CachePolicy): string {
+/** What is found out of a live model `check --online` and the log say. */
+function batchText({ sizeMax, rowsIndependent }: BatchPolicy): string {
+  const declare = 'where the service publishes no /prototype, none without `rowsIndependent: true`';
+  return `batches of at most ${sizeMax} rows${rowsIndependent ? '' : ` (${declare})`}`;
+}
+
+function cacheText({ ttlMs, methods }: CachePolicy): string {
   return `answers to ${[...methods].join(', ')} for ${ttlMs === 'http' ? 'as long as R says' : durationText(ttlMs)}`;
 }
 

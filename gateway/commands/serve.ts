@@ -98,7 +98,7 @@ function parseServeArgs(
 
 async function live({ gateway, log }: Opened, { parts, io }: { parts: ServeParts; io: CommandIo }): Promise<number> {
   surviveMistakes(gateway, parts.host);
-  const told = heedSignals({ gateway, log }, parts.host);
+  const told = onSignals({ gateway, log }, parts.host);
   const started = gateway.start();
   try {
     await Promise.race([started, told]);
@@ -108,7 +108,7 @@ async function live({ gateway, log }: Opened, { parts, io }: { parts: ServeParts
     io.stderr.write(`penstock: ${toWords(error)}\n`);
     return 1;
   }
-  started.catch((error: unknown) => tellMistake(gateway, { where: 'start', error })); // told to stop while it started
+  started.catch((error: unknown) => emitMistake(gateway, { where: 'start', error })); // told to stop while it started
   const code = await stop(gateway, await told);
   await log.close();
   return code;
@@ -120,7 +120,7 @@ async function stop(gateway: RunningGateway, signal: Signal): Promise<number> {
     await gateway.drain();
     return 0;
   } catch (error) {
-    tellMistake(gateway, { where: 'drain', error });
+    emitMistake(gateway, { where: 'drain', error });
     gateway.stopNow();
     return 1;
   }
@@ -133,22 +133,22 @@ async function stop(gateway: RunningGateway, signal: Signal): Promise<number> {
  * alert on `penstock_internal_errors_total` is for people.
  */
 function surviveMistakes(gateway: RunningGateway, host: ServeProcess): void {
-  host.onMistake((where, error) => tellMistake(gateway, { where, error }));
+  host.onMistake((where, error) => emitMistake(gateway, { where, error }));
 }
 
-function tellMistake(gateway: RunningGateway, { where, error }: { where: string; error: unknown }): void {
+function emitMistake(gateway: RunningGateway, { where, error }: { where: string; error: unknown }): void {
   gateway.observe({ kind: 'internal-error', where, error, requestId: null });
 }
 
 const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const;
 
 /** Resolves with the first signal to stop; the second one ends the process. */
-function heedSignals({ gateway, log }: Opened, host: ServeProcess): Promise<Signal> {
+function onSignals({ gateway, log }: Opened, host: ServeProcess): Promise<Signal> {
   return new Promise(resolve => {
     let isStopping = false;
     host.onSignal(signal => {
       if (signal === 'SIGHUP') {
-        gateway.reload('SIGHUP').catch((error: unknown) => tellMistake(gateway, { where: 'reload', error }));
+        gateway.reload('SIGHUP').catch((error: unknown) => emitMistake(gateway, { where: 'reload', error }));
       } else if (isStopping) {
         gateway.stopNow();
         log.flush();

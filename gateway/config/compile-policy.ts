@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { corsProblem } from '../domain/http/cors.ts';
 import type { Auth, Cors, RetryPolicy, RoutePolicy } from '../domain/route.ts';
 import { authProblem } from '../domain/admission/scopes.ts';
-import { isRepeatable } from '../domain/service/retry-rules.ts';
+import { isRepeatable } from '../domain/service/retry.ts';
 import type { WrittenPolicy } from './parse-routes.ts';
 import type { Complain, KeyPath } from './problem.ts';
 import { compileSharing } from './compile-sharing.ts';
@@ -43,6 +43,7 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
     auth: authOf(full, written, context),
     limits: full.limits,
     bodyBytesMax: Math.min(full.body.max, context.bodyBytesMax),
+    streamBodyBytesMax: streamBodyBytesMaxOf(full, written, context),
     answerBytesMax: full.answer.bufferMax,
     timeoutMs: full.timeout,
     isPure: full.pure,
@@ -53,6 +54,12 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
     priority: full.priority,
     sharing,
   };
+}
+
+/** A stream is bounded by what is written, not by a default that was meant for bodies which are taken in whole. */
+function streamBodyBytesMaxOf(full: FullPolicy, written: WrittenPolicy, context: PolicyContext): number {
+  const isWritten = written.body !== undefined || context.defaults.body !== undefined;
+  return Math.min(isWritten ? full.body.max : Infinity, context.bodyBytesMax);
 }
 
 /** A token is one caller's, and what is shared is not. */

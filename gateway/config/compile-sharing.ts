@@ -54,7 +54,7 @@ function warnOfEmptyCache({ cache, pure }: SharingKeys, { complain, placeOf, met
   const wantsPost = cache.methods.includes('POST') && (methods?.includes('POST') ?? true);
   let why = 'the route takes none of its methods';
   if (wantsPost && cache.ttl === 'http') why = '`ttl: http` is for GET and HEAD';
-  else if (wantsPost && !pure) why = 'POST is remembered only where `pure: true`';
+  else if (wantsPost && !pure) why = 'POST is cached only where `pure: true`';
   else if (path[0] === 'defaults') return; // it may be for others
   complain({ path, severity: 'warning', message: `has no effect: ${why}` });
 }
@@ -75,7 +75,7 @@ function warnOfImpure(
   if (batch !== undefined) warn('batch', 'has no effect: only POST is batched, and only where `pure: true`');
   if (coalesce) warn('coalesce', 'does not share POST: that is done only where `pure: true`');
   if (cache?.methods.includes('POST') === true && cache.ttl !== 'http') {
-    warn('cache', 'does not remember POST: that is done only where `pure: true`');
+    warn('cache', 'does not store answers to POST: that is done only where `pure: true`');
   }
 }
 

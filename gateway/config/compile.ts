@@ -105,7 +105,7 @@ function* makeSteps(
   file: RoutesData,
   { known, ids, ...options }: MakeOptions,
 ): Generator<undefined, MadeRoutes & { readonly placed: readonly Placed[] }> {
-  const context: RouteContext = { ...options, file, compileRegex: remembering(options.compileRegex) };
+  const context: RouteContext = { ...options, file, compileRegex: cachingRegexes(options.compileRegex) };
   const unchanged = known?.around === aroundOf(file, options.identityConfigured) ? known.byText : NONE;
   const byText = new Map<string, CompiledRoute>();
   const placed: Placed[] = [];
@@ -158,7 +158,7 @@ function withoutPlace(key: string, value: unknown): unknown {
 type Placed = CompiledRoute & Pick<WrittenRoute, 'path'>;
 
 /** One pattern may stand on thousands of routes, in a default filter for one; it is compiled once. */
-function remembering(compileRegex: CompileRegex): CompileRegex {
+function cachingRegexes(compileRegex: CompileRegex): CompileRegex {
   const known = new Map<string, ReturnType<CompileRegex>>();
   return pattern => {
     const compiled = known.get(pattern) ?? compileRegex(pattern);

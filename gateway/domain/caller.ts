@@ -3,6 +3,8 @@ export interface Caller {
   readonly kind: 'jwt' | 'anonymous';
   /** Names the caller in limits, fairness and logs: issuer and subject, or the address (IPv6: its /64). */
   readonly id: string;
+  /** Who vouches for the subject; undefined where nothing does. */
+  readonly issuer: string | undefined;
   readonly subject: string | undefined;
   readonly scopes: readonly string[];
   readonly roles: readonly string[];
@@ -10,10 +12,10 @@ export interface Caller {
 
 /** A caller nothing is known of but where they call from. */
 export function anonymousCaller(address: string): Caller {
-  return { kind: 'anonymous', id: addressGroup(address), subject: undefined, scopes: [], roles: [] };
+  return { kind: 'anonymous', id: addressGroup(address), issuer: undefined, subject: undefined, scopes: [], roles: [] };
 }
 
-/** The part of an address that one party holds: an IPv4 address, or the /64 of an IPv6 one. Both spellings of an IPv4 address are one. */
+/** The part of an address that one holder has: an IPv4 address, or the /64 of an IPv6 one. Both spellings of an IPv4 address are one. */
 export function addressGroup(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
   if (mapped?.[1] !== undefined) return mapped[1];

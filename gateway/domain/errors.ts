@@ -124,6 +124,14 @@ export const FAILURES = {
     detail: 'The gateway failed because of an error in its own code.',
     remedy: 'Report it with the request id. Operators: the log has the stack under that id.',
   },
+  NOT_IMPLEMENTED: {
+    status: 501,
+    fault: 'caller',
+    retry: 'never',
+    title: 'Not implemented',
+    detail: 'The body is coded for its way in a manner that this gateway does not know.',
+    remedy: 'Send the body with `Content-Length`, or in chunks with `Transfer-Encoding: chunked` alone.',
+  },
   STREAM_NOT_ENABLED: {
     status: 501,
     fault: 'gateway',
@@ -157,6 +165,16 @@ export const FAILURES = {
     title: 'Upstream fault',
     detail: 'The instance sent no usable answer: it is not valid HTTP, or R was interrupted.',
     remedy: 'Operators: look at the service’s log at the time of the request.',
+  },
+  UPSTREAM_UNTRUSTED: {
+    status: 502,
+    fault: 'gateway',
+    retry: 'never',
+    title: 'Upstream untrusted',
+    detail: 'The certificate of the instance does not verify.',
+    remedy:
+      'The gateway’s log has the reason. The certificate must name the host of the service’s address; an authority of ' +
+      'your own is made known by `NODE_EXTRA_CA_CERTS`.',
   },
   SERVICE_UNAVAILABLE: {
     status: 503,
@@ -260,6 +278,13 @@ export class GatewayError extends Error {
     const { retry } = FAILURES[this.code];
     return retry === 'always' || (retry === 'if-idempotent' && isIdempotent);
   }
+}
+
+/** A body beyond its bound, as its caller is told. */
+export function bodyTooLarge(bytesMax: number): GatewayError {
+  return new GatewayError('BODY_TOO_LARGE', `the body is larger than ${bytesMax} bytes`, {
+    detail: `The body is larger than the ${bytesMax} bytes that this route takes.`,
+  });
 }
 
 /** What went wrong as a GatewayError: itself when it is one, else INTERNAL with the original as its cause. */

@@ -1,6 +1,7 @@
+import type { CacheResult } from './access-record.ts';
 import type { FailureCode } from './errors.ts';
 import type { SourceName } from './roster.ts';
-import type { AttemptOutcome } from './service.ts';
+import type { AttemptFacts } from './upstream.ts';
 
 /** One request, told once, when its reply is over: the access line and the request metrics. */
 export interface RequestEvent {
@@ -23,20 +24,19 @@ export interface RequestEvent {
   readonly totalMs: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
+  /** Null: no cache was asked. */
+  readonly cache: CacheResult | null;
+  readonly isCoalesced: boolean;
+  /** Its last attempt; null where there was none, or R was asked for several at once. */
+  readonly attempt: AttemptFacts | null;
 }
 
-/**
- * What a cache made of a request; the label of `penstock_cache_requests_total`.
- *
- *   hit      an answer that is fresh
- *   stale    one whose time is over, since R gave none
- *   miss     none was there
- *   bypass   the caller would not have one
- */
-export type CacheResult = 'hit' | 'stale' | 'miss' | 'bypass';
-
-/** Of an answer's status; the label `class` of `penstock_attempt_statuses_total`. */
-export type StatusClass = '2xx' | '3xx' | '4xx' | '5xx';
+/** An attempt that no request's event tells of: one that was retried, or made for several calls. */
+export interface AttemptEvent extends AttemptFacts {
+  readonly kind: 'attempt';
+  readonly service: string;
+  readonly instance: string;
+}
 
 /**
  * What came of asking R again, alone, for a row that had travelled with others; the label of
@@ -53,17 +53,8 @@ export type RecheckResult = 'agreed' | 'contradicted' | 'unanswered';
  * events into series and lines.
  */
 export type GatewayEvent =
-  | { readonly kind: 'request-began' }
   | RequestEvent
-  | {
-      readonly kind: 'attempt';
-      readonly service: string;
-      readonly instance: string;
-      readonly outcome: AttemptOutcome;
-      /** Of the instance's answer; null where there was none. */
-      readonly statusClass?: StatusClass | null;
-      readonly durationMs: number;
-    }
+  | AttemptEvent
   | {
       readonly kind: 'retry';
       readonly service: string;
@@ -71,8 +62,6 @@ export type GatewayEvent =
       readonly requestId: string;
       readonly instance: string;
     }
-  | { readonly kind: 'cache'; readonly route: string; readonly result: CacheResult }
-  | { readonly kind: 'coalesced'; readonly route: string }
   | { readonly kind: 'batch'; readonly service: string; readonly rows: number }
   | { readonly kind: 'batch-recheck'; readonly service: string; readonly result: RecheckResult }
   | {
@@ -87,7 +76,6 @@ export type GatewayEvent =
       readonly isOn: boolean;
       readonly reason: string;
     }
-  | { readonly kind: 'queue-left'; readonly service: string; readonly waitedMs: number }
   | {
       readonly kind: 'ejected';
       readonly service: string;

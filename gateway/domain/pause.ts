@@ -1,4 +1,4 @@
-import type { Clock } from './ports.ts';
+import type { Clock } from './clock.ts';
 
 /** Waits for so long, or until the signal aborts: it resolves either way. */
 export function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {

@@ -1,5 +1,5 @@
-import type { Answer } from './exchange.ts';
 import { FAILURES, type GatewayError } from './errors.ts';
+import type { Answer } from './upstream.ts';
 
 /** A failure as the caller sees it (RFC 9457). It names the code and nothing of our insides. */
 export function toProblem(error: GatewayError, requestId: string): Answer {
@@ -17,5 +17,5 @@ export function toProblem(error: GatewayError, requestId: string): Answer {
   );
   const fields = ['Content-Type', 'application/problem+json', 'Cache-Control', 'no-store', ...error.fields];
   if (error.retryAfterMs !== undefined) fields.push('Retry-After', String(Math.ceil(error.retryAfterMs / 1000)));
-  return { kind: 'answer', status, rawHeaders: fields, body };
+  return { status, fields, body, via: null };
 }

@@ -1,11 +1,9 @@
-import type { Answer, Matched, Received } from './exchange.ts';
+import type { Call, Matched } from './call.ts';
 import type { Priority, Service } from './service.ts';
+import type { Answer } from './upstream.ts';
 
 /** What a predicate may look at. */
-export type Asked = Pick<Received, 'method' | 'path' | 'query' | 'rawHeaders' | 'host' | 'peerAddress'> & {
-  /** Milliseconds since 1970. */
-  readonly wallMs: number;
-};
+export type Asked = Pick<Call, 'method' | 'path' | 'query' | 'fields' | 'host' | 'peerAddress' | 'wallMs'>;
 
 /** A condition a request meets or not. */
 export interface Predicate {
@@ -38,10 +36,12 @@ export interface Filter {
   readonly name: string;
   /** As the operator wrote it, for `explain`. */
   readonly text: string;
-  readonly onRequest?: (draft: RequestDraft, matched: Matched) => void;
-  readonly onReply?: (draft: ReplyDraft, matched: Matched) => void;
+  readonly onRequest?: (draft: RequestDraft, call: Matched) => void;
+  /** `onRequest` changes path, query and `Host` alone, and leaves the fields as they were. */
+  readonly isOfPath?: true;
+  readonly onReply?: (draft: ReplyDraft, call: Matched) => void;
   /** Answers instead of the instance: a redirect. */
-  readonly onBehalf?: (matched: Matched) => Answer;
+  readonly onBehalf?: (call: Matched) => Answer;
 }
 
 /** Who may use a route. */
@@ -89,7 +89,7 @@ export interface Cors {
 /** What requests must agree in, beside what is asked itself, to share anything. */
 export type VaryKey = { readonly kind: 'caller' } | { readonly kind: 'header'; readonly name: string };
 
-/** What of R's answers is remembered, and for how long. */
+/** What of R's answers is stored, and for how long. */
 export interface CachePolicy {
   /** `http`: as RFC 9111 says, for a shared cache. */
   readonly ttlMs: number | 'http';
@@ -129,6 +129,8 @@ export interface RoutePolicy {
   readonly auth: Auth | undefined;
   readonly limits: readonly Limit[];
   readonly bodyBytesMax: number;
+  /** Of a stream, whose request's body is counted as it passes; Infinity where no bound is written. */
+  readonly streamBodyBytesMax: number;
   readonly answerBytesMax: number;
   readonly timeoutMs: number;
   /** True: calling twice does no harm, whatever the method. */
@@ -142,7 +144,7 @@ export interface RoutePolicy {
   readonly sharing: Sharing | undefined;
 }
 
-/** Where a route leads before it is bound to a living service: what `config/compile.ts` makes. */
+/** Where a route leads before it is bound to a service: what `config/compile.ts` makes. */
 export interface RouteSpec {
   readonly id: string;
   readonly order: number;

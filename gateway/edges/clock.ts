@@ -1,4 +1,4 @@
-import type { Clock } from '../domain/ports.ts';
+import type { Clock } from '../domain/clock.ts';
 
 /** What a timer of Node's holds at most; a longer one would ring at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;

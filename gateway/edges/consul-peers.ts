@@ -1,7 +1,7 @@
 import type { Observe } from '../domain/events.ts';
-import type { Clock, Random } from '../domain/ports.ts';
+import type { Clock, Random } from '../domain/clock.ts';
 import type { RosterEntry } from '../domain/roster.ts';
-import type { Peers } from '../domain/service/preferences.ts';
+import type { Peers } from '../domain/service/peers.ts';
 import type { ConsulAddress } from './consul-client.ts';
 import { ConsulService } from './consul-service.ts';
 import { CONSUL_PACE, type ConsulPace } from './consul-watch.ts';

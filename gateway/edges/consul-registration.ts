@@ -1,6 +1,6 @@
 import type { Observe } from '../domain/events.ts';
-import { halfJitterDelayMs } from '../domain/half-jitter.ts';
-import type { Clock, Random } from '../domain/ports.ts';
+import { halfJitterDelayMs } from '../domain/back-off.ts';
+import type { Clock, Random } from '../domain/clock.ts';
 import type { StatusReport } from '../domain/discovery/status-text.ts';
 import { ConsulError, createConsulClient, type ConsulAddress } from './consul-client.ts';
 import type { HostPort } from './host-address.ts';

@@ -1,6 +1,6 @@
 import { readConsulListing, type ConsulListing } from '../domain/discovery/consul-entries.ts';
 import type { Observe } from '../domain/events.ts';
-import type { Clock, Random } from '../domain/ports.ts';
+import type { Clock, Random } from '../domain/clock.ts';
 import { believe, type Belief } from '../domain/discovery/roster-doubt.ts';
 import type { RosterEntry } from '../domain/roster.ts';
 import { createConsulClient, type ConsulAddress } from './consul-client.ts';
@@ -38,7 +38,7 @@ export class ConsulService {
     const client = createConsulClient(config);
     const watch = watchConsul({
       ...{ client, service, tag: config.tag, pace, clock, random },
-      onList: (list, hasGoneBack) => this.#hear(readConsulListing(list), hasGoneBack),
+      onList: (list, hasGoneBack) => this.#onListing(readConsulListing(list), hasGoneBack),
       onTrouble: problem => this.#miss(problem),
     });
     this.#stop = () => {
@@ -65,7 +65,7 @@ export class ConsulService {
     this.#stop();
   }
 
-  #hear(listing: ConsulListing, hasGoneBack: boolean): void {
+  #onListing(listing: ConsulListing, hasGoneBack: boolean): void {
     const isSuspect = this.problem !== undefined || hasGoneBack;
     this.#listing = listing;
     this.heardMs = this.#options.clock.wallMs();

@@ -1,5 +1,5 @@
 import type { Observe } from '../domain/events.ts';
-import type { Clock } from '../domain/ports.ts';
+import type { Clock } from '../domain/clock.ts';
 import { createConsulClient, type ConsulAddress } from './consul-client.ts';
 
 /** The oldest Consul that the gateway is tested with; docs/operating.md names the newest. */

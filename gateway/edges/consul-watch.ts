@@ -1,7 +1,7 @@
 import { stepIndex } from '../domain/discovery/consul-index.ts';
-import { halfJitterDelayMs, type DelayBounds } from '../domain/half-jitter.ts';
+import { halfJitterDelayMs, type DelayBounds } from '../domain/back-off.ts';
 import { pause } from '../domain/pause.ts';
-import type { Clock, Random } from '../domain/ports.ts';
+import type { Clock, Random } from '../domain/clock.ts';
 import type { ConsulClient } from './consul-client.ts';
 
 /** How patiently Consul is asked. */

@@ -1,5 +1,5 @@
 import type { Observe } from '../domain/events.ts';
-import type { Clock, Random } from '../domain/ports.ts';
+import type { Clock, Random } from '../domain/clock.ts';
 import type { Roster, RosterEntry, RosterSource } from '../domain/roster.ts';
 import { ConsulService } from './consul-service.ts';
 import type { ConsulAddress } from './consul-client.ts';

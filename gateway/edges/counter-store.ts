@@ -1,5 +1,5 @@
 import { hash, randomBytes } from 'node:crypto';
-import type { Clock } from '../domain/ports.ts';
+import type { Clock } from '../domain/clock.ts';
 
 /** Keys of a table unless told otherwise: 40 MiB once all are in use. */
 const KEYS_MAX = 2 ** 21;

@@ -2,21 +2,22 @@ import { hash } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import type { TokenFault } from '../domain/admission/bearer.ts';
 import type { Caller } from '../domain/caller.ts';
-import type { Clock, TokenFinding, VerifyToken } from '../domain/ports.ts';
+import type { TokenFinding, VerifyToken } from '../domain/admission/ports.ts';
+import type { Clock } from '../domain/clock.ts';
 import { rolesOf, scopesOf } from '../domain/admission/scopes.ts';
-import { createTokenMemory } from '../domain/admission/token-memory.ts';
+import { createTokenCache } from '../domain/admission/token-cache.ts';
 import { parseToken, type ParsedToken } from '../domain/admission/token.ts';
 import { toTrustedKeys, type TokenIssuer, type TrustedKey } from './token-keys.ts';
 
-/** Tokens remembered as good; one more displaces those not seen for longest. */
-const TOKENS_REMEMBERED_MAX = 10_000;
+/** Tokens cached as good; one more displaces those not seen for longest. */
+const TOKENS_CACHED_MAX = 10_000;
 
 /** What verifying asks. */
 interface TokenVerifierOptions {
   readonly issuers: readonly TokenIssuer[];
   readonly tokenBytesMax: number;
   readonly clock: Pick<Clock, 'wallMs'>;
-  readonly tokensRememberedMax?: number;
+  readonly tokensCachedMax?: number;
 }
 
 interface Trust extends TokenIssuer {
@@ -33,19 +34,19 @@ interface Candidate {
  * Verifies JWTs of the configured issuers with jsonwebtoken; throws at once when an issuer's keys are unsound.
  *
  * A token chooses among the keys of the issuer it names, and only those made for its algorithm: the type of a key, not
- * the token, says how a signature is checked. What was verified is remembered by its hash until it expires, so that a
+ * the token, says how a signature is checked. What was verified is cached by its hash until it expires, so that a
  * caller's second call costs no signature; what was refused is not, so that guessing fills no memory.
  */
 export function createTokenVerifier(options: TokenVerifierOptions): VerifyToken {
-  const { issuers, tokenBytesMax, clock, tokensRememberedMax = TOKENS_REMEMBERED_MAX } = options;
+  const { issuers, tokenBytesMax, clock, tokensCachedMax = TOKENS_CACHED_MAX } = options;
   const trusts = issuers.map((issuer): Trust => ({ ...issuer, keys: toTrustedKeys(issuer) }));
-  const memory = createTokenMemory(tokensRememberedMax);
+  const cache = createTokenCache(tokensCachedMax);
 
   return function verifyToken(token) {
     if (token.length > tokenBytesMax) return refused('too-large');
     const wallMs = clock.wallMs();
     const digest = hash('sha256', token, 'base64');
-    return memory.find(digest, wallMs) ?? verifyAnew(token, digest, wallMs);
+    return cache.find(digest, wallMs) ?? verifyAnew(token, digest, wallMs);
   };
 
   function verifyAnew(token: string, digest: string, wallMs: number): TokenFinding {
@@ -59,7 +60,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): VerifyToken 
       const found = check({ token, trust, key, wallMs });
       if (found === undefined) {
         const finding = { kind: 'valid', caller: toCaller(parsed) } as const;
-        memory.keep(digest, { finding, endsMs: parsed.expires * 1000 + trust.leewayMs });
+        cache.keep(digest, { finding, endsMs: parsed.expires * 1000 + trust.leewayMs });
         return finding;
       }
       if (found !== 'wrong-signature') fault = found;
@@ -101,7 +102,7 @@ function check(given: Candidate & { readonly token: string; readonly wallMs: num
 /** `/` in a subject is encoded, so that the last one in an id parts issuer and subject, and no two callers share an id. */
 function toCaller({ issuer, subject, claims }: ParsedToken): Caller {
   const name = subject.replace(/[%/]/g, encodeURIComponent);
-  return { kind: 'jwt', id: `${issuer}/${name}`, subject, scopes: scopesOf(claims), roles: rolesOf(claims) };
+  return { kind: 'jwt', id: `${issuer}/${name}`, issuer, subject, scopes: scopesOf(claims), roles: rolesOf(claims) };
 }
 
 function refused(fault: TokenFault): TokenFinding {

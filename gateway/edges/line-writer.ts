@@ -2,8 +2,8 @@ import type { Writable } from 'node:stream';
 
 /** Lines on their way to a stream that may be slow, stuck or closed. */
 export interface LineWriter {
-  /** Takes a line, without its end; drops it where the stream takes nothing. Never waits, never throws. */
-  write(line: string): void;
+  /** Takes lines, without the end of the last; drops them where the stream takes nothing. Never waits, never throws. */
+  write(lines: string, count?: number): void;
   /** Hands over what is held, now: for a process that ends in the next moment. */
   flush(): void;
   /** Resolves when all is written, or after `withinMs`. */
@@ -61,8 +61,8 @@ export function createLineWriter({ stream, gap }: LineWriterOptions): LineWriter
   });
 
   return {
-    write(line) {
-      if (isResting || stream.destroyed || !held.add(line)) held.drop(1);
+    write(text, count = 1) {
+      if (isResting || stream.destroyed || !held.add(text, count)) held.drop(count);
       else schedule();
     },
     flush() {
@@ -82,21 +82,23 @@ export function createLineWriter({ stream, gap }: LineWriterOptions): LineWriter
 function createHeldLines(gap: (dropped: number) => string) {
   let lines: string[] = [];
   let chars = 0;
+  let lineCount = 0;
   let untold = 0;
 
-  const push = (line: string) => {
-    lines.push(line);
-    chars += line.length + 1;
+  const push = (text: string, count: number) => {
+    lines.push(text);
+    lineCount += count;
+    chars += text.length + 1;
   };
 
   return {
     dropped: 0,
     /** False: no room. */
-    add(line: string): boolean {
-      if (chars + line.length > HELD_CHARS_MAX) return false;
-      if (untold > 0) push(gap(untold));
+    add(text: string, count: number): boolean {
+      if (chars + text.length > HELD_CHARS_MAX) return false;
+      if (untold > 0) push(gap(untold), 1);
       untold = 0;
-      push(line);
+      push(text, count);
       return true;
     },
     drop(count: number): void {
@@ -104,8 +106,9 @@ function createHeldLines(gap: (dropped: number) => string) {
       untold += count;
     },
     take(): { text: string; count: number } {
-      const taken = { text: lines.length === 0 ? '' : `${lines.join('\n')}\n`, count: lines.length };
+      const taken = { text: lines.length === 0 ? '' : `${lines.join('\n')}\n`, count: lineCount };
       lines = [];
+      lineCount = 0;
       chars = 0;
       return taken;
     },

@@ -11,8 +11,8 @@ export interface Family {
 
 /** A family of counters. */
 export interface Tally {
-  /** Counts one, for these values of the labels in their order. */
-  add(...values: string[]): void;
+  /** Counts one, for these values of the labels, three at most, in their order. */
+  add(first?: string, second?: string, third?: string): void;
   /** Removes the series whose labels do not meet the condition. */
   keepWhere(isWanted: (labels: Labels) => boolean): void;
 }
@@ -24,27 +24,55 @@ export interface Tally {
  * them again.
  */
 export function createTally(registry: Registry, family: Family): Tally {
-  const counts = new Map<string, { readonly labels: Labels; count: number }>();
-  if (family.labelNames.length === 0) counts.set('', { labels: {}, count: 0 });
+  const counts = new Set<Count>();
+  /** By the first label, then the second, then the third: a look makes no text of them. */
+  const byLabel = new Map<string, Map<string, Map<string, Count>>>();
+  if (family.labelNames.length === 0) adopt('', '', '');
   new Counter({
     ...familyOptions(registry, family),
     collect() {
       this.reset();
-      for (const { labels, count } of counts.values()) this.inc(labels, count);
+      for (const { labels, count } of counts) this.inc(labels, count);
     },
   });
 
+  function adopt(first: string, second: string, third: string): Count {
+    const made = { labels: labelled(family, [first, second, third]), count: 0 };
+    counts.add(made);
+    const bySecond = byLabel.get(first) ?? new Map<string, Map<string, Count>>();
+    const byThird = bySecond.get(second) ?? new Map<string, Count>();
+    byLabel.set(first, bySecond.set(second, byThird.set(third, made)));
+    return made;
+  }
+
   return {
-    add(...values) {
-      const key = values.join('\0');
-      const known = counts.get(key);
-      if (known === undefined) counts.set(key, { labels: labelled(family, values), count: 1 });
-      else known.count += 1;
+    add(first = '', second = '', third = '') {
+      const count = byLabel.get(first)?.get(second)?.get(third) ?? adopt(first, second, third);
+      count.count += 1;
     },
     keepWhere(isWanted) {
-      for (const [key, { labels }] of counts) if (!isWanted(labels)) counts.delete(key);
+      for (const count of counts) {
+        if (isWanted(count.labels)) continue;
+        counts.delete(count);
+        const { first, second, third } = placeOf(family, count.labels);
+        byLabel.get(first)?.get(second)?.delete(third);
+      }
+      for (const [first, bySecond] of byLabel) {
+        for (const [second, byThird] of bySecond) if (byThird.size === 0) bySecond.delete(second);
+        if (bySecond.size === 0) byLabel.delete(first);
+      }
     },
   };
+}
+
+interface Count {
+  readonly labels: Labels;
+  count: number;
+}
+
+function placeOf({ labelNames }: Family, labels: Labels) {
+  const [first = '', second = '', third = ''] = labelNames.map(name => labels[name]);
+  return { first, second, third };
 }
 
 /** A family of histograms, told apart by one label. */

@@ -3,6 +3,7 @@ import type { GatewayEvent, Observe, RequestEvent } from '../domain/events.ts';
 import type { InstanceState } from '../domain/instance.ts';
 import type { RosterAge } from '../domain/roster.ts';
 import type { ServiceView } from '../domain/service.ts';
+import type { AttemptFacts } from '../domain/upstream.ts';
 import {
   createDurations,
   createRowCounts,
@@ -14,6 +15,8 @@ import {
 
 /** What the metrics are read from when somebody asks for them. */
 interface MetricsOptions {
+  /** Calls whose reply is not over. */
+  readonly inFlight: () => number;
   /** The routes there are: series of others are removed. */
   readonly routeIds: () => ReadonlySet<string>;
   /** The services there are, with their instances: series of others are removed. */
@@ -46,7 +49,7 @@ export interface Metrics {
 /** Turns events into the contract's metrics, in a registry of its own. */
 export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry();
-  const series = createSeries(registry, options.wallMs);
+  const series = createSeries(registry, options);
   createGauges(registry, options);
   if (options.withProcess) collectProcess(registry);
   const sweep = () => removeWhatIsGone(series, options);
@@ -77,12 +80,11 @@ function collectProcess(registry: Registry): void {
 
 type Series = ReturnType<typeof createSeries>;
 
-function createSeries(registry: Registry, wallMs: () => number) {
+function createSeries(registry: Registry, { wallMs, inFlight }: MetricsOptions) {
   const tally = (family: Family) => createTally(registry, family);
   const durations = (family: Family) => createDurations(registry, family);
-  const inFlight = { count: 0 };
   const reload = { success: 0, atSeconds: 0 };
-  readGauge(registry, family('requests_in_flight', 'Requests under way.'), () => inFlight.count);
+  readGauge(registry, family('requests_in_flight', 'Requests under way.'), inFlight);
   readGauge(registry, family('config_reload_success', '1: the last load was taken; 0: refused.'), () => reload.success);
   readGauge(
     registry,
@@ -91,7 +93,6 @@ function createSeries(registry: Registry, wallMs: () => number) {
   );
 
   return {
-    inFlight,
     loaded: () => Object.assign(reload, { success: 1, atSeconds: wallMs() / 1000 }),
     refused: () => Object.assign(reload, { success: 0 }),
     requests: tally(family('requests_total', 'Requests answered.', ['route', 'method', 'status'])),
@@ -117,23 +118,30 @@ function createSeries(registry: Registry, wallMs: () => number) {
 }
 
 function record(series: Series, event: GatewayEvent): void {
-  if (event.kind === 'request-began') series.inFlight.count += 1;
-  else if (event.kind === 'request') recordRequest(series, event);
+  if (event.kind === 'request') recordRequest(series, event);
   else if (event.kind === 'batch') series.batchRows.observe(event.service, event.rows);
-  else if (event.kind === 'coalesced') series.coalesced.add(event.route);
-  else if (event.kind === 'cache') series.cacheRequests.add(event.route, event.result);
-  else if (event.kind === 'attempt') recordAttempt(series, event);
+  else if (event.kind === 'attempt') recordAttempt(series, event, event);
   else if (event.kind === 'sent-ahead') series.sentAhead.add(event.service);
-  else if (event.kind === 'queue-left') series.queueTime.observe(event.service, event.waitedMs);
   else recordRare(series, event);
 }
 
-function recordAttempt(series: Series, event: Extract<GatewayEvent, { kind: 'attempt' }>): void {
-  const { service, instance, outcome, statusClass = null, durationMs } = event;
-  series.attempts.add(service, instance, outcome);
-  if (statusClass !== null) series.attemptStatuses.add(service, instance, statusClass);
-  series.attemptTime.observe(service, durationMs);
+/** Who was asked. */
+type Asked = Pick<RequestEvent, 'service' | 'instance'>;
+
+function recordAttempt(series: Series, { service, instance }: Asked, attempt: AttemptFacts): void {
+  if (service === null || instance === null) return;
+  series.attempts.add(service, instance, attempt.outcome);
+  if (attempt.status !== null) series.attemptStatuses.add(service, instance, classOf(attempt.status));
+  series.attemptTime.observe(service, attempt.durationMs);
+  if (attempt.queueMs !== null) series.queueTime.observe(service, attempt.queueMs);
 }
+
+/** The label `class`. */
+function classOf(status: number): string {
+  return CLASSES[Math.floor(status / 100)] ?? 'other';
+}
+
+const CLASSES = ['other', '1xx', '2xx', '3xx', '4xx', '5xx'];
 
 function recordRare(series: Series, event: GatewayEvent): void {
   if (event.kind === 'retry') series.retries.add(event.service, event.reason);
@@ -153,12 +161,16 @@ function keepInstances(series: Series, isWanted: Parameters<Tally['keepWhere']>[
 /** Callers may invent methods; labels may not grow with what callers invent. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT']);
 
-function recordRequest(series: Series, { route, method, status, code, totalMs }: RequestEvent): void {
-  const routeLabel = route ?? '';
-  series.inFlight.count -= 1;
-  series.requests.add(routeLabel, METHODS.has(method) ? method : 'OTHER', String(status));
-  series.requestTime.observe(routeLabel, totalMs);
-  if (code !== null) series.refusals.add(routeLabel, code);
+function recordRequest(series: Series, event: RequestEvent): void {
+  const { method, code, cache, attempt } = event;
+  const route = event.route ?? '';
+  series.requests.add(route, METHODS.has(method) ? method : 'OTHER', String(event.status));
+  series.requestTime.observe(route, event.totalMs);
+  if (code !== null) series.refusals.add(route, code);
+  if (cache !== null) series.cacheRequests.add(route, cache);
+  if (event.isCoalesced) series.coalesced.add(route);
+  if (attempt !== null) recordAttempt(series, event, attempt);
+  else if (event.attempts === 0 && event.queueMs > 0) series.queueTime.observe(event.service ?? '', event.queueMs);
 }
 
 function removeWhatIsGone(series: Series, { routeIds, services }: MetricsOptions): void {

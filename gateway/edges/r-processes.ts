@@ -1,6 +1,6 @@
 import { accessSync, constants } from 'node:fs';
 import type { Observe } from '../domain/events.ts';
-import type { Clock, Random } from '../domain/ports.ts';
+import type { Clock, Random } from '../domain/clock.ts';
 import type { Roster, RosterEntry, RosterSource } from '../domain/roster.ts';
 import { createRKeeper, type RKeeper } from './r-keeper.ts';
 

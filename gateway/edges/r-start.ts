@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import type { Observe } from '../domain/events.ts';
-import type { Clock } from '../domain/ports.ts';
+import type { Clock } from '../domain/clock.ts';
 import { printable } from '../domain/printable.ts';
 import { readRLine } from '../domain/discovery/r-line.ts';
 import type { RosterEntry } from '../domain/roster.ts';

@@ -1,4 +1,4 @@
-import type { Random } from '../domain/ports.ts';
+import type { Random } from '../domain/clock.ts';
 
 /** Chance good enough for choosing and for jitter, not for secrets. */
 export const systemRandom: Random = {

@@ -1,4 +1,4 @@
-import type { Clock } from '../domain/ports.ts';
+import type { Clock } from '../domain/clock.ts';
 import type { Roster, RosterEntry, RosterSource } from '../domain/roster.ts';
 
 /** A service and the origins of its instances, as written down by hand. */

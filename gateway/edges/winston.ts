@@ -9,6 +9,8 @@ import { createLineWriter } from './line-writer.ts';
 export interface Log {
   /** Writes the event's line; it happened then, in milliseconds since 1970. */
   observe(event: GatewayEvent, wallMs: number): void;
+  /** For now there is no more to observe: access lines that were gathered go out together. */
+  observedAll(): void;
   readonly level: LogLevel;
   setLevel(level: LogLevel): void;
   /** Lines dropped because nobody took them. */
@@ -52,23 +54,39 @@ export function createLog({ level, access, stream, wallMs, catchUp }: LogOptions
   const logger = winston.createLogger({
     level,
     levels: Object.fromEntries(LOG_LEVELS.map((name, rank) => [name, rank])),
-    format: winston.format(line => Object.assign(line, { [MESSAGE]: toText(line as unknown as LogLine) }))(),
+    format: winston.format(line =>
+      MESSAGE in line ? line : Object.assign(line, { [MESSAGE]: toText(line as unknown as LogLine) }),
+    )(),
     // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- winston asks for a stream with a `log`, whatever its types say
-    transports: [toTransport(line => writer.write(line))],
+    transports: [toTransport((lines, count) => writer.write(lines, count))],
   });
+  /** Winston's way of a line costs several times the line: access lines go it together. */
+  let accessLines: string[] = [];
+  const observedAll = () => {
+    if (accessLines.length === 0) return;
+    const lines = { level: 'info', message: '', count: accessLines.length, [MESSAGE]: accessLines.join('\n') };
+    accessLines = [];
+    logger.write(lines);
+  };
 
   return {
     observe(event, atMs) {
       const lineLevel = levelOf(event);
-      if (lineLevel === undefined || !logger.isLevelEnabled(lineLevel)) return;
-      if (event.kind === 'request' && !access) return;
+      if (LOG_LEVELS.indexOf(lineLevel) > LOG_LEVELS.indexOf(logger.level as LogLevel)) return;
+      if (event.kind === 'request') {
+        if (access) accessLines.push(toText(toLogLine(event, { time: timestamp(atMs), level: lineLevel })));
+        return;
+      }
+      observedAll(); // lines keep their order
       logger.write(toLogLine(event, { time: timestamp(atMs), level: lineLevel }));
     },
+    observedAll,
     get level() {
       return logger.level as LogLevel;
     },
     setLevel(wanted) {
       catchUp(); // what happened before goes by the level of then
+      observedAll();
       logger.level = wanted;
     },
     get linesDropped() {
@@ -76,21 +94,23 @@ export function createLog({ level, access, stream, wallMs, catchUp }: LogOptions
     },
     flush() {
       catchUp();
+      observedAll();
       writer.flush();
     },
     close() {
       catchUp();
+      observedAll();
       return writer.close(CLOSE_MS_MAX);
     },
   };
 }
 
 // Without winston's own Transport, which asks for the level a second time.
-function toTransport(write: (line: string) => void): Writable {
+function toTransport(write: (lines: string, count: number) => void): Writable {
   const transport = new Writable({
     objectMode: true,
-    write(info: { [MESSAGE]: string }, _encoding, next) {
-      write(info[MESSAGE]);
+    write(info: { readonly count?: number; [MESSAGE]: string }, _encoding, next) {
+      write(info[MESSAGE], info.count ?? 1);
       next();
     },
   });

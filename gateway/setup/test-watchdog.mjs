@@ -6,11 +6,13 @@ import { isMainThread, Worker, workerData } from 'node:worker_threads';
 
 const fileMsMax = Number(process.env.PENSTOCK_TEST_FILE_MS_MAX ?? 0);
 
-if (!isMainThread) {
-  setTimeout(() => end(workerData.file), workerData.fileMsMax);
-} else if (fileMsMax > 0 && process.env.NODE_TEST_CONTEXT === 'child-v8') {
+// What a test file starts as a thread loads this as well, and has none.
+const watched = isMainThread ? undefined : workerData?.watched;
+if (watched !== undefined) {
+  setTimeout(() => end(watched), fileMsMax);
+} else if (isMainThread && fileMsMax > 0 && process.env.NODE_TEST_CONTEXT === 'child-v8') {
   const file = process.argv[1];
-  new Worker(new URL(import.meta.url), { workerData: { file, fileMsMax }, execArgv: [], stdin: false }).unref();
+  new Worker(new URL(import.meta.url), { workerData: { watched: file }, execArgv: [], stdin: false }).unref();
 }
 
 function end(file) {

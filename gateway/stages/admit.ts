@@ -1,17 +1,27 @@
 import { badToken, insufficientScope, missingCredential, readCredential } from '../domain/admission/bearer.ts';
+import {
+  inCountingOrder,
+  isEarly,
+  limitKey,
+  limitName,
+  rateLimitFields,
+  type Tally,
+} from '../domain/admission/limits.ts';
+import { isPermitted } from '../domain/admission/scopes.ts';
+import type { CountLimit, TokenFinding, VerifyToken } from '../domain/admission/ports.ts';
+import type { Admitted, Matched } from '../domain/call.ts';
 import { anonymousCaller, type Caller } from '../domain/caller.ts';
 import { GatewayError } from '../domain/errors.ts';
-import { learn, type Admitted, type Matched, type Stages } from '../domain/exchange.ts';
-import { inCountingOrder, isEarly, limitKey, limitName, oweRateLimit, type Tally } from '../domain/admission/limits.ts';
-import type { LimitCounter, VerifyToken } from '../domain/ports.ts';
 import type { Auth, Limit, Route } from '../domain/route.ts';
-import { isPermitted } from '../domain/admission/scopes.ts';
 
 /** What admission asks. */
 interface AdmitPorts {
   readonly verifyToken: VerifyToken;
-  readonly limits: LimitCounter;
+  readonly countLimit: CountLimit;
 }
+
+/** Decides who is calling, whether they may, and whether too often; goes on with who is admitted. */
+export type Admit = (call: Matched, next: (call: Admitted) => void) => void;
 
 interface LimitPlan {
   readonly early: readonly Limit[];
@@ -19,37 +29,54 @@ interface LimitPlan {
 }
 
 /**
- * Decides who is calling, whether they may, and whether too often.
+ * Admission by each route's `auth` and `limits`.
  *
- * Addresses and the route as a whole are counted first, so that a flood of bad tokens costs no signature; callers are
- * counted last, when they are known and permitted. What was counted is owed to the caller, however it ends.
+ * What refuses strangers counts strangers, before anything is verified, so that a flood of bad tokens costs no
+ * signature; what protects R counts who got in. What was counted is told to the caller, however it ends.
  */
-export function createAdmit({ verifyToken, limits }: AdmitPorts): Stages['admit'] {
+export function createAdmit({ verifyToken, countLimit }: AdmitPorts): Admit {
   const plans = new WeakMap<Route, LimitPlan>();
 
-  return async function admit(matched) {
-    const { route, notes } = matched;
-    if (route.policy.limits.length === 0) return identify(matched, verifyToken);
-
-    const { early, late } = planOf(route);
+  return function admit(call, next) {
+    const { limits } = call.route.policy;
+    const plan = limits.length === 0 ? undefined : planOf(call.route);
     const tallies: Tally[] = [];
-    const countAll = async (some: readonly Limit[], caller?: Caller) => {
-      for (const limit of some) {
-        const tally = await limits.count(route, limit, limitKey(limit.by, matched, caller));
-        tallies.push(tally);
-        if (tally.isExceeded) throw tooMany(tally, route);
-      }
-    };
-
-    try {
-      await countAll(early);
-      const admitted = await identify(matched, verifyToken);
-      await countAll(late, admitted.caller);
-      return admitted;
-    } finally {
-      oweRateLimit(notes.owedFields, tallies);
-    }
+    if (plan !== undefined && plan.early.length > 0) countAll({ call, limits: plan.early, tallies });
+    identify(call, caller => {
+      if (plan !== undefined && plan.late.length > 0) countAll({ call, limits: plan.late, tallies, caller });
+      next(call.admitted(caller));
+    });
   };
+
+  function countAll({ call, limits, tallies, caller }: Counting): void {
+    try {
+      for (const limit of limits) {
+        const tally = countLimit(call.route, limit, limitKey(limit.by, call, caller));
+        tallies.push(tally);
+        if (tally.isExceeded) throw tooMany(tally, call.route);
+      }
+    } finally {
+      call.replyFields = rateLimitFields(tallies); // there are no others yet
+    }
+  }
+
+  /** Known at once, but for a token that has to be asked about elsewhere. */
+  function identify(call: Matched, next: (caller: Caller) => void): void {
+    const { auth } = call.route.policy;
+    if (auth === undefined) {
+      next(anonymousCaller(call.callerAddress));
+      return;
+    }
+    const credential = readCredential(call.fields);
+    if (credential.kind !== 'bearer') {
+      if (credential.kind === 'foreign' && !isLeftToService(auth)) throw missingCredential(auth.scopes);
+      next(stranger(call, auth));
+      return;
+    }
+    const finding = verifyToken(credential.token);
+    if (finding instanceof Promise) call.awaits(finding, found => next(callerOf(call, auth, found)));
+    else next(callerOf(call, auth, finding));
+  }
 
   function planOf(route: Route): LimitPlan {
     const known = plans.get(route);
@@ -61,32 +88,34 @@ export function createAdmit({ verifyToken, limits }: AdmitPorts): Stages['admit'
   }
 }
 
-/** Who is known is noted at once: the log names them even where they are refused. */
-async function identify(matched: Matched, verifyToken: VerifyToken): Promise<Admitted> {
-  const { auth } = matched.route.policy;
-  const stranger = anonymousCaller(matched.callerAddress);
-  if (auth === undefined) return learn(matched, { caller: stranger });
+interface Counting {
+  readonly call: Matched;
+  readonly limits: readonly Limit[];
+  /** Counted so far; grows. */
+  readonly tallies: Tally[];
+  readonly caller?: Caller;
+}
 
-  const credential = readCredential(matched.rawHeaders);
-  if (credential.kind === 'bearer') {
-    const finding = await verifyToken(credential.token);
-    if (finding.kind === 'refused') throw badToken(finding.fault);
-    if (auth.allow.includes('jwt')) return permitted(learn(matched, { caller: finding.caller }), auth);
-  }
-  if (credential.kind === 'foreign' && !isLeftToService(auth)) throw missingCredential(auth.scopes);
-  if (!auth.allow.includes('anonymous') || !isPermitted(auth, stranger)) throw missingCredential(auth.scopes);
-  return learn(matched, { caller: stranger });
+/** A caller without a credential that counts here. */
+function stranger(call: Matched, auth: Auth): Caller {
+  const caller = anonymousCaller(call.callerAddress);
+  if (!auth.allow.includes('anonymous') || !isPermitted(auth, caller)) throw missingCredential(auth.scopes);
+  return caller;
+}
+
+/** A caller is noted at once: the log names them even where they are refused. */
+function callerOf(call: Matched, auth: Auth, finding: TokenFinding): Caller {
+  if (finding.kind === 'refused') throw badToken(finding.fault);
+  if (!auth.allow.includes('jwt')) return stranger(call, auth);
+  const { caller } = finding;
+  call.caller = caller;
+  if (!isPermitted(auth, caller)) throw insufficientScope(caller.id, auth.scopes);
+  return caller;
 }
 
 /** A route that asks for no scheme of ours and passes the credential on leaves judging it to the service. */
 function isLeftToService(auth: Auth): boolean {
   return auth.forwardToken && !auth.allow.includes('jwt');
-}
-
-function permitted(admitted: Admitted, auth: Auth): Admitted {
-  const { caller } = admitted;
-  if (!isPermitted(auth, caller)) throw insufficientScope(caller.id, auth.scopes);
-  return admitted;
 }
 
 function tooMany({ limit, resetsInMs }: Tally, route: Route): GatewayError {

@@ -1,170 +1,414 @@
-import { fullJitterDelayMs } from '../domain/service/full-jitter.ts';
+import type { Complete } from '../domain/call.ts';
+import type { Clock, Random } from '../domain/clock.ts';
+import type { Deadlines, Timed } from '../domain/deadlines.ts';
 import { GatewayError, toGatewayError } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
-import type { Answer, Attempt, Question, Stages } from '../domain/exchange.ts';
+import { composeUpstream } from '../domain/http/upstream-request.ts';
+import { dropBody } from '../domain/http/reply.ts';
+import { outcomeOfEnd, outcomeOfLeaving } from '../domain/http/upstream-verdict.ts';
 import type { Instance } from '../domain/instance.ts';
-import type { Clock, Random } from '../domain/ports.ts';
-import { pause } from '../domain/pause.ts';
-import { isRepeatable, isUnplaced, LOSSES_MAX, retryReasonOf } from '../domain/service/retry-rules.ts';
 import type { RetryReason } from '../domain/route.ts';
+import type { AttemptOutcome, Permit, PermitRequest, Priority } from '../domain/service.ts';
+import { affinityOf } from '../domain/service/balance/affinity.ts';
+import { fullJitterDelayMs } from '../domain/back-off.ts';
+import { isRepeatable, isUnplaced, LOSSES_MAX, retryReasonOf } from '../domain/service/retry.ts';
+import type {
+  Answer,
+  Ask,
+  AttemptFacts,
+  Exchange,
+  ExchangeEnd,
+  ExchangeListener,
+  Transport,
+  UpstreamAnswer,
+  UpstreamMessage,
+  UpstreamRequest,
+  UpstreamRequestOptions,
+} from '../domain/upstream.ts';
+import { AbandonedExchange, boundsOf, judged } from './forward.ts';
 
 interface AttemptPorts {
+  readonly transport: Transport;
   readonly clock: Clock;
   readonly random: Random;
+  readonly deadlines: Deadlines;
   readonly observe: Observe;
+}
+
+/**
+ * Tries, and tries again where the route's retry policy, the nature of the request and the service's budget allow it.
+ *
+ * What the last attempt brought is what the caller gets, an answer of R as R gave it. When a retry does not even find an
+ * instance, what was brought before says more.
+ */
+export function createAttempt(ports: AttemptPorts): Ask {
+  return function attempt(options) {
+    const request = new AttemptedRequest(ports, options);
+    request.begin();
+    return request;
+  };
+}
+
+/** What is put to R for one call alone. */
+export function requestOf(call: Complete): UpstreamRequestOptions {
+  const { id, route, method, caller, endsMs } = call;
+  return {
+    id,
+    route,
+    method,
+    endsMs,
+    callerId: caller.id,
+    affinity: affinityOf(route.service.policy.balance, call),
+    isShared: false,
+    waiting: call,
+    keepLate: undefined,
+    message: () => composeUpstream(call, call.content),
+  };
 }
 
 /** How one attempt ended. */
 type Ended = { readonly answer: Answer; readonly error?: undefined } | { readonly error: GatewayError };
 
-const NOBODY: readonly Instance[] = [];
+const NO_INSTANCES: readonly Instance[] = [];
 
 /**
- * Tries, and tries again where the route's retry policy, the nature of the request and the service's budget allow it.
+ * One request put to R.
  *
- * What the last attempt brought is what the caller gets, an answer of R as R gave it. When a retry does not even find a
- * place, what was brought before says more.
+ *   queued   → sent      it has a permit
+ *   sent     → queued    it is retried at once
+ *   sent     → waiting   it is retried after its back-off
+ *   waiting  → queued
+ *   any      → over      what waits for it was told, or has left
+ *
+ * It is what the queue, the transport and the clock call back. The exchange with R is its own owner: when what waits
+ * leaves, or the attempt's time is over, only the waiting ends, and the permit is given back when R is done.
  */
-export function createAttempt({ clock, random, observe }: AttemptPorts): Stages['attempt'] {
-  return async function attempt(question, next) {
-    const { service } = question.route;
-    service.budget.request();
-    let tried = NOBODY;
-    let losses = 0;
-    let before: Ended | undefined;
-    for (let number = 1; ; number++) {
-      const trial = new Trial(question, { number, tried, clock });
-      const ended = await run(trial, next);
-      if (before !== undefined && saysLess(ended, before)) return outcome(before);
-      if (ended.error?.code === 'CONNECTION_LOST') losses += 1;
-      const waitMs = losses < LOSSES_MAX ? waitToRetry(question, trial, ended) : undefined;
-      if (waitMs === undefined) return outcome(ended);
-      before = ended;
-      if (trial.instance !== undefined) tried = [...tried, trial.instance];
-      await pause(clock, waitMs, question.deadline.signal); // aborted meanwhile: the next attempt does not begin
-    }
-  };
+class AttemptedRequest implements UpstreamRequest, PermitRequest, ExchangeListener, Timed {
+  readonly affinity: string;
+  readonly callerId: string;
+  readonly priority: Priority;
+  readonly routeId: string;
+  usefulUntilMs: number;
+  tried: readonly Instance[] = NO_INSTANCES;
+  queued: object | undefined = undefined;
+  endsMs = Infinity;
 
-  /** How long to wait before one more attempt; undefined: there is none. */
-  function waitToRetry(question: Question, trial: Trial, ended: Ended): number | undefined {
-    const reason = reasonToRetry(question, trial, ended);
-    if (reason === undefined) return undefined;
-    const waitMs = fullJitterDelayMs(trial.number, random);
-    if (waitMs >= question.deadline.remainingMs()) return undefined;
-    const { service, policy } = question.route;
-    if (!service.budget.tryRetry(policy.retry.budgetPercent)) return undefined; // asked last: asking takes
-    tellRetry(question, reason, trial.instance?.id ?? '');
-    return waitMs;
+  instance: string | null = null;
+  version: string | null = null;
+  attempts = 0;
+  queueMs = 0;
+  connectMs: number | null = null;
+  firstByteMs: number | null = null;
+  /** Undefined where an event of its own told of it. */
+  last: AttemptFacts | undefined = undefined;
+
+  readonly #ports: AttemptPorts;
+  readonly #options: UpstreamRequestOptions;
+  #state: 'queued' | 'sent' | 'waiting' | 'over' = 'queued';
+  #number = 0;
+  #losses = 0;
+  #sinceMs = 0;
+  /** Of this attempt alone. */
+  #queuedMs = 0;
+  #message: UpstreamMessage | undefined = undefined;
+  /** That the attempt was made at; undefined: it found none. */
+  #instance: Instance | undefined = undefined;
+  #permit: Permit | undefined = undefined;
+  #exchange: Exchange | undefined = undefined;
+  /** What the attempt before brought. */
+  #before: Ended | undefined = undefined;
+  /** Of an answer whose body is still poured. */
+  #poured: UpstreamAnswer | undefined = undefined;
+  #answeredMs: number | undefined = undefined;
+
+  constructor(ports: AttemptPorts, options: UpstreamRequestOptions) {
+    const { route, callerId, affinity, endsMs } = options;
+    this.#ports = ports;
+    this.#options = options;
+    this.affinity = affinity;
+    this.callerId = callerId;
+    this.priority = options.priority ?? route.policy.priority;
+    this.routeId = route.id;
+    this.usefulUntilMs = endsMs;
   }
 
-  async function run(trial: Trial, next: (attempt: Attempt) => Promise<Answer>): Promise<Ended> {
-    try {
-      trial.begin();
-      return { answer: await next(trial) };
-    } catch (error) {
-      return { error: toGatewayError(error) };
-    } finally {
-      trial.end();
-    }
-  }
-
-  function tellRetry({ route, id: requestId }: Question, reason: RetryReason, instance: string): void {
-    observe({ kind: 'retry', service: route.service.name, reason: String(reason), requestId, instance });
-  }
-}
-
-function outcome(ended: Ended): Answer {
-  if (ended.error !== undefined) throw ended.error;
-  return ended.answer;
-}
-
-/** A retry that found no place says less than the attempt before it; a deadline says less than an answer. */
-function saysLess({ error }: Ended, before: Ended): boolean {
-  if (error === undefined) return false;
-  return isUnplaced(error) || (error.code === 'DEADLINE_EXCEEDED' && before.error === undefined);
-}
-
-/** Why one more attempt is asked for and safe; undefined: it is not. */
-function reasonToRetry({ route, method, deadline }: Question, trial: Trial, ended: Ended): RetryReason | undefined {
-  const { retry, isPure } = route.policy;
-  if (trial.number >= retry.attempts || deadline.signal.aborted) return undefined;
-  const mayRepeat = isRepeatable(method, isPure);
-  const reason = ended.error === undefined ? statusToRetry(trial, ended.answer) : retryReasonOf(ended.error);
-  const isSafe = ended.error?.isSafeToRetry(mayRepeat) ?? mayRepeat;
-  return reason !== undefined && isSafe && retry.on.has(reason) ? reason : undefined;
-}
-
-/** An answer that is still a stream is not asked for again: the instance is giving it. */
-function statusToRetry(trial: Trial, answer: Answer): number | undefined {
-  return Buffer.isBuffer(answer.body) ? trial.status : undefined;
-}
-
-interface TrialOptions {
-  readonly number: number;
-  readonly tried: readonly Instance[];
-  readonly clock: Clock;
-}
-
-/** What may be repeated leaves time for another attempt; what may not takes all there is. */
-function attemptTimeoutOf({ route, method }: Question): number {
-  const { retry, isPure } = route.policy;
-  return isRepeatable(method, isPure) ? retry.repeatableTimeoutMs : retry.attemptTimeoutMs;
-}
-
-/** One attempt under way. Where its own time cannot end before the request's, the request's signal is its signal. */
-class Trial implements Attempt {
-  readonly number: number;
-  readonly tried: readonly Instance[];
-  instance: Instance | undefined;
-  status: number | undefined;
-  readonly #question: Question;
-  readonly #clock: Clock;
-  readonly #timeoutMs: number;
-  readonly #controller: AbortController | undefined;
-  #cancelTimeout: (() => void) | undefined;
-
-  constructor(question: Question, { number, tried, clock }: TrialOptions) {
-    this.number = number;
-    this.tried = tried;
-    this.#question = question;
-    this.#clock = clock;
-    this.#timeoutMs = attemptTimeoutOf(question);
-    const isLessThanLeft = this.#timeoutMs < question.deadline.remainingMs();
-    if (isLessThanLeft || question.isOpenEnded === true) this.#controller = new AbortController();
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller?.signal ?? this.#question.deadline.signal;
+  get isSent(): boolean {
+    return this.#message !== undefined;
   }
 
   begin(): void {
-    const { signal } = this.#question.deadline;
-    signal.throwIfAborted();
-    if (this.#controller !== undefined) signal.addEventListener('abort', this);
+    this.#options.route.service.budget.request();
+    this.#tryOnce();
   }
 
-  /** The request is over. */
-  handleEvent(): void {
-    this.#controller?.abort(this.#question.deadline.signal.reason);
+  extend(endsMs: number): void {
+    this.usefulUntilMs = Math.max(this.usefulUntilMs, endsMs);
   }
 
-  placed(instance: Instance): void {
-    this.instance = instance;
-    this.#question.notes.attempts = this.number;
-    const controller = this.#controller;
-    if (controller === undefined) return;
-    const timeoutMs = this.#timeoutMs;
-    this.#cancelTimeout = this.#clock.after(timeoutMs, () => {
-      controller.abort(new GatewayError('ATTEMPT_TIMEOUT', `${instance.id} gave no answer within ${timeoutMs} ms`));
+  leave(reason: GatewayError): void {
+    const { route, waiting, keepLate } = this.#options;
+    const state = this.#state;
+    const before = this.#before;
+    if (state === 'over') return;
+    this.#state = 'over';
+    this.#ports.deadlines.remove(this);
+    if (state === 'queued') {
+      route.service.leave(this);
+      this.#noteQueued();
+    } else if (state === 'sent') this.#abandon(reason, keepLate);
+    // A deadline says less than an answer that one more attempt was to better.
+    if (reason.code === 'DEADLINE_EXCEEDED' && before !== undefined && before.error === undefined) {
+      waiting.answered(before.answer);
+    }
+  }
+
+  // —— schedule: a permit, at once or after waiting in the service's queue
+
+  #tryOnce(): void {
+    this.#number += 1;
+    this.#state = 'queued';
+    this.#instance = undefined;
+    this.#sinceMs = this.#ports.clock.nowMs();
+    let permit: Permit | undefined;
+    try {
+      permit = this.#options.route.service.acquire(this);
+    } catch (error) {
+      this.#noteQueued();
+      this.#ended({ error: toGatewayError(error) });
+      return;
+    }
+    if (permit !== undefined) this.onPermit(permit);
+  }
+
+  onRefused(failure: GatewayError): void {
+    this.#noteQueued();
+    this.#ended({ error: failure });
+  }
+
+  onPermit(permit: Permit): void {
+    this.#noteQueued();
+    try {
+      this.#send(permit);
+    } catch (error) {
+      if (!permit.hasBegun) permit.release(); // nothing was sent: the instance is free
+      this.#ended({ error: toGatewayError(error) });
+    }
+  }
+
+  #noteQueued(): void {
+    this.#queuedMs = this.#ports.clock.nowMs() - this.#sinceMs;
+    this.queueMs += this.#queuedMs;
+  }
+
+  // —— forward: one exchange with one instance
+
+  #send(permit: Permit): void {
+    const { transport, clock, deadlines } = this.#ports;
+    const { route, isShared } = this.#options;
+    const { instance } = permit;
+    this.attempts = this.#number;
+    this.#instance = instance;
+    this.instance = instance.id;
+    this.version = instance.version;
+    this.connectMs = null;
+    this.firstByteMs = null;
+    const message = (this.#message ??= this.#options.message());
+    if (this.#state === 'over') {
+      permit.release(); // composing the message can end what waits
+      return;
+    }
+    this.#sinceMs = clock.nowMs();
+    this.#answeredMs = undefined;
+    this.#exchange = transport.send(instance.origin, message, { bounds: boundsOf(route), listener: this });
+    permit.begin(); // not before it is on its way: what the transport would not send never ends
+    this.#permit = permit;
+    this.#state = 'sent';
+    const timeoutMs = this.#timeoutMs();
+    if (isShared || this.#sinceMs + timeoutMs < this.usefulUntilMs) deadlines.move(this, this.#sinceMs + timeoutMs);
+  }
+
+  onInterim(status: number, fields: string[]): void {
+    if (!this.#options.isShared) this.#options.waiting.interim?.(status, fields);
+  }
+
+  onStream(answer: UpstreamAnswer): void {
+    this.#noteTimes();
+    this.#ports.deadlines.remove(this);
+    this.#poured = answer;
+    this.#arrived(answer);
+  }
+
+  onEnd(end: ExchangeEnd): void {
+    this.#ports.deadlines.remove(this);
+    this.#noteTimes();
+    const poured = this.#poured;
+    const answer = end.kind === 'answered' ? end.answer : undefined;
+    this.#settle(outcomeOfEnd(end, this.#options.route), answer?.status ?? null);
+    if (poured !== undefined) return; // what waits has it already
+    if (end.kind === 'answered') this.#arrived(end.answer);
+    else this.#ended({ error: end.failure });
+  }
+
+  #arrived(answer: UpstreamAnswer): void {
+    let ended: Ended;
+    try {
+      ended = { answer: judged(answer, this.#options, this) };
+    } catch (error) {
+      dropBody(answer);
+      ended = { error: toGatewayError(error) };
+    }
+    this.#ended(ended, answer.status);
+  }
+
+  /** The attempt is told of, and the instance is free again: in this order. */
+  #settle(outcome: AttemptOutcome, status: number | null): void {
+    this.#exchange = undefined;
+    this.#report(outcome, status);
+    this.#permit?.release();
+    this.#permit = undefined;
+  }
+
+  /** A slow reader of the answer's rest is not the instance's slowness. */
+  #report(outcome: AttemptOutcome, status: number | null): void {
+    const { route, callerId } = this.#options;
+    const permit = this.#permit;
+    if (permit === undefined) return;
+    const sinceMs = Math.max(this.#sinceMs, permit.sinceMs); // R may have been given it ahead
+    const durationMs = Math.max(0, (this.#answeredMs ?? this.#ports.clock.nowMs()) - sinceMs);
+    const finding = { request: this, callerId, routeId: route.id, outcome, status, durationMs, permit };
+    route.service.report(permit.instance, finding);
+    this.last = { outcome, status, durationMs, queueMs: this.#queuedMs };
+    if (this.#options.isShared) this.#emit();
+  }
+
+  /** Tells of an attempt by an event of its own: of what is shared, and of all but a call's last. */
+  #emit(): void {
+    const { last } = this;
+    if (last === undefined) return;
+    this.last = undefined;
+    this.#ports.observe({
+      kind: 'attempt',
+      service: this.#options.route.service.name,
+      instance: this.instance ?? '',
+      ...last,
     });
   }
 
-  answered(status: number): void {
-    this.status = status;
+  /** Only the waiting ends: the exchange goes on, and gives back the permit. */
+  #abandon(reason: GatewayError, keepLate: UpstreamRequestOptions['keepLate']): void {
+    const [permit, exchange] = [this.#permit, this.#exchange];
+    if (permit === undefined || exchange === undefined) return;
+    this.#noteTimes();
+    permit.abandon();
+    const heldMs = this.#ports.clock.nowMs() - this.#sinceMs;
+    const outcome = outcomeOfLeaving({ reason, heldMs, timeoutMs: this.#options.route.policy.timeoutMs });
+    const finding = { request: this, callerId: this.callerId, routeId: this.routeId };
+    exchange.listener = new AbandonedExchange({ ...finding, permit, options: this.#options, via: this });
+    this.#report(outcome, null);
+    if (keepLate === undefined) exchange.discard();
+    this.#permit = undefined;
+    this.#exchange = undefined;
   }
 
-  end(): void {
-    this.#cancelTimeout?.();
-    if (this.#controller !== undefined) this.#question.deadline.signal.removeEventListener('abort', this);
+  #noteTimes(): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined) return;
+    const { sentMs, firstByteMs } = exchange;
+    this.#answeredMs ??= this.#ports.clock.nowMs();
+    this.connectMs = sentMs === undefined ? null : sentMs - this.#sinceMs;
+    this.firstByteMs = firstByteMs === undefined ? null : firstByteMs - this.#sinceMs;
   }
+
+  // —— attempt: once more, or the end
+
+  /** The attempt's own time is over, or that of its back-off. */
+  onTimeOver(): void {
+    if (this.#state === 'waiting') this.#tryOnce();
+    else if (this.#state === 'sent') {
+      const message = `${this.instance ?? ''} gave no answer within ${this.#timeoutMs()} ms`;
+      const error = new GatewayError('ATTEMPT_TIMEOUT', message);
+      this.#abandon(error, this.#options.keepLate);
+      this.#ended({ error });
+    }
+  }
+
+  /** `status` as the instance itself gave it, whatever was made of it. */
+  #ended(ended: Ended, status?: number): void {
+    if (this.#state === 'over') {
+      if (ended.error === undefined) dropBody(ended.answer);
+      return;
+    }
+    const before = this.#before;
+    if (before !== undefined && saysLess(ended, before)) {
+      this.#finish(before);
+      return;
+    }
+    if (ended.error?.code === 'CONNECTION_LOST') this.#losses += 1;
+    const waitMs = this.#losses < LOSSES_MAX ? this.#waitToRetry(ended, status) : undefined;
+    if (waitMs === undefined) {
+      this.#finish(ended);
+      return;
+    }
+    this.#before = ended;
+    this.#emit();
+    if (waitMs <= 0) this.#tryOnce();
+    else {
+      this.#state = 'waiting';
+      this.#ports.deadlines.move(this, this.#ports.clock.nowMs() + waitMs);
+    }
+  }
+
+  #finish(ended: Ended): void {
+    const { waiting } = this.#options;
+    this.#state = 'over';
+    if (ended.error === undefined) waiting.answered(ended.answer);
+    else waiting.failed(ended.error, this);
+  }
+
+  /** How long to wait before one more attempt; undefined: there is none. */
+  #waitToRetry(ended: Ended, status: number | undefined): number | undefined {
+    const { route, id: requestId } = this.#options;
+    const reason = this.#reasonToRetry(ended, status);
+    if (reason === undefined) return undefined;
+    const waitMs = fullJitterDelayMs(this.#number, this.#ports.random);
+    if (waitMs >= this.usefulUntilMs - this.#ports.clock.nowMs()) return undefined;
+    if (!route.service.budget.tryRetry(route.policy.retry.budgetPercent)) return undefined; // asked last: asking takes
+    const instance = this.#instance;
+    const service = route.service.name;
+    this.#ports.observe({ kind: 'retry', service, reason: String(reason), requestId, instance: instance?.id ?? '' });
+    if (instance !== undefined) this.tried = [...this.tried, instance];
+    return waitMs;
+  }
+
+  /** Why one more attempt is asked for and safe; undefined: it is not. */
+  #reasonToRetry(ended: Ended, status: number | undefined): RetryReason | undefined {
+    const { retry } = this.#options.route.policy;
+    if (this.#number >= retry.attempts) return undefined;
+    const mayRepeat = this.#mayRepeat();
+    const reason = ended.error === undefined ? statusToRetry(ended.answer, status) : retryReasonOf(ended.error);
+    const isSafe = ended.error?.isSafeToRetry(mayRepeat) ?? mayRepeat;
+    return reason !== undefined && isSafe && retry.on.has(reason) ? reason : undefined;
+  }
+
+  #mayRepeat(): boolean {
+    const { route, method } = this.#options;
+    return isRepeatable(method, route.policy.isPure);
+  }
+
+  /** What may be repeated leaves time for another attempt; what may not takes all there is. */
+  #timeoutMs(): number {
+    const { retry } = this.#options.route.policy;
+    return this.#mayRepeat() ? retry.repeatableTimeoutMs : retry.attemptTimeoutMs;
+  }
+}
+
+/** An answer whose body is still to come is not asked for again: the instance is giving it. */
+function statusToRetry(answer: Answer, status: number | undefined): number | undefined {
+  return Buffer.isBuffer(answer.body) ? status : undefined;
+}
+
+/** A retry that found no instance says less than the attempt before it. */
+function saysLess({ error }: Ended, before: Ended): boolean {
+  if (error === undefined) return false;
+  return isUnplaced(error) || (error.code === 'DEADLINE_EXCEEDED' && before.error === undefined);
 }

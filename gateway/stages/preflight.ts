@@ -1,11 +1,14 @@
+import type { Matched } from '../domain/call.ts';
 import { preflightAnswer } from '../domain/http/cors.ts';
-import type { Stages } from '../domain/exchange.ts';
+import type { Answer } from '../domain/upstream.ts';
 
-/** Answers a browser's question before it could have a credential; everything else goes on. */
-export function createPreflight(): Stages['preflight'] {
-  return async function preflight(matched, next) {
-    const { cors } = matched.route.policy;
-    if (!matched.isPreflight || cors === undefined) return next();
-    return preflightAnswer(cors, matched.rawHeaders);
+/** Answers a browser's question before it could have a credential; undefined: it is no such question. */
+export type Preflight = (call: Matched) => Answer | undefined;
+
+/** The answers of each route's `cors`. */
+export function createPreflight(): Preflight {
+  return function preflight(call) {
+    const { cors } = call.route.policy;
+    return call.isPreflight && cors !== undefined ? preflightAnswer(cors, call.fields) : undefined;
   };
 }

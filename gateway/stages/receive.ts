@@ -1,22 +1,16 @@
+import type { Admitted, Complete } from '../domain/call.ts';
 import { GatewayError } from '../domain/errors.ts';
-import { learn, type Admitted, type Complete, type Stages } from '../domain/exchange.ts';
 
-const NOTHING = Buffer.alloc(0);
+/** Takes a call's body in, and goes on with it. */
+export type Receive = (call: Admitted, next: (call: Complete) => void) => void;
 
-/** Takes the body in, up to the route's bound; what belongs to a stream is refused by the name of the key it lacks. */
-export function createReceive(): Stages['receive'] {
-  return admitted => {
-    if (admitted.isUpgrade) return Promise.reject(streamNotEnabled(admitted));
-    if (admitted.body.length === 0) return Promise.resolve(learn(admitted, { content: NOTHING }));
-    return takeIn(admitted);
+/** Bodies up to each route's bound; what belongs to a stream is refused by the name of the key it lacks. */
+export function createReceive(): Receive {
+  return function receive(call, next) {
+    if (call.isUpgrade) throw streamNotEnabled(call);
+    if (call.body.length === 0) next(call as unknown as Complete);
+    else call.receive(call.route.policy.bodyBytesMax, next);
   };
-}
-
-async function takeIn(admitted: Admitted): Promise<Complete> {
-  const { body, deadline, notes, route } = admitted;
-  const content = await body.read(route.policy.bodyBytesMax, deadline.signal);
-  notes.bytesIn = content.length;
-  return learn(admitted, { content });
 }
 
 function streamNotEnabled({ route }: Admitted): GatewayError {

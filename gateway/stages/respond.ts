@@ -1,38 +1,45 @@
-import { GatewayError, toGatewayError } from '../domain/errors.ts';
+import type { Call } from '../domain/call.ts';
+import type { GatewayError } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
-import type { Answer, Received, Reply, Stages } from '../domain/exchange.ts';
-import { payOwedFields } from '../domain/http/owed-fields.ts';
+import { addReplyFields, dropBody } from '../domain/http/reply.ts';
 import { toProblem } from '../domain/problem.ts';
+import type { Answer } from '../domain/upstream.ts';
 
-/** Turns any failure into problem+json, and sees that every answer carries what it owes. */
-export function createRespond({ observe }: { readonly observe: Observe }): Stages['respond'] {
-  return async (received, next) => {
-    const reply = await answerOrProblem(received, next);
-    return reply.kind === 'answer' ? withOwedFields(reply, received) : reply;
-  };
-
-  async function answerOrProblem(received: Received, next: () => Promise<Reply>): Promise<Reply> {
-    try {
-      if (received.refusal !== undefined) throw received.refusal;
-      return await next();
-    } catch (error) {
-      const failure = toGatewayError(error);
-      received.notes.code = failure.code;
-      if (failure.code === 'INTERNAL') {
-        observe({ kind: 'internal-error', where: 'flow', error: causeOf(failure), requestId: received.id });
-      }
-      return toProblem(failure, received.id);
-    }
-  }
+/** Gives a call its reply. */
+export interface Respond {
+  answer(call: Call, answer: Answer): void;
+  /** As problem+json. */
+  failure(call: Call, failure: GatewayError): void;
 }
 
-function withOwedFields(answer: Answer, received: Received): Answer {
-  const fields = [...answer.rawHeaders];
-  payOwedFields(fields, received);
-  return { kind: 'answer', status: answer.status, rawHeaders: fields, body: answer.body };
+/** Sees that every reply carries what every reply must, and that a call has one only. */
+export function createRespond({ observe }: { readonly observe: Observe }): Respond {
+  function answer(call: Call, reply: Answer): void {
+    if (call.isReplied) {
+      dropBody(reply);
+      return;
+    }
+    addReplyFields(reply.fields, call);
+    call.isReplied = true;
+    call.record.status = reply.status;
+    call.wire.send(call, reply);
+  }
+
+  return {
+    answer,
+    failure(call, failure) {
+      call.record.code = failure.code;
+      if (failure.code === 'INTERNAL') {
+        observe({ kind: 'internal-error', where: 'flow', error: causeOf(failure), requestId: call.id });
+      }
+      answer(call, toProblem(failure, call.id));
+    },
+  };
 }
 
 /** What really went wrong, with its stack. */
 function causeOf(failure: GatewayError): unknown {
-  return failure.cause instanceof GatewayError ? causeOf(failure.cause) : (failure.cause ?? failure);
+  const { cause } = failure;
+  if (cause instanceof Error && 'code' in cause && cause.name === failure.name) return causeOf(cause as GatewayError);
+  return cause ?? failure;
 }

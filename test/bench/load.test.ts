@@ -17,7 +17,7 @@ async function aTurn(t: TestContext, answer: RequestListener, connections: numbe
   });
   const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
-    ...{ front: { addresses: [address], prefix: '/api', pid: undefined }, path: '/predict', instances: [address] },
+    ...{ front: { addresses: [address], prefix: '/api', process: undefined }, path: '/predict', instances: [address] },
     ...{ isClosedByCallers: false, connections, seconds: 1, seed: 7, core: undefined },
     tokenOf: subject => `token-of-${subject}`,
   };

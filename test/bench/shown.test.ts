@@ -4,11 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { toSvg } from '../../bench/chart.ts';
-import { expectationsTable } from '../../bench/expectations.ts';
-import { peersTable } from '../../bench/peers.ts';
+import { expectationsTable, missedTable } from '../../bench/expectations.ts';
 import { toMarkdown } from '../../bench/report.ts';
 import { readResults, toJson } from '../../bench/results.ts';
-import { filesShowing, RESULTS_FILE, withBlock } from '../../bench/shown.ts';
+import { filesShowing, peersTable, RESULTS_FILE, withBlock } from '../../bench/shown.ts';
 import { someResults } from './samples.ts';
 
 const MARKS = { begin: '<!-- Written by `npm run bench`; do not edit. -->', end: '<!-- Until here. -->' };
@@ -37,11 +36,21 @@ describe('what a benchmark shows', () => {
     assert.match(expectationsTable(someResults(1_900)), /19\.0 \| at least 20 \| \*\*missed\*\*/);
   });
 
+  test('names the goals that were missed, and no other', () => {
+    const [head, , pick, ...more] = missedTable(someResults()).split('\n');
+
+    assert.equal(head, '| | Penstock | compared with | ratio | wanted | |');
+    assert.match(pick ?? '', /^\| A pick, among 1,000 instances/);
+    assert.deepEqual(more, []);
+    const results = someResults();
+    assert.equal(missedTable({ ...results, costs: { ...results.costs, expected: [] } }), 'Every goal was met.');
+  });
+
   test('puts what was measured beside what the peers did', () => {
     const [head, , line] = peersTable(someResults()).split('\n');
 
     assert.equal(head, '| | callers | no proxy | nginx | HAProxy | http-proxy-middleware | **Penstock** |');
-    assert.equal(line, '| Batched | 1 |  | 100/s, 1.00 ms, 2.00 ms |  |  | 2,500/s, 1.00 ms, 2.00 ms |');
+    assert.equal(line, '| batched | 1 |  | 100/s, 1.00 ms, 76 µs |  |  | 2,500/s, 1.00 ms, 253 µs |');
   });
 
   test('has machine, versions, and a table for each workload with what each contestant is', () => {
@@ -49,7 +58,10 @@ describe('what a benchmark shows', () => {
 
     assert.match(text, /2026-01-02, A <fast> one, 2 processors, 4 GiB, Linux 6/);
     assert.match(text, /Penstock 0\.1\.0, nginx 1\.22\.1\./);
-    assert.match(text, /^\| \*\*penstock-batching\*\* \| 1\.00 ms \| 2\.00 ms \| 2,500 \|  \| 25\.0 \|  \| 0 \|$/m);
+    assert.match(
+      text,
+      /^\| \*\*penstock-batch\*\* \| 1\.00 ms \| 2\.00 ms \| 2,500 \|  \| 25\.0 \| 253 µs \| 12 µs \| 19\.5 KB \| 0 \|$/m,
+    );
     assert.match(text, /^- \*\*nginx\*\*: how nginx is set up\.$/m);
   });
 

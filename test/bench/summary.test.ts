@@ -74,6 +74,33 @@ describe('the summary of a benchmark', () => {
     assert.equal(examine(rows(2), wanted)?.other, undefined);
   });
 
+  test('can compare the first calls of one with its later ones', () => {
+    const [row] = summarise([aSample(own, { cpuUsPerRequest: 100 })]);
+    assert.ok(row);
+    const wanted: Expectation = {
+      ...{ title: 'First calls', of: 'own', measure: 'firstCpuUsPerRequest', connections: 1, atMost: 2.5 },
+      ...{ against: 'own', againstMeasure: 'cpuUsPerRequest' },
+    };
+
+    const met = [240, 260].map(firstCpuUsPerRequest => examine([{ ...row, firstCpuUsPerRequest }], wanted)?.isMet);
+
+    assert.deepEqual(met, [true, false]);
+  });
+
+  test('can compare with what another workload of the run showed', () => {
+    const floor = aContestant('floor', 'floor');
+    const rows = summarise([aSample(floor, { cpuUsPerRequest: 900 }), aSample(own, { cpuUsPerRequest: 150 })]);
+    const elsewhere = (workload: string) =>
+      workload === 'nothing' ? summarise([aSample(floor, { cpuUsPerRequest: 100 })]) : [];
+    const wanted: Expectation = {
+      ...{ title: 'CPU', of: 'own', measure: 'cpuUsPerRequest', connections: 1, atMost: 1 },
+      ...{ against: 'floor', againstIn: { workload: 'nothing', connections: 1 } },
+    };
+
+    assert.deepEqual(examine(rows, wanted, elsewhere)?.other, { title: 'floor', figure: 100 });
+    assert.equal(examine(rows, wanted), undefined);
+  });
+
   test('meets nothing with calls that failed, however fast', () => {
     const rows = summarise([aSample(direct, { p50Ms: 2 }), aSample(own, { p50Ms: 1, refused: 1 })]);
 

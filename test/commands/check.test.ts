@@ -144,7 +144,10 @@ ${cwd}/config/routes.yaml:3:19: error: routes[0].predicates[0]: there is no pred
     const run = inFolder(t, { gateway: 'routes: elsewhere.yaml\n' });
 
     assert.match((await run(check)).out, /config\/elsewhere\.yaml:1:1: error: the file cannot be read/);
-    assert.match((await run(check, '--config', 'nope.yaml')).out, /nope\.yaml:1:1: error: the file cannot be read: no such file or directory \(ENOENT\)/);
+    assert.match(
+      (await run(check, '--config', 'nope.yaml')).out,
+      /nope\.yaml:1:1: error: the file cannot be read: no such file or directory \(ENOENT\)/,
+    );
   });
 
   test('judges the routes by what gateway.yaml configures', async t => {
@@ -203,6 +206,7 @@ describe('explain', () => {
     GET /b?c=d
     Host: (the instance’s own)
     X-Rest: 1
+    Via: 1.1 penstock
     X-Forwarded-For: 127.0.0.1
     X-Forwarded-Proto: http
     X-Forwarded-Host: localhost

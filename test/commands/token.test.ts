@@ -53,7 +53,14 @@ describe('penstock token', () => {
     assert.match(stdout, /^[\w-]+\.[\w-]+\.[\w-]+\n$/);
     assert.deepEqual(await verify(stdout.trim()), {
       kind: 'valid',
-      caller: { kind: 'jwt', id: 'dev/alice', subject: 'alice', scopes: ['predict', 'read'], roles: ['x y'] },
+      caller: {
+        kind: 'jwt',
+        id: 'dev/alice',
+        issuer: 'dev',
+        subject: 'alice',
+        scopes: ['predict', 'read'],
+        roles: ['x y'],
+      },
     });
   });
 

@@ -198,7 +198,11 @@ describe('gateway.yaml, wrong', () => {
       ['1:59 error discovery.local[1].service: the service a is listed already'],
     ],
     ['an unset variable', 'routes: ${env:NOPE}', ['1:9 error routes: the environment variable NOPE is not set']],
-    ['an unreadable file', 'routes: ${file:nope}', ['1:9 error routes: the file nope cannot be read: no such file or directory (ENOENT)']],
+    [
+      'an unreadable file',
+      'routes: ${file:nope}',
+      ['1:9 error routes: the file nope cannot be read: no such file or directory (ENOENT)'],
+    ],
   ];
 
   test('a number that needs a unit is told how one is written', () => {
@@ -307,7 +311,11 @@ describe('secrets in gateway.yaml', () => {
       'algorithms: [none]',
       'must be one of HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512',
     ],
-    ['a key file that is not there', 'algorithms: [RS256], publicKey: nope.pem', 'the file cannot be read: no such file or directory (ENOENT)'],
+    [
+      'a key file that is not there',
+      'algorithms: [RS256], publicKey: nope.pem',
+      'the file cannot be read: no such file or directory (ENOENT)',
+    ],
   ] as const) {
     test(`an issuer with ${what} is refused`, () => {
       const messages = gatewayOf(issuer(keys), around).problems.map(({ message }) => message);

@@ -80,6 +80,7 @@ describe('routes.yaml', () => {
       auth: { allow: ['jwt'], scopes: ['predict'], roles: [], forwardToken: false },
       limits: [{ rate: 100, perMs: 1_000, by: { kind: 'caller' } }],
       bodyBytesMax: 1_048_576,
+      streamBodyBytesMax: 1_048_576,
       answerBytesMax: 1_048_576,
       timeoutMs: 30_000,
       isPure: false,
@@ -107,14 +108,16 @@ describe('routes.yaml', () => {
   test('with nothing but a uri has every documented default', () => {
     const routes = soundRoutes('routes: [{ uri: lb://fuel }]', IDENTITY);
 
-    assert.deepEqual(routes.services.get('fuel'), FUEL_POLICY);
-    assert.deepEqual(routes.policyOf('anything'), FUEL_POLICY);
+    const usual = { ...FUEL_POLICY, health: { ...FUEL_POLICY.health, path: undefined } };
+    assert.deepEqual(routes.services.get('fuel'), usual);
+    assert.deepEqual(routes.policyOf('anything'), usual);
     const { auth, limits, cors, retry, ...policy } = routes.specs[0]?.policy ?? assert.fail();
     assert.deepEqual(auth, { allow: ['jwt'], scopes: [], roles: [], forwardToken: false });
     assert.deepEqual([limits, cors], [[], undefined]);
     assert.deepEqual([retry.attempts, retry.attemptTimeoutMs, retry.repeatableTimeoutMs], [3, 30_000, 10_000]);
     assert.deepEqual(policy, {
       bodyBytesMax: 1_048_576,
+      streamBodyBytesMax: Infinity,
       answerBytesMax: 1_048_576,
       timeoutMs: 30_000,
       isPure: false,
@@ -154,6 +157,15 @@ describe('routes.yaml', () => {
 
     assert.equal(soundRoutes(text).specs[0]?.policy.limits[0]?.rate, 1);
     assert.deepEqual(soundRoutes('x-a: 1\nspring: { cloud: { gateway: { routes: [] } } }').specs, []);
+  });
+
+  test('may not have a shared secret that no header field could hold, and is not told it', () => {
+    for (const secret of ['"Sup3r\\nx"', '"Sup3r€"', '"Sup3rä"']) {
+      const { problems } = routesOf(`services: { a: { sharedSecret: ${secret} } }\nroutes: [{ uri: lb://a }]`);
+
+      assert.match(told(problems).join(), /error services\.a\.sharedSecret: must be printable ASCII/);
+      assert.doesNotMatch(told(problems).join(), /Sup3r/);
+    }
   });
 
   test('says of a service what is not its default', () => {
@@ -262,6 +274,17 @@ routes:
         ['a', false],
       ],
     );
+  });
+
+  test('bounds a stream’s body only where a bound is written', () => {
+    const boundOf = (keys: string, defaults = '') =>
+      soundRoutes(`${defaults}routes: [{ uri: lb://a, stream: true${keys} }]`).specs[0]?.policy.streamBodyBytesMax;
+
+    assert.equal(boundOf(''), Infinity);
+    assert.equal(boundOf(', body: { max: 2KiB }'), 2_048);
+    assert.equal(boundOf('', 'defaults: { body: { max: 1KiB } }\n'), 1_024);
+    assert.equal(boundOf(', filters: [RequestSize=5MB]'), 5_242_880);
+    assert.equal(boundOf(', filters: [RequestSize=5MB], body: { max: 2KiB }'), 2_048);
   });
 
   test('takes the smaller of body.max and RequestSize', () => {

@@ -93,7 +93,7 @@ routes: [{ uri: lb://a, predicates: [Method=PUT] }]
 
   const rows: readonly (readonly [keys: string, problems: readonly string[]])[] = [
     ['coalesce: true', ['coalesce: does not share POST: that is done only where `pure: true`']],
-    ['cache: {}', ['cache: does not remember POST: that is done only where `pure: true`']],
+    ['cache: {}', ['cache: does not store answers to POST: that is done only where `pure: true`']],
     ['cache: { ttl: http }', []],
     ['batch: {}', ['batch: has no effect: only POST is batched, and only where `pure: true`']],
     ['predicates: ["Method=GET"], coalesce: true, cache: {}', []],
@@ -105,7 +105,7 @@ routes: [{ uri: lb://a, predicates: [Method=PUT] }]
       'predicates: ["Method=GET"], batch: {}, pure: true',
       ['batch: has no effect: only POST is batched, and the route takes none'],
     ],
-    ['cache: { methods: [POST] }', ['cache: has no effect: POST is remembered only where `pure: true`']],
+    ['cache: { methods: [POST] }', ['cache: has no effect: POST is cached only where `pure: true`']],
     ['pure: true, cache: { ttl: http, methods: [POST] }', ['cache: has no effect: `ttl: http` is for GET and HEAD']],
     [
       'predicates: ["Method=POST"], pure: true, cache: { methods: [GET] }',

@@ -10,7 +10,7 @@ import { isRequestId } from '../../gateway/domain/http/request-id.ts';
 import { parseRequestTarget } from '../../gateway/domain/http/request-target.ts';
 import { hasTraceparent } from '../../gateway/domain/http/trace-context.ts';
 import type { Asked } from '../../gateway/domain/route.ts';
-import { wishOf } from '../../gateway/domain/sharing/cache/cache-control.ts';
+import { directivesOf } from '../../gateway/domain/sharing/freshness.ts';
 import { soundRoutes } from '../support/configuration.ts';
 
 /** Work that a caller's text of so many characters makes. */
@@ -21,7 +21,7 @@ const KIB = 1024;
 const repeated = (piece: string, length: number) => piece.repeat(Math.ceil(length / piece.length)).slice(0, length);
 
 function asked(traits: Partial<Asked>): Asked {
-  const blank = { method: 'GET', path: '/', query: '', rawHeaders: [], host: 'a', peerAddress: '127.0.0.1', wallMs: 0 };
+  const blank = { method: 'GET', path: '/', query: '', fields: [], host: 'a', peerAddress: '127.0.0.1', wallMs: 0 };
   return { ...blank, ...traits };
 }
 
@@ -38,7 +38,7 @@ function predicate(text: string, traits: (length: number) => Partial<Asked>): Wo
 const field =
   (name: string, piece: string, end = '') =>
   (length: number) => ({
-    rawHeaders: [name, `${piece === '' ? '' : repeated(piece, length)}${end}`],
+    fields: [name, `${piece === '' ? '' : repeated(piece, length)}${end}`],
   });
 
 const CORS = {
@@ -47,7 +47,7 @@ const CORS = {
 
 const cases: Readonly<Record<string, Work>> = {
   'Header: quotes that are escaped': predicate('Header=X, z', length => ({
-    rawHeaders: ['X', `"${repeated('\\"', length)}`],
+    fields: ['X', `"${repeated('\\"', length)}`],
   })),
   'Header: quotes': predicate('Header=X, z', field('X', '"')),
   'Header: quotes and commas': predicate('Header=X, z', field('X', '",')),
@@ -72,9 +72,9 @@ const cases: Readonly<Record<string, Work>> = {
   'an absolute target': length => () => parseRequestTarget(`http://${repeated(':', length)}`),
   'a host': length => () => isHost(`${repeated('a', length)}:`),
   'addresses on the way': length => {
-    const rawHeaders = ['X-Forwarded-For', repeated('10.0.0.1, ', length), 'X-Forwarded-Host', repeated('[:', length)];
+    const fields = ['X-Forwarded-For', repeated('10.0.0.1, ', length), 'X-Forwarded-Host', repeated('[:', length)];
     const seen = { peerAddress: '10.0.0.1', scheme: 'http', host: 'a' } as const;
-    return () => believeForwarded(rawHeaders, seen, () => 'trusted');
+    return () => believeForwarded(fields, seen, () => 'trusted');
   },
   'a list': length => () => listOf(['A', repeated(' ,', length)], 'a'),
   'names of fields': length => () => hopByHopOf(['Connection', repeated('a,', length)]),
@@ -82,7 +82,7 @@ const cases: Readonly<Record<string, Work>> = {
   'a trace': length => () => hasTraceparent(['traceparent', `00-${repeated('0', length)}`]),
   'an id': length => () => isRequestId(repeated('a', length)),
   'a date': length => () => parseHttpDate(`Sun, ${repeated('0', length)}`),
-  directives: length => () => wishOf(['Cache-Control', repeated('a="\\"', length)]),
+  directives: length => () => directivesOf(['Cache-Control', repeated('a="\\"', length)]),
   'a preflight': length => () =>
     preflightAnswer(CORS, ['Origin', 'https://a', 'Access-Control-Request-Headers', repeated('a,', length)]),
 };

@@ -3,7 +3,7 @@ import { constants, generateKeyPairSync } from 'node:crypto';
 import { describe, test } from 'node:test';
 import jwt from 'jsonwebtoken';
 import type { TokenFault } from '../../gateway/domain/admission/bearer.ts';
-import type { TokenFinding, VerifyToken } from '../../gateway/domain/ports.ts';
+import type { TokenFinding, VerifyToken } from '../../gateway/domain/admission/ports.ts';
 import { createTokenVerifier } from '../../gateway/edges/jsonwebtoken.ts';
 import type { TokenIssuer } from '../../gateway/edges/token-keys.ts';
 import { manualClock } from '../support/manual-clock.ts';
@@ -40,9 +40,9 @@ const claims = (more: object = {}) => ({ iss: 'dev', aud: 'penstock', sub: 'alic
 const hs256 = (payload: unknown = claims(), header: object = {}) =>
   aToken({ alg: 'HS256', typ: 'JWT', ...header }, payload, hmac(SECRET));
 
-function aVerifier(issuers: readonly TokenIssuer[] = [dev, idp], tokensRememberedMax = 100) {
+function aVerifier(issuers: readonly TokenIssuer[] = [dev, idp], tokensCachedMax = 100) {
   const clock = manualClock(START_MS);
-  return { clock, verify: createTokenVerifier({ issuers, tokenBytesMax: 8192, clock, tokensRememberedMax }) };
+  return { clock, verify: createTokenVerifier({ issuers, tokenBytesMax: 8192, clock, tokensCachedMax }) };
 }
 
 /** Verifying with these issuers is done at once. */
@@ -61,9 +61,11 @@ describe('a token that is taken', () => {
   test('names its caller by issuer and subject, with scopes and roles', () => {
     const token = hs256(claims({ scope: 'predict read', roles: ['analyst'] }));
 
+    const alice = { kind: 'jwt', id: 'dev/alice', issuer: 'dev', subject: 'alice' };
+
     assert.deepEqual(found(aVerifier().verify, token), {
       kind: 'valid',
-      caller: { kind: 'jwt', id: 'dev/alice', subject: 'alice', scopes: ['predict', 'read'], roles: ['analyst'] },
+      caller: { ...alice, scopes: ['predict', 'read'], roles: ['analyst'] },
     });
   });
 

@@ -23,9 +23,13 @@ const aRequest: RequestEvent = {
   totalMs: 3,
   bytesIn: 24,
   bytesOut: 31,
+  cache: null,
+  isCoalesced: false,
+  attempt: null,
 };
 
-const anAttempt = { kind: 'attempt', service: 'fuel', instance: 'fuel-1', outcome: 'ok', durationMs: 2 } as const;
+const facts = { outcome: 'ok', status: 200, durationMs: 2, queueMs: 12 } as const;
+const anAttempt = { kind: 'attempt', service: 'fuel', instance: 'fuel-1', ...facts } as const;
 
 const anInstanceView: InstanceView = {
   id: 'fuel-1',
@@ -61,8 +65,10 @@ function startMetrics(t: TestContext) {
     ageSeconds: 3,
     batching: new Map([['fuel', true]]),
     dropped: 0,
+    inFlight: 0,
   };
   const metrics = createMetrics({
+    inFlight: () => world.inFlight,
     routeIds: () => world.routes,
     services: () => world.services,
     rosterAges: () => [{ source: 'consul', ageSeconds: world.ageSeconds, isStale: false, isKnown: true }],
@@ -99,6 +105,7 @@ const CONTRACT = new Map([
   ['penstock_instances', ['service', 'state']],
   ['penstock_ejections_total', ['reason', 'service']],
   ['penstock_cache_requests_total', ['result', 'route']],
+  ['penstock_coalesced_total', ['route']],
   ['penstock_batch_rows_count', ['service']],
   ['penstock_batch_rechecks_total', ['result', 'service']],
   ['penstock_sent_ahead_total', ['service']],
@@ -111,14 +118,11 @@ const CONTRACT = new Map([
 
 /** All that has series by route, service or instance. */
 function observeAll(observe: Observe): void {
-  observe({ kind: 'request-began' });
+  observe({ ...aRequest, cache: 'hit', isCoalesced: true });
   observe({ ...aRequest, status: 503, code: 'QUEUE_FULL' });
-  observe({ ...anAttempt, statusClass: '2xx' });
+  observe(anAttempt);
   observe({ kind: 'retry', service: 'fuel', reason: '503', requestId: 'r-1', instance: 'fuel-1' });
-  observe({ kind: 'queue-left', service: 'fuel', waitedMs: 12 });
   observe({ kind: 'ejected', service: 'fuel', instance: 'fuel-2', reason: 'refused', forMs: 30_000 });
-  observe({ kind: 'cache', route: 'fuel', result: 'hit' });
-  observe({ kind: 'coalesced', route: 'fuel' });
   observe({ kind: 'batch', service: 'fuel', rows: 2 });
   observe({ kind: 'batch-recheck', service: 'fuel', result: 'agreed' });
   observe({ kind: 'sent-ahead', service: 'fuel' });
@@ -140,8 +144,8 @@ describe('metrics', () => {
   });
 
   test('count requests by route, method and status, and those under way', async t => {
-    const { metrics, lines } = startMetrics(t);
-    for (let i = 0; i < 3; i++) metrics.observe({ kind: 'request-began' });
+    const { world, metrics, lines } = startMetrics(t);
+    world.inFlight = 1;
     metrics.observe(aRequest);
     metrics.observe(aRequest);
 
@@ -186,7 +190,7 @@ describe('metrics', () => {
   test('have every duration, however many came between two scrapes', async t => {
     const { metrics, lines } = startMetrics(t);
     const observe = (times: number) => {
-      for (let i = 0; i < times; i++) metrics.observe({ kind: 'queue-left', service: 'fuel', waitedMs: 4 });
+      for (let i = 0; i < times; i++) metrics.observe({ ...anAttempt, queueMs: 4 });
     };
     const shown = async () => (await lines()).filter(line => /queue_wait_seconds_(count|bucket.*"0.005")/.test(line));
 
@@ -198,6 +202,32 @@ describe('metrics', () => {
 
     observe(1);
     assert.match((await shown()).join(), /1301.*1301/);
+  });
+
+  test('count what a request’s event tells of its last attempt, of its wait, and of what it shared', async t => {
+    const { metrics, lines } = startMetrics(t);
+    const { observe } = metrics;
+    observe({ ...aRequest, cache: 'miss', attempts: 2, queueMs: 30, attempt: { ...facts, queueMs: 10 } });
+    observe({ ...anAttempt, outcome: 'lost', status: null, queueMs: 20 });
+    observe({ ...aRequest, cache: 'hit', instance: null, attempts: 0 });
+    observe({ ...aRequest, isCoalesced: true });
+    observe({ ...aRequest, instance: null, attempts: 0, queueMs: 500, status: 503, code: 'QUEUE_TIMEOUT' });
+    observe({ ...anAttempt, queueMs: null });
+
+    const shown = await lines();
+
+    for (const line of [
+      'penstock_cache_requests_total{route="fuel",result="miss"} 1',
+      'penstock_cache_requests_total{route="fuel",result="hit"} 1',
+      'penstock_coalesced_total{route="fuel"} 1',
+      'penstock_attempts_total{service="fuel",instance="fuel-1",outcome="ok"} 2',
+      'penstock_attempts_total{service="fuel",instance="fuel-1",outcome="lost"} 1',
+      'penstock_attempt_statuses_total{service="fuel",instance="fuel-1",class="2xx"} 2',
+      'penstock_queue_wait_seconds_count{service="fuel"} 3',
+      'penstock_queue_wait_seconds_sum{service="fuel"} 0.53',
+    ]) {
+      assert.ok(shown.includes(line), line);
+    }
   });
 
   test('do not grow with what callers invent', async t => {
@@ -229,8 +259,8 @@ describe('metrics', () => {
   test('forget an instance that left, and keep its neighbours', async t => {
     const { world, metrics, lines } = startMetrics(t);
     for (const instance of ['fuel-1', 'fuel-2']) {
-      metrics.observe({ ...anAttempt, instance, statusClass: '4xx' });
-      metrics.observe({ ...anAttempt, instance, statusClass: null });
+      metrics.observe({ ...anAttempt, instance, status: 404 });
+      metrics.observe({ ...anAttempt, instance, status: null });
     }
     world.services = [aServiceView('fuel', [{ id: 'fuel-2' }])];
     metrics.observe({ kind: 'instance-left', service: 'fuel', instance: 'fuel-1' });

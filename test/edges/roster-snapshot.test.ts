@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
 import { createRosterSnapshot } from '../../gateway/edges/roster-snapshot.ts';
-import { anEntry } from '../support/builders.ts';
+import { anEntry } from '../support/service-at-work.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { until } from '../support/until.ts';
 

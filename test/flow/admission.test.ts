@@ -71,7 +71,13 @@ describe('a route of a gateway with identity', () => {
 
   test('tells R who calls, in words that no caller can forge, and keeps the token to itself', async t => {
     const { gateway, upstream } = await gatewayWith(t, "auth: { scopes: [predict] }, filters: ['StripPrefix=1']");
-    const forged = { 'X-Penstock-Subject': 'root', x_penstock_roles: 'root', 'Accept-Encoding': 'gzip', Expect: 'x' };
+    const forged = {
+      'X-Penstock-Subject': 'root',
+      'X-Penstock-Issuer': 'root',
+      x_penstock_roles: 'root',
+      'Accept-Encoding': 'gzip',
+      Expect: 'x',
+    };
 
     const heard = await gateway.call(
       '/fuel/predict?n=1',
@@ -79,13 +85,16 @@ describe('a route of a gateway with identity', () => {
     );
 
     assert.equal(heard.status, 200);
+    assert.equal(heard.headers.via, '1.1 penstock');
     const { head = '', body, pieces } = upstream.requests[0] ?? {};
     assert.match(head, /^POST \/predict\?n=1 HTTP\/1\.1\r\n/);
     assert.match(head, /\r\nx-penstock-subject: alice\r\n/i);
     assert.match(head, /\r\nx-penstock-scopes: predict\r\n/i);
     assert.match(head, /\r\nx-penstock-roles: r\r\n/i);
     assert.match(head, /\r\ncontent-length: 9\r\n/i);
-    assert.match(head, /\r\nconnection: close\r\n/i);
+    assert.match(head, /\r\nconnection: keep-alive\r\n/i);
+    assert.match(head, /\r\nvia: 1\.1 penstock\r\n/i);
+    assert.match(head, /\r\nx-penstock-issuer: here\r\n/i);
     assert.doesNotMatch(head, /root|authorization|accept-encoding|expect|_/i);
     assert.equal(body?.toString(), '[{"a":1}]');
     assert.equal(pieces, 1, 'head and body came in one piece');
@@ -105,11 +114,16 @@ describe('a stranger', () => {
     const { gateway, upstream } = await gatewayWith(t, 'auth: { allow: [anonymous] }');
 
     await gateway.call('/fuel', {
-      headers: { 'X-Penstock-Subject': 'root', 'x-penstock-scopes': 'root', X_Penstock_Roles: 'root' },
+      headers: {
+        'X-Penstock-Subject': 'root',
+        'X-Penstock-Issuer': 'root',
+        'x-penstock-scopes': 'root',
+        X_Penstock_Roles: 'root',
+      },
     });
 
     assert.equal(upstream.requests.length, 1);
-    assert.doesNotMatch(upstream.requests[0]?.head ?? '', /root|penstock/i);
+    assert.doesNotMatch(upstream.requests[0]?.head ?? '', /root|x.penstock/i);
   });
 });
 

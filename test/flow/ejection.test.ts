@@ -4,6 +4,7 @@ import { post } from '../support/call.ts';
 import { startGateway, type ComposedGateway } from '../support/composed-gateway.ts';
 import {
   answer,
+  bytes,
   bytesThenReset,
   startUpstream,
   type Script,
@@ -51,7 +52,8 @@ routes: [{ id: fuel, uri: lb://fuel }]`,
 }
 
 const WELL = answer('[1]');
-const BROKEN = answer('An exception occurred.', { status: 500, fields: 'Content-Type: text/plain\r\n' });
+/** What httpuv says of an error outside of the code it serves, and what any model may say. */
+const TEXT_500 = answer('An exception occurred.', { status: 500, fields: 'Content-Type: text/plain\r\n' });
 const OWN_500 = answer('{"error":"500 - Internal server error"}', {
   status: 500,
   fields: 'Content-Type: application/json\r\n',
@@ -71,17 +73,22 @@ describe('ejection', () => {
     assert.equal(await gateway.metric('penstock_instances', { state: 'ejected' }), 1);
   });
 
-  test('is nothing a caller can cause: the 500s of R’s own code never count', async t => {
-    const { call, states } = await gatewayBefore(t, [OWN_500, OWN_500], 'outlier: { failures: 2 }');
+  for (const [name, script] of [
+    ['of R’s own code', OWN_500],
+    ['in httpuv’s words', TEXT_500],
+  ] as const) {
+    test(`is nothing a caller can cause: 500s ${name} never count where all instances give them`, async t => {
+      const { call, states } = await gatewayBefore(t, [script, script], 'outlier: { failures: 2 }');
 
-    for (let i = 0; i < 30; i += 1) assert.equal(await call(i % 2 === 0 ? 'alice' : 'bob'), 500);
+      for (let i = 0; i < 30; i += 1) assert.equal(await call(i % 2 === 0 ? 'alice' : 'bob'), 500);
 
-    assert.deepEqual(await states(), ['in-rotation', 'in-rotation']);
-  });
+      assert.deepEqual(await states(), ['in-rotation', 'in-rotation']);
+    });
+  }
 
   for (const [name, script, reason] of [
     ['lost connections', LOST, 'lost'],
-    ['httpuv’s own 500s', BROKEN, 'fault'],
+    ['what is no HTTP', bytes('SSH-2.0-OpenSSH_9.2\r\n\r\n'), 'fault'],
     ['a listed status', answer('', { status: 503 }), 'status'],
   ] as const) {
     test(`follows ${name} of different callers`, async t => {

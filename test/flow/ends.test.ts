@@ -9,6 +9,7 @@ import {
   bytesThenEnd,
   deadOrigin,
   flood,
+  stall,
   startUpstream,
   type Script,
 } from '../support/scripted-upstream.ts';
@@ -113,6 +114,24 @@ describe('every end of a request', () => {
     assert.equal((await gateway.log.line(({ event }) => event === 'request'))['code'], 'CALLER_GONE');
     await until(() => upstream.open === 0, 'the connection is closed');
   });
+
+  for (const [name, policy] of [
+    ['a call of its own', 'timeout: 1s, retry: { attempts: 1 }'],
+    ['a call that others might share', 'timeout: 1s, retry: { attempts: 1 }, pure: true, coalesce: true'],
+    ['a call that the cache has no answer to', 'timeout: 1s, retry: { attempts: 1 }, pure: true, cache: { ttl: 1m }'],
+  ] as const) {
+    test(`before R has answered is told with the instance that had it, and counted: ${name}`, async t => {
+      const { gateway, upstream } = await gatewayBefore(t, stall, policy);
+
+      const heard = await gateway.call('/fuel', post([1]));
+      const line = await gateway.log.line(({ event }) => event === 'request');
+      await upstream.stop();
+
+      assert.equal(heard.status, 504);
+      assert.deepEqual([line['instance'], line['attempts']], [upstream.origin.slice('http://'.length), 1]);
+      assert.equal(await gateway.metric('penstock_attempts_total', { outcome: 'timeout' }), 1);
+    });
+  }
 
   test('comes at the pace of R, however slowly its answer trickles', async t => {
     const trickle: Script = socket => {

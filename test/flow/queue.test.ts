@@ -33,7 +33,7 @@ async function gatewayBefore(t: TestContext, scripts: readonly Script[], { servi
   const gateway = await startGateway(t, {
     services: { fuel: upstreams.map(({ origin }) => origin) },
     routes: `
-services: { fuel: { health: { interval: 1h }${service && `, ${service}`} } }
+services: { fuel: { ${service.includes('health:') ? '' : 'health: { interval: 1h }, '}${service} } }
 routes: [{ id: fuel, uri: lb://fuel${policy && `, ${policy}`} }]`,
   });
   const depth = async () => (await gateway.service('fuel')).queue.depth;
@@ -281,23 +281,26 @@ describe('a permit', () => {
     await until(async () => (await inUse()) === 0, 'the permit is back');
   });
 
-  test('returns when `hangMax` has passed, and the instance that hung is out', async t => {
+  test('returns after `hangMax` when a check is answered; an instance that answers none is out', async t => {
     const hand = byHand();
-    const service = 'hangMax: 500ms, outlier: { ejectFor: 5m }';
+    const service = 'hangMax: 500ms, outlier: { ejectFor: 5m }, health: { interval: 200ms, timeout: 100ms }';
     const { gateway, upstreams, inUse } = await gatewayBefore(t, [hand.script, answer('[1]')], {
       service,
       policy: 'timeout: 5s, retry: { attemptTimeout: 100ms }',
     });
 
+    const instance = () => gateway.instance('fuel', `127.0.0.1:${upstreams[0]?.port ?? 0}`);
+
     const heard = await Promise.all([gateway.call('/'), gateway.call('/')]);
-    await until(async () => (await inUse()) === 0, 'the permit is back');
+    await until(async () => (await instance()).state === 'ejected', 'it is out');
 
     assert.deepEqual(
       heard.map(({ status }) => status),
       [200, 200],
     );
-    const hung = await gateway.instance('fuel', `127.0.0.1:${upstreams[0]?.port ?? 0}`);
-    assert.deepEqual([hung.state, hung.why], ['ejected', 'hung']);
+    assert.deepEqual([(await instance()).why, await inUse()], ['hung', 1]);
+    upstreams[0]?.play(answer('[1]'));
+    await until(async () => (await inUse()) === 0, 'the permit is back');
   });
 
   test('is not held by a slow reader of an answer that fits the buffer', async t => {

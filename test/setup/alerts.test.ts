@@ -152,7 +152,14 @@ describe('every alert', () => {
   test('watches metrics that the gateway has', async t => {
     const metrics = createMetrics({
       ...{ routeIds: () => new Set<string>(), services: () => [], rosterAges: () => [], batching: () => new Map() },
-      ...{ linesDropped: () => 0, wallMs: () => 0, catchUp: () => undefined, version: '1', node: 'v26' },
+      ...{
+        inFlight: () => 0,
+        linesDropped: () => 0,
+        wallMs: () => 0,
+        catchUp: () => undefined,
+        version: '1',
+        node: 'v26',
+      },
       withProcess: true,
     });
     t.after(() => metrics.close());

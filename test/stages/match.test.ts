@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { GatewayError } from '../../gateway/domain/errors.ts';
-import type { Matched, Received } from '../../gateway/domain/exchange.ts';
-import { createDeadline } from '../../gateway/domain/deadline.ts';
+import type { Call, Matched } from '../../gateway/domain/call.ts';
 import type { Route } from '../../gateway/domain/route.ts';
 import { createRouteTable } from '../../gateway/domain/routing/route-table.ts';
 import { createMatch } from '../../gateway/stages/match.ts';
 import { soundRoutes } from '../support/configuration.ts';
 import { manualClock } from '../support/manual-clock.ts';
-import { aMatched } from '../support/requests.ts';
+import { aCall, endOf } from '../support/requests.ts';
 
 const ROUTES = `
 routes:
@@ -22,11 +21,8 @@ function stage() {
   const clock = manualClock();
   const specs = soundRoutes(ROUTES).specs as readonly Route[]; // matching does not look at services
   const match = createMatch({ table: () => createRouteTable(specs), clock });
-  const receive = (method: string, path: string, rawHeaders: readonly string[] = []): Received => {
-    const { route, variables, isPreflight, ...received } = aMatched({ request: { method, path, rawHeaders } });
-    assert.ok(route.id !== '' && variables.size === 0 && !isPreflight);
-    return { ...received, deadline: createDeadline(clock) };
-  };
+  const receive = (method: string, path: string, fields: readonly string[] = []): Call =>
+    aCall({ request: { method, path, fields }, clock });
   return { clock, match, receive };
 }
 
@@ -57,18 +53,18 @@ describe('match', () => {
 
   test('arms the deadline with the route’s timeout', () => {
     const { match, receive, clock } = stage();
-    const { deadline } = match(receive('GET', '/data/x'));
+    const call = match(receive('GET', '/data/x'));
 
     clock.advance(4_999);
-    assert.equal(deadline.signal.aborted, false);
+    assert.deepEqual(endOf(call), {});
     clock.advance(1);
-    assert.equal((deadline.signal.reason as GatewayError).code, 'DEADLINE_EXCEEDED');
+    assert.equal(endOf(call).failure?.code, 'DEADLINE_EXCEEDED');
   });
 
   test('leaves a stream without a deadline', () => {
     const { match, receive } = stage();
 
-    assert.equal(match(receive('GET', '/live')).deadline.remainingMs(), Infinity);
+    assert.equal(match(receive('GET', '/live')).endsMs, Infinity);
   });
 
   test('refuses with 404 where no route answers, and with 405 and Allow where only the method is wrong', () => {
@@ -85,6 +81,18 @@ describe('match', () => {
         fields: ['Allow', 'GET, HEAD, PUT, DELETE'],
       },
     );
+  });
+
+  test('leaves a refused method the CORS fields of the route whose path it is', () => {
+    const { match, receive } = stage();
+    const call = receive('POST', '/data/x');
+
+    refusal(() => match(call));
+
+    assert.equal(call.corsOf, undefined, 'the first route of that path has none');
+    const other = receive('GET', '/nope');
+    refusal(() => match(other));
+    assert.equal(other.corsOf, undefined);
   });
 
   test('matches a preflight by the method it asks for', () => {

@@ -1,184 +1,159 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
+import type { BodyReader, Call, Complete } from '../../gateway/domain/call.ts';
 import { GatewayError } from '../../gateway/domain/errors.ts';
-import type { GatewayEvent, RequestEvent } from '../../gateway/domain/events.ts';
-import type { Answer, Received, Reply } from '../../gateway/domain/exchange.ts';
+import type { GatewayEvent } from '../../gateway/domain/events.ts';
+import type { Answer } from '../../gateway/domain/upstream.ts';
 import { createObserve } from '../../gateway/stages/observe.ts';
 import { createReceive } from '../../gateway/stages/receive.ts';
 import { createRespond } from '../../gateway/stages/respond.ts';
 import { manualClock } from '../support/manual-clock.ts';
-import { aMatched, anAdmitted } from '../support/requests.ts';
+import { aMatched, anAdmitted, endOf, type RequestTraits } from '../support/requests.ts';
 
-function anObserver() {
+/** The stage, a call, and what the edge was given for it. */
+function aResponder(traits: RequestTraits = {}) {
   const events: GatewayEvent[] = [];
-  const clock = manualClock();
-  const stage = createObserve({ clock, observe: event => events.push(event) });
-  const line = (): RequestEvent | undefined => events.find(event => event.kind === 'request');
-  return { events, clock, line, observe: (received: Received, next: () => Promise<Reply>) => stage(received, next) };
+  const sent: Answer[] = [];
+  const wire = {
+    send: (_: Call, answer: Answer) => sent.push(answer),
+    interim: () => undefined,
+    destroy: () => undefined,
+  };
+  const call = aMatched({ ...traits, request: { wire, ...traits.request } });
+  return { respond: createRespond({ observe: event => events.push(event) }), call, events, sent };
 }
 
-const respondTo = (received: Received, next: () => Promise<Reply>, events: GatewayEvent[] = []) =>
-  createRespond({ observe: event => events.push(event) })(received, next) as Promise<Answer>;
-
-const anAnswer = (body: Buffer | Readable = Buffer.from('ok')): Answer => ({
-  kind: 'answer',
-  status: 200,
-  rawHeaders: [],
-  body,
-});
-
 describe('observe', () => {
-  test('tells that a request began, and once, in full, how it went', async () => {
-    const { events, clock, line, observe } = anObserver();
-    const received = anAdmitted();
-    Object.assign(received.notes, { attempts: 2, instance: 'fuel-9101', queueMs: 3, bytesIn: 24 });
+  test('tells once, in full, how a call went', () => {
+    const clock = manualClock();
+    const events: GatewayEvent[] = [];
+    const call = anAdmitted({ clock });
+    const attempt = { outcome: 'ok', status: 200, durationMs: 4, queueMs: 3 } as const;
+    const via = { instance: 'fuel-9101', version: null, attempts: 2, queueMs: 3, connectMs: null, firstByteMs: 1 };
+    Object.assign(call.record, { status: 200, bytesIn: 24, bytesOut: 2, via: { ...via, last: attempt } });
+    clock.advance(7);
 
-    await observe(received, () => {
-      clock.advance(7);
-      return Promise.resolve(anAnswer());
-    });
+    createObserve({ clock, observe: event => events.push(event) })(call);
 
-    assert.deepEqual(
-      events.map(event => event.kind),
-      ['request-began', 'request'],
-    );
-    assert.deepEqual(line(), {
-      kind: 'request',
-      id: 'request-1',
-      caller: '192.0.2.7',
-      method: 'GET',
-      path: '/api/fuel/predict',
-      route: 'fuel',
-      service: 'fuel',
-      instance: 'fuel-9101',
-      version: null,
-      status: 200,
-      code: null,
-      attempts: 2,
-      queueMs: 3,
-      connectMs: null,
-      firstByteMs: null,
-      totalMs: 7,
-      bytesIn: 24,
-      bytesOut: 2,
-    });
-  });
-
-  test('waits for the end of a body that is a stream', async () => {
-    const { line, observe } = anObserver();
-    const body = Readable.from([Buffer.from('a')]);
-
-    await observe(aMatched(), () => Promise.resolve(anAnswer(body)));
-    assert.equal(line(), undefined);
-    const closed = new Promise(resolve => body.once('close', resolve));
-    body.resume();
-    await closed;
-
-    assert.equal(line()?.code, null);
-  });
-
-  test('says how a body broke off', async () => {
-    const { line, observe } = anObserver();
-    const body = new Readable({ read: () => undefined });
-    body.on('error', () => undefined);
-
-    await observe(aMatched(), () => Promise.resolve(anAnswer(body)));
-    const closed = new Promise(resolve => body.once('close', resolve));
-    body.destroy(new GatewayError('CONNECTION_LOST', 'gone'));
-    await closed;
-
-    assert.equal(line()?.code, 'CONNECTION_LOST');
-  });
-
-  test('waits for the end of what was handed over', async () => {
-    const { line, observe } = anObserver();
-    let end: () => void = () => undefined;
-    const ended = new Promise<void>(resolve => {
-      end = resolve;
-    });
-
-    await observe(aMatched(), () => Promise.resolve({ kind: 'handed-over', status: 101, ended }));
-    assert.equal(line(), undefined);
-    end();
-    await ended;
-
-    assert.equal(line()?.status, 101);
-  });
-
-  test('tells of a failure that nobody answered, too', async () => {
-    const { line, observe } = anObserver();
-
-    await assert.rejects(
-      observe(aMatched(), () => Promise.reject(new TypeError('oops'))),
-      { message: 'oops' },
-    );
-
-    assert.deepEqual({ status: line()?.status, code: line()?.code }, { status: 500, code: 'INTERNAL' });
+    assert.deepEqual(events, [
+      {
+        kind: 'request',
+        id: 'request-1',
+        caller: '192.0.2.7',
+        method: 'GET',
+        path: '/api/fuel/predict',
+        route: 'fuel',
+        service: 'fuel',
+        status: 200,
+        code: null,
+        ...via,
+        totalMs: 7,
+        bytesIn: 24,
+        bytesOut: 2,
+        cache: null,
+        isCoalesced: false,
+        attempt,
+      },
+    ]);
   });
 });
 
 describe('respond', () => {
-  test('turns a failure into its problem, with the fields it brings', async () => {
-    const received = aMatched();
-    const failure = new GatewayError('QUEUE_FULL', 'ours', { retryAfterMs: 1_500, fields: ['X-Why', 'full'] });
+  test('gives the edge the answer with what every reply carries, and the edge alone', () => {
+    const { respond, call, sent } = aResponder();
+    const answer = { status: 201, fields: ['X-A', '1', 'x-request-id', 'of-R'], body: Buffer.from('ok'), via: null };
 
-    const { status, rawHeaders, body } = await respondTo(received, () => Promise.reject(failure));
+    respond.answer(call, answer);
 
-    assert.equal(status, 503);
-    assert.equal((JSON.parse(String(body as Buffer)) as { code: string }).code, 'QUEUE_FULL');
-    assert.deepEqual(rawHeaders.slice(-6), ['X-Why', 'full', 'Retry-After', '2', 'X-Request-Id', 'request-1']);
-    assert.equal(received.notes.code, 'QUEUE_FULL');
+    assert.deepEqual(sent, [{ ...answer, fields: ['X-A', '1', 'X-Request-Id', 'request-1'] }]);
+    assert.deepEqual([call.isReplied, call.record.status, call.record.code], [true, 201, null]);
   });
 
-  test('says nothing of our insides to the caller, and all of it to us', async () => {
-    const events: GatewayEvent[] = [];
+  test('replies once: a second answer is let go', () => {
+    const { respond, call, sent } = aResponder();
+    const body = new Readable({ read: () => undefined });
+    respond.failure(call, new GatewayError('DEADLINE_EXCEEDED', 'late'));
+
+    respond.answer(call, { status: 200, fields: [], body, via: null });
+
+    assert.deepEqual([sent.length, body.destroyed], [1, true]);
+  });
+
+  test('turns a failure into its problem, with the fields it brings', () => {
+    const { respond, call, sent } = aResponder();
+
+    respond.failure(call, new GatewayError('QUEUE_FULL', 'ours', { retryAfterMs: 1_500, fields: ['X-Why', 'full'] }));
+
+    const [{ status, fields, body } = assert.fail()] = sent;
+    assert.equal(status, 503);
+    assert.equal((JSON.parse(String(body as Buffer)) as { code: string }).code, 'QUEUE_FULL');
+    assert.deepEqual(fields.slice(-6), ['X-Why', 'full', 'Retry-After', '2', 'X-Request-Id', 'request-1']);
+    assert.equal(call.record.code, 'QUEUE_FULL');
+  });
+
+  test('says nothing of our insides to the caller, and all of it to us', () => {
+    const { respond, call, sent, events } = aResponder();
     const mistake = new TypeError('secret');
 
-    const { status, body } = await respondTo(aMatched(), () => Promise.reject(mistake), events);
+    respond.failure(call, new GatewayError('INTERNAL', 'unexpected error', { cause: mistake }));
 
+    const [{ status, body } = assert.fail()] = sent;
     assert.equal(status, 500);
     assert.ok(Buffer.isBuffer(body));
     assert.doesNotMatch(body.toString(), /secret/);
     assert.deepEqual(events, [{ kind: 'internal-error', where: 'flow', error: mistake, requestId: 'request-1' }]);
   });
-
-  test('answers what the edge refuses without asking anybody', async () => {
-    const refusal = new GatewayError('DRAINING', 'draining');
-
-    const { status } = await respondTo(aMatched({ request: { refusal } }), () => assert.fail('asked'));
-
-    assert.equal(status, 503);
-  });
 });
 
 describe('receive', () => {
-  test('takes the body in up to the route’s bound', async () => {
+  test('takes the body in up to the route’s bound', () => {
     const asked: number[] = [];
+    const received: Complete[] = [];
     const body = {
       length: 5,
-      read: (bytesMax: number) => {
+      read(bytesMax: number, reader: BodyReader) {
         asked.push(bytesMax);
-        return Promise.resolve(Buffer.from('hello'));
+        reader.onBody(Buffer.from('hello'));
       },
+      leave: () => undefined,
     };
-    const admitted = anAdmitted({ request: { body }, policy: { bodyBytesMax: 77 } });
 
-    const complete = await createReceive()(admitted);
+    createReceive()(anAdmitted({ request: { body }, policy: { bodyBytesMax: 77 } }), call => received.push(call));
 
-    assert.equal(String(complete.content), 'hello');
-    assert.equal(complete.notes.bytesIn, 5);
+    assert.deepEqual(
+      received.map(({ content, record }) => [String(content), record.bytesIn]),
+      [['hello', 5]],
+    );
     assert.deepEqual(asked, [77]);
   });
 
-  test('asks for nothing where there is no body', async () => {
-    const body = { length: 0, read: () => assert.fail('read') };
+  test('asks for nothing where there is no body', () => {
+    const body = { length: 0, read: () => assert.fail('read'), leave: () => undefined };
+    let content: Buffer | undefined;
 
-    assert.equal((await createReceive()(anAdmitted({ request: { body } }))).content.length, 0);
+    createReceive()(anAdmitted({ request: { body } }), call => (content = call.content));
+
+    assert.equal(content?.length, 0);
   });
 
-  test('refuses an upgrade, naming the key that would carry it', async () => {
-    await assert.rejects(createReceive()(anAdmitted({ request: { isUpgrade: true } })), {
+  test('lets go of a body when the call ends before it is there', () => {
+    let isLeft = false;
+    const body = { length: 5, read: () => undefined, leave: () => (isLeft = true) };
+    const call = anAdmitted({ request: { body } });
+    createReceive()(call, () => assert.fail('it is not there'));
+
+    call.hangUp();
+    call.onBody(Buffer.from('late'));
+
+    assert.ok(isLeft);
+    assert.equal(endOf(call).failure?.code, 'CALLER_GONE');
+  });
+
+  test('refuses an upgrade, naming the key that would carry it', () => {
+    const call = anAdmitted({ request: { isUpgrade: true } });
+
+    assert.throws(() => createReceive()(call, () => assert.fail('taken in')), {
       code: 'STREAM_NOT_ENABLED',
       detail: /`stream: true`/,
     });

@@ -98,17 +98,20 @@ export function anEcho(path: string): (number: number) => LoadCall {
 }
 
 /** What a route of misbehaving R processes may cost: short enough to be seen in a test. */
-export const PATIENCE = 'timeout: 15s, retry: { attemptTimeout: 1s }';
+export const PATIENCE = 'timeout: 60s, retry: { attemptTimeout: 1s }';
 
 /** Routes to misbehaving R processes: /pure may be repeated, /once may not. */
-export function misbehavingRoutes(service = ''): string {
+export function misbehavingRoutes(service = '', { hangMax = '4s' } = {}): string {
   return `
-services: { ${MISBEHAVE}: { hangMax: 4s, health: { interval: 1s }, queue: { depthMax: 256, waitMax: 10s }${service && `, ${service}`} } }
+services: { ${MISBEHAVE}: { hangMax: ${hangMax}, health: { interval: 1s }, queue: { depthMax: 256, waitMax: 30s }${service && `, ${service}`} } }
 routes:
   - { id: pure, uri: 'lb://${MISBEHAVE}', predicates: ['Path=/pure/**'], filters: ['StripPrefix=1'], pure: true, ${PATIENCE} }
-  - { id: once, uri: 'lb://${MISBEHAVE}', predicates: ['Path=/once/**'], filters: ['StripPrefix=1'], timeout: 15s }
+  - { id: once, uri: 'lb://${MISBEHAVE}', predicates: ['Path=/once/**'], filters: ['StripPrefix=1'], timeout: 60s }
 `;
 }
+
+/** The same where calls are in hand for as long as a test likes. */
+export const PATIENT_ROUTES = misbehavingRoutes('', { hangMax: '5m' });
 
 /** The text of the roster's snapshot; undefined when there is none yet. */
 export function snapshotOf(gateway: GatewayProcess): string | undefined {

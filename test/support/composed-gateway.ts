@@ -145,9 +145,8 @@ async function untilNothingIsLeft(before: ReadonlyMap<string, number>): Promise<
   let left: [string, number][] = [];
   const isClean = () => {
     const now = openHandles();
-    // One timer is that of the waiting itself.
     left = WATCHED.map((kind): [string, number] => [kind, (now.get(kind) ?? 0) - (before.get(kind) ?? 0)]);
-    return left.every(([kind, more]) => more <= (kind === 'Timeout' ? 1 : 0));
+    return left.every(([, more]) => more <= 0);
   };
   await until(isClean, 'no handle left').catch((error: unknown) => {
     throw new Error(`${String(error)}: ${JSON.stringify(left)}`);

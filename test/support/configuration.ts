@@ -61,7 +61,7 @@ export interface Request {
 export function explained(routes: CompiledRoutes, { line, headers = [], body = '', wallMs = 0 }: Request): Explanation {
   const [method = '', url = ''] = line.split(' ');
   return explain(
-    { method, url, rawHeaders: headers, body },
+    { method, url, fields: headers, body },
     { routes: routes.specs, policyOf: name => routes.policyOf(name), wallMs },
   );
 }

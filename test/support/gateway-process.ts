@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { call, type CallTraits, type Heard } from './call.ts';
@@ -22,6 +23,8 @@ export interface ProcessTraits {
   readonly more?: string;
   /** Where both files are; a folder of its own if not given. */
   readonly folder?: string;
+  /** Options of Node's: the gateway then starts without its command, which would start two Nodes with them. */
+  readonly nodeOptions?: readonly string[];
 }
 
 /** The gateway as a process of its own. */
@@ -35,9 +38,12 @@ export interface GatewayProcess extends Operator {
   call(path: string, traits?: CallTraits): Promise<Heard>;
   /** The code it ended with, or the signal. */
   readonly ended: Promise<number | NodeJS.Signals>;
+  /** Where its inspector listens, of one that was told to have one. */
+  readonly inspector: Promise<string>;
 }
 
 const COMMAND = fileURLToPath(new URL('../../gateway/penstock.mjs', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../gateway/main.ts', import.meta.url));
 
 /** The configuration that believes tokens signed with SECRET. */
 export const IDENTITY =
@@ -58,10 +64,13 @@ export async function startGatewayProcess(t: TestContext, traits: ProcessTraits)
   writeFileSync(file, gatewayYaml(traits));
   writeFileSync(routesFile, traits.routes);
 
-  const child = spawn(process.execPath, [COMMAND, 'serve', '--config', file], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+  const { nodeOptions } = traits;
+  const program = nodeOptions === undefined ? [COMMAND] : [...nodeOptions, MAIN];
+  const child = spawn(process.execPath, [...program, 'serve', '--config', file], {
+    stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, PENSTOCK_JWT_SECRET: SECRET },
   });
+  const inspector = inspectorOf(child.stderr);
   const ended = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals);
   t.after(async () => {
     child.kill('SIGKILL');
@@ -84,9 +93,20 @@ export async function startGatewayProcess(t: TestContext, traits: ProcessTraits)
   const url = `http://${callers}`;
   return {
     ...operatorOf(`http://${admin}`),
-    ...{ child, pid: child.pid ?? 0, url, log, folder, routesFile, ended },
+    ...{ child, pid: child.pid ?? 0, url, log, folder, routesFile, ended, inspector },
     call: (path, callTraits) => call(`${url}${path}`, callTraits),
   };
+}
+
+/** What the process says of it; all else it says is for whoever runs the tests. */
+function inspectorOf(stderr: Readable): Promise<string> {
+  return new Promise(resolve => {
+    stderr.on('data', (chunk: Buffer) => {
+      const url = /Debugger listening on (ws:\S+)/.exec(chunk.toString())?.[1];
+      if (url === undefined) process.stderr.write(chunk);
+      else resolve(url);
+    });
+  });
 }
 
 function gatewayYaml({ discovery, more = '' }: ProcessTraits): string {

@@ -15,7 +15,7 @@ export interface GatewayLog {
   line(isWanted: (line: GatewayLine) => boolean, waitMsMax?: number): Promise<GatewayLine>;
 }
 
-const WAIT_MS_MAX = 30_000;
+const WAIT_MS_MAX = 60_000;
 
 /** Reads a log, line by line; every line must be an object in JSON. */
 export function createGatewayLog(): GatewayLog {

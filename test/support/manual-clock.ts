@@ -1,4 +1,4 @@
-import type { Clock } from '../../gateway/domain/ports.ts';
+import type { Clock } from '../../gateway/domain/clock.ts';
 
 /** A clock that a test turns by hand. */
 export interface ManualClock extends Clock {

@@ -57,7 +57,7 @@ async function look(t: TestContext, url: string): Promise<string> {
   const profile = mkdtempSync(join(tmpdir(), 'penstock-browser-'));
   t.after(() => rmSync(profile, { recursive: true, force: true, maxRetries: 5 }));
   const flags = [...QUIET, `--user-data-dir=${profile}`, '--virtual-time-budget=10000', '--dump-dom', url];
-  const { stdout } = await run(await ensureServer('chromium'), flags, { timeout: 60_000 });
+  const { stdout } = await run(await ensureServer('chromium'), flags, { timeout: 180_000 });
   return /<pre id="seen">([^]*?)<\/pre>/.exec(stdout)?.[1] ?? stdout;
 }
 

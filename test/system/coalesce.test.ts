@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { call, post } from '../support/call.ts';
 import { bearer, MISBEHAVE, startCluster } from '../support/cluster.ts';
+import { heldCalls } from '../support/plumber/serve.ts';
 import { until } from '../support/until.ts';
 
 const CROWD = 1_000;
@@ -11,7 +12,8 @@ defaults: { auth: { allow: [jwt, anonymous] } }
 services: { ${MISBEHAVE}: { health: { interval: 1h } } }
 routes:
   - { id: fuel, uri: 'lb://fuel', predicates: ['Path=/fuel/**'], filters: ['StripPrefix=1'], pure: true, coalesce: true }
-  - { id: slow, uri: 'lb://${MISBEHAVE}', predicates: ['Path=/slow/**'], filters: ['StripPrefix=1'], coalesce: true }
+  - { id: slow, uri: 'lb://${MISBEHAVE}', predicates: ['Path=/slow/**'], filters: ['StripPrefix=1'], coalesce: true,
+      timeout: 2m }
 `;
 
 describe('a thousand callers who ask the same', () => {
@@ -20,17 +22,19 @@ describe('a thousand callers who ask the same', () => {
     const [service] = services;
     assert.ok(service);
     const callers = ['alice', 'bob', 'carol'].map(name => bearer(name));
-    const ask = (i: number) => gateway.call('/slow/sleep?ms=5000', { headers: { ...callers[i % 3] } });
+    const held = heldCalls(t);
+    const ask = (i: number) => gateway.call(`/slow${held.path}`, { headers: { ...callers[i % 3] } });
 
     const calls = Array.from({ length: CROWD }, (_, i) => ask(i));
-    const joined = () => gateway.metric('penstock_coalesced_total', { route: 'slow' });
-    await until(async () => (await joined()) === CROWD - 1, 'all but one have joined');
+    await until(async () => (await gateway.metric('penstock_requests_in_flight')) === CROWD, 'all have joined');
+    held.release();
     const heard = await Promise.all(calls);
 
     assert.deepEqual(
       [...new Set(heard.map(({ status, text }) => `${status} ${text}`))],
-      [`200 {"slept":5000,"pid":${service.rPid}}`],
+      [`200 {"pid":${service.rPid}}`],
     );
+    assert.equal(await gateway.metric('penstock_coalesced_total', { route: 'slow' }), CROWD - 1);
     const { calls: callsOfR } = JSON.parse((await call(`${service.url}/who`)).text) as { calls: number };
     assert.equal(callsOfR - 1, 1, 'R was called once, and now to be asked');
     assert.equal(await gateway.metric('penstock_attempts_total', { service: MISBEHAVE }), 1);

@@ -89,7 +89,7 @@ describe('Consul', () => {
 
     const { port } = new URL(gateway.url);
     const said = async () => (await own())?.Checks.find(({ Output }) => Output.includes(MISBEHAVE));
-    await until(async () => (await said())?.Output.includes('by hand') === true, 'Consul is told', 30_000);
+    await until(async () => (await said())?.Output.includes('by hand') === true, 'Consul is told');
     assert.equal((await own())?.Service.ID, `penstock-127.0.0.1-${port}`);
     assert.equal((await said())?.Status, 'passing');
   });

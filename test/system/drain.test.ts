@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { describe, test } from 'node:test';
 import { IDENTITY } from '../support/gateway-process.ts';
-import { anEcho, bearer, MISBEHAVE, misbehavingRoutes, startCluster } from '../support/cluster.ts';
+import { anEcho, bearer, MISBEHAVE, misbehavingRoutes, PATIENT_ROUTES, startCluster } from '../support/cluster.ts';
 import { startLoad } from '../support/load.ts';
+import { heldCalls } from '../support/plumber/serve.ts';
 import { until } from '../support/until.ts';
 
 const traits = { headers: bearer('alice') };
@@ -24,10 +25,11 @@ describe('SIGTERM to the gateway', () => {
   test('loses nothing in hand, not even what waits in the queue; it leaves Consul and exits with 0', async t => {
     const { gateway, consul } = await startCluster(t, {
       services: [MISBEHAVE, MISBEHAVE],
-      routes: misbehavingRoutes(),
-      more: `${IDENTITY}\ndrain: { grace: 1s, timeout: 30s }`,
+      routes: PATIENT_ROUTES,
+      more: `${IDENTITY}\ndrain: { grace: 5s, timeout: 60s }`,
     });
-    const inHand = Array.from({ length: 8 }, () => gateway.call('/once/sleep?ms=700', traits));
+    const held = heldCalls(t);
+    const inHand = Array.from({ length: 8 }, () => gateway.call(`/once${held.path}`, traits));
     await until(async () => {
       const { queue, permits } = await gateway.service(MISBEHAVE);
       return queue.depth + permits.inUse === 8;
@@ -39,6 +41,7 @@ describe('SIGTERM to the gateway', () => {
     const inGrace = gateway.call('/once/who', traits);
     await gateway.log.line(({ phase }) => phase === 'refusing');
     const late = await knock(Number(new URL(gateway.url).port));
+    held.release();
     const answers = await Promise.all([...inHand, inGrace]);
 
     assert.deepEqual(unready.status, 503);
@@ -54,8 +57,8 @@ describe('SIGTERM to the gateway', () => {
   });
 
   test('told twice, ends at once', async t => {
-    const { gateway, services } = await startCluster(t, { services: [MISBEHAVE], routes: misbehavingRoutes() });
-    const cut = assert.rejects(gateway.call('/once/sleep?ms=20000', traits));
+    const { gateway, services } = await startCluster(t, { services: [MISBEHAVE], routes: PATIENT_ROUTES });
+    const cut = assert.rejects(gateway.call(`/once${heldCalls(t).path}`, traits));
     await services[0]?.event('r-output');
 
     gateway.child.kill('SIGTERM');

@@ -1,27 +1,23 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
-import { anEcho, bearer, misbehavingRoutes, MISBEHAVE } from '../support/cluster.ts';
+import { anEcho, bearer, MISBEHAVE, PATIENT_ROUTES } from '../support/cluster.ts';
 import { IDENTITY, startGatewayProcess } from '../support/gateway-process.ts';
 import { startLoad } from '../support/load.ts';
-import { isRunning, misbehave } from '../support/plumber/serve.ts';
+import { heldCalls, isRunning, misbehave } from '../support/plumber/serve.ts';
 import { until } from '../support/until.ts';
 
 /** A gateway that starts its own two R processes, and what it knows of them. */
 async function startLocal(t: TestContext) {
   const gateway = await startGatewayProcess(t, {
     discovery: `{ local: [{ service: ${MISBEHAVE}, entry: '${misbehave}', instances: 2 }] }`,
-    routes: misbehavingRoutes(),
+    routes: PATIENT_ROUTES,
     more: IDENTITY,
   });
   const whole = () =>
-    until(
-      async () => {
-        const { instances } = await gateway.service(MISBEHAVE);
-        return instances.length === 2 && instances.every(({ state }) => state === 'in-rotation');
-      },
-      'both R are in rotation',
-      60_000,
-    );
+    until(async () => {
+      const { instances } = await gateway.service(MISBEHAVE);
+      return instances.length === 2 && instances.every(({ state }) => state === 'in-rotation');
+    }, 'both R are in rotation');
   await whole();
   const addresses = (await gateway.service(MISBEHAVE)).instances.map(({ address }) => address);
   const pids = await Promise.all(addresses.map(async address => pidOf(await (await fetch(`${address}/who`)).json())));
@@ -51,13 +47,16 @@ describe('R processes that the gateway started itself', () => {
 
   test('finish what they have when the gateway is told to stop, and end with it', async t => {
     const { gateway, pids } = await startLocal(t);
-    const calls = Array.from({ length: 6 }, () => gateway.call('/once/sleep?ms=700', { headers: bearer('alice') }));
+    const held = heldCalls(t);
+    const calls = Array.from({ length: 6 }, () => gateway.call(`/once${held.path}`, { headers: bearer('alice') }));
     await until(async () => {
       const { queue, permits } = await gateway.service(MISBEHAVE);
       return queue.depth + permits.inUse === 6;
     }, 'six in hand');
 
     gateway.child.kill('SIGTERM');
+    await gateway.log.line(({ phase }) => phase === 'refusing');
+    held.release();
 
     assert.deepEqual(
       (await Promise.all(calls)).map(({ status }) => status),
@@ -72,6 +71,6 @@ describe('R processes that the gateway started itself', () => {
 
     gateway.child.kill('SIGKILL');
 
-    await until(() => !pids.some(isRunning), 'no R is left', 60_000);
+    await until(() => !pids.some(isRunning), 'no R is left');
   });
 });

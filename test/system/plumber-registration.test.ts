@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { before, describe, test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { startConsulAgent, type ConsulAgent } from '../support/consul-agent.ts';
-import { misbehave, startPlumberService } from '../support/plumber/serve.ts';
+import { heldCalls, misbehave, startPlumberService } from '../support/plumber/serve.ts';
 import { until } from '../support/until.ts';
 
 const services = fileURLToPath(new URL('../../plumber-services/', import.meta.url));
@@ -36,6 +36,11 @@ async function entriesOf(consul: ConsulAgent, name: string): Promise<Entry[]> {
 
 const statusOf = (entry: Entry | undefined) => entry?.Checks.find(check => check.CheckID.startsWith('ping:'))?.Status;
 
+/** Consul takes a moment to tell of what its agent has checked, and a busy machine may be late for a check. */
+function untilStatus(consul: ConsulAgent, name: string, status: string): Promise<void> {
+  return until(async () => statusOf((await entriesOf(consul, name))[0]) === status, `${name} is ${status}`);
+}
+
 /** What the agent's one check said last. */
 async function checkOutput(consul: ConsulAgent): Promise<string> {
   const checks = (await consul.get('/v1/agent/checks')) as Record<string, { Output: string }>;
@@ -48,6 +53,7 @@ describe('a registered service', () => {
     const env = { PENSTOCK_TAGS: 'v1, blue', PENSTOCK_WEIGHT: '3', PENSTOCK_CHECK_INTERVAL_S: '1' };
     const fuel = await startRegistered(t, 'fuel', { consul, env });
 
+    await untilStatus(consul, 'fuel', 'passing');
     const [entry, ...others] = await entriesOf(consul, 'fuel');
     const service = (await consul.get(`/v1/agent/service/${entry?.Service.ID ?? ''}`)) as Record<string, unknown>;
 
@@ -59,23 +65,22 @@ describe('a registered service', () => {
     assert.match(String(entry.Service.Meta['version']), /^1\.0\.0-[0-9a-f]{8}$/);
     assert.equal(entry.Service.Meta['concurrency'], '1');
     assert.deepEqual(service['Weights'], { Passing: 3, Warning: 1 });
-    assert.equal(statusOf(entry), 'passing');
     await until(async () => (await checkOutput(consul)).startsWith(`HTTP GET ${fuel.url}/ping: 200 OK`), 'a check');
   });
 
   test('has left Consul before R is done with the call in hand', async t => {
     const consul = await startConsulAgent(t);
     const service = await startRegistered(t, misbehave, { consul });
-    const inHand = fetch(`${service.url}/sleep?ms=3000`, { headers: { connection: 'close' } }).then(async response => ({
-      status: response.status,
-      body: await response.json(),
-      left: (await entriesOf(consul, 'misbehave')).length === 0,
-    }));
+    const held = heldCalls(t);
+    const inHand = fetch(service.url + held.path, { headers: { connection: 'close' } });
     await service.event('r-output');
 
     service.child.kill('SIGTERM');
+    await until(async () => (await entriesOf(consul, 'misbehave')).length === 0, 'it has left');
+    held.release();
 
-    assert.deepEqual(await inHand, { status: 200, body: { slept: 3000, pid: service.rPid }, left: true });
+    const answer = await inHand;
+    assert.deepEqual([answer.status, await answer.json()], [200, { pid: service.rPid }]);
     assert.equal(await service.ended, 0);
   });
 
@@ -87,20 +92,22 @@ describe('a registered service', () => {
     await fuel.event('registration-failed');
     await consul.start();
 
-    await until(async () => statusOf((await entriesOf(consul, 'fuel'))[0]) === 'passing', 'fuel is back');
+    await untilStatus(consul, 'fuel', 'passing');
   });
 
   test('is registered again while R computes, as critical until R has answered', async t => {
     const consul = await startConsulAgent(t);
     const service = await startRegistered(t, misbehave, { consul, env: { PENSTOCK_CHECK_INTERVAL_S: '1' } });
-    const inHand = fetch(`${service.url}/busy?ms=6000`, { headers: { connection: 'close' } });
+    const held = heldCalls(t);
+    const inHand = fetch(service.url + held.path, { headers: { connection: 'close' } });
     await service.event('r-output');
 
     await consul.put(`/v1/agent/service/deregister/misbehave-${hostname()}-${service.port}`);
 
-    await until(async () => statusOf((await entriesOf(consul, 'misbehave'))[0]) === 'critical', 'back, and critical');
+    await untilStatus(consul, 'misbehave', 'critical');
+    held.release();
     assert.equal((await inHand).status, 200);
-    await until(async () => statusOf((await entriesOf(consul, 'misbehave'))[0]) === 'passing', 'passing');
+    await untilStatus(consul, 'misbehave', 'passing');
   });
 
   test('leaves Consul when R ends by itself', async t => {
@@ -141,10 +148,10 @@ describe('a registered service', () => {
     await startRegistered(t, 'fuel', { consul, env });
 
     await until(async () => (await checkOutput(consul)).includes('200 OK'), 'Consul has checked');
+    await untilStatus(consul, 'fuel', 'passing');
     const [entry] = await entriesOf(consul, 'fuel');
     const all = [entry, await consul.get('/v1/agent/services'), await consul.get('/v1/agent/checks')];
 
-    assert.equal(statusOf(entry), 'passing');
     assert.match(String(entry?.Service.Meta['version']), /^1\.0\.0-/);
     assert.doesNotMatch(JSON.stringify(all), /sesame/);
   });

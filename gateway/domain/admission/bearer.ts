@@ -1,5 +1,5 @@
 import { GatewayError } from '../errors.ts';
-import { fieldsOf, type RawFields } from '../http/fields.ts';
+import { fieldOf, lowerNameOf, type RawFields } from '../http/fields.ts';
 
 /** What a caller presents to say who they are. */
 export type Credential =
@@ -36,19 +36,32 @@ const FOREIGN_CREDENTIAL: Credential = { kind: 'foreign' };
  * may differ.
  */
 export function readCredential(fields: RawFields): Credential {
-  const values = fieldsOf(fields, 'authorization');
-  const [value] = values;
+  const value = fieldOf(fields, 'authorization');
   if (value === undefined) return NO_CREDENTIAL;
-  if (values.length > 1) {
-    throw new GatewayError('BAD_REQUEST', 'several Authorization fields', {
-      detail: 'The request has more than one Authorization field.',
-      fields: challenge([['error', 'invalid_request']]),
-    });
-  }
+  if (!isOnly(fields)) throw ambiguous();
+  const plain = value.startsWith('Bearer ') ? value.slice(7) : '';
+  return B64TOKEN.test(plain) ? { kind: 'bearer', token: plain } : readOther(value);
+}
+
+/** What is not spelled as most callers spell it, or is no bearer token. */
+function readOther(value: string): Credential {
   const [, scheme, token = ''] = CREDENTIAL.exec(value.trim()) ?? [];
   if (scheme?.toLowerCase() !== 'bearer') return FOREIGN_CREDENTIAL;
   if (!B64TOKEN.test(token)) throw badToken('malformed');
   return { kind: 'bearer', token };
+}
+
+function ambiguous(): GatewayError {
+  return new GatewayError('BAD_REQUEST', 'several Authorization fields', {
+    detail: 'The request has more than one Authorization field.',
+    fields: challenge([['error', 'invalid_request']]),
+  });
+}
+
+function isOnly(fields: RawFields): boolean {
+  let lines = 0;
+  for (let i = 0; i < fields.length; i += 2) if (lowerNameOf(fields[i] ?? '') === 'authorization') lines += 1;
+  return lines === 1;
 }
 
 /** 401 for a request without a credential, or with one of a foreign scheme: it is told what to bring, not that it erred. */

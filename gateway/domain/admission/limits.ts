@@ -1,6 +1,6 @@
 import { addressGroup, type Caller } from '../caller.ts';
-import type { Matched } from '../exchange.ts';
-import { fieldsOf, removeFieldsWhere } from '../http/fields.ts';
+import type { Call } from '../call.ts';
+import { fieldsOf } from '../http/fields.ts';
 import type { Limit, LimitKey } from '../route.ts';
 
 /** How one request stands with one limit, after it was counted. */
@@ -13,13 +13,13 @@ export interface Tally {
   readonly isExceeded: boolean;
 }
 
-/** Counted before anyone is authenticated, so that guessing is limited as well. */
+/** Counted before the caller is authenticated, so that guessing is limited as well. The others count who got in. */
 export function isEarly(limit: Limit): boolean {
-  return limit.by.kind === 'ip' || limit.by.kind === 'route';
+  return limit.by.kind === 'ip' || limit.by.kind === 'header';
 }
 
 /**
- * In the order they are counted, each once: what one party shares before what all share, since counting ends at the
+ * In the order they are counted, each once: what one caller shares before what all share, since counting ends at the
  * first that is exceeded, and a flood from one address must not use up the whole route's limit.
  */
 export function inCountingOrder(limits: readonly Limit[]): readonly Limit[] {
@@ -32,16 +32,16 @@ function rank(by: LimitKey): number {
 }
 
 /** What a request is counted under. Requests without the header of a limit are counted together. */
-export function limitKey(by: LimitKey, matched: Matched, caller: Caller | undefined): string {
+export function limitKey(by: LimitKey, call: Call, caller: Caller | undefined): string {
   switch (by.kind) {
     case 'route':
       return '';
     case 'ip':
-      return addressGroup(matched.callerAddress);
+      return addressGroup(call.callerAddress);
     case 'caller':
-      return caller?.id ?? addressGroup(matched.callerAddress);
+      return caller?.id ?? addressGroup(call.callerAddress);
     case 'header': {
-      const values = fieldsOf(matched.rawHeaders, by.name.toLowerCase());
+      const values = fieldsOf(call.fields, by.name.toLowerCase());
       return values.length === 0 ? 'absent' : `present ${values.join(', ')}`;
     }
   }
@@ -54,27 +54,41 @@ const UNITS = [
   { ms: 1000, unit: 's' },
 ];
 
-/** A limit in a word, as `100-per-1s-by-caller`: unique among a route's, and its name in the `RateLimit` fields. */
-export function limitName({ rate, perMs, by }: Limit): string {
+/** What is told of a limit, made once. */
+interface LimitTexts {
+  readonly name: string;
+  readonly policy: string;
+}
+
+const texts = new WeakMap<Limit, LimitTexts>();
+
+function textsOf(limit: Limit): LimitTexts {
+  const known = texts.get(limit);
+  if (known !== undefined) return known;
+  const { rate, perMs, by } = limit;
   const { ms, unit } = UNITS.find(candidate => perMs % candidate.ms === 0) ?? { ms: 1, unit: 'ms' };
   const key = by.kind === 'header' ? `header-${by.name.toLowerCase()}` : by.kind;
-  return `${rate}-per-${perMs / ms}${unit}-by-${key}`;
+  const name = `${rate}-per-${perMs / ms}${unit}-by-${key}`;
+  const made = { name, policy: `"${name}";q=${rate};w=${toSeconds(perMs)}` };
+  texts.set(limit, made);
+  return made;
+}
+
+/** A limit in a word, as `100-per-1s-by-caller`: unique among a route's, and its name in the `RateLimit` fields. */
+export function limitName(limit: Limit): string {
+  return textsOf(limit).name;
 }
 
 /**
- * `RateLimit` and `RateLimit-Policy` as draft-ietf-httpapi-ratelimit-headers-08 has them: every limit that the request
- * was counted against, the one that leaves least first, since that is what simple callers read.
+ * `RateLimit` and `RateLimit-Policy` as draft-ietf-httpapi-ratelimit-headers-08 has them: every limit that the call was
+ * counted against, the one that leaves least first, since that is what simple callers read.
  */
 export function rateLimitFields(tallies: readonly Tally[]): string[] {
-  if (tallies.length === 0) return [];
+  const [only] = tallies;
+  if (only === undefined) return [];
+  if (tallies.length === 1) return ['RateLimit', stand(only), 'RateLimit-Policy', policy(only)];
   const tightestFirst = tallies.toSorted((a, b) => a.remaining - b.remaining || b.resetsInMs - a.resetsInMs);
   return ['RateLimit', tightestFirst.map(stand).join(', '), 'RateLimit-Policy', tightestFirst.map(policy).join(', ')];
-}
-
-/** Puts the fields of these tallies among what a reply owes, in place of earlier ones. */
-export function oweRateLimit(owedFields: string[], tallies: readonly Tally[]): void {
-  removeFieldsWhere(owedFields, name => name === 'ratelimit' || name === 'ratelimit-policy');
-  owedFields.push(...rateLimitFields(tallies));
 }
 
 function stand({ limit, remaining, resetsInMs }: Tally): string {
@@ -82,7 +96,7 @@ function stand({ limit, remaining, resetsInMs }: Tally): string {
 }
 
 function policy({ limit }: Tally): string {
-  return `"${limitName(limit)}";q=${limit.rate};w=${toSeconds(limit.perMs)}`;
+  return textsOf(limit).policy;
 }
 
 /** Rounded up: who waits so long has waited long enough. */

@@ -44,7 +44,7 @@ export function readConsulListing(body: readonly unknown[]): ConsulListing {
     else registrations.push(read);
   }
   if (body.length > INSTANCES_MAX) {
-    malformed.push({ instance: '*', problem: `only the first ${INSTANCES_MAX} of ${body.length} are heeded` });
+    malformed.push({ instance: '*', problem: `only the first ${INSTANCES_MAX} of ${body.length} are used` });
   }
 
   const kept = withoutDoubles(registrations, malformed);

@@ -27,7 +27,13 @@ const OWN_FIELDS: ReadonlySet<string> = new Set(['time', 'level', 'event', 'serv
 export function readRLine(line: string, otherwise: Level): RLine {
   const fields = parseObject(line);
   if (fields === undefined) {
-    return { level: otherwise, text: printable(line, TEXT_CHARS_MAX), about: {}, listening: undefined, ended: undefined };
+    return {
+      level: otherwise,
+      text: printable(line, TEXT_CHARS_MAX),
+      about: {},
+      listening: undefined,
+      ended: undefined,
+    };
   }
   const [event, message, level] = [textOf(fields['event']), textOf(fields['message']), textOf(fields['level'])];
   const { port, status } = fields;

@@ -1,4 +1,4 @@
-import type { InstanceState } from '../instance.ts';
+import { isEligibleIn } from '../instance.ts';
 import { printable } from '../printable.ts';
 import type { InstanceView, ServiceView } from '../service.ts';
 
@@ -12,14 +12,6 @@ const OUTPUT_CHARS_MAX = 2_000;
 const REASON_CHARS_MAX = 120;
 const TROUBLES_MAX = 3;
 const PEERS_MAX = 3;
-
-/** May receive requests now. */
-const PASSING: ReadonlySet<InstanceState> = new Set<InstanceState>([
-  'in-rotation',
-  'slow-start',
-  'busy-unchecked',
-  'probation',
-]);
 
 /**
  * The gateway's view of its services: a line for each, those in trouble first, and below it who is out and why. It is a
@@ -49,7 +41,7 @@ export function reportStatus(
 }
 
 function passingOf(view: ServiceView): InstanceView[] {
-  return view.instances.filter(({ state }) => PASSING.has(state));
+  return view.instances.filter(({ state }) => isEligibleIn(state));
 }
 
 /** One line, where there are any. */
@@ -83,7 +75,7 @@ function describe(view: ServiceView): string {
 }
 
 function isTroubled({ state }: InstanceView): boolean {
-  return !PASSING.has(state) || state === 'probation';
+  return !isEligibleIn(state) || state === 'probation';
 }
 
 function describeTrouble({ id, state, why, until }: InstanceView): string {

@@ -13,10 +13,10 @@ export function redirectTo(text: string, { status, url, includeRequestParams }: 
     name: 'RedirectTo',
     text,
     onBehalf: ({ query }) => ({
-      kind: 'answer',
       status,
-      rawHeaders: ['Location', includeRequestParams ? withQuery(url, query) : url],
+      fields: ['Location', includeRequestParams ? withQuery(url, query) : url],
       body: Buffer.alloc(0),
+      via: null,
     }),
   };
 }

@@ -7,6 +7,7 @@ export function stripPrefix(text: string, parts: number): Filter {
   return {
     name: 'StripPrefix',
     text,
+    isOfPath: true,
     onRequest: draft => {
       draft.path = withoutParts(draft.path, parts);
     },
@@ -14,12 +15,13 @@ export function stripPrefix(text: string, parts: number): Filter {
 }
 
 function withoutParts(path: string, count: number): string {
-  const kept = path
-    .split('/')
-    .filter(part => part !== '')
-    .slice(count)
-    .join('/');
-  return kept !== '' && path.endsWith('/') ? `/${kept}/` : `/${kept}`;
+  if (path.includes('//')) return withoutParts(path.replace(/\/{2,}/g, '/'), count);
+  let at = path.startsWith('/') ? 0 : -1;
+  for (let left = count; left > 0; left--) {
+    at = path.indexOf('/', at + 1);
+    if (at < 0) return '/';
+  }
+  return at < 0 ? `/${path}` : path.slice(at);
 }
 
 /** Puts a prefix before the path; once a request, however many such filters there are. */
@@ -27,6 +29,7 @@ export function prefixPath(text: string, prefix: Template): Filter {
   return {
     name: 'PrefixPath',
     text,
+    isOfPath: true,
     onRequest(draft, { variables }) {
       if (draft.isPrefixed) return;
       draft.isPrefixed = true;
@@ -40,6 +43,7 @@ export function setPath(text: string, template: Template): Filter {
   return {
     name: 'SetPath',
     text,
+    isOfPath: true,
     onRequest: (draft, { variables }) => {
       draft.path = template.expand(variables);
     },
@@ -56,6 +60,7 @@ export function rewritePath(text: string, { regex, replacement }: Rewrite): Filt
   return {
     name: 'RewritePath',
     text,
+    isOfPath: true,
     onRequest(draft) {
       const rewritten = regex.replaceAll(draft.path, replacement);
       const at = rewritten.indexOf('?');
@@ -71,6 +76,7 @@ export function addRequestParameter(text: string, { name, value }: { name: strin
   return {
     name: 'AddRequestParameter',
     text,
+    isOfPath: true,
     onRequest(draft: RequestDraft, { variables }) {
       draft.query = joined(draft.query, `${name}=${value.expand(variables, asValue)}`);
     },

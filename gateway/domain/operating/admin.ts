@@ -29,12 +29,12 @@ export const ORDERS = ['eject', 'readmit', 'drain'] as const;
 export type Order = (typeof ORDERS)[number];
 
 /** A request as `explain` is asked about it. */
-export interface ExplainQuestion {
+export interface ExplainInput {
   readonly method: string;
   /** A path with its query, or a URL in full. */
   readonly url: string;
   /** Name, value, name, value, … */
-  readonly rawHeaders: readonly string[];
+  readonly fields: readonly string[];
   readonly body: string;
 }
 
@@ -53,8 +53,8 @@ export interface Admin {
   /** The configuration in use, secrets redacted. */
   config(): unknown;
   reload(): Promise<ReloadOutcome>;
-  explain(question: ExplainQuestion): Promise<unknown>;
-  /** Forgets what a route remembers, and says how many answers went. */
+  explain(input: ExplainInput): Promise<unknown>;
+  /** Empties a route’s cache, and says how many entries went. */
   purge(route: string): number | 'no-route' | 'no-cache';
   command(service: string, instance: string, order: Order): 'done' | 'no-service' | 'no-instance';
   level(): LogLevel;

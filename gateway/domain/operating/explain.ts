@@ -1,10 +1,10 @@
-import type { ExplainQuestion } from './admin.ts';
+import type { ExplainInput } from './admin.ts';
+import { Call, type Complete } from '../call.ts';
 import { anonymousCaller } from '../caller.ts';
+import { Deadlines } from '../deadlines.ts';
 import { isPreflight } from '../http/cors.ts';
 import { FAILURES, type FailureCode } from '../errors.ts';
-import type { Admitted } from '../exchange.ts';
 import { fieldOf, type RawFields } from '../http/fields.ts';
-import { blankNotes } from '../notes.ts';
 import { parseRequestTarget, type RequestTarget } from '../http/request-target.ts';
 import type { Asked, Route, RouteSpec } from '../route.ts';
 import { createRouteTable, type FoundRoute, type WrongMethod } from '../routing/route-table.ts';
@@ -13,7 +13,7 @@ import type { Service } from '../service.ts';
 import type { ServicePolicy } from '../service/service-policy.ts';
 import { composeUpstream, SHARED_SECRET_FIELD } from '../http/upstream-request.ts';
 import { agreementOf } from '../sharing/agreement.ts';
-import { composeShared } from '../sharing/shared-message.ts';
+import { SharedCall } from '../sharing/shared-call.ts';
 
 /** What the explanation of a request takes. */
 export interface ExplainParts {
@@ -80,38 +80,38 @@ export interface Explanation {
 }
 
 /** Which route answers a request, why each earlier one does not, and what would be sent. Nothing is sent, or counted. */
-export function explain(question: ExplainQuestion, parts: ExplainParts): Explanation {
-  const target = parseRequestTarget(question.url);
+export function explain(input: ExplainInput, parts: ExplainParts): Explanation {
+  const target = parseRequestTarget(input.url);
   if (typeof target === 'string')
-    return refused(question, { ...EMPTY, path: question.url }, { code: 'BAD_REQUEST', detail: target });
-  const asked = askedOf(question, target, parts.wallMs);
+    return refused(input, { ...EMPTY, path: input.url }, { code: 'BAD_REQUEST', detail: target });
+  const asked = askedOf(input, target, parts.wallMs);
   const table = createRouteTable(parts.routes);
   const preflighted = findPreflighted(table, asked);
   const found = preflighted ?? table.find(asked);
-  if (found?.kind !== 'route') return notFound(question, { asked, found, routes: parts.routes });
+  if (found?.kind !== 'route') return notFound(input, { asked, found, routes: parts.routes });
   const request = preflighted === undefined ? asked : { ...asked, method: preflightMethod(asked) };
   return {
     request: requestOf(asked),
     passedOver: passedOver(parts.routes.slice(0, parts.routes.indexOf(found.route)), request),
-    answers: answering(found, { asked, question, parts, isPreflight: preflighted !== undefined }),
+    answers: answering(found, { asked, input, parts, isPreflight: preflighted !== undefined }),
     refusal: null,
   };
 }
 
-const EMPTY: RequestTarget = { path: '', query: '', authority: undefined };
+const EMPTY: RequestTarget = { path: '', query: '', hasQuery: false, authority: undefined };
 
-function askedOf(question: ExplainQuestion, target: RequestTarget, wallMs: number): Asked {
-  const { method, rawHeaders } = question;
-  const host = fieldOf(rawHeaders, 'host') ?? target.authority ?? 'localhost';
-  return { method, path: target.path, query: target.query, rawHeaders, host, peerAddress: '127.0.0.1', wallMs };
+function askedOf(input: ExplainInput, target: RequestTarget, wallMs: number): Asked {
+  const { method, fields } = input;
+  const host = fieldOf(fields, 'host') ?? target.authority ?? 'localhost';
+  return { method, path: target.path, query: target.query, fields, host, peerAddress: '127.0.0.1', wallMs };
 }
 
 function requestOf({ method, path, query, host }: Asked): Explanation['request'] {
   return { method, path, query, host };
 }
 
-function preflightMethod({ rawHeaders }: Asked): string {
-  return fieldOf(rawHeaders, 'access-control-request-method') ?? '';
+function preflightMethod({ fields }: Asked): string {
+  return fieldOf(fields, 'access-control-request-method') ?? '';
 }
 
 /** As stages/match.ts does it. */
@@ -119,14 +119,14 @@ function findPreflighted(
   table: ReturnType<typeof createRouteTable<RouteSpec>>,
   asked: Asked,
 ): FoundRoute<RouteSpec> | undefined {
-  if (!isPreflight(asked.method, asked.rawHeaders)) return undefined;
+  if (!isPreflight(asked.method, asked.fields)) return undefined;
   const found = table.find({ ...asked, method: preflightMethod(asked) });
   return found?.kind === 'route' && found.route.policy.cors !== undefined ? found : undefined;
 }
 
 function refused(
-  { method }: ExplainQuestion,
-  { path, query, authority = '' }: RequestTarget,
+  { method }: ExplainInput,
+  { path, query, authority = '' }: Pick<RequestTarget, 'path' | 'query' | 'authority'>,
   { code, detail }: { code: FailureCode; detail: string },
 ): Explanation {
   const refusal = { code, status: FAILURES[code].status, detail, allow: [] };
@@ -135,14 +135,14 @@ function refused(
 
 interface NotFound {
   readonly asked: Asked;
-  readonly found: WrongMethod | undefined;
+  readonly found: WrongMethod<RouteSpec> | undefined;
   readonly routes: readonly RouteSpec[];
 }
 
-function notFound(question: ExplainQuestion, { asked, found, routes }: NotFound): Explanation {
+function notFound(input: ExplainInput, { asked, found, routes }: NotFound): Explanation {
   const code = found === undefined ? 'NO_ROUTE' : 'METHOD_NOT_ALLOWED';
   const { refusal, request } = refused(
-    question,
+    input,
     { ...asked, authority: asked.host },
     { code, detail: FAILURES[code].detail },
   );
@@ -163,15 +163,16 @@ function passedOver(routes: readonly RouteSpec[], asked: Asked): PassedOver[] {
 
 interface AnswerParts {
   readonly asked: Asked;
-  readonly question: ExplainQuestion;
+  readonly input: ExplainInput;
   readonly parts: ExplainParts;
   readonly isPreflight: boolean;
 }
 
-function answering(found: FoundRoute<RouteSpec>, { asked, question, parts, isPreflight }: AnswerParts): AnsweringRoute {
+function answering(found: FoundRoute<RouteSpec>, { asked, input, parts, isPreflight }: AnswerParts): AnsweringRoute {
   const { route, variables } = found;
-  const admitted = admittedOf(found, asked, parts);
-  const redirect = route.filters.find(({ onBehalf }) => onBehalf !== undefined)?.onBehalf?.(admitted);
+  const call = callOf(found, asked, parts);
+  call.content = Buffer.from(input.body);
+  const redirect = route.filters.find(({ onBehalf }) => onBehalf !== undefined)?.onBehalf?.(call);
   const isSent = redirect === undefined && !isPreflight;
   return {
     route: route.id,
@@ -181,48 +182,40 @@ function answering(found: FoundRoute<RouteSpec>, { asked, question, parts, isPre
     variables: Object.fromEntries(variables),
     policy: policyView(route.policy),
     isPreflight,
-    answered:
-      redirect === undefined ? null : { status: redirect.status, location: locationOf(redirect.rawHeaders, parts) },
-    sent: isSent ? sentOf(admitted, Buffer.from(question.body), parts.secrets ?? []) : null,
+    answered: redirect === undefined ? null : { status: redirect.status, location: locationOf(redirect.fields, parts) },
+    sent: isSent ? sentOf(call, parts.secrets ?? []) : null,
   };
 }
 
-function locationOf(rawHeaders: RawFields, { secrets = [] }: ExplainParts): string | undefined {
-  const location = fieldOf(rawHeaders, 'location');
+function locationOf(fields: RawFields, { secrets = [] }: ExplainParts): string | undefined {
+  const location = fieldOf(fields, 'location');
   return location && masked(location, secrets);
 }
 
-/** The request as if it had been admitted, from this machine and without a token. */
-function admittedOf({ route, variables }: FoundRoute<RouteSpec>, asked: Asked, parts: ExplainParts): Admitted {
-  const { peerAddress, rawHeaders } = asked;
-  return {
-    ...asked,
-    id: fieldOf(rawHeaders, 'x-request-id') ?? '(new for each request)',
-    scheme: 'http',
-    callerAddress: peerAddress,
-    isPeerTrusted: false,
-    isUpgrade: route.policy.isStream && fieldOf(rawHeaders, 'upgrade') !== undefined,
-    body: { length: 0, read: () => Promise.resolve(Buffer.alloc(0)) },
-    deadline: NO_DEADLINE,
-    notes: blankNotes(0),
-    wire: {},
-    route: boundTo(route, parts),
-    variables,
-    isPreflight: false,
-    caller: anonymousCaller(peerAddress),
-  };
+/** The call as if it had been admitted, from this machine and without a token. */
+function callOf({ route, variables }: FoundRoute<RouteSpec>, asked: Asked, parts: ExplainParts): Complete {
+  const { method, path, query, fields, host, peerAddress, wallMs } = asked;
+  const call = new Call(
+    {
+      ...{ method, path, query, hasQuery: query !== '', fields, host, peerAddress, callerAddress: peerAddress },
+      id: fieldOf(fields, 'x-request-id') ?? '(new for each request)',
+      scheme: 'http',
+      isPeerTrusted: false,
+      isUpgrade: route.policy.isStream && fieldOf(fields, 'upgrade') !== undefined,
+      httpVersion: '1.1',
+      body: { length: 0, read: NOTHING, leave: NOTHING },
+      wire: { send: NOTHING, interim: NOTHING, destroy: NOTHING },
+      refusal: undefined,
+    },
+    { arrivedMs: 0, back: { answered: NOTHING, failed: NOTHING, over: NOTHING }, deadlines: NO_DEADLINES },
+  );
+  call.wallMs = wallMs;
+  return call.matched(boundTo(route, parts), variables).admitted(anonymousCaller(peerAddress)) as unknown as Complete;
 }
 
 const NOTHING = () => undefined;
 
-const NO_DEADLINE = {
-  signal: new AbortController().signal,
-  remainingMs: () => Infinity,
-  arm: NOTHING,
-  disarm: NOTHING,
-  hangUp: NOTHING,
-  end: NOTHING,
-};
+const NO_DEADLINES = new Deadlines({ nowMs: () => 0, wallMs: () => 0, after: () => NOTHING });
 
 /** A service that is only looked at. */
 function boundTo(route: RouteSpec, { policyOf, originOf }: ExplainParts): Route {
@@ -237,7 +230,8 @@ function boundTo(route: RouteSpec, { policyOf, originOf }: ExplainParts): Route 
     versions: '',
     acquire: unused,
     waitingOf: unused,
-    board: unused,
+    leave: unused,
+    acquireStream: unused,
     report: unused,
     budget: { request: unused, tryRetry: unused },
     view: unused,
@@ -248,35 +242,33 @@ function boundTo(route: RouteSpec, { policyOf, originOf }: ExplainParts): Route 
 /** Fields whose values are credentials. */
 const WITHHELD: ReadonlySet<string> = new Set(['authorization', SHARED_SECRET_FIELD.toLowerCase()]);
 
-function sentOf(admitted: Admitted, content: Buffer, secrets: readonly string[]): SentUpstream {
-  const { service, policy } = admitted.route;
+function sentOf(call: Complete, secrets: readonly string[]): SentUpstream {
+  const { service, policy } = call.route;
   const { sharing } = policy;
   const origin = 'origin' in service && typeof service.origin === 'string' ? service.origin : '';
-  const isShared = sharing?.methods.has(admitted.method) === true;
-  const message = isShared
-    ? composeShared({ ...admitted, content }, sharing.varyBy)
-    : composeUpstream(admitted, content);
+  const isShared = sharing?.methods.has(call.method) === true;
+  const message = isShared ? new SharedCall(call, sharing, () => '').message : composeUpstream(call, call.content);
   const isCallerSaid = !isShared || sharing.varyBy.some(({ kind }) => kind === 'caller');
   return {
     to: origin,
     method: message.method,
     target: masked(message.target, secrets),
     host: message.host,
-    headers: pairs(message.rawHeaders).map(([name, value]) => [
+    headers: pairs(message.fields).map(([name, value]) => [
       name,
       WITHHELD.has(name.toLowerCase()) ? '[redacted]' : masked(value, secrets),
     ]),
     identity:
       isCallerSaid && policy.auth?.allow.includes('jwt') === true
-        ? ['X-Penstock-Subject', 'X-Penstock-Scopes', 'X-Penstock-Roles']
+        ? ['X-Penstock-Issuer', 'X-Penstock-Subject', 'X-Penstock-Scopes', 'X-Penstock-Roles']
         : [],
     bodyBytes: message.body.length,
     sharedBy: isShared ? agreementOf(message, sharing).map(part => masked(part, secrets)) : null,
   };
 }
 
-function pairs(rawHeaders: RawFields): [string, string][] {
-  return rawHeaders.flatMap((name, i) => (i % 2 === 0 ? [[name, rawHeaders[i + 1] ?? ''] as [string, string]] : []));
+function pairs(fields: RawFields): [string, string][] {
+  return fields.flatMap((name, i) => (i % 2 === 0 ? [[name, fields[i + 1] ?? ''] as [string, string]] : []));
 }
 
 /** Very short values stand everywhere by chance; hiding those would hide the explanation. */

@@ -1,5 +1,5 @@
 import type { GatewayEvent, Observe } from '../events.ts';
-import type { Clock } from '../ports.ts';
+import type { Clock } from '../clock.ts';
 
 /** An event is told so much later at most. */
 const HELD_MS_MAX = 10;
@@ -7,16 +7,8 @@ const HELD_MS_MAX = 10;
 /** Held at most; then they are told, whatever the time. */
 const HELD_MAX = 256;
 
-/** What every request brings. All else is rare, and told at once. */
-const ROUTINE: ReadonlySet<GatewayEvent['kind']> = new Set<GatewayEvent['kind']>([
-  'request-began',
-  'request',
-  'attempt',
-  'queue-left',
-  'cache',
-  'coalesced',
-  'batch',
-]);
+/** What calls bring. All else is rare, and told at once. */
+const ROUTINE: ReadonlySet<GatewayEvent['kind']> = new Set<GatewayEvent['kind']>(['request', 'attempt', 'batch']);
 
 /** Hears of an event, and when it was: milliseconds since 1970. */
 type Tell = (event: GatewayEvent, wallMs: number) => void;
@@ -34,7 +26,7 @@ export interface HeldEvents {
  * Told of one at a time, between R's answer and the next call for R, each costs several times as much, since a processor
  * that R has used meanwhile has forgotten how; and somebody waits for it.
  */
-export function createHeldEvents(clock: Clock, tellOf: Tell): HeldEvents {
+export function createHeldEvents(clock: Clock, tellOf: Tell, onTold: () => void = ignore): HeldEvents {
   const held: { readonly event: GatewayEvent; readonly wallMs: number }[] = [];
   let cancel: (() => void) | undefined;
 
@@ -43,6 +35,7 @@ export function createHeldEvents(clock: Clock, tellOf: Tell): HeldEvents {
     cancel?.();
     cancel = undefined;
     for (let one = held.shift(); one !== undefined; one = held.shift()) tellOf(one.event, one.wallMs);
+    onTold();
   };
 
   return {
@@ -53,4 +46,8 @@ export function createHeldEvents(clock: Clock, tellOf: Tell): HeldEvents {
     },
     tell,
   };
+}
+
+function ignore(): void {
+  // Not everyone who is told gathers what is told.
 }

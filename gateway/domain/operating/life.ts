@@ -1,5 +1,5 @@
 import type { Observe } from '../events.ts';
-import type { Clock } from '../ports.ts';
+import type { Clock } from '../clock.ts';
 import type { RosterAge } from '../roster.ts';
 
 /**

@@ -24,9 +24,8 @@ export function isLogLevel(name: unknown): name is LogLevel {
   return LOG_LEVELS.some(level => level === name);
 }
 
-/** How much an event matters; undefined: it is for the metrics alone. */
-export function levelOf(event: GatewayEvent): LogLevel | undefined {
-  if (event.kind === 'request-began') return undefined;
+/** How much an event matters. */
+export function levelOf(event: GatewayEvent): LogLevel {
   if (event.kind === 'notice') return event.level;
   if (event.kind === 'instance-health') return event.isWell ? 'info' : 'warn';
   if (event.kind === 'batching') return event.isOn ? 'info' : 'warn';
@@ -37,11 +36,8 @@ export function levelOf(event: GatewayEvent): LogLevel | undefined {
 const LEVELS = {
   request: 'info',
   attempt: 'debug',
-  cache: 'debug',
-  coalesced: 'debug',
   batch: 'debug',
   'sent-ahead': 'debug',
-  'queue-left': 'debug',
   retry: 'info',
   ejected: 'warn',
   'ejection-withheld': 'warn',
@@ -59,7 +55,7 @@ const LEVELS = {
   'internal-error': 'error',
   process: 'info',
 } as const satisfies Record<
-  Exclude<GatewayEvent['kind'], 'request-began' | 'notice' | 'instance-health' | 'batching' | 'batch-recheck'>,
+  Exclude<GatewayEvent['kind'], 'notice' | 'instance-health' | 'batching' | 'batch-recheck'>,
   LogLevel
 >;
 

@@ -7,8 +7,8 @@ export function cookie(text: string, { name, regex }: { name: string; regex: Reg
   return {
     name: 'Cookie',
     text,
-    holds: ({ rawHeaders }) =>
-      fieldsOf(rawHeaders, 'cookie').some(line => cookieValues(line, name).some(value => regex.matches(value))),
+    holds: ({ fields }) =>
+      fieldsOf(fields, 'cookie').some(line => cookieValues(line, name).some(value => regex.matches(value))),
   };
 }
 

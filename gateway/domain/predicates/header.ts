@@ -8,9 +8,9 @@ export function header(text: string, { name, regex }: { name: string; regex: Reg
   return {
     name: 'Header',
     text,
-    holds({ rawHeaders }) {
-      if (regex === undefined) return hasField(rawHeaders, lowerName);
-      return fieldsOf(rawHeaders, lowerName).some(line => valuesOf(line).some(value => regex.matches(value)));
+    holds({ fields }) {
+      if (regex === undefined) return hasField(fields, lowerName);
+      return fieldsOf(fields, lowerName).some(line => valuesOf(line).some(value => regex.matches(value)));
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { HostPattern } from '../routing/host-pattern.ts';
 import type { Predicate } from '../route.ts';
-import { remember } from './captures.ts';
+import { keepCaptures } from './captures.ts';
 
 interface HostArgs {
   readonly patterns: readonly HostPattern[];
@@ -17,7 +17,7 @@ export function host(text: string, { patterns, includePort }: HostArgs): Predica
       const name = includePort ? asked.host : asked.host.replace(/:\d*$/, '');
       for (const pattern of patterns) {
         const captures = pattern.match(name);
-        if (captures !== undefined) return remember(captures, variables);
+        if (captures !== undefined) return keepCaptures(captures, variables);
       }
       return false;
     },

@@ -11,16 +11,18 @@ export interface FoundRoute<R extends RouteSpec> {
 }
 
 /** Routes would answer but for the method; these are theirs. */
-export interface WrongMethod {
+export interface WrongMethod<R extends RouteSpec> {
   readonly kind: 'method';
   readonly allow: readonly string[];
+  /** The first of them. */
+  readonly route: R;
 }
 
 /** The routes of one generation, in their order. It never changes. */
 export interface RouteTable<R extends RouteSpec> {
   readonly routes: readonly R[];
   /** The first route whose predicates all hold, as if they were asked one by one in order; undefined: none does. */
-  find(asked: Asked): FoundRoute<R> | WrongMethod | undefined;
+  find(asked: Asked): FoundRoute<R> | WrongMethod<R> | undefined;
 }
 
 /**
@@ -64,16 +66,17 @@ export function* routeTableSteps<R extends RouteSpec>(routes: readonly R[]): Gen
   return {
     routes,
     find(asked) {
-      const allow = new Set<string>();
+      let wrong: { readonly allow: Set<string>; readonly route: R } | undefined;
       for (const position of inOrder(index.candidates(segmentsOf(asked.path)))) {
         const entry = entries[position];
         const variables = entry && variablesOf(entry, asked);
         if (entry === undefined || variables === undefined) continue;
         const { route, methods } = entry;
-        if (isAmong(asked.method, methods)) return { kind: 'route', route, variables };
-        for (const method of methods ?? []) allow.add(method);
+        if (methods === undefined || isAmong(asked.method, methods)) return { kind: 'route', route, variables };
+        wrong ??= { allow: new Set(), route };
+        for (const method of methods) wrong.allow.add(method);
       }
-      return allow.size === 0 ? undefined : { kind: 'method', allow: withHead(allow) };
+      return wrong && { kind: 'method', allow: withHead(wrong.allow), route: wrong.route };
     },
   };
 }
@@ -113,13 +116,12 @@ function withHead(allow: ReadonlySet<string>): readonly string[] {
 }
 
 /** The positions of several ascending lists, each once, ascending; taken one by one, because the first mostly matches. */
-function* inOrder(lists: readonly (readonly number[])[]): Iterable<number> {
+function inOrder(lists: readonly (readonly number[])[]): Iterable<number> {
   const [first] = lists;
-  if (first === undefined) return;
-  if (lists.length === 1) {
-    yield* first;
-    return;
-  }
+  return first !== undefined && lists.length === 1 ? first : merged(lists);
+}
+
+function* merged(lists: readonly (readonly number[])[]): Iterable<number> {
   const heads = lists.map(() => 0);
   for (let least = leastOf(lists, heads); least !== Infinity; least = leastOf(lists, heads)) {
     yield least;

@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import {
-  inCountingOrder,
-  limitKey,
-  limitName,
-  oweRateLimit,
-  rateLimitFields,
-} from '../../../gateway/domain/admission/limits.ts';
+import { inCountingOrder, limitKey, limitName, rateLimitFields } from '../../../gateway/domain/admission/limits.ts';
 import { aLimit, aMatched } from '../../support/requests.ts';
 
-const caller = { kind: 'jwt', id: 'penstock-dev/alice', subject: 'alice', scopes: [], roles: [] } as const;
-const asked = (rawHeaders: readonly string[] = [], callerAddress = '192.0.2.7') =>
-  aMatched({ request: { rawHeaders, callerAddress } });
+const caller = {
+  kind: 'jwt',
+  id: 'penstock-dev/alice',
+  issuer: 'penstock-dev',
+  subject: 'alice',
+  scopes: [],
+  roles: [],
+} as const;
+const asked = (fields: readonly string[] = [], callerAddress = '192.0.2.7') =>
+  aMatched({ request: { fields, callerAddress } });
 
 describe('what is counted together', () => {
   const byTenant = aLimit(1, 1000, 'header').by;
@@ -30,7 +31,7 @@ describe('what is counted together', () => {
 
   test('a header’s value, all its lines, and its absence', () => {
     const keys = [['x-tenant', 'a'], ['X-TENANT', 'b'], ['X-Tenant', 'a', 'X-Tenant', 'b'], ['X-Tenant', ''], []].map(
-      rawHeaders => limitKey(byTenant, asked(rawHeaders), undefined),
+      fields => limitKey(byTenant, asked(fields), undefined),
     );
 
     assert.equal(new Set(keys).size, keys.length);
@@ -94,16 +95,4 @@ describe('the RateLimit fields', () => {
   });
 
   test('are absent where nothing was counted', () => assert.deepEqual(rateLimitFields([]), []));
-
-  test('replace earlier ones among what is owed, and nothing else', () => {
-    const owed = ['RateLimit', 'old', 'X-Other', '1', 'RateLimit-Policy', 'old'];
-
-    oweRateLimit(owed, [{ limit: aLimit(2, 1000), remaining: 1, resetsInMs: 1000, isExceeded: false }]);
-
-    assert.deepEqual(owed, [
-      ...['X-Other', '1'],
-      ...['RateLimit', '"2-per-1s-by-caller";r=1;t=1'],
-      ...['RateLimit-Policy', '"2-per-1s-by-caller";q=2;w=1'],
-    ]);
-  });
 });

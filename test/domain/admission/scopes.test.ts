@@ -4,7 +4,7 @@ import { authProblem, isPermitted, rolesOf, scopesOf } from '../../../gateway/do
 import { anAuth } from '../../support/requests.ts';
 
 const holding = (scopes: readonly string[], roles: readonly string[] = []) =>
-  ({ kind: 'jwt', id: 'i/s', subject: 's', scopes, roles }) as const;
+  ({ kind: 'jwt', id: 'i/s', issuer: 'i', subject: 's', scopes, roles }) as const;
 
 describe('scopes and roles', () => {
   const claims: [name: string, claims: Record<string, unknown>, scopes: string[]][] = [

@@ -4,8 +4,8 @@ import type { GatewayEvent } from '../../../gateway/domain/events.ts';
 import { createHeldEvents } from '../../../gateway/domain/operating/held-events.ts';
 import { manualClock } from '../../support/manual-clock.ts';
 
-const began: GatewayEvent = { kind: 'request-began' };
-const joined: GatewayEvent = { kind: 'coalesced', route: 'fuel' };
+const one: GatewayEvent = { kind: 'batch', service: 'fuel', rows: 1 };
+const other: GatewayEvent = { kind: 'batch', service: 'fuel', rows: 2 };
 const back: GatewayEvent = { kind: 'source-back', source: 'consul' };
 
 function startHolding() {
@@ -19,26 +19,26 @@ describe('held events', () => {
   test('are told together, in their order, each with the time it happened', () => {
     const { clock, told, held, startMs } = startHolding();
 
-    held.observe(began);
+    held.observe(one);
     clock.advance(4);
-    held.observe(joined);
+    held.observe(other);
     assert.deepEqual(told, []);
     clock.advance(6);
 
     assert.deepEqual(told, [
-      [began, startMs],
-      [joined, startMs + 4],
+      [one, startMs],
+      [other, startMs + 4],
     ]);
   });
 
   test('do not let what is rare wait, nor overtake them', () => {
     const { clock, told, held } = startHolding();
 
-    held.observe(began);
+    held.observe(one);
     held.observe(back);
     assert.deepEqual(
       told.map(([event]) => event),
-      [began, back],
+      [one, back],
     );
     clock.advance(1_000);
 
@@ -48,7 +48,7 @@ describe('held events', () => {
   test('are told when somebody asks, and not again', () => {
     const { clock, told, held } = startHolding();
 
-    held.observe(began);
+    held.observe(one);
     held.tell();
     held.tell();
     clock.advance(1_000);
@@ -59,7 +59,7 @@ describe('held events', () => {
   test('take no more memory than that of a few hundred', () => {
     const { told, held } = startHolding();
 
-    for (let i = 0; i < 1_000; i += 1) held.observe(began);
+    for (let i = 0; i < 1_000; i += 1) held.observe(one);
 
     assert.ok(told.length >= 744, `${told.length} told`);
   });
@@ -68,15 +68,15 @@ describe('held events', () => {
     const clock = manualClock();
     const told: GatewayEvent[] = [];
     const held = createHeldEvents(clock, event => {
-      if (event === joined) throw new Error('no');
+      if (event === other) throw new Error('no');
       told.push(event);
     });
 
-    for (const event of [began, joined, began]) held.observe(event);
+    for (const event of [one, other, one]) held.observe(event);
     assert.throws(() => held.tell(), /no/);
     held.tell();
 
-    assert.deepEqual(told, [began, began]);
+    assert.deepEqual(told, [one, one]);
   });
 
   test('keep their order where telling brings another', () => {
@@ -87,10 +87,10 @@ describe('held events', () => {
       if (told.length === 1) held.observe(back);
     });
 
-    held.observe(began);
-    held.observe(joined);
+    held.observe(one);
+    held.observe(other);
     held.tell();
 
-    assert.deepEqual(told, [began, joined, back]);
+    assert.deepEqual(told, [one, other, back]);
   });
 });

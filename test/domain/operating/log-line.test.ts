@@ -51,7 +51,6 @@ describe('log line', () => {
   });
 
   test('matters as much as what it tells of', () => {
-    assert.equal(levelOf({ kind: 'request-began' }), undefined);
     assert.equal(levelOf({ kind: 'notice', level: 'debug', text: '', about: {} }), 'debug');
     const health = { kind: 'instance-health', service: 's', instance: 'i', note: '' } as const;
     assert.equal(levelOf({ ...health, isWell: true }), 'info');

@@ -4,7 +4,7 @@ import { createPathIndex } from '../../../gateway/domain/routing/path-index.ts';
 import { segmentsOf } from '../../../gateway/domain/routing/path-segments.ts';
 import type { Asked, RouteSpec } from '../../../gateway/domain/route.ts';
 import { createRouteTable } from '../../../gateway/domain/routing/route-table.ts';
-import { seeded } from '../../support/builders.ts';
+import { seeded } from '../../support/service-at-work.ts';
 import { soundRoutes } from '../../support/configuration.ts';
 
 function specsOf(...routes: readonly { readonly predicates: readonly string[] }[]): readonly RouteSpec[] {
@@ -12,10 +12,10 @@ function specsOf(...routes: readonly { readonly predicates: readonly string[] }[
   return soundRoutes(JSON.stringify({ routes: listed })).specs;
 }
 
-function asked(line: string, rawHeaders: readonly string[] = []): Asked {
+function asked(line: string, fields: readonly string[] = []): Asked {
   const [method = '', url = ''] = line.split(' ');
   const [path = '', query = ''] = url.split('?');
-  return { method, path, query, rawHeaders, host: 'localhost', peerAddress: '127.0.0.1', wallMs: 0 };
+  return { method, path, query, fields, host: 'localhost', peerAddress: '127.0.0.1', wallMs: 0 };
 }
 
 /** What the table promises, said without an index. */
@@ -60,8 +60,13 @@ describe('the route table', () => {
       ),
     );
 
-    assert.deepEqual(table.find(asked('DELETE /a')), { kind: 'method', allow: ['GET', 'HEAD', 'PUT'] });
-    assert.deepEqual(table.find(asked('DELETE /a?q')), { kind: 'method', allow: ['GET', 'HEAD', 'POST', 'PUT'] });
+    const refused = (line: string) => {
+      const found = table.find(asked(line));
+      return found?.kind === 'method' ? [found.route.id, ...found.allow] : found;
+    };
+
+    assert.deepEqual(refused('DELETE /a'), ['r0', 'GET', 'HEAD', 'PUT']);
+    assert.deepEqual(refused('DELETE /a?q'), ['r0', 'GET', 'HEAD', 'POST', 'PUT']);
     assert.equal(table.find(asked('DELETE /b')), undefined);
   });
 

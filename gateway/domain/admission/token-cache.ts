@@ -1,4 +1,4 @@
-import type { TokenFinding } from '../ports.ts';
+import type { TokenFinding } from './ports.ts';
 
 interface Entry {
   readonly finding: TokenFinding;
@@ -6,19 +6,19 @@ interface Entry {
 }
 
 /** What was found of tokens, by their hash, until they end: in bounded room. */
-export interface TokenMemory {
+export interface TokenCache {
   find(digest: string, wallMs: number): TokenFinding | undefined;
   keep(digest: string, entry: { readonly finding: TokenFinding; readonly endsMs: number }): void;
   readonly size: number;
 }
 
 /**
- * Remembers up to `entriesMax` findings, those asked for lately.
+ * Keeps up to `entriesMax` findings, those asked for lately.
  *
  * Two halves: newcomers and what is asked for again stand in the younger one; when it is full, the older one is
  * forgotten whole. So a lookup moves nothing on its way, and no timer is needed to forget.
  */
-export function createTokenMemory(entriesMax: number): TokenMemory {
+export function createTokenCache(entriesMax: number): TokenCache {
   const halfMax = Math.max(1, Math.floor(entriesMax / 2));
   let younger = new Map<string, Entry>();
   let older = new Map<string, Entry>();

@@ -1,0 +1,305 @@
+import type { Readable } from 'node:stream'; // a type alone: domain/ takes nothing else from outside
+import { AccessRecord } from './access-record.ts';
+import type { Caller } from './caller.ts';
+import type { Deadlines, Timed } from './deadlines.ts';
+import { GatewayError, toGatewayError } from './errors.ts';
+import type { RawFields } from './http/fields.ts';
+import { dropBody } from './http/reply.ts';
+import type { Cors, Route } from './route.ts';
+import type { CacheLookup } from './sharing/cache.ts';
+import type { Answer, UpstreamRequest, Via, Waiting } from './upstream.ts';
+
+/** A request as an edge read it. */
+export interface Received {
+  readonly id: string;
+  readonly method: string;
+  /** The path as it came, still percent-encoded, without the query. */
+  readonly path: string;
+  /** Without its question mark; empty when there is none, or nothing behind it. */
+  readonly query: string;
+  /** There is a question mark, though nothing may stand behind it. */
+  readonly hasQuery: boolean;
+  readonly fields: RawFields;
+  readonly scheme: 'http' | 'https';
+  /** Host and port as the caller named them, believing `X-Forwarded-Host` only from trusted proxies. */
+  readonly host: string;
+  /** Whose connection it is. */
+  readonly peerAddress: string;
+  /** Who is calling, believing `X-Forwarded-For` only from trusted proxies. */
+  readonly callerAddress: string;
+  /** The peer is one of `listen.trustedProxies`: what it says of where a request came from is believed. */
+  readonly isPeerTrusted: boolean;
+  readonly isUpgrade: boolean;
+  /** `1.0` or `1.1`; what `Via` says. */
+  readonly httpVersion: string;
+  readonly body: IncomingBody;
+  /** The caller's side of the connection. */
+  readonly wire: CallerSide;
+  /** Why the edge itself refuses the request, where it does: `respond` answers with it and nothing else happens. */
+  readonly refusal: GatewayError | undefined;
+}
+
+/** A request's body, not yet taken in. */
+export interface IncomingBody {
+  /** The announced size; undefined when it comes in chunks; 0 when there is none. */
+  readonly length: number | undefined;
+  /**
+   * Takes the whole body in, and tells the reader once, perhaps at once. BODY_TOO_LARGE beyond `bytesMax`, REQUEST_TIMEOUT
+   * when it stalls, BAD_REQUEST when it is cut off.
+   */
+  read(bytesMax: number, reader: BodyReader): void;
+  /** The reader has no use for it any more, and is not told. */
+  leave(): void;
+}
+
+export interface BodyReader {
+  onBody(content: Buffer): void;
+  onBodyFailed(failure: GatewayError): void;
+}
+
+/** What an edge does for a call's caller. */
+export interface CallerSide {
+  /** Writes the answer. A body that is a stream is poured as fast as the caller takes it; then `call.over` is called. */
+  send(call: Call, answer: Answer): void;
+  /** An interim answer (102, 103) before it; an edge that cannot say it does nothing. */
+  interim(status: number, fields: RawFields): void;
+  /** The call is over before its answer was: the connection is of no use any more. */
+  destroy(): void;
+}
+
+/** What a call waits for, when it waits: it can be left for a reason. */
+export interface Leavable {
+  leave(reason: GatewayError): void;
+}
+
+/** Where a call's way back begins; `flow.ts` gives it. */
+export interface WayBack {
+  answered(call: Matched, answer: Answer): void;
+  failed(call: Call, failure: GatewayError): void;
+  /** The reply is over. */
+  over(call: Call): void;
+}
+
+/**
+ * One call: a request of a caller, from its arrival to the end of its answer, and all that is known of it.
+ *
+ * It is one object all along. What a stage found is written here, and the type of the same object says so: `Matched`,
+ * `Admitted`, `Complete`. It waits for one thing at a time (`waitsFor`), and is told by that, or ends: by its deadline, or
+ * because the caller hung up. It is answered once.
+ */
+export class Call implements Timed, Waiting, BodyReader {
+  readonly id: string;
+  readonly method: string;
+  readonly path: string;
+  readonly query: string;
+  readonly hasQuery: boolean;
+  readonly fields: RawFields;
+  readonly scheme: 'http' | 'https';
+  readonly host: string;
+  readonly peerAddress: string;
+  readonly callerAddress: string;
+  readonly isPeerTrusted: boolean;
+  readonly isUpgrade: boolean;
+  readonly httpVersion: string;
+  readonly body: IncomingBody;
+  readonly wire: CallerSide;
+  readonly refusal: GatewayError | undefined;
+  readonly record: AccessRecord;
+
+  route: Route | undefined = undefined;
+  /** What the route's patterns captured, by name. */
+  variables: ReadonlyMap<string, string> = NO_VARIABLES;
+  /** A browser's question whether it may send another request; the route has `cors`. */
+  isPreflight = false;
+  caller: Caller | undefined = undefined;
+  content: Buffer = NO_CONTENT;
+  /** What the route's cache was asked; undefined: it was not. */
+  lookup: CacheLookup | undefined = undefined;
+  /** Fields that the reply will have, whatever it turns out to be: name, value, name, value, … */
+  replyFields: string[] = NO_FIELDS;
+  /** Whose CORS fields a reply carries where no route answers; else the route's own. */
+  corsOf: Cors | undefined = undefined;
+  /** Milliseconds since 1970 when it arrived, once `match` has looked. */
+  wallMs = 0;
+
+  endsMs = Infinity;
+  waitsFor: Leavable | undefined = undefined;
+  /** The edge has its reply, or there is no caller any more. */
+  isReplied = false;
+  /** The reply's body while it is poured. */
+  poured: Readable | undefined = undefined;
+  readonly #back: WayBack;
+  readonly #deadlines: Deadlines;
+  #afterBody: ((call: Complete) => void) | undefined = undefined;
+
+  constructor(received: Received, { arrivedMs, back, deadlines }: CallParts) {
+    this.id = received.id;
+    this.method = received.method;
+    this.path = received.path;
+    this.query = received.query;
+    this.hasQuery = received.hasQuery;
+    this.fields = received.fields;
+    this.scheme = received.scheme;
+    this.host = received.host;
+    this.peerAddress = received.peerAddress;
+    this.callerAddress = received.callerAddress;
+    this.isPeerTrusted = received.isPeerTrusted;
+    this.isUpgrade = received.isUpgrade;
+    this.httpVersion = received.httpVersion;
+    this.body = received.body;
+    this.wire = received.wire;
+    this.refusal = received.refusal;
+    this.record = new AccessRecord(arrivedMs);
+    this.#back = back;
+    this.#deadlines = deadlines;
+  }
+
+  /** `match` found its route. */
+  matched(route: Route, variables: ReadonlyMap<string, string>): Matched {
+    this.route = route;
+    this.variables = variables;
+    return this as Matched;
+  }
+
+  /** `admit` lets it in. */
+  admitted(caller: Caller): Admitted {
+    this.caller = caller;
+    return this as unknown as Admitted;
+  }
+
+  /** The time begins: counted from its arrival. */
+  arm(timeoutMs: number): void {
+    this.#deadlines.move(this, this.record.arrivedMs + timeoutMs);
+  }
+
+  /** A stream has no deadline. */
+  disarm(): void {
+    this.#deadlines.move(this, Infinity);
+  }
+
+  addReplyField(name: string, value: string): void {
+    if (this.replyFields === NO_FIELDS) this.replyFields = [];
+    this.replyFields.push(name, value);
+  }
+
+  /** Takes the body in, and goes on with `next`. */
+  receive(bytesMax: number, next: (call: Complete) => void): void {
+    this.#afterBody = next;
+    this.waitsFor = this.body;
+    this.body.read(bytesMax, this);
+  }
+
+  onBody(content: Buffer): void {
+    this.content = content;
+    this.record.bytesIn = content.length;
+    this.resume(() => this.#afterBody?.(this as unknown as Complete));
+  }
+
+  onBodyFailed(failure: GatewayError): void {
+    this.waitsFor = undefined;
+    this.fail(failure);
+  }
+
+  /** Goes on after a wait, unless the call has ended meanwhile; what is thrown is its failure. */
+  resume(next: () => void): void {
+    if (this.isReplied) return;
+    this.waitsFor = undefined;
+    try {
+      next();
+    } catch (error) {
+      this.fail(toGatewayError(error));
+    }
+  }
+
+  /** Waits for what R is asked: should it end first, this is what its record tells of. */
+  asks(request: UpstreamRequest): void {
+    if (this.isReplied) return;
+    this.waitsFor = request;
+    this.record.via = request;
+  }
+
+  answered(answer: Answer): void {
+    this.record.via = answer.via;
+    if (this.isReplied) dropBody(answer);
+    else this.resume(() => this.#back.answered(this as Matched, answer));
+  }
+
+  failed(failure: GatewayError, via: Via): void {
+    this.record.via = via;
+    this.fail(failure);
+  }
+
+  interim(status: number, fields: string[]): void {
+    if (!this.isReplied) this.wire.interim(status, fields);
+  }
+
+  /** Waits for what has to be asked elsewhere, and goes on with it. */
+  awaits<T>(promise: Promise<T>, next: (value: T) => void): void {
+    promise.then(
+      value => this.resume(() => next(value)),
+      (error: unknown) => this.fail(toGatewayError(error)),
+    );
+  }
+
+  /** A refusal or failure from here on the way. */
+  fail(failure: GatewayError): void {
+    if (!this.isReplied) this.#back.failed(this, failure);
+  }
+
+  /** The caller hung up before the reply was over. */
+  hangUp(): void {
+    this.#end(new GatewayError('CALLER_GONE', 'the caller hung up'));
+  }
+
+  onTimeOver(): void {
+    const afterMs = this.endsMs - this.record.arrivedMs;
+    this.#end(new GatewayError('DEADLINE_EXCEEDED', `no answer within ${afterMs} ms`));
+  }
+
+  /** The reply is over: nothing more is timed. */
+  over(): void {
+    this.#deadlines.remove(this);
+    this.#back.over(this);
+  }
+
+  #end(reason: GatewayError): void {
+    this.#deadlines.remove(this);
+    if (this.isReplied) {
+      this.poured?.destroy(reason);
+      return;
+    }
+    const left = this.waitsFor;
+    this.waitsFor = undefined;
+    left?.leave(reason);
+    this.fail(reason);
+  }
+}
+
+interface CallParts {
+  /** By the clock. */
+  readonly arrivedMs: number;
+  readonly back: WayBack;
+  readonly deadlines: Deadlines;
+}
+
+/** A call whose route is known. */
+export type Matched = Call & { readonly route: Route };
+
+/** True once `match` has found the route: what comes after may fail knowing whose rules apply. */
+export function isMatched(call: Call): call is Matched {
+  return call.route !== undefined;
+}
+
+declare const isAdmitted: unique symbol;
+
+/** A call that may go on to R: only `admit` makes one. */
+export type Admitted = Matched & { readonly caller: Caller; readonly [isAdmitted]: true };
+
+declare const isComplete: unique symbol;
+
+/** A call whose body is in. */
+export type Complete = Admitted & { readonly [isComplete]: true };
+
+const NO_VARIABLES: ReadonlyMap<string, string> = new Map();
+const NO_CONTENT = Buffer.alloc(0);
+const NO_FIELDS: string[] = [];
