@@ -1,4 +1,4 @@
-import type { CostRow } from './cost/compare.ts';
+import type { CostRow } from './cost/parts.ts';
 import { inCounts, inNs, inTimes, inWords } from './figures.ts';
 import type { Results } from './results.ts';
 import { examine, type Finding } from './summary.ts';
@@ -7,27 +7,40 @@ import { examine, type Finding } from './summary.ts';
 const COST_RATIO_MAX = 2;
 
 /** One table of all that was expected, whether it was met or not. */
-export function expectationsTable({ races, costs }: Results): string {
+export function expectationsTable(results: Results): string {
+  return tableOf(linesOf(results));
+}
+
+/** The same of what was missed alone. */
+export function missedTable(results: Results): string {
+  const missed = linesOf(results).filter(line => line.endsWith(`${MISSED} |`));
+  return missed.length === 0 ? 'Every goal was met.' : tableOf(missed);
+}
+
+const MISSED = '**missed**';
+
+function linesOf({ races, costs }: Results): string[] {
+  const rowsOf = (workload: string) => races.find(({ id }) => id === workload)?.rows ?? [];
   const findings = races.flatMap(({ rows, expectations }) =>
-    expectations.flatMap(wanted => examine(rows, wanted) ?? []),
+    expectations.flatMap(wanted => examine(rows, wanted, rowsOf) ?? []),
   );
-  return [
-    '| | Penstock | compared with | ratio | wanted | |',
-    '|---|--:|--:|--:|--:|---|',
-    ...findings.map(toLine),
-    ...costs.expected.map(toCostLine),
-  ].join('\n');
+  return [...findings.map(toLine), ...costs.expected.map(toCostLine)];
+}
+
+function tableOf(lines: readonly string[]): string {
+  return ['| | Penstock | compared with | ratio | wanted | |', '|---|--:|--:|--:|--:|---|', ...lines].join('\n');
 }
 
 function toLine({ expectation, own, other, ratio, isMet }: Finding): string {
   const { title, measure, againstMeasure = measure, atMost, atLeast } = expectation;
+  const wantedIn = (figure: number) => (other === undefined ? inWords(measure, figure) : String(figure));
   const cells = [
     title,
     inWords(measure, own),
     other === undefined ? '' : `${inWords(againstMeasure, other.figure)} (${other.title})`,
     other === undefined ? '' : inTimes(ratio),
-    atMost === undefined ? `at least ${atLeast ?? 0}` : `at most ${atMost}`,
-    isMet ? 'met' : '**missed**',
+    atMost === undefined ? `at least ${wantedIn(atLeast ?? 0)}` : `at most ${wantedIn(atMost)}`,
+    isMet ? 'met' : MISSED,
   ];
   return `| ${cells.join(' | ')} |`;
 }
@@ -39,7 +52,7 @@ function toCostLine({ what, of, few, many, small, large, ratio }: CostRow): stri
     `${inNs(small)} (among ${inCounts(few)})`,
     inTimes(ratio),
     `at most ${COST_RATIO_MAX}`,
-    ratio <= COST_RATIO_MAX ? 'met' : '**missed**',
+    ratio <= COST_RATIO_MAX ? 'met' : MISSED,
   ];
   return `| ${cells.join(' | ')} |`;
 }

@@ -25,10 +25,25 @@ export function inWords(measure: Measure, figure: number): string {
       return `${inCounts(figure)}/s`;
     case 'reached':
       return inCounts(figure);
+    case 'cpuUsPerRequest':
+    case 'firstCpuUsPerRequest':
+      return inUs(figure);
+    case 'allocatedBytesPerRequest':
+      return inKb(figure);
   }
 }
 
 /** Nanoseconds as people read them. */
 export function inNs(ns: number): string {
   return ns < 10_000 ? `${Math.round(ns)} ns` : `${(ns / 1_000).toFixed(1)} µs`;
+}
+
+/** Microseconds as people read them. */
+export function inUs(us: number): string {
+  return `${us < 10 ? us.toFixed(1) : Math.round(us)} µs`;
+}
+
+/** Bytes as people read them, in thousands. */
+export function inKb(bytes: number): string {
+  return `${(bytes / 1_000).toFixed(1)} KB`;
 }

@@ -13,7 +13,7 @@ export interface Machine {
   readonly processors: number;
   readonly memoryGib: number;
   readonly system: string;
-  /** The load average of the last minute: above a half, somebody else was at work too. */
+  /** The load average of the last minute: above a half, something else was at work too. */
   readonly loadBefore: number;
   readonly versions: Readonly<Record<string, string>>;
 }

@@ -1,26 +1,24 @@
 import { parseArgs } from 'node:util';
-import { measureCosts, NO_COSTS } from './costs.ts';
+import { measureCosts, NO_COSTS } from './cost/costs.ts';
 import { seeMachine } from './machine.ts';
 import { toMarkdown } from './report.ts';
 import { readResults, toJson, type Effort, type Race, type Results } from './results.ts';
 import { run } from './run.ts';
 import { RESULTS_FILE, show } from './shown.ts';
-import { batched } from './workloads/batched.ts';
-import { crowd } from './workloads/crowd.ts';
-import { fuel } from './workloads/fuel.ts';
+import { coalesce } from './workloads/coalesce.ts';
+import { batch, fuel } from './workloads/fuel.ts';
 import { mixed } from './workloads/mixed.ts';
-import { nothing } from './workloads/nothing.ts';
-import { remembered } from './workloads/remembered.ts';
+import { cache, nothing } from './workloads/nothing.ts';
 import type { Workload } from './workloads/workload.ts';
 
-const WORKLOADS: readonly Workload[] = [batched, fuel, mixed, crowd, nothing, remembered];
+const WORKLOADS: readonly Workload[] = [batch, fuel, mixed, coalesce, nothing, cache];
 const COST = 'cost';
 
-const THOROUGH: Effort = { rounds: 3, seconds: 4, rehearsalCalls: 50_000 };
-const QUICK: Effort = { rounds: 1, seconds: 4, rehearsalCalls: 2_000 };
+const THOROUGH: Effort = { rounds: 3, seconds: 4, rehearsal: { callsMin: 100_000, turnsMax: 60 } };
+const QUICK: Effort = { rounds: 1, seconds: 4, rehearsal: { callsMin: 2_000, turnsMax: 2 } };
 
 const HELP = `npm run bench [-- OPTIONS]        measures Penstock beside others: writes RESULTS.md, results.json and chart.svg
-                                  here, and README's table
+                                  here, README's table, and that of docs/performance.md
 
   --workload ID   this one alone (${[...WORKLOADS.map(({ id }) => id), COST].join(', ')}); may be repeated; writes no file
   --only ID       these contestants alone; may be repeated; writes no file

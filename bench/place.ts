@@ -101,7 +101,7 @@ function startInto(log: string, { program, args, env = {}, core }: Command): Chi
   // Ended even by `kill -9`, the benchmark takes its servers with it.
   const child = spawnBound(command, rest, { stdio: ['pipe', output, output], env: { ...process.env, ...env } });
   closeSync(output);
-  child.on('error', () => undefined); // it has no pid then, and whoever started it is told so
+  child.on('error', () => undefined); // it has no pid then, and its starter is told so
   child.stdin?.on('error', () => undefined); // it may end before us
   return child;
 }
@@ -127,3 +127,14 @@ async function end(child: ChildProcess): Promise<void> {
 
 /** A processor for what is measured and one for everything else, where there are two; else none is set aside. */
 export const CORES = availableParallelism() >= 2 ? { measured: 1, rest: 0 } : { measured: undefined, rest: undefined };
+
+/** Whether anything answers there; or, where it must be well, with a status below 400. */
+export async function answers(url: string, isWell = false): Promise<boolean> {
+  try {
+    const response = await fetch(url, { headers: { connection: 'close' } });
+    await response.arrayBuffer();
+    return response.ok || !isWell;
+  } catch {
+    return false; // Not up yet.
+  }
+}

@@ -1,7 +1,7 @@
-import { costSection } from './costs.ts';
+import { costSection } from './cost/costs.ts';
 import { expectationsTable } from './expectations.ts';
-import { inCounts, inMs, inTimes } from './figures.ts';
-import type { Race, Results } from './results.ts';
+import { inCounts, inKb, inMs, inTimes, inUs } from './figures.ts';
+import type { Effort, Race, Results } from './results.ts';
 import { bestPeer, type Row } from './summary.ts';
 import type { Column } from './workloads/workload.ts';
 
@@ -15,12 +15,17 @@ export function toMarkdown(results: Results): string {
     Object.entries(machine.versions)
       .map(([name, version]) => `${name} ${version}`)
       .join(', ') + '.',
-    `Medians of ${effort.rounds} ${effort.rounds === 1 ? 'round' : 'rounds'} in turns, ${effort.seconds} s a turn (of a caller alone ${effort.seconds} turns of a second), after a rehearsal of at most ${inCounts(effort.rehearsalCalls)} calls, and of 20 s, of each that V8 compiles.`,
+    effortOf(effort),
     '## What was expected',
     expectationsTable(results),
     ...races.map(section),
     ...costSection(costs),
   ].join('\n\n')}\n`;
+}
+
+function effortOf({ rounds, seconds, rehearsal: { callsMin, turnsMax } }: Effort): string {
+  const each = rounds === 1 ? 'One round' : `Medians of ${rounds} rounds`;
+  return `${each} in turns, ${seconds} s a turn (of a caller alone ${seconds} turns of a second). Each that V8 compiles rehearsed first: at least ${inCounts(callsMin)} calls, and then until a call cost no less processor time than before, in ${turnsMax} turns at most. All figures are of this one run.`;
 }
 
 function section(race: Race): string {
@@ -58,18 +63,25 @@ interface ColumnText {
 const COLUMNS: Readonly<Record<Column, ColumnText>> = {
   p50: { head: 'p50', cell: ({ p50Ms }) => inMs(p50Ms) },
   p99: { head: 'p99', cell: ({ p99Ms }) => inMs(p99Ms) },
-  'slow-p50': { head: 'p50 of the slow', cell: ({ slowP50Ms }) => (slowP50Ms === undefined ? '' : inMs(slowP50Ms)) },
+  'slow-p50': { head: 'p50 of the slow', cell: ({ slowP50Ms }) => orNothing(slowP50Ms, inMs) },
   'per-second': { head: 'req/s', cell: ({ perSecond }) => inCounts(perSecond) },
   'p50-to-direct': { head: 'p50 / direct', cell: (row, same) => ratioTo(directOf(same)?.p50Ms, row.p50Ms) },
   'per-second-to-peer': {
     head: 'req/s / best peer',
     cell: (row, same) => ratioTo(bestPeer(same, 'perSecond')?.perSecond, row.perSecond),
   },
-  reached: { head: 'calls at R', cell: ({ reached }) => (reached === undefined ? '' : inCounts(reached)) },
-  cpu: {
-    head: 'own CPU a request',
-    cell: ({ cpuUsPerRequest: us }) => (us === undefined ? '' : `${Math.round(us)} µs`),
+  reached: { head: 'calls at R', cell: ({ reached }) => orNothing(reached, inCounts) },
+  cpu: { head: 'own CPU a request', cell: ({ cpuUsPerRequest: us }) => orNothing(us, inUs) },
+  'cpu-to-floor': {
+    head: 'own CPU / floor',
+    cell: (row, same) => {
+      const floor = same.find(({ contestant }) => contestant.kind === 'floor')?.cpuUsPerRequest;
+      return orNothing(row.cpuUsPerRequest, us => ratioTo(floor, us));
+    },
   },
+  'v8-cpu': { head: 'of it V8’s threads', cell: ({ v8CpuUsPerRequest: us }) => orNothing(us, inUs) },
+  'first-cpu': { head: 'own CPU, first 1,000', cell: ({ firstCpuUsPerRequest: us }) => orNothing(us, inUs) },
+  allocated: { head: 'allocated a request', cell: ({ allocatedBytesPerRequest: bytes }) => orNothing(bytes, inKb) },
   failed: { head: 'failed', cell: ({ failures }) => inCounts(failures) },
 };
 
@@ -79,4 +91,8 @@ function directOf(rows: readonly Row[]): Row | undefined {
 
 function ratioTo(other: number | undefined, own: number): string {
   return other === undefined ? '' : inTimes(own / other);
+}
+
+function orNothing(figure: number | undefined, inText: (figure: number) => string): string {
+  return figure === undefined ? '' : inText(figure);
 }

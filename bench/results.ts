@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { ContestantFacts } from './contestants/contestant.ts';
-import type { Costs } from './costs.ts';
+import type { Costs } from './cost/costs.ts';
 import type { Machine } from './machine.ts';
 import type { Row } from './summary.ts';
 import type { Workload } from './workloads/workload.ts';
@@ -10,12 +10,22 @@ export interface Effort {
   readonly rounds: number;
   /** Of each turn. */
   readonly seconds: number;
-  /** Each contestant that V8 compiles as it runs has answered so many calls before anything counts. */
-  readonly rehearsalCalls: number;
+  readonly rehearsal: RehearsalEffort;
+}
+
+/** How long each contestant that V8 compiles as it runs is called before anything counts. */
+export interface RehearsalEffort {
+  /** At least so many calls, and then until a call costs no less than before. */
+  readonly callsMin: number;
+  /** It ends after so many turns, on however slow a machine. */
+  readonly turnsMax: number;
 }
 
 /** What a workload showed: a row for each contestant and number of connections. */
-export interface Race extends Pick<Workload, 'id' | 'title' | 'about' | 'connections' | 'columns' | 'expectations'> {
+export interface Race extends Pick<
+  Workload,
+  'id' | 'title' | 'short' | 'about' | 'connections' | 'columns' | 'expectations'
+> {
   readonly contestants: readonly ContestantFacts[];
   readonly rows: readonly Row[];
 }

@@ -1,22 +1,23 @@
 import { randomBytes } from 'node:crypto';
-import { cpuMsOf } from './cpu-time.ts';
+import { cpuTimeOf, type CpuTime } from './process-figures.ts';
 import { factsOf, type Behind, type Contestant, type Front } from './contestants/contestant.ts';
 import { tokenOf } from './contestants/penstock.ts';
 import type { Load } from './load/load.ts';
-import { wrk } from './load/wrk.ts';
 import { CORES, createPlace, type Place } from './place.ts';
-import type { Effort, Race } from './results.ts';
-import { startNothing } from './upstreams/nothing.ts';
-import { summarise, type Measurement, type Sample } from './summary.ts';
+import type { Effort, Race, RehearsalEffort } from './results.ts';
+import { startNothing } from './upstreams/upstreams.ts';
+import { median, summarise, type Measurement, type Row, type Sample } from './summary.ts';
 import type { Workload } from './workloads/workload.ts';
 
 /** Of the warm-up before the instances themselves. */
 const WARM_UP_TURN_SECONDS = 4;
 const REHEARSAL_TURN_SECONDS = 2;
-/** A rehearsal ends after so many turns, on however slow a machine. */
-const REHEARSAL_TURNS_MAX = 10;
-/** Callers in a rehearsal. */
-const REHEARSAL_CONNECTIONS = 64;
+/** V8 is done when a call costs no less than so much of what it cost at best. */
+const WARM_SHARE = 0.97;
+
+/** So many calls after a start are its first ones. */
+const FIRST_CALLS = 1_000;
+const FIRST_CALLS_SECONDS = 3;
 
 export interface RunOptions {
   readonly effort: Effort;
@@ -29,11 +30,15 @@ export async function run(workload: Workload, options: RunOptions): Promise<Race
   try {
     const contest = await open(workload, place);
     await seeThatAllAnswerAlike(contest);
+    const firsts = workload.areFirstCallsMeasured === true ? await measureFirstCalls(contest, options) : undefined;
     await warmUp(contest, options);
-    const { id, title, about, connections, columns, expectations } = workload;
+    const { id, title, short, about, connections, columns, expectations } = workload;
     const contestants = workload.contestants.map(factsOf);
-    const rows = summarise(await takeTurns(contest, options));
-    return { id, title, about, connections, columns, expectations, contestants, rows };
+    const rows = summarise(await takeTurns(contest, options)).map((row): Row => ({
+      ...row,
+      firstCpuUsPerRequest: firsts?.get(row.contestant.id),
+    }));
+    return { id, title, short, about, connections, columns, expectations, contestants, rows };
   } finally {
     await place.close();
   }
@@ -47,7 +52,7 @@ interface Entrant {
 interface Contest {
   readonly workload: Workload;
   readonly entrants: readonly Entrant[];
-  readonly instances: readonly string[];
+  readonly behind: Behind;
   readonly tokenOf: (subject: string) => string;
   /** The processor of everything but the contestants. */
   readonly core: number | undefined;
@@ -67,7 +72,7 @@ async function open(workload: Workload, place: Place): Promise<Contest> {
   }
   let seed = 0;
   const tokens = { tokenOf: (subject: string) => tokenOf(secret, subject) };
-  return { workload, entrants, instances, ...tokens, core: rest, nextSeed: () => (seed += 1) };
+  return { workload, entrants, behind, ...tokens, core: rest, nextSeed: () => (seed += 1) };
 }
 
 /** A contestant that answers something else, however fast, is not measured. */
@@ -86,6 +91,32 @@ async function seeThatAllAnswerAlike({ workload, entrants, tokenOf: token }: Con
   }
 }
 
+/** What a call costs of the first after a start: of each that V8 compiles, started anew each time, the middle. */
+async function measureFirstCalls(contest: Contest, { effort, tell }: RunOptions): Promise<Map<string, number>> {
+  const firsts = new Map<string, number>();
+  const compiled = contest.entrants.filter(({ front }) => front.rehearsal !== undefined);
+  for (const { contestant } of compiled) {
+    tell(`${contest.workload.id}: the first calls of ${contestant.title}`);
+    const costsUs: number[] = [];
+    while (costsUs.length < effort.rounds) costsUs.push(await measureStart(contest, contestant));
+    firsts.set(contestant.id, median(costsUs));
+  }
+  return firsts;
+}
+
+async function measureStart(contest: Contest, contestant: Contestant): Promise<number> {
+  const place = createPlace();
+  try {
+    const entrant = { contestant, front: await contestant.start(place, contest.behind) };
+    const { load, connections: some } = contest.workload;
+    const turn = { entrant, load, connections: Math.max(...some), seconds: FIRST_CALLS_SECONDS, calls: FIRST_CALLS };
+    const { cpuUsPerRequest = NaN, requests } = await measure(contest, turn);
+    return (cpuUsPerRequest * requests) / FIRST_CALLS; // those still on their way at the end are counted, too
+  } finally {
+    await place.close();
+  }
+}
+
 /**
  * V8 compiles what is called often, and is not done with a gateway before its hundred thousandth call or so. R answers
  * so many in a quarter of an hour; so what runs on V8 rehearses before an upstream that does nothing, then all are
@@ -97,20 +128,33 @@ async function warmUp(contest: Contest, { effort, tell }: RunOptions): Promise<v
   const connections = Math.max(...workload.connections);
   for (const entrant of entrants) {
     tell(`${workload.id}: warming ${entrant.contestant.title}`);
-    await rehearse(contest, entrant, effort);
+    await rehearse(contest, entrant, { effort, tell });
     const { requests } = await measure(contest, { entrant, load: first, connections, seconds: WARM_UP_TURN_SECONDS });
     if (requests === 0) throw new Error(`${entrant.contestant.title} answers nothing`);
   }
 }
 
-async function rehearse(contest: Contest, { contestant, front }: Entrant, { rehearsalCalls }: Effort): Promise<void> {
-  const { rehearsalPrefix } = front;
-  if (rehearsalPrefix === undefined) return;
-  const entrant = { contestant, front: { ...front, prefix: rehearsalPrefix } };
-  const turn = { entrant, load: wrk('fuel.lua'), connections: REHEARSAL_CONNECTIONS, seconds: REHEARSAL_TURN_SECONDS };
-  for (let calls = 0, turns = 0; calls < rehearsalCalls && turns < REHEARSAL_TURNS_MAX; turns += 1) {
-    calls += (await measure(contest, turn)).requests;
-  }
+async function rehearse(contest: Contest, { contestant, front }: Entrant, { effort, tell }: RunOptions): Promise<void> {
+  if (front.rehearsal === undefined) return;
+  const { prefix, connections } = front.rehearsal;
+  const entrant = { contestant, front: { ...front, prefix } };
+  const turn = { entrant, load: contest.workload.rehearsal, connections, seconds: REHEARSAL_TURN_SECONDS };
+  const turns: Measurement[] = [];
+  while (!isRehearsed(turns, effort.rehearsal)) turns.push(await measure(contest, turn));
+  const costs = turns.map(({ cpuUsPerRequest = NaN }) => Math.round(cpuUsPerRequest));
+  tell(`  rehearsed with ${sumOf(turns)} calls, µs a call: ${costs.join(' ')}`);
+}
+
+/** Whether enough was rehearsed: a call of the last turn cost no less than of the best before it, or there is no more time. */
+export function isRehearsed(turns: readonly Measurement[], { callsMin, turnsMax }: RehearsalEffort): boolean {
+  const costs = turns.map(({ cpuUsPerRequest = NaN }) => cpuUsPerRequest);
+  const last = costs.pop();
+  if (last === undefined || turns.length >= turnsMax) return turns.length >= turnsMax;
+  return sumOf(turns) >= callsMin && !(last < WARM_SHARE * Math.min(...costs));
+}
+
+function sumOf(turns: readonly Measurement[]): number {
+  return turns.reduce((sum, { requests }) => sum + requests, 0);
 }
 
 async function takeTurns(contest: Contest, { effort, tell }: RunOptions): Promise<Sample[]> {
@@ -158,29 +202,35 @@ interface Turn {
   readonly load: Load;
   readonly connections: number;
   readonly seconds: number;
+  readonly calls?: number;
 }
 
-async function measure(contest: Contest, { entrant, load, connections, seconds }: Turn): Promise<Measurement> {
+async function measure(contest: Contest, { entrant, load, ...turn }: Turn): Promise<Measurement> {
   const { front, contestant } = entrant;
-  await untilIdle(contest.instances);
-  const before = cpuOf(front);
+  const { instances } = contest.behind;
+  await untilIdle(instances);
+  const before = await usedBy(front);
   const figures = await load({
-    ...{ front, connections, seconds, path: contest.workload.path, core: contest.core, tokenOf: contest.tokenOf },
+    ...{ ...turn, front, instances, path: contest.workload.path, core: contest.core, tokenOf: contest.tokenOf },
     ...{ isClosedByCallers: contestant.isClosedByCallers ?? false, seed: contest.nextSeed() },
-    instances: contest.instances,
   });
-  const after = cpuOf(front);
-  const cpuMs = before === undefined || after === undefined ? undefined : after - before;
+  const after = await usedBy(front);
+  const perRequest = (figure: (used: Used) => number | undefined) => {
+    const [began, ended] = [before, after].map(used => (used === undefined ? undefined : figure(used)));
+    return began === undefined || ended === undefined ? undefined : (ended - began) / figures.requests;
+  };
   return {
     ...figures,
     perSecond: ((figures.requests - figures.refused) / figures.durationMs) * 1000,
-    cpuUsPerRequest: cpuMs === undefined ? undefined : (cpuMs * 1000) / figures.requests,
+    cpuUsPerRequest: perRequest(({ totalUs }) => totalUs),
+    v8CpuUsPerRequest: perRequest(({ v8Us, allocatedBytes }) => (allocatedBytes === undefined ? undefined : v8Us)),
+    allocatedBytesPerRequest: perRequest(({ allocatedBytes }) => allocatedBytes),
   };
 }
 
 /**
  * R finishes what callers of the last turn have left in its socket, in the order it came: it is the next contestant's
- * time, unless somebody waits for it.
+ * time, unless a caller waits for it.
  */
 async function untilIdle(instances: readonly string[]): Promise<void> {
   await Promise.all(
@@ -191,6 +241,12 @@ async function untilIdle(instances: readonly string[]): Promise<void> {
   );
 }
 
-function cpuOf({ pid }: Front): number | undefined {
-  return pid === undefined ? undefined : cpuMsOf(pid);
+/** What a contestant has used since it began. */
+interface Used extends CpuTime {
+  readonly allocatedBytes: number | undefined;
+}
+
+async function usedBy({ process: one }: Front): Promise<Used | undefined> {
+  const cpu = one === undefined ? undefined : cpuTimeOf(one.pid);
+  return cpu === undefined ? undefined : { ...cpu, allocatedBytes: (await one?.memory?.())?.allocatedBytes };
 }

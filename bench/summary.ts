@@ -7,7 +7,11 @@ export interface Measurement extends Figures {
   /** Good answers alone. */
   readonly perSecond: number;
   /** Processor time of the contestant itself; undefined where it has none or cannot be seen. */
-  readonly cpuUsPerRequest: number | undefined;
+  readonly cpuUsPerRequest?: number | undefined;
+  /** Of it, that of V8's own threads; undefined of what does not run on V8. */
+  readonly v8CpuUsPerRequest?: number | undefined;
+  /** By V8. */
+  readonly allocatedBytesPerRequest?: number | undefined;
 }
 
 /** One turn's figures. */
@@ -28,6 +32,10 @@ export interface Row {
   readonly slowP50Ms?: number | undefined;
   readonly reached?: number | undefined;
   readonly cpuUsPerRequest?: number | undefined;
+  readonly v8CpuUsPerRequest?: number | undefined;
+  /** Over the first calls after a start. */
+  readonly firstCpuUsPerRequest?: number | undefined;
+  readonly allocatedBytesPerRequest?: number | undefined;
   /** Requests of all rounds that were refused or got no answer. */
   readonly failures: number;
 }
@@ -60,6 +68,8 @@ function toRow(samples: readonly Sample[]): Row {
     slowP50Ms: overSome(m => m.slowP50Ms),
     reached: overSome(m => m.reached),
     cpuUsPerRequest: overSome(m => m.cpuUsPerRequest),
+    v8CpuUsPerRequest: overSome(m => m.v8CpuUsPerRequest),
+    allocatedBytesPerRequest: overSome(m => m.allocatedBytesPerRequest),
     failures: samples.reduce((sum, { measurement }) => sum + measurement.refused + measurement.broken, 0),
   };
 }
@@ -81,20 +91,29 @@ export interface Finding {
   readonly other: { readonly title: string; readonly figure: number } | undefined;
   /** Of one to the other, or the figure itself. */
   readonly ratio: number;
-  /** A fast failure is no speed: whoever failed a call meets nothing. */
+  /** A fast failure is no speed: a contestant that failed a call meets nothing. */
   readonly isMet: boolean;
 }
 
-/** Compares as an expectation asks; undefined where a contestant was not measured. */
-export function examine(rows: readonly Row[], expectation: Expectation): Finding | undefined {
-  const { of, measure, against } = expectation;
-  const same = rows.filter(({ connections }) => connections === expectation.connections);
-  const row = same.find(({ contestant }) => contestant.id === of);
+/** Compares as an expectation asks; undefined where a contestant was not measured. `elsewhere`: rows of other workloads. */
+export function examine(
+  rows: readonly Row[],
+  expectation: Expectation,
+  elsewhere: (workload: string) => readonly Row[] = () => [],
+): Finding | undefined {
+  const { of, measure, against, againstIn, connections } = expectation;
+  const row = rowsAt(rows, connections).find(({ contestant }) => contestant.id === of);
   const own = row?.[measure];
-  const other = against === undefined ? undefined : otherOf(same, expectation);
-  if (row === undefined || own === undefined || (against !== undefined && other === undefined)) return undefined;
-  const ratio = other === undefined ? own : own / other.figure;
-  return { expectation, own, other, ratio, isMet: isWithin(ratio, expectation) && row.failures === 0 };
+  if (row === undefined || own === undefined) return undefined;
+  const isMet = (ratio: number) => isWithin(ratio, expectation) && row.failures === 0;
+  if (against === undefined) return { expectation, own, other: undefined, ratio: own, isMet: isMet(own) };
+  const others = againstIn === undefined ? rows : elsewhere(againstIn.workload);
+  const other = otherOf(rowsAt(others, (againstIn ?? expectation).connections), expectation);
+  return other && { expectation, own, other, ratio: own / other.figure, isMet: isMet(own / other.figure) };
+}
+
+function rowsAt(rows: readonly Row[], connections: number): Row[] {
+  return rows.filter(row => row.connections === connections);
 }
 
 function isWithin(ratio: number, { atMost = Infinity, atLeast = 0 }: Expectation): boolean {

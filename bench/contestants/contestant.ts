@@ -1,4 +1,5 @@
 import type { Place } from '../place.ts';
+import type { StartedNode } from '../process-figures.ts';
 
 /** What a contestant stands before. */
 export interface Behind {
@@ -18,24 +19,34 @@ export interface Behind {
 /** Before this prefix lies, for those who rehearse, the upstream that does nothing. */
 export const REHEARSAL_PREFIX = '/rehearsal';
 
+/** How most rehearse. */
+export const REHEARSAL: Rehearsal = { prefix: REHEARSAL_PREFIX, connections: 64 };
+
+/** How one that V8 compiles is called before anything counts. */
+export interface Rehearsal {
+  /** What stands before the path. */
+  readonly prefix: string;
+  readonly connections: number;
+}
+
 /** Where a contestant is called. */
 export interface Front {
   /** As HOST:PORT; several where callers are spread over several. */
   readonly addresses: readonly string[];
   /** What stands before the instances' own paths. */
   readonly prefix: string;
-  /** What stands before the paths of the upstream that does nothing; undefined: there is no rehearsal. */
-  readonly rehearsalPrefix?: string;
-  /** The process whose processor time is the contestant's; undefined: there is none. */
-  readonly pid: number | undefined;
+  /** Whose processor time is the contestant's; one of Node's also says what it has allocated. Undefined: there is none. */
+  readonly process: { readonly pid: number; readonly memory?: StartedNode['memory'] } | undefined;
+  /** Undefined: V8 has nothing to compile. */
+  readonly rehearsal?: Rehearsal;
 }
 
 /** What a report says of a contestant. */
 export interface ContestantFacts {
   readonly id: string;
   readonly title: string;
-  /** `direct` is nothing in between, `peer` another proxy, `own` Penstock itself. */
-  readonly kind: 'direct' | 'peer' | 'own';
+  /** `direct` is nothing in between, `floor` the least of Penstock's own parts, `peer` another proxy, `own` Penstock. */
+  readonly kind: 'direct' | 'floor' | 'peer' | 'own';
   /** How it is set up, in a line. */
   readonly setUp: string;
 }
@@ -52,13 +63,24 @@ export function factsOf({ id, title, kind, setUp }: ContestantFacts): Contestant
   return { id, title, kind, setUp };
 }
 
-/** Whether anything at all answers there. */
-export async function answers(address: string): Promise<boolean> {
-  try {
-    const response = await fetch(`http://${address}/`, { headers: { connection: 'close' } });
-    await response.arrayBuffer();
-    return true;
-  } catch {
-    return false; // Not up yet.
-  }
-}
+const startDirect: Contestant['start'] = (_place, { instances }) =>
+  Promise.resolve({ addresses: instances, prefix: '', process: undefined });
+
+/** Nothing in between, and a connection for each call: what is best for httpuv. */
+export const directFresh: Contestant = {
+  id: 'direct',
+  title: 'direct, fresh connections',
+  kind: 'direct',
+  setUp: 'wrk calls the instances themselves, with `Connection: close`, half of the connections each',
+  isClosedByCallers: true,
+  start: startDirect,
+};
+
+/** Nothing in between, and connections that stay. */
+export const directKept: Contestant = {
+  id: 'direct-kept',
+  title: 'direct, kept connections',
+  kind: 'direct',
+  setUp: 'wrk calls the upstream itself',
+  start: startDirect,
+};

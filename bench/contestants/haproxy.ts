@@ -1,6 +1,6 @@
 import { ensureServer } from '../../gateway/setup/servers.mjs';
-import type { Place } from '../place.ts';
-import { answers, type Behind, type Contestant, type Front } from './contestant.ts';
+import { answers, type Place } from '../place.ts';
+import type { Behind, Contestant, Front } from './contestant.ts';
 
 /** HAProxy set up by someone who knows R: one call at a time to each, each on a fresh connection. */
 export const haproxyTuned: Contestant = {
@@ -39,8 +39,8 @@ async function start(place: Place, behind: Behind, how: How): Promise<Front> {
   const config = place.write(`${how.name}.cfg`, configOf(behind, how, address));
   const program = await ensureServer('haproxy');
   const started = place.start(how.name, { program, args: ['-db', '-f', config], core: behind.core });
-  await place.until(started, () => answers(address));
-  return { addresses: [address], prefix: behind.prefix, pid: started.pid };
+  await place.until(started, () => answers(`http://${address}/`));
+  return { addresses: [address], prefix: behind.prefix, process: { pid: started.pid } };
 }
 
 function configOf({ instances, prefix }: Behind, how: How, address: string): string {

@@ -1,6 +1,6 @@
 import { ensureServer } from '../../gateway/setup/servers.mjs';
-import type { Place } from '../place.ts';
-import { answers, type Behind, type Contestant, type Front } from './contestant.ts';
+import { answers, type Place } from '../place.ts';
+import type { Behind, Contestant, Front } from './contestant.ts';
 
 /** nginx as its manual sets it up: a fresh HTTP/1.0 connection to an instance for each call. */
 export const nginx: Contestant = {
@@ -26,8 +26,8 @@ async function start(place: Place, behind: Behind, how: { name: string; isKept: 
   const config = place.write(`${how.name}.conf`, configOf(place, behind, { ...how, address }));
   const program = await ensureServer('nginx');
   const started = place.start(how.name, { program, args: ['-c', config, '-e', 'stderr'], core: behind.core });
-  await place.until(started, () => answers(address));
-  return { addresses: [address], prefix: behind.prefix, pid: started.pid };
+  await place.until(started, () => answers(`http://${address}/`));
+  return { addresses: [address], prefix: behind.prefix, process: { pid: started.pid } };
 }
 
 interface How {
@@ -55,7 +55,7 @@ http {
 `;
 }
 
-/** What any nginx here begins with: in the foreground, as whoever started it, leaving nothing outside its folder. */
+/** What any nginx here begins with: in the foreground, as the user that started it, leaving nothing outside its folder. */
 export function nginxPreamble(place: Place, name: string): string {
   const isRoot = process.getuid?.() === 0; // only root may say as whom
   return `${isRoot ? 'user root;' : ''}

@@ -1,8 +1,9 @@
 import { createHmac } from 'node:crypto';
 import { join } from 'node:path';
 import { ROOT } from '../../gateway/setup/state.mjs';
-import type { Place } from '../place.ts';
-import { REHEARSAL_PREFIX, type Behind, type Contestant, type Front } from './contestant.ts';
+import { answers, type Place } from '../place.ts';
+import { startNode } from '../process-figures.ts';
+import { REHEARSAL, REHEARSAL_PREFIX, type Behind, type Contestant, type Front } from './contestant.ts';
 
 const SET_UP = 'JWT (HS256) with scope, a limit by caller, metrics, access log, health checks and ejection on';
 
@@ -10,55 +11,54 @@ const SET_UP = 'JWT (HS256) with scope, a limit by caller, metrics, access log, 
 interface How {
   readonly id: string;
   readonly title: string;
-  /** In words; empty: nothing. */
-  readonly more: string;
-  readonly isKept?: boolean;
+  /** Of connections to its instances; the default, `auto`, if not given. */
+  readonly reuse?: boolean;
   /** Lines of its route. */
   readonly route?: readonly string[];
+  /** So many callers rehearse it before the instances themselves; undefined: as most do. */
+  readonly rehearsesWith?: number;
 }
 
 /** Penstock with everything on that an operator would have on. */
-export const penstock = contestantOf({ id: 'penstock', title: 'Penstock', more: '' });
+export const penstock = contestantOf({ id: 'penstock', title: 'Penstock' });
 
-/** The same, before instances whose connections may stay open. */
-export const penstockKept = contestantOf({
-  ...{ id: 'penstock-kept', title: 'Penstock, keep-alive', more: '`connection.reuse: true`', isKept: true },
-});
+/** The same with a fresh connection to an instance for each call. */
+export const penstockFresh = contestantOf({ id: 'penstock-fresh', title: 'Penstock', reuse: false });
 
-/** Penstock that remembers answers. */
-export const penstockRemembering = contestantOf({
-  ...{ id: 'penstock-remembering', title: 'Penstock, from its cache', more: '`cache: { ttl: 1h }`' },
+/** The same with connections that stay. */
+export const penstockKept = contestantOf({ id: 'penstock-kept', title: 'Penstock, keep-alive', reuse: true });
+
+/** Penstock that caches answers. */
+export const penstockCaching = contestantOf({
+  ...{ id: 'penstock-cache', title: 'Penstock, from its cache' },
   route: ['cache: { ttl: 1h }'],
 });
 
-/** Penstock that sends waiting calls as one. */
+/** Penstock that batches waiting calls. It can only rehearse that before a model which shows that it may. */
 export const penstockBatching = contestantOf({
-  ...{ id: 'penstock-batching', title: 'Penstock, batching', more: '`batch: { sizeMax: 128 }`' },
+  ...{ id: 'penstock-batch', title: 'Penstock, batching' },
   route: ['batch: { sizeMax: 128 }'],
+  rehearsesWith: 256,
 });
 
 /** Penstock in which equal calls share one, while it is in flight. */
-export const penstockJoining = contestantOf({
-  ...{ id: 'penstock-joining', title: 'Penstock, coalescing', more: '`coalesce: true`' },
+export const penstockCoalescing = contestantOf({
+  ...{ id: 'penstock-coalesce', title: 'Penstock, coalescing' },
   route: ['coalesce: true'],
 });
 
-/** The same, which also remembers the answer for those who come a moment later. */
+/** The same, which also caches the answer for those who come a moment later. */
 export const penstockSharing = contestantOf({
-  ...{
-    id: 'penstock-sharing',
-    title: 'Penstock, coalescing and caching',
-    more: '`coalesce: true`, `cache: { ttl: 10s }`',
-  },
+  ...{ id: 'penstock-coalesce-cache', title: 'Penstock, coalescing and caching' },
   route: ['coalesce: true', 'cache: { ttl: 10s }'],
 });
 
 function contestantOf(how: How): Contestant {
+  const { id, title, reuse, route = [] } = how;
+  const more = [`connection: { reuse: ${reuse ?? 'auto'} }`, ...route];
   return {
-    id: how.id,
-    title: how.title,
-    kind: 'own',
-    setUp: how.more === '' ? SET_UP : `${SET_UP}; ${how.more}`,
+    ...{ id, title, kind: 'own' },
+    setUp: [SET_UP, ...more.map(line => `\`${line}\``)].join('; '),
     start: (place, behind) => start(place, behind, how),
   };
 }
@@ -86,15 +86,16 @@ async function start(place: Place, behind: Behind, how: How): Promise<Front> {
   const [port, adminPort] = [await place.port(), await place.port()];
   place.write(`${name}.routes.yaml`, routesOf(behind, how));
   const config = place.write(`${name}.yaml`, gatewayOf(behind, { name, port, adminPort }));
-  const started = place.start(name, {
-    program: process.execPath,
+  const started = startNode(place, name, {
     args: [...profiling(name), join(ROOT, 'gateway', 'main.ts'), 'serve', '--config', config],
     env: { PENSTOCK_JWT_SECRET: behind.secret },
     core: behind.core,
   });
-  await place.until(started, () => isReady(adminPort));
+  await place.until(started, () => answers(`http://127.0.0.1:${adminPort}/readyz`, true));
   const { prefix } = behind;
-  return { addresses: [`127.0.0.1:${port}`], prefix, rehearsalPrefix: REHEARSAL_PREFIX, pid: started.pid };
+  const { rehearsesWith: connections } = how;
+  const rehearsal = connections === undefined ? REHEARSAL : { prefix, connections };
+  return { addresses: [`127.0.0.1:${port}`], prefix, process: started, rehearsal };
 }
 
 /** With BENCH_PROFILE=FOLDER in the environment each Penstock leaves its profile there when it ends. */
@@ -102,16 +103,6 @@ function profiling(name: string): string[] {
   const folder = process.env['BENCH_PROFILE'];
   if (folder === undefined) return [];
   return ['--cpu-prof', `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${name}-${process.pid}-${Date.now()}.cpuprofile`];
-}
-
-async function isReady(adminPort: number): Promise<boolean> {
-  try {
-    const response = await fetch(`http://127.0.0.1:${adminPort}/readyz`);
-    await response.arrayBuffer();
-    return response.ok;
-  } catch {
-    return false; // Not up yet.
-  }
 }
 
 interface Ports {
@@ -146,8 +137,8 @@ routes:
 ${routeOf('measured', prefix, how)}${routeOf('rehearsed', REHEARSAL_PREFIX, how)}`;
 }
 
-function serviceOf(concurrency: number, { isKept = false }: How): string {
-  return `{ concurrency: ${concurrency}, connection: { reuse: ${isKept} } }`;
+function serviceOf(concurrency: number, { reuse }: How): string {
+  return `{ concurrency: ${concurrency}${reuse === undefined ? '' : `, connection: { reuse: ${reuse} }`} }`;
 }
 
 function routeOf(service: string, prefix: string, { route = [] }: How): string {

@@ -1,5 +1,5 @@
--- What every load has in common: callers spread over the addresses in BENCH_ADDRESSES, one a thread, each sending the
--- token in BENCH_TOKEN; and the figures, as one line of JSON that wrk.ts reads.
+-- The same small GET again and again; and what every load has in common: callers spread over the addresses in
+-- BENCH_ADDRESSES, one a thread, each sending the token in BENCH_TOKEN; and the figures, as one line of JSON for load.ts.
 
 local addresses = {}
 for host, port in os.getenv("BENCH_ADDRESSES"):gmatch("([^:,]+):(%d+)") do
@@ -8,6 +8,16 @@ end
 
 wrk.headers["Authorization"] = "Bearer " .. os.getenv("BENCH_TOKEN")
 if os.getenv("BENCH_CLOSE") == "yes" then wrk.headers["Connection"] = "close" end
+
+-- So many calls and no more: what is on its way when the last answer is waited for belongs to them.
+local calls = tonumber(os.getenv("BENCH_CALLS"))
+if calls > 0 then
+  local answers = 0
+  function response()
+    answers = answers + 1
+    if answers > calls - tonumber(os.getenv("BENCH_CONNECTIONS")) then wrk.thread:stop() end
+  end
+end
 
 local threads = 0
 

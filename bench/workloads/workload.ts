@@ -6,6 +6,8 @@ import type { Place } from '../place.ts';
 export interface Workload {
   readonly id: string;
   readonly title: string;
+  /** The same in a few words, for the README. */
+  readonly short: string;
   /** What it shows, in a sentence or two. */
   readonly about: string;
   readonly contestants: readonly Contestant[];
@@ -16,10 +18,14 @@ export interface Workload {
   readonly path: string;
   /** Who calls, and how. */
   readonly load: Load;
+  /** Who calls while one rehearses: another where equal calls, or slow ones, would not do. */
+  readonly rehearsal: Load;
   /** Who calls before anything counts, where that is someone else. */
   readonly warmUp?: Load;
   /** A turn takes so many times as long as others', where little happens in a second. */
   readonly turnsTake?: number;
+  /** Those that V8 compiles are started anew as well, and their first calls counted by themselves. */
+  readonly areFirstCallsMeasured?: boolean;
   /** One request of that kind, to see before anything is measured that every contestant answers it alike. */
   readonly sample: RequestInit;
   /** What each instance works on at once. */
@@ -34,25 +40,50 @@ export interface Workload {
 
 /** What a workload's table shows of each contestant. */
 export type Column =
-  'p50' | 'p99' | 'slow-p50' | 'per-second' | 'p50-to-direct' | 'per-second-to-peer' | 'reached' | 'cpu' | 'failed';
+  | 'p50'
+  | 'p99'
+  | 'slow-p50'
+  | 'per-second'
+  | 'p50-to-direct'
+  | 'per-second-to-peer'
+  | 'reached'
+  | 'cpu'
+  | 'cpu-to-floor'
+  | 'v8-cpu'
+  | 'first-cpu'
+  | 'allocated'
+  | 'failed';
 
 /** What most workloads show. */
 export const USUAL_COLUMNS: readonly Column[] = [
-  ...(['p50', 'p99', 'per-second', 'p50-to-direct', 'per-second-to-peer', 'cpu', 'failed'] as const),
+  ...([
+    'p50',
+    'p99',
+    'per-second',
+    'p50-to-direct',
+    'per-second-to-peer',
+    'cpu',
+    'v8-cpu',
+    'allocated',
+    'failed',
+  ] as const),
 ];
 
 /** A figure that can be expected to be something. */
-export type Measure = 'p50Ms' | 'p99Ms' | 'perSecond' | 'reached';
+export type Measure =
+  'p50Ms' | 'p99Ms' | 'perSecond' | 'reached' | 'cpuUsPerRequest' | 'firstCpuUsPerRequest' | 'allocatedBytesPerRequest';
 
 /** What one contestant should do, by itself or compared with another. */
 export interface Expectation {
-  /** What it says, in words for whoever reads no code. */
+  /** What it says, in words for a reader of no code. */
   readonly title: string;
   readonly of: string;
   readonly measure: Measure;
   readonly connections: number;
   /** With whom it is compared: `best-peer` is the best of the other proxies. Without it the figure itself is meant. */
   readonly against?: string;
+  /** Where it is measured with what it is compared with, where that is another workload of the same run. */
+  readonly againstIn?: { readonly workload: string; readonly connections: number };
   /** What of theirs it is compared with, where that is not the same measure. */
   readonly againstMeasure?: Measure;
   readonly atMost?: number;

@@ -1,8 +1,6 @@
-import type { CostRow } from './cost/compare.ts';
-import { measureLookups } from './cost/lookups.ts';
-import { measureMemory, type MemoryRow } from './cost/memory.ts';
-import { measurePicks, measurePlaces } from './cost/picks.ts';
-import { inCounts, inNs, inTimes } from './figures.ts';
+import { inCounts, inNs, inTimes } from '../figures.ts';
+import { measureMemory, type MemoryRow } from './memory.ts';
+import { measureLookups, measurePermits, measurePicks, type CostRow } from './parts.ts';
 
 /** What things cost where there are few of something, and where there are many. */
 export interface Costs {
@@ -19,8 +17,8 @@ export const NO_COSTS: Costs = { expected: [], whole: [], memory: [] };
 /** Measures it, in about a minute. */
 export async function measureCosts(tell: (text: string) => void): Promise<Costs> {
   tell('cost: picks and lookups');
-  const expected = [...(await measurePicks()), ...(await measureLookups())];
-  const whole = await measurePlaces();
+  const expected = [...measurePicks(), ...measureLookups()];
+  const whole = measurePermits();
   tell('cost: memory');
   return { expected, whole, memory: await measureMemory() };
 }

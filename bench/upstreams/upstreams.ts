@@ -1,8 +1,10 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ensureServer } from '../../gateway/setup/servers.mjs';
 import { ROOT } from '../../gateway/setup/state.mjs';
-import type { Place } from '../place.ts';
+import { nginxFolders, nginxPreamble } from '../contestants/nginx.ts';
+import { answers, type Place } from '../place.ts';
 
 /** The folder of a Plumber application of the benchmark's own, here. */
 export function applicationHere(name: string): string {
@@ -25,4 +27,32 @@ async function startOne(place: Place, service: string, name: string): Promise<st
   const portOf = () => /"event":"listening".*"port":(\d+)/.exec(started.log())?.[1];
   await place.until(started, () => portOf() !== undefined);
   return `127.0.0.1:${portOf() ?? ''}`;
+}
+
+/** Starts an nginx that answers a few bytes by itself, and gives its address. */
+export async function startNothing(place: Place, name: string, core: number | undefined): Promise<string[]> {
+  const address = `127.0.0.1:${await place.port()}`;
+  const config = place.write(`${name}.conf`, configOf(place, name, address));
+  const started = place.start(name, {
+    program: await ensureServer('nginx'),
+    args: ['-c', config, '-e', 'stderr'],
+    core,
+  });
+  await place.until(started, () => answers(`http://${address}/`));
+  return [address];
+}
+
+function configOf(place: Place, name: string, address: string): string {
+  return `
+${nginxPreamble(place, name)}
+http {
+  ${nginxFolders(place, name)}
+  access_log off;
+  keepalive_requests 1000000000;
+  server {
+    listen ${address};
+    location / { default_type application/json; return 200 '{"ok":true}'; }
+  }
+}
+`;
 }

@@ -1,2 +1,0 @@
--- The same small GET again and again.
-dofile(os.getenv("BENCH_LOAD") .. "shared.lua")
