@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { readCredential } from '../../gateway/domain/admission/bearer.ts';
+import { anonymousCaller } from '../../gateway/domain/caller.ts';
 import { believeForwarded, isHost } from '../../gateway/domain/http/believed-origin.ts';
 import { preflightAnswer } from '../../gateway/domain/http/cors.ts';
 import { hopByHopOf } from '../../gateway/domain/http/field-syntax.ts';
 import { listOf } from '../../gateway/domain/http/fields.ts';
+import { identityFields } from '../../gateway/domain/http/identity-fields.ts';
 import { parseHttpDate } from '../../gateway/domain/http/http-date.ts';
 import { isRequestId } from '../../gateway/domain/http/request-id.ts';
 import { parseRequestTarget } from '../../gateway/domain/http/request-target.ts';
@@ -79,6 +81,8 @@ const cases: Readonly<Record<string, Work>> = {
   'a list': length => () => listOf(['A', repeated(' ,', length)], 'a'),
   'names of fields': length => () => hopByHopOf(['Connection', repeated('a,', length)]),
   'a credential': length => () => readCredential(['Authorization', `Basic${repeated(' ', length)}\n`]),
+  'a subject of spaces': length => () =>
+    identityFields({ ...anonymousCaller('10.0.0.1'), subject: `a${repeated(' ', length)}é` }),
   'a trace': length => () => hasTraceparent(['traceparent', `00-${repeated('0', length)}`]),
   'an id': length => () => isRequestId(repeated('a', length)),
   'a date': length => () => parseHttpDate(`Sun, ${repeated('0', length)}`),

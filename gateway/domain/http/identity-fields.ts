@@ -43,7 +43,7 @@ function toFields(caller: Caller, subject: string): readonly string[] {
 }
 
 function encode(text: string): string {
-  return IS_PLAIN.test(text) ? text : percentEncode(text, /^ +| +$|[^ -~]+|%/gu);
+  return IS_PLAIN.test(text) ? text : percentEncode(text, /^ +|(?<! ) +$|[^ -~]+|%/gu);
 }
 
 function encodeMember(text: string): string {
