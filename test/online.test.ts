@@ -27,6 +27,7 @@ async function askedOf(t: TestContext, { gateway, routes }: { gateway: string; r
   t.after(() => rmSync(folder, { recursive: true }));
   writeFileSync(join(folder, 'gateway.yaml'), `routes: routes.yaml\n${gateway}`);
   writeFileSync(join(folder, 'routes.yaml'), routes);
+  writeFileSync(join(folder, 'plumber.R'), '');
   const contract = loadContract(join(folder, 'gateway.yaml'), { SHARED: 'open sesame' });
   assert.deepEqual(contract.problems, []);
   const problems = await askOnline(contract);

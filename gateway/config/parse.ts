@@ -47,7 +47,7 @@ export function parseGateway(
   const config = parsed && {
     ...parsed,
     routes: surroundings.absolute(parsed.routes),
-    discovery: withPaths(parsed.discovery, surroundings),
+    discovery: withPaths(parsed.discovery, { surroundings, complain: quiet }),
     identity: parsed.identity && withKeys(parsed.identity, { surroundings, complain: quiet, keysProblem }),
   };
   return { config: hasError(problems) ? undefined : config, problems: inOrder(problems) };
@@ -70,8 +70,16 @@ export function warnOfLiteralSecrets({ value, referred, failed }: Resolved, comp
   }
 }
 
-function withPaths(discovery: GatewayConfig['discovery'], { absolute }: Surroundings): GatewayConfig['discovery'] {
-  const { consul, local, static: fixed } = discovery;
+function withPaths(
+  { consul, local, static: fixed }: GatewayConfig['discovery'],
+  { surroundings: { absolute, readText, whyUnread }, complain }: Pick<KeysIo, 'surroundings' | 'complain'>,
+): GatewayConfig['discovery'] {
+  for (const [i, { entry }] of local.entries()) {
+    const file = absolute(`${entry}/plumber.R`);
+    if (readText(file) !== undefined) continue;
+    const message = `holds no R service: ${file} cannot be read: ${whyUnread(file)}`;
+    complain({ path: ['discovery', 'local', i, 'entry'], message });
+  }
   return {
     consul: consul && { ...consul, snapshot: absolute(consul.snapshot) },
     local: local.map(entry => ({ ...entry, entry: absolute(entry.entry) })),

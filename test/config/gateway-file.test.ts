@@ -55,7 +55,11 @@ drain: { grace: 5s, timeout: 30s }
 
 const around: Around = {
   variables: { PENSTOCK_JWT_SECRET: SECRET },
-  files: { '/etc/penstock/keys/idp.pem': PEM, '/run/secret': `${SECRET}\n` },
+  files: {
+    '/etc/penstock/keys/idp.pem': PEM,
+    '/etc/penstock/../plumber-services/fuel/plumber.R': '',
+    '/run/secret': `${SECRET}\n`,
+  },
 };
 
 describe('gateway.yaml', () => {
@@ -116,7 +120,9 @@ describe('gateway.yaml', () => {
   });
 
   test('starts one R process of a service, and gives it no variable but the usual', () => {
-    const { config } = gatewayOf('discovery: { local: [{ service: a, entry: b }] }');
+    const { config } = gatewayOf('discovery: { local: [{ service: a, entry: b }] }', {
+      files: { '/etc/penstock/b/plumber.R': '' },
+    });
 
     assert.deepEqual(config?.discovery.local, [{ service: 'a', entry: '/etc/penstock/b', instances: 1, env: [] }]);
   });
@@ -196,6 +202,13 @@ describe('gateway.yaml, wrong', () => {
       'a service listed twice',
       'discovery: { local: [{ service: a, entry: x }, { service: a, entry: y }] }',
       ['1:59 error discovery.local[1].service: the service a is listed already'],
+    ],
+    [
+      'a folder without an R service',
+      'discovery: { local: [{ service: a, entry: x }] }',
+      [
+        '1:43 error discovery.local[0].entry: holds no R service: /etc/penstock/x/plumber.R cannot be read: no such file or directory (ENOENT)',
+      ],
     ],
     ['an unset variable', 'routes: ${env:NOPE}', ['1:9 error routes: the environment variable NOPE is not set']],
     [

@@ -38,14 +38,16 @@ const Consul = z
     register: z
       .boolean()
       .default(true)
-      .describe('The gateway registers itself as service `penstock`, id `penstock-HOST-PORT`, with a TTL check.'),
+      .describe(
+        'The gateway registers itself as service `penstock`, id `penstock-HOST-PORT`, with a TTL check. Its text may come to the UI late: an agent passes it on at once when the light changes, else every `check_update_interval` (5 minutes).',
+      ),
     advertise: HostAndPort.optional().describe('What it registers. Default: `listen`’s port at this host’s address.'),
   })
   .transform(({ emptyHold, ...rest }) => ({ ...rest, emptyHoldMs: emptyHold }));
 
 const Local = z.strictObject({
   service: ServiceName,
-  entry: text().describe('The folder of the R service.'),
+  entry: text().describe('The folder of the R service: where its `plumber.R` is.'),
   instances: whole(1, 256).default(1).describe('How many R processes.'),
   env: z
     .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable'))
