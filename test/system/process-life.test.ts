@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { describe, test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { onWholeLine } from '../support/whole-lines.ts';
 
 const MAIN = fileURLToPath(new URL('../../gateway/main.ts', import.meta.url));
 
@@ -55,14 +55,18 @@ async function startGateway(t: TestContext) {
 function followLog({ stdout }: ChildProcess) {
   assert.ok(stdout);
   const lines: Line[] = [];
-  const reader = createInterface({ input: stdout }).on('line', line => lines.push(JSON.parse(line) as Line));
+  const news = new EventEmitter<{ line: [] }>();
+  onWholeLine(stdout, line => {
+    lines.push(JSON.parse(line) as Line);
+    news.emit('line');
+  });
   return {
     lines,
     async until(isMeant: (line: Line) => boolean): Promise<Line> {
       for (;;) {
         const found = lines.find(isMeant);
         if (found !== undefined) return found;
-        await once(reader, 'line');
+        await once(news, 'line');
       }
     },
   };

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { onWholeLine } from '../whole-lines.ts';
 
 /** One JSON object that serve.sh has written. */
 export type LogLine = Readonly<Record<string, unknown>> & { readonly event: string };
@@ -94,7 +94,7 @@ function readLines(child: ChildProcess): Pick<PlumberService, 'lines' | 'event'>
   const lines: LogLine[] = [];
   const waiting = new Set<{ name: string; resolve: (line: LogLine) => void }>();
   if (child.stdout === null) throw new Error('no standard output');
-  createInterface({ input: child.stdout }).on('line', text => {
+  onWholeLine(child.stdout, text => {
     const line = JSON.parse(text) as LogLine;
     lines.push(line);
     for (const waiter of waiting) {
