@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { stripPrefix } from '../../gateway/domain/filters/target.ts';
+import { stripPrefix } from '../../gateway/domain/routing/request-filters.ts';
 import { explained, routesOf, soundRoutes, told, type Request } from '../support/configuration.ts';
 
 /** What becomes of a request on a route of these predicates and filters. */

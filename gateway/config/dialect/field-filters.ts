@@ -1,18 +1,22 @@
 import { isFieldName, isFieldValue, isHopByHop } from '../../domain/http/field-syntax.ts';
-import { addResponseHeader, removeResponseHeader, setResponseHeader } from '../../domain/filters/reply-fields.ts';
+import { isIdentityField } from '../../domain/http/identity-fields.ts';
+import type { Filter } from '../../domain/route.ts';
+import {
+  addResponseHeader,
+  removeResponseHeader,
+  SECURE_HEADER_NAMES,
+  secureHeaders,
+  setResponseHeader,
+} from '../../domain/routing/reply-filters.ts';
 import {
   addRequestHeader,
   preserveHostHeader,
   removeRequestHeader,
   setRequestHeader,
-} from '../../domain/filters/request-fields.ts';
-import { SECURE_HEADER_NAMES, secureHeaders } from '../../domain/filters/secure-headers.ts';
-import { isIdentityField } from '../../domain/http/identity-fields.ts';
-import type { Filter } from '../../domain/route.ts';
+} from '../../domain/routing/request-filters.ts';
 import type { Template } from '../../domain/routing/template.ts';
 import { nearestOf } from '../nearest.ts';
-import { flagOf, templateOf, type FilterDefinition, type MadeFilter } from './made-filter.ts';
-import type { Part } from './part.ts';
+import { flagOf, templateOf, type FilterDefinition, type MadeFilter, type Part } from './part.ts';
 
 const FIELD = { shape: 'fields', fields: ['name', 'value'], required: 2 } as const;
 const NAME = { shape: 'fields', fields: ['name'], required: 1 } as const;

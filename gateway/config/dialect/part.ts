@@ -1,5 +1,6 @@
-import type { CompileRegex, Regex } from '../../domain/routing/regex.ts';
-import { isProblem } from '../../domain/routing/regex.ts';
+import type { Filter } from '../../domain/route.ts';
+import { isProblem, type CompileRegex, type Regex } from '../../domain/routing/regex.ts';
+import { parseTemplate, type Template } from '../../domain/routing/template.ts';
 import { nearestOf } from '../nearest.ts';
 import type { Complaint } from '../problem.ts';
 import { placeholderHint } from '../references.ts';
@@ -161,4 +162,33 @@ export function regexOf(part: Part, field: string): Regex | undefined {
   if (!isProblem(compiled)) return compiled;
   part.complain(`${field}: ${compiled.problem}`, { piece: compiled.piece === '' ? source : compiled.piece });
   return undefined;
+}
+
+/** A filter, and what it changes about the route instead of about requests. */
+export interface MadeFilter {
+  readonly filter: Filter;
+  readonly bodyBytesMax?: number;
+}
+
+/** How a filter takes its values, and what it becomes. */
+export type FilterDefinition = PartDefinition<MadeFilter>;
+
+/** A template whose names the route captures. */
+export function templateOf(part: Part, text: string): Template | undefined {
+  const template = parseTemplate(text);
+  const unknown = template.names.filter(name => !part.captured.has(name));
+  for (const name of unknown) {
+    const known = [...part.captured];
+    const hint = known.length === 0 ? 'capture it, for example with Path=/{name}/**' : `captured: ${known.join(', ')}`;
+    part.complain(`no predicate of the route captures {${name}}`, { hint, piece: `{${name}` });
+  }
+  return unknown.length === 0 ? template : undefined;
+}
+
+/** A value that is true or false; `otherwise` where it is not given. */
+export function flagOf(part: Part, field: string, otherwise: boolean): boolean {
+  const text = part.one(field);
+  if (text === undefined) return otherwise;
+  if (!/^(?:true|false)$/i.test(text)) part.complain(`${field} must be true or false`, { piece: text });
+  return text.toLowerCase() === 'true';
 }

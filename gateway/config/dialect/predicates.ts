@@ -2,14 +2,18 @@ import { parseAddressRange } from '../../domain/http/address-range.ts';
 import { isFieldName } from '../../domain/http/field-syntax.ts';
 import { parseHostPattern } from '../../domain/routing/host-pattern.ts';
 import { parsePathPattern } from '../../domain/routing/path-pattern.ts';
-import { cookie } from '../../domain/predicates/cookie.ts';
-import { header } from '../../domain/predicates/header.ts';
-import { host } from '../../domain/predicates/host.ts';
-import { method } from '../../domain/predicates/method.ts';
-import { path } from '../../domain/predicates/path.ts';
-import { query } from '../../domain/predicates/query.ts';
-import { remoteAddr } from '../../domain/predicates/remote-addr.ts';
-import { after, before, between } from '../../domain/predicates/time.ts';
+import {
+  after,
+  before,
+  between,
+  cookie,
+  header,
+  host,
+  method,
+  path,
+  query,
+  remoteAddr,
+} from '../../domain/routing/predicates.ts';
 import { isProblem, type RegexProblem } from '../../domain/routing/regex.ts';
 import type { Predicate } from '../../domain/route.ts';
 import { parseZonedDateTime } from '../../domain/routing/zoned-date-time.ts';

@@ -1,9 +1,14 @@
-import { addRequestParameter, prefixPath, rewritePath, setPath, stripPrefix } from '../../domain/filters/target.ts';
 import { parseReplacement } from '../../domain/routing/regex.ts';
 import type { Filter } from '../../domain/route.ts';
+import {
+  addRequestParameter,
+  prefixPath,
+  rewritePath,
+  setPath,
+  stripPrefix,
+} from '../../domain/routing/request-filters.ts';
 import type { Template } from '../../domain/routing/template.ts';
-import { templateOf, type FilterDefinition, type MadeFilter } from './made-filter.ts';
-import { regexOf, type Part } from './part.ts';
+import { regexOf, templateOf, type FilterDefinition, type MadeFilter, type Part } from './part.ts';
 
 /** Filters that change path and query, by name. */
 export const TARGET_FILTERS: readonly (readonly [string, FilterDefinition])[] = [

@@ -1,6 +1,6 @@
 import { createPathIndex, isDecidedByIndex } from './path-index.ts';
 import { segmentsOf } from './path-segments.ts';
-import { isAmong } from '../predicates/method.ts';
+import { isAmong } from './predicates.ts';
 import type { Asked, Predicate, RouteSpec } from '../route.ts';
 
 /** The route that answers, and what its patterns captured. */

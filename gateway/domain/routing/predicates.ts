@@ -1,0 +1,182 @@
+import { isInRange, type AddressRange } from '../http/address-range.ts';
+import { fieldsOf, hasField } from '../http/fields.ts';
+import type { Predicate } from '../route.ts';
+import type { HostPattern } from './host-pattern.ts';
+import type { PathPattern } from './path-pattern.ts';
+import type { Regex } from './regex.ts';
+import type { Captures } from './segment-pattern.ts';
+
+/** Holds strictly after an instant. */
+export function after(text: string, atMs: number): Predicate {
+  return { name: 'After', text, holds: ({ wallMs }) => wallMs > atMs };
+}
+
+/** Holds strictly before an instant. */
+export function before(text: string, atMs: number): Predicate {
+  return { name: 'Before', text, holds: ({ wallMs }) => wallMs < atMs };
+}
+
+/** Holds strictly after the first instant and strictly before the second. */
+export function between(text: string, { fromMs, toMs }: { fromMs: number; toMs: number }): Predicate {
+  return { name: 'Between', text, holds: ({ wallMs }) => wallMs > fromMs && wallMs < toMs };
+}
+
+/** Holds for one of the methods; HEAD wherever GET does (RFC 9110 §9.3.2). */
+export function method(text: string, methods: readonly string[]): Predicate {
+  return { name: 'Method', text, holds: asked => isAmong(asked.method, methods) };
+}
+
+/** True when a request with this method may use a route with these; undefined methods are any. */
+export function isAmong(asked: string, methods: readonly string[] | undefined): boolean {
+  if (methods === undefined || methods.includes(asked)) return true;
+  return asked === 'HEAD' && methods.includes('GET');
+}
+
+/** Holds for a path that one of the patterns matches; the first that does captures. */
+export function path(text: string, patterns: readonly PathPattern[]): Predicate {
+  return {
+    name: 'Path',
+    text,
+    holds(asked, variables) {
+      for (const pattern of patterns) {
+        const captures = pattern.match(asked.path);
+        if (captures !== undefined) return keepCaptures(captures, variables);
+      }
+      return false;
+    },
+  };
+}
+
+interface HostArgs {
+  readonly patterns: readonly HostPattern[];
+  /** True: the pattern is compared with host and port, as the caller sent them. */
+  readonly includePort: boolean;
+}
+
+/** Holds for a host that one of the patterns matches; the first that does captures. */
+export function host(text: string, { patterns, includePort }: HostArgs): Predicate {
+  return {
+    name: 'Host',
+    text,
+    holds(asked, variables) {
+      const name = includePort ? asked.host : asked.host.replace(/:\d*$/, '');
+      for (const pattern of patterns) {
+        const captures = pattern.match(name);
+        if (captures !== undefined) return keepCaptures(captures, variables);
+      }
+      return false;
+    },
+  };
+}
+
+/** Adds what was captured to a request's variables. Always true, so that a predicate can end with it. */
+function keepCaptures(captures: Captures, variables: Map<string, string>): true {
+  for (let i = 0; i < captures.length; i += 2) variables.set(captures[i] ?? '', captures[i + 1] ?? '');
+  return true;
+}
+
+/** Holds when the connection comes from one of the ranges; what proxies say of it does not count. */
+export function remoteAddr(text: string, ranges: readonly AddressRange[]): Predicate {
+  return { name: 'RemoteAddr', text, holds: asked => ranges.some(range => isInRange(asked.peerAddress, range)) };
+}
+
+/** Holds when the parameter is there; with a regex, when it matches the whole of one of its values. */
+export function query(text: string, { param, regex }: { param: string; regex: Regex | undefined }): Predicate {
+  return {
+    name: 'Query',
+    text,
+    holds(asked) {
+      if (asked.query === '') return false;
+      const values = parameterValues(asked.query, param);
+      if (regex === undefined) return values.length > 0;
+      return values.some(value => value !== undefined && regex.matches(value));
+    },
+  };
+}
+
+/** The values of a parameter, decoded as a form's; undefined for one without `=`. */
+function parameterValues(rawQuery: string, param: string): (string | undefined)[] {
+  return rawQuery.split('&').flatMap(pair => {
+    const at = pair.indexOf('=');
+    const name = at === -1 ? pair : pair.slice(0, at);
+    if (name === '' || decodeForm(name) !== param) return [];
+    return [at === -1 ? undefined : decodeForm(pair.slice(at + 1))];
+  });
+}
+
+function decodeForm(text: string): string {
+  const spaced = text.replaceAll('+', ' ');
+  try {
+    return decodeURIComponent(spaced);
+  } catch {
+    return text; // broken encoding: taken as it stands
+  }
+}
+
+/** Holds when the field is there; with a regex, when it matches the whole of one of the field's values. */
+export function header(text: string, { name, regex }: { name: string; regex: Regex | undefined }): Predicate {
+  const lowerName = name.toLowerCase();
+  return {
+    name: 'Header',
+    text,
+    holds({ fields }) {
+      if (regex === undefined) return hasField(fields, lowerName);
+      return fieldsOf(fields, lowerName).some(line => fieldValues(line).some(value => regex.matches(value)));
+    },
+  };
+}
+
+/** The values of a line: split at commas that stand outside of quotes, trimmed, empty ones dropped, quotes taken off. */
+function fieldValues(line: string): string[] {
+  return pieces(line)
+    .map(value => value.trim())
+    .map(value => (/^"[^"]*"$/.test(value) ? value.slice(1, -1) : value))
+    .filter(value => value !== '');
+}
+
+/** In one pass, whatever a caller sends: where a quote is not closed, no later one is either, and all are plain. */
+function pieces(line: string): string[] {
+  const found: string[] = [];
+  let [start, mayQuote] = [0, true];
+  for (let at = 0; at < line.length; at++) {
+    const char = line.charAt(at);
+    if (char === '"' && mayQuote) {
+      const end = endOfQuoted(line, at);
+      if (end === -1) mayQuote = false;
+      else at = end;
+    } else if (char === ',') {
+      found.push(line.slice(start, at));
+      start = at + 1;
+    }
+  }
+  return [...found, line.slice(start)];
+}
+
+/** Where the quote that opens at `from` closes; -1 when it does not. An escaped quote closes nothing. */
+function endOfQuoted(line: string, from: number): number {
+  for (let at = from + 1; at < line.length; at++) {
+    const char = line.charAt(at);
+    if (char === '\\') at += 1;
+    else if (char === '"') return at;
+  }
+  return -1;
+}
+
+/** Holds when a cookie of that name has a value that the regex matches whole. */
+export function cookie(text: string, { name, regex }: { name: string; regex: Regex }): Predicate {
+  return {
+    name: 'Cookie',
+    text,
+    holds: ({ fields }) =>
+      fieldsOf(fields, 'cookie').some(line => cookieValues(line, name).some(value => regex.matches(value))),
+  };
+}
+
+function cookieValues(line: string, name: string): string[] {
+  return line.split(';').flatMap(pair => {
+    const at = pair.indexOf('=');
+    if (at === -1 || pair.slice(0, at).trim() !== name) return [];
+    const value = pair.slice(at + 1).trim();
+    return [/^".*"$/.test(value) ? value.slice(1, -1) : value];
+  });
+}
