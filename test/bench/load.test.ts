@@ -26,7 +26,7 @@ async function aTurn(t: TestContext, answer: RequestListener, connections: numbe
 describe('a mix of slow and fast calls', () => {
   test('is told apart, each kind by its own times', async t => {
     const seen = { fast: 0, slow: 0 };
-    const SLOW_MS = 40;
+    const SLOW_MS = 150;
     const turn = await aTurn(
       t,
       ({ url }, response) => {
@@ -42,7 +42,7 @@ describe('a mix of slow and fast calls', () => {
     assert.equal(figures.requests, seen.fast + seen.slow);
     assert.equal(seen.slow, Math.floor(figures.requests / 10));
     assert.ok((figures.slowP50Ms ?? 0) >= SLOW_MS - 1, JSON.stringify(figures));
-    assert.ok(figures.p50Ms < SLOW_MS, JSON.stringify(figures));
+    assert.ok(figures.p50Ms < (figures.slowP50Ms ?? 0), JSON.stringify(figures)); // a busy machine delays both
     assert.ok(figures.durationMs >= 1_000);
   });
 

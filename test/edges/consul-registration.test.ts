@@ -136,6 +136,6 @@ describe('the registration of the gateway', { concurrency: false }, () => {
     const startedMs = performance.now();
     await registration.close();
 
-    assert.ok(performance.now() - startedMs < 2_500);
+    assert.ok(performance.now() - startedMs < 10_000, 'it gives up by itself');
   });
 });

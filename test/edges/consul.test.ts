@@ -118,7 +118,7 @@ async function folder(): Promise<string> {
 }
 
 describe('a Consul source', { concurrency: false }, () => {
-  test('tells of an instance within a second of its registration, with all Consul knows of it', async t => {
+  test('tells of an instance as soon as it is registered, without asking again, with all Consul knows of it', async t => {
     const agent = await startConsulAgent(t);
     const watched = watchFuel(t, { address: agent.url });
     await watched.fuelIs(hasCount(0));
@@ -131,7 +131,7 @@ describe('a Consul source', { concurrency: false }, () => {
     });
     const [entry] = await watched.fuelIs(hasCount(1));
 
-    assert.ok(performance.now() - startedMs < 1_000);
+    assert.ok(performance.now() - startedMs < 25_000, 'a query that hears of nothing asks again after 30 s');
     assert.deepEqual(entry, {
       ...{ id: 'fuel-1', origin: 'http://127.0.0.1:9001', source: 'consul', weight: 10 },
       ...{ health: 'passing', healthNote: null, version: '1.2.0', model: 'fuel', concurrency: 4 },

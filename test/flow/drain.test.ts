@@ -25,10 +25,10 @@ describe('a gateway that drains', () => {
     await until(() => held.length === 1, 'R has it');
     const kept = await rawCaller(t, gateway.port);
     const early = await rawCaller(t, gateway.port);
+    early.say('GET /in-grace HTTP/1.1\r\nHost: x\r\n'); // it has begun, so that no idle connection is closed under it
 
     const drained = gateway.gateway.drain();
     const unready = await gateway.readyz();
-    early.say('GET /in-grace HTTP/1.1\r\nHost: x\r\n');
     await gateway.log.line(({ phase }) => phase === 'refusing');
     early.say('\r\n');
     const refused = await early.hearOut();

@@ -283,10 +283,10 @@ describe('a permit', () => {
 
   test('returns after `hangMax` when a check is answered; an instance that answers none is out', async t => {
     const hand = byHand();
-    const service = 'hangMax: 500ms, outlier: { ejectFor: 5m }, health: { interval: 200ms, timeout: 100ms }';
+    const service = 'hangMax: 1s, outlier: { ejectFor: 5m }, health: { interval: 200ms, timeout: 300ms }';
     const { gateway, upstreams, inUse } = await gatewayBefore(t, [hand.script, answer('[1]')], {
       service,
-      policy: 'timeout: 5s, retry: { attemptTimeout: 100ms }',
+      policy: 'timeout: 30s, retry: { attemptTimeout: 500ms }',
     });
 
     const instance = () => gateway.instance('fuel', `127.0.0.1:${upstreams[0]?.port ?? 0}`);

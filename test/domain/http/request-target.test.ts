@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseRequestTarget } from '../../../gateway/domain/http/request-target.ts';
+import { cpuMs } from '../../support/cpu-time.ts';
 
 describe('a request target', () => {
   const taken: Record<string, { path: string; query?: string; authority?: string }> = {
@@ -70,9 +71,10 @@ describe('a request target', () => {
   }
 
   test('of any length is judged in no time', () => {
-    const startedMs = performance.now();
-    for (const piece of ['/a', '/', '%2e', '/.%2e', '%25', ';']) parseRequestTarget(`/${piece.repeat(20_000)}`);
+    const pieces = ['/a', '/', '%2e', '/.%2e', '%25', ';'];
 
-    assert.ok(performance.now() - startedMs < 1_000);
+    const takenMs = cpuMs(() => pieces.map(piece => parseRequestTarget(`/${piece.repeat(20_000)}`)));
+
+    assert.ok(takenMs < 1_000);
   });
 });

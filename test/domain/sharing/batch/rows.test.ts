@@ -7,6 +7,7 @@ import {
   type Rows,
   type RowFormat,
 } from '../../../../gateway/domain/sharing/batch/rows.ts';
+import { cpuMs } from '../../../support/cpu-time.ts';
 
 const read = (text: string, format: RowFormat = 'array', rowsMax = 64) => readRows(Buffer.from(text), format, rowsMax);
 const rowsOf = (text: string, format: RowFormat = 'array'): Rows => {
@@ -165,12 +166,13 @@ describe('a body goes alone', () => {
   }
 
   test('of hostile depth or length, in time that grows as it does', () => {
-    const startedMs = performance.now();
-    assert.equal(read('['.repeat(1_000_000)), undefined);
-    assert.equal(read(`[{"x":"${'\\u0041'.repeat(200_000)}`), undefined);
-    assert.equal(read(`[{"x":${'1'.repeat(1_000_000)}`), undefined);
-    assert.equal(read(`[${'{"x":1},'.repeat(200_000)}`, 'array', 10_000), undefined);
-    assert.ok(performance.now() - startedMs < 2_000);
+    const takenMs = cpuMs(() => {
+      assert.equal(read('['.repeat(1_000_000)), undefined);
+      assert.equal(read(`[{"x":"${'\\u0041'.repeat(200_000)}`), undefined);
+      assert.equal(read(`[{"x":${'1'.repeat(1_000_000)}`), undefined);
+      assert.equal(read(`[${'{"x":1},'.repeat(200_000)}`, 'array', 10_000), undefined);
+    });
+    assert.ok(takenMs < 2_000);
   });
 });
 
