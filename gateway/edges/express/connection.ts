@@ -5,7 +5,16 @@ import type { HttpWire } from './http-wire.ts';
 import type { ListenOptions, Peer } from './intake.ts';
 
 /** What one connection may cost. */
-type Bounds = Pick<ListenOptions, 'requestsPerConnectionMax' | 'bytesPerConnectionMax' | 'bodyIdleTimeoutMs'>;
+type Bounds = Pick<
+  ListenOptions,
+  'requestsPerConnectionMax' | 'bytesPerConnectionMax' | 'bodyIdleTimeoutMs' | 'headersTimeoutMs'
+>;
+
+interface AboutConnection {
+  readonly peer: Peer;
+  readonly bounds: Bounds;
+  readonly clock: Clock;
+}
 
 /**
  * A caller's connection: bounds what requests sent ahead may cost, in number, in bytes and in time.
@@ -17,17 +26,22 @@ export class Connection {
   readonly peer: Peer;
   readonly #socket: Socket;
   readonly #bounds: Bounds;
+  readonly #clock: Clock;
   /** In flight, in the order in which they are answered. */
   readonly #wires: HttpWire[] = [];
   readonly #waiting: HttpWire[] = [];
   /** Of answers that were handed to Node and are not out yet. */
   #bytesUnread = 0;
   #isTimed = false;
+  /** Ends a connection whose head came too slowly; there while that is owed to the waiting. */
+  #endLate: (() => void) | undefined = undefined;
+  #cancelLate: (() => void) | undefined = undefined;
 
-  constructor(socket: Socket, { peer, bounds }: { readonly peer: Peer; readonly bounds: Bounds }) {
+  constructor(socket: Socket, { peer, bounds, clock }: AboutConnection) {
     this.#socket = socket;
     this.peer = peer;
     this.#bounds = bounds;
+    this.#clock = clock;
   }
 
   /** The request whose body the bytes on the connection now belong to, if to any. */
@@ -40,8 +54,20 @@ export class Connection {
     return this.#wires.length === 0 && this.#waiting.length === 0;
   }
 
+  /**
+   * True where a head is late because nothing more is read: its caller may have sent it whole. It has its time anew when
+   * reading goes on, since Node looks at each head but once.
+   */
+  excusesLateHead(end: () => void): boolean {
+    if (this.#waiting.length === 0) return false;
+    this.#endLate = end;
+    return true;
+  }
+
   /** A request came: it is taken now, or when others before it are answered. */
   add(wire: HttpWire): void {
+    this.#cancelLate?.();
+    this.#cancelLate = undefined;
     if (this.#waiting.length === 0 && this.#hasRoom()) {
       this.#wires.push(wire);
       wire.enter();
@@ -81,9 +107,18 @@ export class Connection {
       const wire = this.#waiting.shift();
       if (wire === undefined) break;
       this.#wires.push(wire);
-      if (this.#waiting.length === 0) readOn(this.#socket);
+      if (this.#waiting.length === 0) this.#readOn();
       wire.enter();
     }
+  }
+
+  #readOn(): void {
+    readOn(this.#socket);
+    if (this.#endLate === undefined) return;
+    const cancel = this.#clock.after(this.#bounds.headersTimeoutMs, this.#endLate);
+    this.#endLate = undefined;
+    this.#cancelLate = cancel;
+    this.#socket.once('close', cancel);
   }
 
   #hasRoom(): boolean {

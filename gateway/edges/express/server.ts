@@ -150,6 +150,13 @@ class Doors {
 
   /** What is no request at all. */
   fault(error: ProtocolFault, socket: Duplex): void {
+    const connection = this.#connections.get(socket);
+    const isLate = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+    if (isLate && connection?.excusesLateHead(() => this.#refuse(error, socket)) === true) return;
+    this.#refuse(error, socket);
+  }
+
+  #refuse(error: ProtocolFault, socket: Duplex): void {
     const { listen } = this.#listener;
     const failure = toFailure(error, socket, listen.urlBytesMax);
     const open = this.#connections.get(socket)?.last;
@@ -165,8 +172,8 @@ class Doors {
   #connectionOf(socket: Socket): Connection {
     const known = this.#connections.get(socket);
     if (known !== undefined) return known;
-    const { intake, listen } = this.#listener;
-    const connection = new Connection(socket, { peer: intake.peerOf(socket.remoteAddress), bounds: listen });
+    const { intake, listen, clock } = this.#listener;
+    const connection = new Connection(socket, { peer: intake.peerOf(socket.remoteAddress), bounds: listen, clock });
     this.#connections.set(socket, connection);
     return connection;
   }

@@ -651,6 +651,29 @@ describe('requests sent ahead', () => {
     assert.equal(most, 4);
   });
 
+  test('are not late because nothing was read of them; one that stays half has its time when reading goes on', async t => {
+    const gate = new EventEmitter<{ open: [] }>();
+    const { port } = await startServer(t, {
+      listen: { requestsPerConnectionMax: 1, headersTimeoutMs: 100 },
+      travel: async call => {
+        if (call.path === '/slow') await once(gate, 'open');
+        return anAnswer(call.path);
+      },
+    });
+    const caller = await rawCaller(t, port);
+
+    // In one packet: one in flight, one that waits, at which reading stops, and half a head.
+    caller.say(`${one.replace('/', '/slow')}${one.replace('/', '/next')}GET /whole HT`);
+    await until(() => gate.listenerCount('open') === 1, 'the slow one waits');
+    caller.say('TP/1.1\r\nHost: a\r\n\r\nGET /half HT');
+    await new Promise(resolve => setTimeout(resolve, 500)); // five times what a head may take
+    gate.emit('open');
+    const heard = await caller.hearOut();
+
+    assert.match(heard, /\/slow[^]*\/next[^]*\/whole[^]*HTTP\/1\.1 408 /);
+    assert.equal(codeIn(heard), 'REQUEST_TIMEOUT');
+  });
+
   test('are no calls in flight, however many, and cost little', async t => {
     const { port, server } = await startServer(t, { travel: () => new Promise(() => undefined) });
     const caller = await rawCaller(t, port);
