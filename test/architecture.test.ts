@@ -9,7 +9,7 @@ import { test } from 'node:test';
  * gateway/setup/ is no layer: plain .mjs that runs before anything is installed, and imports none of these.
  */
 const MAY_IMPORT: Record<string, { layers: string[]; packages: string[] }> = {
-  domain: { layers: [], packages: ['node:stream'] }, // for its types
+  domain: { layers: [], packages: ['node:net', 'node:stream'] }, // for its reading of addresses, and for types
   config: { layers: ['domain'], packages: ['zod', 'yaml'] },
   commands: { layers: ['domain', 'config', 'root'], packages: ['node:*'] },
   stages: { layers: ['domain'], packages: [] },
@@ -50,6 +50,9 @@ const IMPORT = /^(?:import|export)\b[^;]*?from '([^']+)'|^import '([^']+)'|\bimp
 /** What opens connections: the one transport to instances, and what speaks with Consul. */
 const CONNECTING = /^edges\/(r-transport\/|consul-client\.ts$)/;
 
+/** What of `node:net` opens nothing. */
+const ADDRESSES = /^import \{ (BlockList|isIP|, )+ \} from 'node:net';$/m;
+
 const CONNECT = /^import \{[^}]*\bconnect\b[^}]*\} from 'node:(net|tls)'/m;
 
 const files = (readdirSync('gateway', { recursive: true }) as string[]).filter(path => path.endsWith('.ts'));
@@ -63,6 +66,7 @@ for (const path of files) {
     assert.ok(MAY_IMPORT[layer], `gateway/${layer}/ is no layer we know`);
     for (const target of targets) assert.ok(isAllowed(path, target), `${layer} must not import ${target}`);
     if (layer === 'domain') assert.doesNotMatch(text, IMPURE);
+    if (layer === 'domain' && targets.includes('node:net')) assert.match(text, ADDRESSES);
     if (!RUN.test(path)) assert.doesNotMatch(text, PROCESS, 'main.ts alone asks the process');
   });
 

@@ -699,7 +699,7 @@ describe('what leaves before R has answered', () => {
 describe('what keeps a call with an instance', () => {
   const request = {
     callerAddress: '198.51.100.9',
-    fields: ['X-Tenant', 'acme', 'Cookie', 'a=1; session=s-7', 'Cookie', 'b=2'],
+    fields: ['X-Tenant', 'acme', 'Cookie', 'a=1; session=s-7', 'Cookie', 'b=2; q="7"'],
   };
   const rows: [AffinityKey, string][] = [
     [{ kind: 'caller' }, '192.0.2.7'],
@@ -708,6 +708,7 @@ describe('what keeps a call with an instance', () => {
     [{ kind: 'header', name: 'X-None' }, ''],
     [{ kind: 'cookie', name: 'session' }, 's-7'],
     [{ kind: 'cookie', name: 'b' }, '2'],
+    [{ kind: 'cookie', name: 'q' }, '7'],
     [{ kind: 'cookie', name: 'none' }, ''],
   ];
   for (const [by, expected] of rows) {

@@ -1,4 +1,4 @@
-import { parseAddressRange } from '../../domain/http/address-range.ts';
+import { isAddressRange } from '../../domain/http/address-range.ts';
 import { isFieldName } from '../../domain/http/field-syntax.ts';
 import { parseHostPattern } from '../../domain/routing/host-pattern.ts';
 import { parsePathPattern } from '../../domain/routing/path-pattern.ts';
@@ -16,7 +16,6 @@ import {
 } from '../../domain/routing/predicates.ts';
 import { isProblem, type RegexProblem } from '../../domain/routing/regex.ts';
 import type { Predicate } from '../../domain/route.ts';
-import { parseZonedDateTime } from '../../domain/routing/zoned-date-time.ts';
 import { nearestOf } from '../nearest.ts';
 import { regexOf, type Part, type PartDefinition } from './part.ts';
 
@@ -171,10 +170,23 @@ function made<A>(
 
 function instantOf(part: Part, field: string): number | undefined {
   const text = part.one(field) ?? '';
-  const ms = parseZonedDateTime(text);
+  const ms = epochMsOf(text);
   if (ms === undefined)
     part.complain(`${field} is no date and time with an offset`, { hint: INSTANT_HINT, piece: text });
   return ms;
+}
+
+/**
+ * Java's ZonedDateTime text (`2017-01-20T17:42:47.789-07:00[America/Denver]`) or milliseconds since 1970, as the latter.
+ * The offset decides; the region after it is only a name.
+ */
+function epochMsOf(text: string): number | undefined {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  try {
+    return Temporal.Instant.from(text).epochMilliseconds;
+  } catch {
+    return undefined; // no such day or hour, or no offset
+  }
 }
 
 function rangeOf(part: Part): { fromMs: number; toMs: number } | undefined {
@@ -240,12 +252,10 @@ function pathOf(part: Part): MadePredicate | undefined {
 }
 
 function remoteAddrOf(part: Part): MadePredicate | undefined {
-  const ranges = part.all('sources').flatMap(text => {
-    const range = parseAddressRange(text);
-    if (range === undefined)
-      part.complain('is no address or range', { hint: 'write 192.168.1.0/24, or fd00::/8', piece: text });
-    return range ?? [];
-  });
-  const isSound = ranges.length === part.all('sources').length;
-  return isSound ? { predicate: remoteAddr(part.written.text, ranges) } : undefined;
+  const ranges = part.all('sources');
+  const wrong = ranges.filter(text => !isAddressRange(text));
+  for (const piece of wrong) {
+    part.complain('is no address or range', { hint: 'write 192.168.1.0/24, or fd00::/8', piece });
+  }
+  return wrong.length === 0 ? { predicate: remoteAddr(part.written.text, ranges) } : undefined;
 }

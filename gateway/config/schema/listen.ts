@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseAddressRange } from '../../domain/http/address-range.ts';
+import { isAddressRange } from '../../domain/http/address-range.ts';
 import { withLater } from './later.ts';
 import { duration, flaw, listeningPort, size, text, whole } from './scalars.ts';
 
@@ -7,7 +7,7 @@ const AddressRange = z
   .string()
   .meta({ examples: ['10.0.0.0/8', '::1'] })
   .check(({ value, issues }) => {
-    if (parseAddressRange(value) === undefined) {
+    if (!isAddressRange(value)) {
       issues.push(flaw(value, 'must be an address or a range of addresses', 'write 10.0.0.0/8, or fd00::/8'));
     }
   });

@@ -37,6 +37,18 @@ export function listOf(fields: RawFields, name: string): string[] {
     .filter(member => member !== '');
 }
 
+/** Every value of a cookie, in order, without the quotes that may stand about it (RFC 6265 §4.1.1). */
+export function cookiesOf(fields: RawFields, name: string): string[] {
+  const values: string[] = [];
+  for (const pair of fieldsOf(fields, 'cookie').flatMap(line => line.split(';'))) {
+    const at = pair.indexOf('=');
+    if (at === -1 || pair.slice(0, at).trim() !== name) continue;
+    const value = pair.slice(at + 1).trim();
+    values.push(value.length > 1 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value);
+  }
+  return values;
+}
+
 /** Adds one more line of a field. */
 export function appendField(fields: string[], name: string, value: string): void {
   fields.push(name, value);

@@ -1,5 +1,5 @@
-import { isInRange, type AddressRange } from '../http/address-range.ts';
-import { fieldsOf, hasField } from '../http/fields.ts';
+import { withinRanges } from '../http/address-range.ts';
+import { cookiesOf, fieldsOf, hasField } from '../http/fields.ts';
 import type { Predicate } from '../route.ts';
 import type { HostPattern } from './host-pattern.ts';
 import type { PathPattern } from './path-pattern.ts';
@@ -76,8 +76,9 @@ function keepCaptures(captures: Captures, variables: Map<string, string>): true 
 }
 
 /** Holds when the connection comes from one of the ranges; what proxies say of it does not count. */
-export function remoteAddr(text: string, ranges: readonly AddressRange[]): Predicate {
-  return { name: 'RemoteAddr', text, holds: asked => ranges.some(range => isInRange(asked.peerAddress, range)) };
+export function remoteAddr(text: string, ranges: readonly string[]): Predicate {
+  const isWithin = withinRanges(ranges);
+  return { name: 'RemoteAddr', text, holds: asked => isWithin(asked.peerAddress) };
 }
 
 /** Holds when the parameter is there; with a regex, when it matches the whole of one of its values. */
@@ -167,16 +168,6 @@ export function cookie(text: string, { name, regex }: { name: string; regex: Reg
   return {
     name: 'Cookie',
     text,
-    holds: ({ fields }) =>
-      fieldsOf(fields, 'cookie').some(line => cookieValues(line, name).some(value => regex.matches(value))),
+    holds: ({ fields }) => cookiesOf(fields, name).some(value => regex.matches(value)),
   };
-}
-
-function cookieValues(line: string, name: string): string[] {
-  return line.split(';').flatMap(pair => {
-    const at = pair.indexOf('=');
-    if (at === -1 || pair.slice(0, at).trim() !== name) return [];
-    const value = pair.slice(at + 1).trim();
-    return [/^".*"$/.test(value) ? value.slice(1, -1) : value];
-  });
 }

@@ -1,8 +1,9 @@
 import { randomFillSync } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import type { CallerSide, IncomingBody, Received } from '../../domain/call.ts';
 import { GatewayError } from '../../domain/errors.ts';
+import { withinRanges } from '../../domain/http/address-range.ts';
 import { believeForwarded, isHost, type BelievedOrigin, type Trust } from '../../domain/http/believed-origin.ts';
 import { isRequestId } from '../../domain/http/request-id.ts';
 import { parseRequestTarget, type RequestTarget } from '../../domain/http/request-target.ts';
@@ -192,15 +193,10 @@ function toldTarget(url: string): RequestTarget {
 
 /** Tells whether an address is one of the trusted proxies', which are addresses and ranges in CIDR notation. */
 function trustAmong(trustedProxies: readonly string[]): (address: string) => Trust {
-  const list = new BlockList();
-  for (const proxy of trustedProxies) {
-    const [address = '', prefix] = proxy.split('/');
-    if (prefix === undefined) list.addAddress(address, familyOf(address));
-    else list.addSubnet(address, Number(prefix), familyOf(address));
-  }
+  const isTrusted = withinRanges(trustedProxies);
   return address => {
     if (isIP(address) === 0) return 'no-address';
-    return list.check(address, familyOf(address)) ? 'trusted' : 'stranger'; // also of `::ffff:10.0.0.1`
+    return isTrusted(address) ? 'trusted' : 'stranger';
   };
 }
 
@@ -208,10 +204,6 @@ function trustAmong(trustedProxies: readonly string[]): (address: string) => Tru
 function plainAddress(address: string | undefined): string {
   if (address === undefined) return '';
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
-}
-
-function familyOf(address: string): 'ipv4' | 'ipv6' {
-  return address.includes(':') ? 'ipv6' : 'ipv4';
 }
 
 const ID_BYTES = 16;

@@ -1,5 +1,5 @@
 import type { Admitted } from '../../call.ts';
-import { fieldOf, fieldsOf } from '../../http/fields.ts';
+import { cookiesOf, fieldOf } from '../../http/fields.ts';
 import type { AffinityKey, BalanceSpec } from '../service-policy.ts';
 
 /** What keeps this request with an instance; empty where nothing does. */
@@ -16,14 +16,6 @@ function valueOf(key: AffinityKey, request: Admitted): string {
     case 'header':
       return fieldOf(request.fields, key.name.toLowerCase()) ?? '';
     case 'cookie':
-      return cookieOf(fieldsOf(request.fields, 'cookie'), key.name);
+      return cookiesOf(request.fields, key.name)[0] ?? '';
   }
-}
-
-function cookieOf(lines: readonly string[], name: string): string {
-  for (const pair of lines.flatMap(line => line.split(';'))) {
-    const end = pair.indexOf('=');
-    if (end > 0 && pair.slice(0, end).trim() === name) return pair.slice(end + 1).trim();
-  }
-  return '';
 }
