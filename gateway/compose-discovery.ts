@@ -5,6 +5,7 @@ import type { Clock, Random } from './domain/clock.ts';
 import type { Roster, RosterAge, RosterSource } from './domain/roster.ts';
 import { createConsulSource } from './edges/consul.ts';
 import { createLocalSource } from './edges/r-processes.ts';
+import type { Scripts } from './edges/rscript/transport.ts';
 import type { Account } from './edges/user.ts';
 import { createStaticSource } from './edges/static-roster.ts';
 
@@ -17,6 +18,8 @@ export interface Discovery {
 }
 
 interface DiscoveryParts {
+  /** Runs the scripts that `local` names. */
+  readonly scripts: Scripts;
   readonly config: GatewayConfig;
   /** The path of plumber-services/serve.sh. */
   readonly serveCommand: string;

@@ -14,6 +14,7 @@ import { PermitRegistry } from './domain/service/permits.ts';
 import { createService } from './domain/service/upstream-service.ts';
 import { RouteCaches } from './domain/sharing/cache-entries.ts';
 import { createServiceRegistry, type ServiceRegistry } from './domain/service/service-registry.ts';
+import { probeByScheme, transportByScheme, type Ways } from './edges/by-scheme.ts';
 import { systemClock as clock } from './edges/clock.ts';
 import { createCounterTable } from './edges/counter-store.ts';
 import { descriptorLimit, fitConnections } from './edges/descriptors.ts';
@@ -22,13 +23,13 @@ import type { AdminServer } from './edges/express/admin.ts';
 import { createServer, type GatewayServer, type ServerParts } from './edges/express/server.ts';
 import { createLimitCounter } from './edges/express-rate-limit.ts';
 import { createHealthChecks, type HealthChecks } from './edges/health-checks.ts';
-import { probeHttp } from './edges/http-probe.ts';
 import { createCarrier } from './edges/http-proxy-middleware.ts';
 import { createTokenVerifier } from './edges/jsonwebtoken.ts';
 import { createMemoryStore } from './edges/memory-store.ts';
 import { createMetrics, type Metrics } from './edges/prom-client.ts';
 import { systemRandom as random } from './edges/random.ts';
 import { createTransport } from './edges/r-transport/transport.ts';
+import { createScripts, type Scripts } from './edges/rscript/transport.ts';
 import type { Account } from './edges/user.ts';
 import { createLog, type Log } from './edges/winston.ts';
 import { createFlow } from './flow.ts';
@@ -85,7 +86,9 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
     ...{ catchUp, version, node, withProcess: true },
   });
 
-  const transport = createTransport({ clock, deadlines });
+  const scripts = createScripts({ clock, deadlines, observe });
+  const ways = waysOf(config, scripts);
+  const transport = transportByScheme(createTransport({ clock, deadlines }), ways);
   const permits = new PermitRegistry({ onVacant: origin => transport.forget(origin) });
   const registry: ServiceRegistry = createServiceRegistry({
     create: (name, policy) => createService({ name, policy, clock, random, deadlines, permits, observe }),
@@ -94,7 +97,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   });
   const caches = new RouteCaches({ createStore: createMemoryStore, clock });
   const discovery: Discovery = composeDiscovery({
-    ...{ ...parts, clock, random, observe },
+    ...{ ...parts, scripts, clock, random, observe },
     onRoster: roster => {
       registry.heard(roster);
       life.reconsider();
@@ -115,7 +118,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   const { enter, back } = composeFlow({ config, generations, caches, attempt, batching, observe });
   const server: GatewayServer = composeServer(config, { clock, deadlines, enter, back, observe });
   const services = () => registry.services();
-  const checks: HealthChecks = createHealthChecks({ services, clock, random, probe: probeHttp });
+  const checks: HealthChecks = createHealthChecks({ services, clock, random, probe: probeByScheme(ways) });
   const admin: AdminServer = composeAdmin({
     ...{ ...parts, life, generations, registry, caches, batching, metrics, log, observe },
   });
@@ -124,6 +127,11 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
     ...{ deadlines, registry, discovery, transport, batching, server, admin, checks, metrics },
   });
   return { gateway, log };
+}
+
+/** What leads to instances beside HTTP; nothing that the configuration does not name. */
+function waysOf({ discovery }: GatewayConfig, scripts: Scripts): Ways {
+  return discovery.local.some(({ kind }) => kind === 'script') ? { script: scripts } : {};
 }
 
 interface FlowParts {

@@ -74,15 +74,18 @@ function withPaths(
   { consul, local, static: fixed }: GatewayConfig['discovery'],
   { surroundings: { absolute, readText, whyUnread }, complain }: Pick<KeysIo, 'surroundings' | 'complain'>,
 ): GatewayConfig['discovery'] {
-  for (const [i, { entry }] of local.entries()) {
-    const file = absolute(`${entry}/plumber.R`);
+  for (const [i, one] of local.entries()) {
+    const isScript = one.kind === 'script';
+    const file = absolute(isScript ? one.script : `${one.entry}/plumber.R`);
     if (readText(file) !== undefined) continue;
-    const message = `holds no R service: ${file} cannot be read: ${whyUnread(file)}`;
-    complain({ path: ['discovery', 'local', i, 'entry'], message });
+    const message = `${isScript ? '' : 'holds no R service: '}${file} cannot be read: ${whyUnread(file)}`;
+    complain({ path: ['discovery', 'local', i, isScript ? 'script' : 'entry'], message });
   }
   return {
     consul: consul && { ...consul, snapshot: absolute(consul.snapshot) },
-    local: local.map(entry => ({ ...entry, entry: absolute(entry.entry) })),
+    local: local.map(one =>
+      one.kind === 'script' ? { ...one, script: absolute(one.script) } : { ...one, entry: absolute(one.entry) },
+    ),
     static: fixed,
   };
 }

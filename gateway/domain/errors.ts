@@ -132,6 +132,14 @@ export const FAILURES = {
     detail: 'The body is coded for its way in a manner that this gateway does not know.',
     remedy: 'Send the body with `Content-Length`, or in chunks with `Transfer-Encoding: chunked` alone.',
   },
+  MODEL_FAILED: {
+    status: 500,
+    fault: 'upstream',
+    retry: 'never',
+    title: 'Model failed',
+    detail: 'The model ended with an error.',
+    remedy: 'Check the input against what the model takes. Operators: the log has what the script wrote.',
+  },
   STREAM_NOT_ENABLED: {
     status: 501,
     fault: 'gateway',

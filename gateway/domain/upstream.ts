@@ -43,13 +43,15 @@ export interface ExchangeBounds {
  *   untrusted        its certificate does not verify; nothing reached it
  *   lost             it broke off before its answer was complete
  *   malformed        what it sent is not HTTP, or ambiguous (RFC 9112 §6.3)
+ *   failed           the model itself failed, or cannot be called so, where no HTTP status says it: the instance is well
  *   hung             it did not end within `hangMsMax`
  *   abandoned        the gateway itself gave up (it closes, or has no socket left): says nothing of the instance
  */
 export type ExchangeEnd =
   | { readonly kind: 'answered'; readonly answer: UpstreamAnswer }
   | {
-      readonly kind: 'refused' | 'connect-timeout' | 'untrusted' | 'lost' | 'malformed' | 'hung' | 'abandoned';
+      readonly kind:
+        'refused' | 'connect-timeout' | 'untrusted' | 'lost' | 'malformed' | 'failed' | 'hung' | 'abandoned';
       readonly failure: GatewayError;
     };
 
@@ -77,7 +79,7 @@ export interface Exchange {
 
 /** Carries calls to instances. */
 export interface Transport {
-  /** `origin`: scheme, host and port, without a slash at the end. */
+  /** `origin`: scheme, host and port, without a slash at the end; `script:NAME` of a script. */
   send(origin: string, message: UpstreamMessage, options: SendOptions): Exchange;
   /** Lets go of what is kept for an origin that left; exchanges under way end by themselves. */
   forget(origin: string): void;

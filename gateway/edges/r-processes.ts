@@ -3,9 +3,14 @@ import type { Observe } from '../domain/events.ts';
 import type { Clock, Random } from '../domain/clock.ts';
 import type { Roster, RosterEntry, RosterSource } from '../domain/roster.ts';
 import { createRKeeper, type RKeeper } from './r-keeper.ts';
+import type { LocalScript, Scripts } from './rscript/transport.ts';
 
-/** A service whose R processes the gateway starts itself. */
-export interface LocalService {
+/** A service that the gateway runs itself. */
+export type LocalService = PlumberService | ScriptService;
+
+/** One whose R processes it starts. */
+interface PlumberService {
+  readonly kind: 'plumber';
   readonly service: string;
   /** The service's folder, absolute. */
   readonly entry: string;
@@ -14,7 +19,16 @@ export interface LocalService {
   readonly env: readonly string[];
 }
 
+/** A script that it runs for each call. */
+interface ScriptService extends Omit<LocalScript, 'file' | 'env'> {
+  readonly kind: 'script';
+  /** Absolute. */
+  readonly script: string;
+  readonly env: readonly string[];
+}
+
 export interface LocalSourceOptions {
+  readonly scripts: Pick<Scripts, 'keep'>;
   readonly entries: readonly LocalService[];
   /** The path of `plumber-services/serve.sh`. */
   readonly serveCommand: string;
@@ -53,8 +67,10 @@ export function createLocalSource(options: LocalSourceOptions): RosterSource {
     onRoster({ source: 'local', services, heardMs: clock.wallMs() });
   }
 
-  function keep({ service, entry, instances, env: more }: LocalService): RKeeper[] {
-    const env = environmentForR(options.env, more);
+  function keep(local: LocalService): RKeeper[] {
+    const env = environmentForR(options.env, local.env);
+    if (local.kind === 'script') return [options.scripts.keep({ ...local, file: local.script, env }, publish)];
+    const { service, entry, instances } = local;
     const keeper = { ...options, service, folder: entry, env, enterStart, onChange: publish };
     return Array.from({ length: instances }, () => createRKeeper(keeper));
   }

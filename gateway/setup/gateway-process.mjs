@@ -29,7 +29,9 @@ export async function outlineOf(configFile) {
       routesFile: resolve(dirname(configFile), config.routes ?? 'routes.yaml'),
       user: config.user,
       services: (config.discovery?.local ?? []).map(({ service }) => service),
-      entries: (config.discovery?.local ?? []).map(({ entry }) => resolve(dirname(configFile), entry)),
+      entries: (config.discovery?.local ?? [])
+        .filter(({ entry }) => entry !== undefined)
+        .map(({ entry }) => resolve(dirname(configFile), entry)),
     };
   } catch (error) {
     throw new Error((await problemsOf(configFile)) ?? error.message, { cause: error });

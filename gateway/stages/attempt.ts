@@ -5,7 +5,7 @@ import { GatewayError, toGatewayError } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
 import { composeUpstream } from '../domain/http/upstream-request.ts';
 import { dropBody } from '../domain/http/reply.ts';
-import { outcomeOfEnd, outcomeOfLeaving } from '../domain/http/upstream-verdict.ts';
+import { outcomeOfEnd, outcomeOfLeaving, statusOfEnd } from '../domain/http/upstream-verdict.ts';
 import type { Instance } from '../domain/instance.ts';
 import type { RetryReason } from '../domain/route.ts';
 import type { AttemptOutcome, Permit, PermitRequest, Priority } from '../domain/service.ts';
@@ -242,8 +242,7 @@ class AttemptedRequest implements UpstreamRequest, PermitRequest, ExchangeListen
     this.#ports.deadlines.remove(this);
     this.#noteTimes();
     const poured = this.#poured;
-    const answer = end.kind === 'answered' ? end.answer : undefined;
-    this.#settle(outcomeOfEnd(end, this.#options.route), answer?.status ?? null);
+    this.#settle(outcomeOfEnd(end, this.#options.route), statusOfEnd(end));
     if (poured !== undefined) return; // what waits has it already
     if (end.kind === 'answered') this.#arrived(end.answer);
     else this.#ended({ error: end.failure });

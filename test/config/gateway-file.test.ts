@@ -83,7 +83,13 @@ describe('gateway.yaml', () => {
     assert.equal(config.user, 'penstock');
     assert.equal(config.routes, '/etc/penstock/routes.yaml');
     assert.deepEqual(config.discovery.local, [
-      { service: 'fuel', entry: '/etc/penstock/../plumber-services/fuel', instances: 2, env: ['MODEL_DIR'] },
+      {
+        kind: 'plumber',
+        service: 'fuel',
+        entry: '/etc/penstock/../plumber-services/fuel',
+        instances: 2,
+        env: ['MODEL_DIR'],
+      },
     ]);
     assert.deepEqual(config.discovery.static, [{ service: 'legacy', instances: ['http://10.0.0.5:8000'] }]);
     const { token, ...consul } = config.discovery.consul ?? { token: undefined };
@@ -124,7 +130,9 @@ describe('gateway.yaml', () => {
       files: { '/etc/penstock/b/plumber.R': '' },
     });
 
-    assert.deepEqual(config?.discovery.local, [{ service: 'a', entry: '/etc/penstock/b', instances: 1, env: [] }]);
+    assert.deepEqual(config?.discovery.local, [
+      { kind: 'plumber', service: 'a', entry: '/etc/penstock/b', instances: 1, env: [] },
+    ]);
   });
 
   test('may hold x-… keys for anchors, whatever stands in them', () => {
@@ -208,6 +216,24 @@ describe('gateway.yaml, wrong', () => {
       'discovery: { local: [{ service: a, entry: x }] }',
       [
         '1:43 error discovery.local[0].entry: holds no R service: /etc/penstock/x/plumber.R cannot be read: no such file or directory (ENOENT)',
+      ],
+    ],
+    [
+      'a script that is not there',
+      'discovery: { local: [{ service: a, script: x.R }] }',
+      ['1:44 error discovery.local[0].script: /etc/penstock/x.R cannot be read: no such file or directory (ENOENT)'],
+    ],
+    [
+      'what neither is served nor run',
+      'discovery: { local: [{ service: a }] }',
+      ['1:22 error discovery.local[0]: needs `entry` or `script`'],
+    ],
+    [
+      'what is both a service and a script, with keys that only a script has beside it',
+      'discovery: { local: [{ service: a, entry: x, script: y }, { service: b, entry: x, warm: 1 }] }',
+      [
+        '1:54 error discovery.local[0].script: is in place of `entry`: only one of them',
+        '1:89 error discovery.local[1].warm: `warm` is only for a `script`',
       ],
     ],
     ['an unset variable', 'routes: ${env:NOPE}', ['1:9 error routes: the environment variable NOPE is not set']],

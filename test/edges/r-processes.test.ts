@@ -12,6 +12,8 @@ import type { GatewayEvent } from '../../gateway/domain/events.ts';
 import type { Roster, RosterEntry } from '../../gateway/domain/roster.ts';
 import { systemClock } from '../../gateway/edges/clock.ts';
 import { createLocalSource, type LocalSourceOptions } from '../../gateway/edges/r-processes.ts';
+import { createScripts } from '../../gateway/edges/rscript/transport.ts';
+import { Deadlines } from '../../gateway/domain/deadlines.ts';
 import { systemRandom } from '../../gateway/edges/random.ts';
 import { isRunning } from '../support/plumber/serve.ts';
 import { until } from '../support/until.ts';
@@ -19,13 +21,22 @@ import { until } from '../support/until.ts';
 type Notice = Extract<GatewayEvent, { kind: 'notice' }>;
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const fuel = { service: 'fuel', entry: `${root}plumber-services/fuel`, instances: 1, env: [] };
+const fuel = {
+  kind: 'plumber',
+  service: 'fuel',
+  entry: `${root}plumber-services/fuel`,
+  instances: 1,
+  env: [],
+} as const;
 
 function startLocal(t: TestContext, options: Partial<LocalSourceOptions> = {}) {
   const told = new EventEmitter<{ news: [] }>();
   const notices: Notice[] = [];
   let roster: Roster | undefined;
   const source = createLocalSource({
+    ...{
+      scripts: createScripts({ clock: systemClock, deadlines: new Deadlines(systemClock), observe: () => undefined }),
+    },
     ...{ entries: [fuel], serveCommand: `${root}plumber-services/serve.sh`, env: process.env },
     ...{ clock: systemClock, random: systemRandom, sharedSecretOf: () => undefined },
     observe: event => {

@@ -17,6 +17,8 @@ import { until } from './until.ts';
 export interface GatewayTraits {
   /** The services that `discovery.static` knows, and where their instances are. */
   readonly services?: Readonly<Record<string, readonly string[]>>;
+  /** What `discovery.local` starts, in YAML: one entry each. */
+  readonly local?: readonly string[];
   /** routes.yaml. */
   readonly routes: string;
   /** More of gateway.yaml. */
@@ -123,11 +125,11 @@ function upToDate(log: GatewayLog, written: Log): GatewayLog {
   };
 }
 
-function gatewayYaml({ services = {}, more = '', listen = '' }: GatewayTraits): string {
+function gatewayYaml({ services = {}, local = [], more = '', listen = '' }: GatewayTraits): string {
   const known = Object.entries(services).map(([service, instances]) => JSON.stringify({ service, instances }));
   return `listen: { host: 127.0.0.1, port: 0${listen === '' ? '' : `, ${listen}`} }
 admin: { port: 0 }
-discovery: { static: [${known.join(', ')}] }
+discovery: { static: [${known.join(', ')}], local: [${local.join(', ')}] }
 ${more.includes('drain:') ? '' : 'drain: { grace: 0s, timeout: 1s }'}
 ${more}`;
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Secret } from '../secret.ts';
-import { duration, flaw, origin, text, whole } from './scalars.ts';
+import { duration, flaw, origin, size, text, whole } from './scalars.ts';
 
 /** What may stand after `lb://`. */
 export const SERVICE_NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$/;
@@ -45,17 +45,64 @@ const Consul = z
   })
   .transform(({ emptyHold, ...rest }) => ({ ...rest, emptyHoldMs: emptyHold }));
 
-const Local = z.strictObject({
-  service: ServiceName,
-  entry: text().describe('The folder of the R service: where its `plumber.R` is.'),
-  instances: whole(1, 256).default(1).describe('How many R processes.'),
-  env: z
-    .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable'))
-    .default([])
-    .describe(
-      'Names of variables of the gateway’s environment that R is given, beside the few that every R gets (PATH, HOME, LANG, TZ, R_*, …).',
-    ),
-});
+/** What only a script has. */
+const SCRIPT_KEYS = ['input', 'warm', 'cpuMax', 'memoryMax'] as const;
+
+const Local = z
+  .strictObject({
+    service: ServiceName,
+    entry: text().optional().describe('The folder of the R service: where its `plumber.R` is.'),
+    script: text()
+      .optional()
+      .describe(
+        'In place of `entry`: an R script that Rscript runs once for each call, by POST on any path of its route. The body is its standard input; what it prints is the answer; what it writes to standard error goes to the log. A status other than 0 is 500 MODEL_FAILED.',
+      ),
+    input: z
+      .enum(['stdin', 'argument'])
+      .optional()
+      .describe(
+        'How a script is given the body: as standard input (the default), or as its one argument (128 KiB at most).',
+      ),
+    warm: whole(0, 64)
+      .optional()
+      .describe(
+        'Interpreters that are started before their call and wait at their standard input, so that a call does not pay R’s start. Default 0.',
+      ),
+    cpuMax: duration({ min: '1s', max: '1d' })
+      .optional()
+      .describe('Processor time that one run of a script may take, in whole seconds. Default 1m.'),
+    memoryMax: size({ min: '64MiB', max: '1024GiB' })
+      .optional()
+      .describe('Address space that one run of a script may take. Default 4GiB.'),
+    instances: whole(1, 256).default(1).describe('How many R processes; of a script, how many runs at once.'),
+    env: z
+      .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable'))
+      .default([])
+      .describe(
+        'Names of variables of the gateway’s environment that R is given, beside the few that every R gets (PATH, HOME, LANG, TZ, R_*, …).',
+      ),
+  })
+  .check(({ value, issues }) => {
+    const add = (key: string, message: string, hint?: string) =>
+      issues.push({ ...flaw(undefined, message, hint), path: key === '' ? [] : [key] });
+    const { entry, script, input, warm = 0 } = value;
+    if (entry === undefined && script === undefined)
+      add('', 'needs `entry` or `script`', 'write entry: FOLDER, or script: FILE');
+    if (entry !== undefined && script !== undefined) add('script', 'is in place of `entry`: only one of them');
+    if (script === undefined) {
+      for (const key of SCRIPT_KEYS) if (value[key] !== undefined) add(key, `\`${key}\` is only for a \`script\``);
+    } else if (input === 'argument' && warm > 0)
+      add('warm', 'is only for `input: stdin`: an argument is there before R starts');
+  })
+  .transform(({ service, entry, script, instances, env, ...rest }) =>
+    script === undefined
+      ? { kind: 'plumber' as const, service, entry: entry ?? '', instances, env }
+      : {
+          ...{ kind: 'script' as const, service, script, instances, env },
+          ...{ input: rest.input ?? 'stdin', warm: rest.warm ?? 0 },
+          ...{ cpuMsMax: rest.cpuMax ?? 60_000, memoryBytesMax: rest.memoryMax ?? 4 * 1024 ** 3 },
+        },
+  );
 
 const Static = z.strictObject({
   service: ServiceName,

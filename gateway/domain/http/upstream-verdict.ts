@@ -37,6 +37,7 @@ const OUTCOMES = {
   untrusted: 'untrusted',
   lost: 'lost',
   malformed: 'fault',
+  failed: 'ok',
   hung: 'hung',
   abandoned: 'abandoned',
 } as const satisfies Record<EndWithoutAnswer, AttemptOutcome>;
@@ -51,6 +52,12 @@ export function outcomeOfEnd(end: ExchangeEnd, { service }: Route): AttemptOutco
   if (end.kind !== 'answered') return OUTCOMES[end.kind];
   const verdict = verdictOf(end.answer, service.policy.outlier.statuses);
   return verdict === 'fault' || verdict === 'status' ? verdict : 'ok';
+}
+
+/** The status that the model itself is to answer for; null where it gave none. */
+export function statusOfEnd(end: ExchangeEnd): number | null {
+  if (end.kind === 'answered') return end.answer.status;
+  return end.kind === 'failed' ? end.failure.status : null;
 }
 
 interface Leaving {

@@ -1,0 +1,136 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdirSync, mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { createLineSplitter } from '../../domain/line-splitter.ts';
+
+/** An R script that answers calls, and what one run of it may take. */
+export interface ScriptSpec {
+  readonly service: string;
+  /** Absolute. */
+  readonly file: string;
+  /** Whether the body comes as standard input, or as the script's one argument. */
+  readonly input: 'stdin' | 'argument';
+  readonly env: Readonly<Record<string, string>>;
+  /** Of address space (RLIMIT_AS). */
+  readonly memoryBytesMax: number;
+  /** Of processor time (RLIMIT_CPU). */
+  readonly cpuMsMax: number;
+}
+
+/** Whom an interpreter calls back, once for each run. */
+export interface RunListener {
+  /** Undefined once the output is read. */
+  onOutput(chunk: Buffer): void;
+  onEnd(end: RunEnd): void;
+}
+
+/** How a run ended: `status` is undefined where it was killed, or could not be started. */
+export interface RunEnd {
+  readonly status: number | undefined;
+  /** The signal's name, or why it could not be started; empty else. */
+  readonly reason: string;
+  /** The last line of standard error that says what was wrong; empty where there is none. */
+  readonly lastLine: string;
+  readonly isStarted: boolean;
+}
+
+interface InterpreterParts {
+  readonly argument: string | undefined;
+  readonly onLine: (line: string) => void;
+}
+
+const LINE_CHARS_MAX = 2_000;
+/** A script that writes more tells nobody more. */
+const LINES_MAX = 100;
+/** What R adds to every error at the end. */
+const EPILOGUE = /^(?:Execution halted|Calls: .*)$/;
+
+/** Sets the limits in the process itself, then becomes R: no argument is ever read by a shell. */
+const BOUNDED = 'ulimit -t "$1" && ulimit -v "$2" && shift 2 && exec "$@"';
+
+/** One R that runs a script once, in a process group and an empty folder of its own. It may be started before its call. */
+export class Interpreter {
+  readonly #folder: string;
+  readonly #child: ChildProcess;
+  #listener: RunListener | undefined = undefined;
+  #end: RunEnd | undefined = undefined;
+  #lastLine = '';
+  #lines = 0;
+
+  constructor(spec: ScriptSpec, { argument, onLine }: InterpreterParts) {
+    this.#folder = mkdtempSync(join(tmpdir(), 'penstock-script-'));
+    const cwd = join(this.#folder, 'work'); // empty: R keeps its own temporary files beside it
+    mkdirSync(cwd);
+    const limits = [String(Math.ceil(spec.cpuMsMax / 1_000)), String(Math.ceil(spec.memoryBytesMax / 1_024))];
+    const command = ['Rscript', '--vanilla', spec.file, ...(argument === undefined ? [] : [argument])];
+    const child = spawn('/bin/sh', ['-c', BOUNDED, 'sh', ...limits, ...command], {
+      ...{ cwd, env: { ...spec.env, TMPDIR: this.#folder }, detached: true },
+      stdio: 'pipe',
+    }) as ChildProcess; // its pipes are missing where there are no descriptors left
+    this.#child = child;
+    child.stdin?.on('error', ignore); // a script need not read what it is given
+    child.stdout?.on('data', (chunk: Buffer) => this.#listener?.onOutput(chunk)).on('error', ignore);
+    if (child.stderr !== null) this.#readLines(child.stderr, onLine);
+    child.once('exit', () => this.kill()); // what the script has left behind would hold its output open
+    child.once('error', error => this.#over({ ...NOT_STARTED, reason: error.message }));
+    child.once('close', (status, signal) => {
+      this.#over({ status: status ?? undefined, reason: signal ?? '', lastLine: this.#lastLine, isStarted: true });
+    });
+  }
+
+  /** It has ended, with or without a call. */
+  get isOver(): boolean {
+    return this.#end !== undefined;
+  }
+
+  /** Gives it its call: what it reads, and who takes what it writes. */
+  run(input: Buffer | undefined, listener: RunListener): void {
+    this.#listener = listener;
+    if (this.#end !== undefined) setImmediate(() => this.#tell());
+    else this.#child.stdin?.end(input);
+  }
+
+  /** Ends it and all that it has started. */
+  kill(): void {
+    const { pid } = this.#child;
+    if (pid === undefined) return;
+    try {
+      process.kill(-pid, 'SIGKILL');
+    } catch {
+      // No process of the group is left.
+    }
+  }
+
+  #readLines(stderr: Readable, onLine: (line: string) => void): void {
+    const splitter = createLineSplitter(LINE_CHARS_MAX, line => {
+      if (!EPILOGUE.test(line)) this.#lastLine = line;
+      this.#lines += 1;
+      if (this.#lines <= LINES_MAX) onLine(line);
+    });
+    stderr.setEncoding('utf8');
+    stderr.on('data', (text: string) => splitter.push(text)).on('error', ignore);
+    stderr.once('end', () => splitter.end());
+  }
+
+  #over(end: RunEnd): void {
+    if (this.#end !== undefined) return;
+    this.#end = end;
+    void rm(this.#folder, { recursive: true, force: true }).catch(ignore); // the system clears its temporary files
+    this.#tell();
+  }
+
+  #tell(): void {
+    const [listener, end] = [this.#listener, this.#end];
+    this.#listener = undefined;
+    if (end !== undefined) listener?.onEnd(end);
+  }
+}
+
+const NOT_STARTED = { status: undefined, lastLine: '', isStarted: false } as const;
+
+function ignore(): void {
+  // Its end tells.
+}

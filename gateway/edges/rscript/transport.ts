@@ -1,0 +1,309 @@
+import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import type { Clock } from '../../domain/clock.ts';
+import type { Deadlines, Timed } from '../../domain/deadlines.ts';
+import { bodyTooLarge, GatewayError } from '../../domain/errors.ts';
+import type { Observe } from '../../domain/events.ts';
+import { printable } from '../../domain/printable.ts';
+import type { RosterEntry } from '../../domain/roster.ts';
+import type {
+  Exchange,
+  ExchangeEnd,
+  ExchangeListener,
+  SendOptions,
+  Transport,
+  UpstreamMessage,
+} from '../../domain/upstream.ts';
+import type { Way } from '../by-scheme.ts';
+import { sha256 } from '../digest.ts';
+import type { RKeeper } from '../r-keeper.ts';
+import { Interpreter, type RunEnd, type RunListener, type ScriptSpec } from './interpreter.ts';
+
+/** A script as `discovery.local` has it. */
+export interface LocalScript extends ScriptSpec {
+  /** How many runs at once. */
+  readonly instances: number;
+  /** Interpreters that are started before their call. */
+  readonly warm: number;
+}
+
+interface ScriptParts {
+  readonly clock: Clock;
+  readonly deadlines: Deadlines;
+  readonly observe: Observe;
+}
+
+/** Runs R scripts in answer to calls: the way to the origins `script:NAME`. */
+export interface Scripts extends Way {
+  /** Runs this script from now on; `onChange` is told when its file has changed. */
+  keep(script: LocalScript, onChange: () => void): RKeeper;
+}
+
+/** What begins the origin of a script. */
+const SCHEME = 'script:';
+/** How often the file is looked at. */
+const LOOK_EVERY_MS = 2_000;
+/** What a system takes as one argument (Linux: MAX_ARG_STRLEN, 32 pages). */
+const ARGUMENT_BYTES_MAX = 128 * 1024 - 1;
+const LINE_CHARS_MAX = 500;
+/** An interpreter that ends before its call is not started again before so long. */
+const WARM_AGAIN_MS = 1_000;
+
+/** It has no scripts yet. */
+export function createScripts(parts: ScriptParts): Scripts {
+  const hosts = new Map<string, ScriptHost>();
+  const running = new Set<ScriptExchange>();
+
+  const transport: Transport = {
+    send(origin, message, options) {
+      const exchange = new ScriptExchange(parts, options, running);
+      const host = hosts.get(origin);
+      if (host === undefined) setImmediate(() => exchange.abandon(`${origin} is no script of this gateway`));
+      else exchange.begin(host, message);
+      return exchange;
+    },
+    forget: () => undefined,
+    close() {
+      for (const exchange of running) exchange.abandon('the gateway ends');
+      return Promise.resolve();
+    },
+  };
+
+  return {
+    transport,
+    // Whether its file can be read stands in the roster; there is nothing else to ask.
+    probe: () => Promise.resolve({ isWell: true, note: 'a script is started for each call' }),
+    keep(script, onChange) {
+      const host = new ScriptHost(script, parts, onChange);
+      const { origin } = host.entry();
+      hosts.set(origin, host);
+      return {
+        entry: () => host.entry(),
+        hasBeenTried: () => true,
+        close() {
+          hosts.delete(origin);
+          host.close();
+          return Promise.resolve();
+        },
+      };
+    },
+  };
+}
+
+/** One script, and the interpreters that wait for a call. */
+class ScriptHost {
+  readonly script: LocalScript;
+  readonly #parts: ScriptParts;
+  readonly #onChange: () => void;
+  readonly #look: () => void;
+  #version: string | null;
+  #warm: Interpreter[] = [];
+  #cancelWarming: (() => void) | undefined = undefined;
+  #isClosed = false;
+
+  constructor(script: LocalScript, parts: ScriptParts, onChange: () => void) {
+    this.script = script;
+    this.#parts = parts;
+    this.#onChange = onChange;
+    this.#version = versionOf(script.file);
+    this.#look = () => this.#reread();
+    watchFile(script.file, { interval: LOOK_EVERY_MS, persistent: false }, this.#look);
+    this.#fill();
+  }
+
+  entry(): RosterEntry {
+    const { service, instances } = this.script;
+    const isThere = this.#version !== null;
+    return {
+      ...{ id: `${service}-script`, origin: `${SCHEME}${service}`, source: 'local', weight: 1 },
+      ...{ health: isThere ? 'passing' : 'critical', healthNote: isThere ? null : 'the script cannot be read' },
+      ...{ version: this.#version, model: null, concurrency: instances },
+    };
+  }
+
+  /** One that runs the script as it is now. Throws where the system has nothing left to start it with. */
+  start(argument: string | undefined): Interpreter {
+    for (let warm = this.#warm.shift(); warm !== undefined; warm = this.#warm.shift()) {
+      setImmediate(() => this.#fill()); // after the call is on its way
+      if (!warm.isOver) return warm;
+    }
+    return this.#create(argument);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#cancelWarming?.();
+    unwatchFile(this.script.file, this.#look);
+    this.#coolDown();
+  }
+
+  #create(argument: string | undefined): Interpreter {
+    const { service } = this.script;
+    const { observe } = this.#parts;
+    return new Interpreter(this.script, {
+      argument,
+      onLine: line =>
+        observe({ kind: 'notice', level: 'warn', text: printable(line, LINE_CHARS_MAX), about: { service } }),
+    });
+  }
+
+  #fill(): void {
+    this.#cancelWarming?.();
+    this.#cancelWarming = undefined;
+    if (this.#isClosed || this.script.warm === 0) return;
+    this.#warm = this.#warm.filter(interpreter => !interpreter.isOver);
+    try {
+      while (this.#warm.length < this.script.warm) this.#warm.push(this.#create(undefined));
+    } catch {
+      // The system lacks something now; a call would say so itself.
+    }
+    this.#cancelWarming = this.#parts.clock.after(WARM_AGAIN_MS, () => this.#fill());
+  }
+
+  #coolDown(): void {
+    for (const interpreter of this.#warm) interpreter.kill();
+    this.#warm = [];
+  }
+
+  #reread(): void {
+    const version = versionOf(this.script.file);
+    if (version === this.#version) return;
+    this.#version = version;
+    this.#coolDown(); // they have read the file as it was
+    this.#fill();
+    this.#onChange();
+  }
+}
+
+/** The first characters of the file's SHA-256: another text is another version. */
+function versionOf(file: string): string | null {
+  try {
+    return sha256(readFileSync(file)).slice(0, 12);
+  } catch {
+    return null;
+  }
+}
+
+/** One call that a script answers. */
+class ScriptExchange implements Exchange, Timed, RunListener {
+  sentMs: number | undefined = undefined;
+  firstByteMs: number | undefined = undefined;
+  endsMs = Infinity;
+  listener: ExchangeListener;
+  readonly #parts: ScriptParts;
+  readonly #bytesMax: number;
+  readonly #hangMsMax: number;
+  readonly #running: Set<ScriptExchange>;
+  #interpreter: Interpreter | undefined = undefined;
+  #output: Buffer[] = [];
+  #bytes = 0;
+  #isOver = false;
+
+  constructor(parts: ScriptParts, { bounds, listener }: SendOptions, running: Set<ScriptExchange>) {
+    this.#parts = parts;
+    this.listener = listener;
+    this.#bytesMax = bounds.bufferBytesMax;
+    this.#hangMsMax = bounds.hangMsMax;
+    this.#running = running;
+    running.add(this);
+  }
+
+  begin(host: ScriptHost, message: UpstreamMessage): void {
+    const isArgument = host.script.input === 'argument';
+    const refusal = refusalOf(message, isArgument);
+    if (refusal !== undefined) {
+      setImmediate(() => this.#fail('failed', refusal));
+      return;
+    }
+    try {
+      this.#interpreter = host.start(isArgument ? message.body.toString('utf8') : undefined);
+    } catch (cause) {
+      const failure = new GatewayError('CONNECT_FAILED', 'the script could not be started', { cause });
+      setImmediate(() => this.#fail('refused', failure));
+      return;
+    }
+    const nowMs = this.#parts.clock.nowMs();
+    this.sentMs = nowMs;
+    this.#parts.deadlines.move(this, nowMs + this.#hangMsMax);
+    this.#interpreter.run(isArgument ? undefined : message.body, this);
+  }
+
+  /** No caller waits: the script is ended, and its permit is free. */
+  discard(): void {
+    this.#interpreter?.kill();
+  }
+
+  abandon(reason: string): void {
+    this.#interpreter?.kill();
+    this.#fail('abandoned', new GatewayError(this.sentMs === undefined ? 'CONNECT_FAILED' : 'CONNECTION_LOST', reason));
+  }
+
+  onTimeOver(): void {
+    this.#interpreter?.kill();
+    this.#fail('hung', new GatewayError('ATTEMPT_TIMEOUT', `the script did not end within ${this.#hangMsMax} ms`));
+  }
+
+  onOutput(chunk: Buffer): void {
+    this.firstByteMs ??= this.#parts.clock.nowMs();
+    this.#bytes += chunk.length;
+    if (this.#bytes <= this.#bytesMax) {
+      this.#output.push(chunk);
+      return;
+    }
+    this.#interpreter?.kill();
+    this.#fail('failed', modelFailed(`It wrote more than the ${this.#bytesMax} bytes that this route takes.`));
+  }
+
+  onEnd(end: RunEnd): void {
+    if (!end.isStarted) this.#fail('refused', new GatewayError('CONNECT_FAILED', `not started: ${end.reason}`));
+    else if (end.status !== 0) this.#fail('failed', modelFailed(whyFailed(end)));
+    else {
+      const body = Buffer.concat(this.#output);
+      this.#end({ kind: 'answered', answer: { status: 200, fields: ['Content-Type', typeOf(body)], body } });
+    }
+  }
+
+  #fail(kind: Exclude<ExchangeEnd['kind'], 'answered'>, failure: GatewayError): void {
+    this.#end({ kind, failure });
+  }
+
+  #end(end: ExchangeEnd): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#output = [];
+    this.#running.delete(this);
+    this.#parts.deadlines.remove(this);
+    this.listener.onEnd(end);
+  }
+}
+
+/** What a script cannot be given. */
+function refusalOf({ method, body }: UpstreamMessage, isArgument: boolean): GatewayError | undefined {
+  if (method !== 'POST') {
+    const detail = 'A script is called by POST.';
+    return new GatewayError('METHOD_NOT_ALLOWED', 'a script is called by POST', { detail, fields: ['Allow', 'POST'] });
+  }
+  if (!isArgument) return undefined;
+  if (body.length > ARGUMENT_BYTES_MAX) return bodyTooLarge(ARGUMENT_BYTES_MAX);
+  if (!body.includes(0)) return undefined;
+  const detail = 'The body holds a null byte, which an argument cannot.';
+  return new GatewayError('BAD_REQUEST', 'a null byte in an argument', { detail });
+}
+
+function whyFailed({ status, reason, lastLine }: RunEnd): string {
+  if (lastLine !== '') return printable(lastLine, LINE_CHARS_MAX);
+  return status === undefined ? `It was ended by ${reason}.` : `It ended with status ${status}.`;
+}
+
+function modelFailed(detail: string): GatewayError {
+  return new GatewayError('MODEL_FAILED', detail, { detail });
+}
+
+/** JSON, where it is JSON. */
+function typeOf(body: Buffer): string {
+  try {
+    JSON.parse(body.toString('utf8'));
+    return 'application/json';
+  } catch {
+    return 'text/plain; charset=utf-8';
+  }
+}
