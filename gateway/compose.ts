@@ -2,14 +2,15 @@ import type { Writable } from 'node:stream';
 import { composeAdmin } from './compose-admin.ts';
 import { composeBatching, type Batching } from './compose-batching.ts';
 import { composeDiscovery, type Discovery } from './compose-discovery.ts';
+import { composeIdentity } from './compose-identity.ts';
 import type { MadeRoutes } from './config/compile.ts';
-import type { GatewayConfig, IdentityConfig } from './config/gateway-config.ts';
+import type { GatewayConfig } from './config/gateway-config.ts';
 import type { GatewayEvent, Observe } from './domain/events.ts';
 import type { Ask } from './domain/upstream.ts';
 import { Deadlines } from './domain/deadlines.ts';
 import { createHeldEvents } from './domain/operating/held-events.ts';
 import { createLife, type Life } from './domain/operating/life.ts';
-import type { CountLimit, VerifyToken } from './domain/admission/ports.ts';
+import type { CountLimit } from './domain/admission/ports.ts';
 import { PermitRegistry } from './domain/service/permits.ts';
 import { createService } from './domain/service/upstream-service.ts';
 import { RouteCaches } from './domain/sharing/cache-entries.ts';
@@ -24,7 +25,6 @@ import { createServer, type GatewayServer, type ServerParts } from './edges/expr
 import { createLimitCounter } from './edges/express-rate-limit.ts';
 import { createHealthChecks, type HealthChecks } from './edges/health-checks.ts';
 import { createCarrier } from './edges/http-proxy-middleware.ts';
-import { createTokenVerifier } from './edges/jsonwebtoken.ts';
 import { createMemoryStore } from './edges/memory-store.ts';
 import { createMetrics, type Metrics } from './edges/prom-client.ts';
 import { systemRandom as random } from './edges/random.ts';
@@ -147,7 +147,7 @@ function composeFlow({ config, generations, caches, attempt, batching, observe }
   return createFlow({
     match: createMatch({ table: () => generations.current().table, clock }),
     preflight: createPreflight(),
-    admit: createAdmit({ verifyToken: composeVerifier(config.identity), countLimit: composeLimits() }),
+    admit: createAdmit({ schemes: composeIdentity({ identity: config.identity, clock }), countLimit: composeLimits() }),
     stream: createStream({ carrier: createCarrier({ clock }), clock, observe }),
     receive: createReceive(),
     digest: sha256,
@@ -169,11 +169,4 @@ function composeLimits(): CountLimit {
 function composeServer({ listen }: GatewayConfig, parts: Omit<ServerParts, 'listen'>): GatewayServer {
   const connectionsMax = fitConnections(listen.connectionsMax, { limit: descriptorLimit(), observe: parts.observe });
   return createServer({ ...parts, listen: { ...listen, connectionsMax } });
-}
-
-/** Without an identity no route asks for a token, and none is good. */
-function composeVerifier(identity: IdentityConfig | undefined): VerifyToken {
-  const { jwt = [], tokenBytesMax = 0 } = identity ?? {};
-  const issuers = jwt.map(({ secret, ...issuer }) => ({ ...issuer, secret: secret?.reveal() }));
-  return createTokenVerifier({ issuers, tokenBytesMax, clock });
 }

@@ -1,9 +1,11 @@
+import type { SchemeName } from './route.ts';
+
 /** Who is calling, as far as admission found out. */
 export interface Caller {
-  readonly kind: 'jwt' | 'anonymous';
+  readonly kind: SchemeName | 'anonymous';
   /** Names the caller in limits, fairness and logs: issuer and subject, or the address (IPv6: its /64). */
   readonly id: string;
-  /** Who vouches for the subject; undefined where nothing does. */
+  /** Who vouches for the subject: an issuer, or a scheme that has none (`api-key`); undefined where nothing does. */
   readonly issuer: string | undefined;
   readonly subject: string | undefined;
   readonly scopes: readonly string[];
@@ -13,6 +15,24 @@ export interface Caller {
 /** A caller nothing is known of but where they call from. */
 export function anonymousCaller(address: string): Caller {
   return { kind: 'anonymous', id: addressGroup(address), issuer: undefined, subject: undefined, scopes: [], roles: [] };
+}
+
+/** A caller as a scheme knows them. */
+export function knownCaller(
+  kind: SchemeName,
+  {
+    issuer,
+    subject,
+    scopes,
+    roles,
+  }: Pick<Caller, 'scopes' | 'roles'> & { readonly issuer: string; readonly subject: string },
+): Caller {
+  return { kind, id: callerId(issuer, subject), issuer, subject, scopes, roles };
+}
+
+/** `/` in a subject is encoded, so that the last one in an id parts issuer and subject, and no two callers share an id. */
+function callerId(issuer: string, subject: string): string {
+  return `${issuer}/${subject.replace(/[%/]/g, encodeURIComponent)}`;
 }
 
 /** The part of an address that one holder has: an IPv4 address, or the /64 of an IPv6 one. Both spellings of an IPv4 address are one. */

@@ -44,9 +44,12 @@ export interface Filter {
   readonly onBehalf?: (call: Matched) => Answer;
 }
 
+/** A way for callers to say who they are. */
+export type SchemeName = 'jwt' | 'api-key' | 'opaque' | 'ldap' | 'mtls';
+
 /** Who may use a route. */
 export interface Auth {
-  readonly allow: readonly ('jwt' | 'anonymous')[];
+  readonly allow: readonly (SchemeName | 'anonymous')[];
   readonly scopes: readonly string[];
   readonly roles: readonly string[];
   readonly forwardToken: boolean;

@@ -1,19 +1,20 @@
-import { hash } from 'node:crypto';
 import jwt from 'jsonwebtoken';
-import type { TokenFault } from '../domain/admission/bearer.ts';
-import type { Caller } from '../domain/caller.ts';
-import type { TokenFinding, VerifyToken } from '../domain/admission/ports.ts';
-import type { Clock } from '../domain/clock.ts';
+import type { CredentialFault } from '../domain/admission/challenge.ts';
+import type { Credential } from '../domain/admission/credential.ts';
+import { createFindingCache, type FindingCache } from '../domain/admission/finding-cache.ts';
+import type { Finding, Scheme } from '../domain/admission/scheme.ts';
 import { rolesOf, scopesOf } from '../domain/admission/scopes.ts';
-import { createTokenCache } from '../domain/admission/token-cache.ts';
 import { parseToken, type ParsedToken } from '../domain/admission/token.ts';
+import { knownCaller, type Caller } from '../domain/caller.ts';
+import type { Clock } from '../domain/clock.ts';
+import { keyedDigest } from './digest.ts';
 import { toTrustedKeys, type TokenIssuer, type TrustedKey } from './token-keys.ts';
 
 /** Tokens cached as good; one more displaces those not seen for longest. */
 const TOKENS_CACHED_MAX = 10_000;
 
 /** What verifying asks. */
-interface TokenVerifierOptions {
+interface JwtOptions {
   readonly issuers: readonly TokenIssuer[];
   readonly tokenBytesMax: number;
   readonly clock: Pick<Clock, 'wallMs'>;
@@ -37,30 +38,45 @@ interface Candidate {
  * the token, says how a signature is checked. What was verified is cached by its hash until it expires, so that a
  * caller's second call costs no signature; what was refused is not, so that guessing fills no memory.
  */
-export function createTokenVerifier(options: TokenVerifierOptions): VerifyToken {
-  const { issuers, tokenBytesMax, clock, tokensCachedMax = TOKENS_CACHED_MAX } = options;
-  const trusts = issuers.map((issuer): Trust => ({ ...issuer, keys: toTrustedKeys(issuer) }));
-  const cache = createTokenCache(tokensCachedMax);
+export class JwtScheme implements Scheme {
+  readonly name = 'jwt';
+  readonly #trusts: readonly Trust[];
+  readonly #tokenBytesMax: number;
+  readonly #clock: Pick<Clock, 'wallMs'>;
+  readonly #cache: FindingCache;
+  readonly #digest = keyedDigest();
 
-  return function verifyToken(token) {
-    if (token.length > tokenBytesMax) return refused('too-large');
-    const wallMs = clock.wallMs();
-    const digest = hash('sha256', token, 'base64');
-    return cache.find(digest, wallMs) ?? verifyAnew(token, digest, wallMs);
-  };
+  constructor({ issuers, tokenBytesMax, clock, tokensCachedMax = TOKENS_CACHED_MAX }: JwtOptions) {
+    this.#trusts = issuers.map((issuer): Trust => ({ ...issuer, keys: toTrustedKeys(issuer) }));
+    this.#tokenBytesMax = tokenBytesMax;
+    this.#clock = clock;
+    this.#cache = createFindingCache(tokensCachedMax);
+  }
 
-  function verifyAnew(token: string, digest: string, wallMs: number): TokenFinding {
+  takes({ kind }: Credential): boolean {
+    return kind === 'bearer';
+  }
+
+  identify(credential: Credential): Finding {
+    const token = credential.kind === 'bearer' ? credential.token : '';
+    if (token.length > this.#tokenBytesMax) return refused('too-large');
+    const wallMs = this.#clock.wallMs();
+    const digest = this.#digest(token);
+    return this.#cache.find(digest, wallMs) ?? this.#verify(token, digest, wallMs);
+  }
+
+  #verify(token: string, digest: string, wallMs: number): Finding {
     const parsed = parseToken(token);
     if (typeof parsed === 'string') return refused(parsed);
-    const candidates = candidatesFor(parsed, trusts);
+    const candidates = candidatesFor(parsed, this.#trusts);
     if (typeof candidates === 'string') return refused(candidates);
 
-    let fault: TokenFault = 'wrong-signature';
+    let fault: CredentialFault = 'wrong-signature';
     for (const { trust, key } of candidates) {
       const found = check({ token, trust, key, wallMs });
       if (found === undefined) {
         const finding = { kind: 'valid', caller: toCaller(parsed) } as const;
-        cache.keep(digest, { finding, endsMs: parsed.expires * 1000 + trust.leewayMs });
+        this.#cache.keep(digest, { finding, endsMs: parsed.expires * 1000 + trust.leewayMs });
         return finding;
       }
       if (found !== 'wrong-signature') fault = found;
@@ -70,7 +86,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): VerifyToken 
 }
 
 /** The keys that may have signed it: its issuer's, for its audience, of its algorithm's kind. */
-function candidatesFor(parsed: ParsedToken, trusts: readonly Trust[]): readonly Candidate[] | TokenFault {
+function candidatesFor(parsed: ParsedToken, trusts: readonly Trust[]): readonly Candidate[] | CredentialFault {
   const ofIssuer = trusts.filter(({ issuer }) => issuer === parsed.issuer);
   if (ofIssuer.length === 0) return 'unknown-issuer';
   const candidates = ofIssuer.flatMap(trust =>
@@ -81,7 +97,7 @@ function candidatesFor(parsed: ParsedToken, trusts: readonly Trust[]): readonly 
   return meant.length === 0 ? 'wrong-audience' : meant;
 }
 
-function check(given: Candidate & { readonly token: string; readonly wallMs: number }): TokenFault | undefined {
+function check(given: Candidate & { readonly token: string; readonly wallMs: number }): CredentialFault | undefined {
   const { token, trust, key, wallMs } = given;
   try {
     jwt.verify(token, key.key, {
@@ -99,12 +115,10 @@ function check(given: Candidate & { readonly token: string; readonly wallMs: num
   }
 }
 
-/** `/` in a subject is encoded, so that the last one in an id parts issuer and subject, and no two callers share an id. */
 function toCaller({ issuer, subject, claims }: ParsedToken): Caller {
-  const name = subject.replace(/[%/]/g, encodeURIComponent);
-  return { kind: 'jwt', id: `${issuer}/${name}`, issuer, subject, scopes: scopesOf(claims), roles: rolesOf(claims) };
+  return knownCaller('jwt', { issuer, subject, scopes: scopesOf(claims), roles: rolesOf(claims) });
 }
 
-function refused(fault: TokenFault): TokenFinding {
+function refused(fault: CredentialFault): Finding {
   return { kind: 'refused', fault };
 }

@@ -1,4 +1,4 @@
-import { badToken, insufficientScope, missingCredential, readCredential } from '../domain/admission/bearer.ts';
+import { badCredential, insufficientScope, missingCredential } from '../domain/admission/challenge.ts';
 import {
   inCountingOrder,
   isEarly,
@@ -8,7 +8,8 @@ import {
   type Tally,
 } from '../domain/admission/limits.ts';
 import { isPermitted } from '../domain/admission/scopes.ts';
-import type { CountLimit, TokenFinding, VerifyToken } from '../domain/admission/ports.ts';
+import type { CountLimit } from '../domain/admission/ports.ts';
+import type { Finding, Scheme, Schemes } from '../domain/admission/scheme.ts';
 import type { Admitted, Matched } from '../domain/call.ts';
 import { anonymousCaller, type Caller } from '../domain/caller.ts';
 import { GatewayError } from '../domain/errors.ts';
@@ -16,7 +17,7 @@ import type { Auth, Limit, Route } from '../domain/route.ts';
 
 /** What admission asks. */
 interface AdmitPorts {
-  readonly verifyToken: VerifyToken;
+  readonly schemes: Schemes;
   readonly countLimit: CountLimit;
 }
 
@@ -34,7 +35,7 @@ interface LimitPlan {
  * What refuses strangers counts strangers, before anything is verified, so that a flood of bad tokens costs no
  * signature; what protects R counts who got in. What was counted is told to the caller, however it ends.
  */
-export function createAdmit({ verifyToken, countLimit }: AdmitPorts): Admit {
+export function createAdmit({ schemes, countLimit }: AdmitPorts): Admit {
   const plans = new WeakMap<Route, LimitPlan>();
 
   return function admit(call, next) {
@@ -60,22 +61,23 @@ export function createAdmit({ verifyToken, countLimit }: AdmitPorts): Admit {
     }
   }
 
-  /** Known at once, but for a token that has to be asked about elsewhere. */
+  /** Known at once, but for a credential that has to be asked about elsewhere. */
   function identify(call: Matched, next: (caller: Caller) => void): void {
     const { auth } = call.route.policy;
     if (auth === undefined) {
       next(anonymousCaller(call.callerAddress));
       return;
     }
-    const credential = readCredential(call.fields);
-    if (credential.kind !== 'bearer') {
-      if (credential.kind === 'foreign' && !isLeftToService(auth)) throw missingCredential(auth.scopes);
+    const credential = schemes.credentialOf(call, auth);
+    const scheme = schemes.of(credential);
+    if (scheme === undefined || !isJudged(scheme, auth)) {
+      if (credential.kind !== 'none' && !isLeftToService(auth)) throw missingCredential(auth);
       next(stranger(call, auth));
       return;
     }
-    const finding = verifyToken(credential.token);
-    if (finding instanceof Promise) call.awaits(finding, found => next(callerOf(call, auth, found)));
-    else next(callerOf(call, auth, finding));
+    const finding = scheme.identify(credential, call);
+    if (finding instanceof Promise) call.awaits(finding, found => next(callerOf(call, scheme, found)));
+    else next(callerOf(call, scheme, finding));
   }
 
   function planOf(route: Route): LimitPlan {
@@ -96,26 +98,34 @@ interface Counting {
   readonly caller?: Caller;
 }
 
+/** A token that can be judged here is, wherever it is brought: a bad one is refused even where strangers may come. */
+function isJudged({ name }: Scheme, auth: Auth): boolean {
+  return name === 'jwt' || auth.allow.includes(name);
+}
+
 /** A caller without a credential that counts here. */
 function stranger(call: Matched, auth: Auth): Caller {
   const caller = anonymousCaller(call.callerAddress);
-  if (!auth.allow.includes('anonymous') || !isPermitted(auth, caller)) throw missingCredential(auth.scopes);
+  if (!auth.allow.includes('anonymous') || !isPermitted(auth, caller)) throw missingCredential(auth);
   return caller;
 }
 
 /** A caller is noted at once: the log names them even where they are refused. */
-function callerOf(call: Matched, auth: Auth, finding: TokenFinding): Caller {
-  if (finding.kind === 'refused') throw badToken(finding.fault);
-  if (!auth.allow.includes('jwt')) return stranger(call, auth);
+function callerOf(call: Matched, { name }: Scheme, finding: Finding): Caller {
+  const { auth = OPEN } = call.route.policy;
+  if (finding.kind === 'refused') throw badCredential(name, finding.fault);
+  if (!auth.allow.includes(name)) return stranger(call, auth);
   const { caller } = finding;
   call.caller = caller;
   if (!isPermitted(auth, caller)) throw insufficientScope(caller.id, auth.scopes);
   return caller;
 }
 
+const OPEN: Auth = { allow: ['anonymous'], scopes: [], roles: [], forwardToken: false };
+
 /** A route that asks for no scheme of ours and passes the credential on leaves judging it to the service. */
 function isLeftToService(auth: Auth): boolean {
-  return auth.forwardToken && !auth.allow.includes('jwt');
+  return auth.forwardToken && auth.allow.every(name => name === 'anonymous');
 }
 
 function tooMany({ limit, resetsInMs }: Tally, route: Route): GatewayError {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { run } from '../../gateway/commands/token.ts';
-import { createTokenVerifier } from '../../gateway/edges/jsonwebtoken.ts';
+import { JwtScheme } from '../../gateway/edges/jsonwebtoken.ts';
 
 const SECRET = 'a-development-secret-of-forty-characters';
 const DEV =
@@ -27,11 +27,12 @@ function inFolder(t: TestContext, yaml: string) {
   };
 }
 
-const verify = createTokenVerifier({
+const scheme = new JwtScheme({
   issuers: [{ issuer: 'dev', audience: 'penstock', algorithms: ['HS256'], secret: SECRET, leewayMs: 0 }],
   tokenBytesMax: 8192,
   clock: { wallMs: () => Date.now() },
 });
+const verify = (token: string) => scheme.identify({ kind: 'bearer', token });
 
 describe('penstock token', () => {
   test('prints a token that the gateway takes, and nothing else', async t => {
@@ -51,7 +52,7 @@ describe('penstock token', () => {
     assert.equal(status, 0);
     assert.equal(stderr, '');
     assert.match(stdout, /^[\w-]+\.[\w-]+\.[\w-]+\n$/);
-    assert.deepEqual(await verify(stdout.trim()), {
+    assert.deepEqual(verify(stdout.trim()), {
       kind: 'valid',
       caller: {
         kind: 'jwt',

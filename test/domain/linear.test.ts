@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { readCredential } from '../../gateway/domain/admission/bearer.ts';
+import { readCredential } from '../../gateway/domain/admission/credential.ts';
 import { anonymousCaller } from '../../gateway/domain/caller.ts';
 import { believeForwarded, isHost } from '../../gateway/domain/http/believed-origin.ts';
 import { preflightAnswer } from '../../gateway/domain/http/cors.ts';

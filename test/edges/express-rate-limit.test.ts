@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { RequestTraits } from '../support/requests.ts';
+import { Schemes } from '../../gateway/domain/admission/scheme.ts';
 import { createCounterTable } from '../../gateway/edges/counter-store.ts';
 import { createLimitCounter } from '../../gateway/edges/express-rate-limit.ts';
 import { createAdmit } from '../../gateway/stages/admit.ts';
@@ -12,7 +13,7 @@ function aCounter() {
   const clock = manualClock();
   const table = createCounterTable({ clock, keysMax: 1024 });
   const countLimit = createLimitCounter({ table, clock });
-  const admit = createAdmit({ verifyToken: () => ({ kind: 'refused', fault: 'malformed' }), countLimit });
+  const admit = createAdmit({ schemes: new Schemes([]), countLimit });
   return { clock, countLimit, admit: (call: Matched) => admit(call, () => undefined) };
 }
 

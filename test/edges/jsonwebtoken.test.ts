@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { constants, generateKeyPairSync } from 'node:crypto';
 import { describe, test } from 'node:test';
 import jwt from 'jsonwebtoken';
-import type { TokenFault } from '../../gateway/domain/admission/bearer.ts';
-import type { TokenFinding, VerifyToken } from '../../gateway/domain/admission/ports.ts';
-import { createTokenVerifier } from '../../gateway/edges/jsonwebtoken.ts';
+import type { CredentialFault } from '../../gateway/domain/admission/challenge.ts';
+import type { Finding } from '../../gateway/domain/admission/scheme.ts';
+import { JwtScheme } from '../../gateway/edges/jsonwebtoken.ts';
 import type { TokenIssuer } from '../../gateway/edges/token-keys.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { asymmetric, aToken, ecPair, encodePart, hmac, rsaPair, unsigned } from '../support/tokens.ts';
@@ -42,17 +42,18 @@ const hs256 = (payload: unknown = claims(), header: object = {}) =>
 
 function aVerifier(issuers: readonly TokenIssuer[] = [dev, idp], tokensCachedMax = 100) {
   const clock = manualClock(START_MS);
-  return { clock, verify: createTokenVerifier({ issuers, tokenBytesMax: 8192, clock, tokensCachedMax }) };
+  const scheme = new JwtScheme({ issuers, tokenBytesMax: 8192, clock, tokensCachedMax });
+  return { clock, verify: (token: string) => scheme.identify({ kind: 'bearer', token }) };
 }
 
 /** Verifying with these issuers is done at once. */
-function found(verify: VerifyToken, token: string): TokenFinding {
+function found(verify: (token: string) => Finding | Promise<Finding>, token: string): Finding {
   const finding = verify(token);
   assert.ok(!(finding instanceof Promise));
   return finding;
 }
 
-function faultOf(token: string, issuers?: readonly TokenIssuer[]): TokenFault | 'none' {
+function faultOf(token: string, issuers?: readonly TokenIssuer[]): CredentialFault | 'none' {
   const finding = found(aVerifier(issuers).verify, token);
   return finding.kind === 'refused' ? finding.fault : 'none';
 }
@@ -163,7 +164,7 @@ describe('a token is refused', () => {
   const rs = asymmetric(rsa.privateKey, 256);
   const ofIdp = claims({ iss: idp.issuer });
 
-  const confusions: [name: string, token: string, fault: TokenFault][] = [
+  const confusions: [name: string, token: string, fault: CredentialFault][] = [
     ['without a signature and alg none', aToken({ alg: 'none' }, claims(), unsigned), 'wrong-algorithm'],
     ['with alg None', aToken({ alg: 'None' }, claims(), hmac(SECRET)), 'wrong-algorithm'],
     ['without a signature and alg HS256', aToken({ alg: 'HS256' }, claims(), unsigned), 'wrong-signature'],
@@ -258,7 +259,7 @@ describe('a token is refused', () => {
 });
 
 describe('time', () => {
-  const edges: [name: string, payload: object, offsetMs: number, fault: TokenFault | 'none'][] = [
+  const edges: [name: string, payload: object, offsetMs: number, fault: CredentialFault | 'none'][] = [
     ['is taken just before its expiry and leeway', { exp: NOW + 10 }, 39_999, 'none'],
     ['is refused at its expiry and leeway', { exp: NOW + 10 }, 40_000, 'expired'],
     ['is taken at its not-before less the leeway', { nbf: NOW + 60, exp: NOW + 99 }, 30_000, 'none'],

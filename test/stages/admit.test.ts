@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { Credential } from '../../gateway/domain/admission/credential.ts';
 import type { Caller } from '../../gateway/domain/caller.ts';
 import type { Admitted, Matched } from '../../gateway/domain/call.ts';
-import type { GatewayError } from '../../gateway/domain/errors.ts';
+import { GatewayError } from '../../gateway/domain/errors.ts';
 import { fieldOf } from '../../gateway/domain/http/fields.ts';
 import { limitName } from '../../gateway/domain/admission/limits.ts';
-import type { CountLimit, VerifyToken } from '../../gateway/domain/admission/ports.ts';
+import type { CountLimit } from '../../gateway/domain/admission/ports.ts';
+import { Schemes, type Finding, type Scheme } from '../../gateway/domain/admission/scheme.ts';
 import { createAdmit } from '../../gateway/stages/admit.ts';
 import { aLimit, aMatched, anAuth, endOf } from '../support/requests.ts';
 
@@ -17,8 +19,17 @@ const alice: Caller = {
   scopes: ['predict'],
   roles: ['analyst'],
 };
-const verifyToken: VerifyToken = token =>
-  token === 'alice' ? { kind: 'valid', caller: alice } : { kind: 'refused', fault: 'expired' };
+/** A scheme that takes what it is told to, and finds what it is told to. */
+function aScheme(name: Scheme['name'], find: (credential: Credential) => Finding | Promise<Finding>): Scheme {
+  const kind = { jwt: 'bearer', opaque: 'bearer', 'api-key': 'api-key', ldap: 'basic', mtls: 'none' }[name];
+  return { name, takes: credential => credential.kind === kind, identify: find };
+}
+
+const refused = { kind: 'refused', fault: 'expired' } as const;
+const tokens = aScheme('jwt', credential =>
+  credential.kind === 'bearer' && credential.token === 'alice' ? { kind: 'valid', caller: alice } : refused,
+);
+const schemes = new Schemes([tokens]);
 
 /** Counts in a plain map, in windows that never end, and notes what it was asked. */
 function counting(): CountLimit & { readonly asked: string[] } {
@@ -39,7 +50,7 @@ const bearer = (token: string) => ({ fields: ['Authorization', `Bearer ${token}`
 
 /** Who is let in, at once; throws the refusal. */
 function admitWith(countLimit: CountLimit = counting()): (call: Matched) => Admitted {
-  const stage = createAdmit({ verifyToken, countLimit });
+  const stage = createAdmit({ schemes, countLimit });
   return call => {
     let admitted: Admitted | undefined;
     stage(call, who => (admitted = who));
@@ -111,6 +122,47 @@ describe('admit: who is calling', () => {
     const request = { fields: ['Authorization', 'Basic eA=='] };
 
     assert.equal(admit(aMatched({ policy, request })).caller.kind, 'anonymous');
+  });
+});
+
+describe('admit: by which scheme', () => {
+  const withKeys = (find: () => Finding | Promise<Finding> = () => ({ kind: 'valid', caller: bob })) => {
+    const stage = createAdmit({ schemes: new Schemes([tokens, aScheme('api-key', find)]), countLimit: counting() });
+    return (call: Matched) => {
+      let admitted: Admitted | undefined;
+      stage(call, who => (admitted = who));
+      return admitted?.caller;
+    };
+  };
+  const bob: Caller = { ...alice, kind: 'api-key', id: 'api-key/bob', issuer: 'api-key', subject: 'bob' };
+  const key = { fields: ['Authorization', 'ApiKey k'] };
+
+  test('the one whose form the credential has', () => {
+    const policy = { auth: anAuth({ allow: ['jwt', 'api-key'] }) };
+
+    assert.equal(withKeys()(aMatched({ policy, request: key })), bob);
+    assert.equal(withKeys()(aMatched({ policy, request: bearer('alice') })), alice);
+  });
+
+  test('none that the route does not take: it is not asked, and the caller is told what the route takes', () => {
+    const asked = withKeys(() => assert.fail('asked'));
+
+    assert.throws(
+      () => asked(aMatched({ policy: { auth: anAuth() }, request: key })),
+      error => challengeOf(error) === 'Bearer realm="penstock"',
+    );
+    const open = anAuth({ allow: ['anonymous'], forwardToken: true });
+    assert.equal(asked(aMatched({ policy: { auth: open }, request: key }))?.kind, 'anonymous');
+  });
+
+  test('nothing, where that cannot be found out now: the call fails as the scheme says', async () => {
+    const call = aMatched({ policy: { auth: anAuth({ allow: ['api-key'] }) }, request: key });
+    const lost = Promise.reject(new GatewayError('SERVICE_UNAVAILABLE', 'no provider'));
+
+    withKeys(() => lost)(call);
+    await assert.rejects(lost);
+
+    assert.equal(endOf(call).failure?.code, 'SERVICE_UNAVAILABLE');
   });
 });
 
@@ -226,7 +278,9 @@ describe('admit: where a token has to be asked about', () => {
     const finding = Promise.resolve({ kind: 'valid', caller: alice } as const);
     const admitted: Admitted[] = [];
 
-    createAdmit({ verifyToken: () => finding, countLimit: counter })(call, who => admitted.push(who));
+    createAdmit({ schemes: new Schemes([aScheme('jwt', () => finding)]), countLimit: counter })(call, who =>
+      admitted.push(who),
+    );
     assert.deepEqual([admitted.length, counter.asked.length], [0, 1]);
     await finding;
 
@@ -239,7 +293,9 @@ describe('admit: where a token has to be asked about', () => {
       const call = aMatched({ policy: { auth: anAuth() }, request: bearer('opaque') });
       const finding = Promise.resolve({ kind: 'refused', fault: 'expired' } as const);
 
-      createAdmit({ verifyToken: () => finding, countLimit: counting() })(call, () => assert.fail('admitted'));
+      createAdmit({ schemes: new Schemes([aScheme('jwt', () => finding)]), countLimit: counting() })(call, () =>
+        assert.fail('admitted'),
+      );
       if (hasEnded) call.hangUp();
       await finding;
 

@@ -1,4 +1,4 @@
-import type { TokenFault } from './bearer.ts';
+import type { CredentialFault } from './challenge.ts';
 import type { Claims } from './scopes.ts';
 
 /** A JWT taken apart; that it is well-formed says nothing of whether it is true. */
@@ -18,7 +18,7 @@ const SUBJECT_LENGTH_MAX = 256;
 const COMPACT = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*$/;
 
 /** Takes a token apart, or tells what is wrong with its form. The signature is not looked at. */
-export function parseToken(token: string): ParsedToken | TokenFault {
+export function parseToken(token: string): ParsedToken | CredentialFault {
   const [, headerPart = '', payloadPart = ''] = COMPACT.exec(token) ?? [];
   const [header, claims] = [objectIn(headerPart), objectIn(payloadPart)];
   if (header === undefined || claims === undefined) return 'malformed';
@@ -28,7 +28,7 @@ export function parseToken(token: string): ParsedToken | TokenFault {
   return readClaims(algorithm, claims);
 }
 
-function readClaims(algorithm: string, claims: Claims): ParsedToken | TokenFault {
+function readClaims(algorithm: string, claims: Claims): ParsedToken | CredentialFault {
   const { iss: issuer, aud, exp: expires, nbf: notBefore, sub: subject } = claims;
   if (typeof issuer !== 'string') return 'unknown-issuer';
   if (expires === undefined) return 'no-expiry';

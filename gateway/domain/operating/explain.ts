@@ -259,7 +259,7 @@ function sentOf(call: Complete, secrets: readonly string[]): SentUpstream {
       WITHHELD.has(name.toLowerCase()) ? '[redacted]' : masked(value, secrets),
     ]),
     identity:
-      isCallerSaid && policy.auth?.allow.includes('jwt') === true
+      isCallerSaid && policy.auth?.allow.some(scheme => scheme !== 'anonymous') === true
         ? ['X-Penstock-Issuer', 'X-Penstock-Subject', 'X-Penstock-Scopes', 'X-Penstock-Roles']
         : [],
     bodyBytes: message.body.length,

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
-  badToken,
+  badCredential,
+  CREDENTIAL_FAULTS,
   insufficientScope,
   missingCredential,
-  readCredential,
-  TOKEN_FAULTS,
-  type TokenFault,
-} from '../../../gateway/domain/admission/bearer.ts';
-import { fieldOf } from '../../../gateway/domain/http/fields.ts';
+  type CredentialFault,
+} from '../../../gateway/domain/admission/challenge.ts';
+import { readCredential } from '../../../gateway/domain/admission/credential.ts';
+import { fieldOf, fieldsOf } from '../../../gateway/domain/http/fields.ts';
 import type { GatewayError } from '../../../gateway/domain/errors.ts';
+import { anAuth } from '../../support/requests.ts';
 
 const challengeOf = (error: GatewayError) => fieldOf(error.fields, 'www-authenticate');
 
@@ -27,11 +28,16 @@ describe('a credential', () => {
     assert.deepEqual(readCredential(['X-Authorization', 'Bearer a']), { kind: 'none' });
   });
 
-  for (const value of ['Basic YTpi', 'Digest a="b"', '', 'Bearerx a', 'a b c', '=']) {
+  for (const value of ['Negotiate YTpi', 'Digest a="b"', '', 'Bearerx a', 'a b c', '=']) {
     test(`of no scheme of ours is foreign: ${JSON.stringify(value)}`, () => {
       assert.deepEqual(readCredential(['Authorization', value]), { kind: 'foreign' });
     });
   }
+
+  test('is what stands after ApiKey or Basic, for the scheme to judge', () => {
+    assert.deepEqual(readCredential(['Authorization', 'apikey a b']), { kind: 'api-key', key: 'a b' });
+    assert.deepEqual(readCredential(['Authorization', 'BASIC YTpi']), { kind: 'basic', encoded: 'YTpi' });
+  });
 
   for (const value of ['Bearer', 'Bearer ', 'Bearer a b', 'Bearer "a"', 'Bearer a,b', 'Bearer ä', 'Bearer =a']) {
     test(`that cannot be a token is refused: ${JSON.stringify(value)}`, () => {
@@ -48,13 +54,27 @@ describe('a credential', () => {
 
 describe('the challenge', () => {
   test('of a request without a credential names no error', () => {
-    assert.equal(challengeOf(missingCredential([])), 'Bearer realm="penstock"');
-    assert.equal(challengeOf(missingCredential(['a', 'b'])), 'Bearer realm="penstock", scope="a b"');
+    assert.equal(challengeOf(missingCredential(anAuth())), 'Bearer realm="penstock"');
+    assert.equal(
+      challengeOf(missingCredential(anAuth({ scopes: ['a', 'b'] }))),
+      'Bearer realm="penstock", scope="a b"',
+    );
+  });
+
+  test('names every scheme that the route takes, each once, and one even where it takes none', () => {
+    const all = missingCredential(anAuth({ allow: ['jwt', 'api-key', 'opaque', 'ldap', 'mtls', 'anonymous'] }));
+
+    assert.deepEqual(fieldsOf(all.fields, 'www-authenticate'), [
+      'Bearer realm="penstock"',
+      'ApiKey realm="penstock"',
+      'Basic realm="penstock", charset="UTF-8"',
+    ]);
+    assert.equal(challengeOf(missingCredential(anAuth({ allow: ['anonymous'] }))), 'Bearer realm="penstock"');
   });
 
   test('of a bad token says what is wrong with it', () => {
     assert.equal(
-      challengeOf(badToken('expired')),
+      challengeOf(badCredential('jwt', 'expired')),
       'Bearer realm="penstock", error="invalid_token", error_description="The token has expired."',
     );
   });
@@ -73,9 +93,9 @@ describe('the challenge', () => {
   });
 
   test('describes every fault in words that a header and a quoted string may hold', () => {
-    for (const fault of Object.keys(TOKEN_FAULTS) as TokenFault[]) {
-      assert.match(TOKEN_FAULTS[fault], /^[ !#-[\]-~]+$/);
-      assert.ok(challengeOf(badToken(fault))?.includes(TOKEN_FAULTS[fault]));
+    for (const fault of Object.keys(CREDENTIAL_FAULTS) as CredentialFault[]) {
+      assert.match(CREDENTIAL_FAULTS[fault], /^[ !#-[\]-~]+$/);
+      assert.ok(challengeOf(badCredential('jwt', fault))?.includes(CREDENTIAL_FAULTS[fault]));
     }
   });
 });

@@ -1,14 +1,14 @@
-import type { TokenFinding } from './ports.ts';
+import type { Finding } from './scheme.ts';
 
 interface Entry {
-  readonly finding: TokenFinding;
+  readonly finding: Finding;
   readonly endsMs: number;
 }
 
-/** What was found of tokens, by their hash, until they end: in bounded room. */
-export interface TokenCache {
-  find(digest: string, wallMs: number): TokenFinding | undefined;
-  keep(digest: string, entry: { readonly finding: TokenFinding; readonly endsMs: number }): void;
+/** What was found of credentials, by a keyed hash of each, until it ends: in bounded room. */
+export interface FindingCache {
+  find(digest: string, wallMs: number): Finding | undefined;
+  keep(digest: string, entry: { readonly finding: Finding; readonly endsMs: number }): void;
   readonly size: number;
 }
 
@@ -18,7 +18,7 @@ export interface TokenCache {
  * Two halves: newcomers and what is asked for again stand in the younger one; when it is full, the older one is
  * forgotten whole. So a lookup moves nothing on its way, and no timer is needed to forget.
  */
-export function createTokenCache(entriesMax: number): TokenCache {
+export function createFindingCache(entriesMax: number): FindingCache {
   const halfMax = Math.max(1, Math.floor(entriesMax / 2));
   let younger = new Map<string, Entry>();
   let older = new Map<string, Entry>();

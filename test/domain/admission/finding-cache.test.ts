@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { TokenFinding } from '../../../gateway/domain/admission/ports.ts';
-import { createTokenCache } from '../../../gateway/domain/admission/token-cache.ts';
+import type { Finding } from '../../../gateway/domain/admission/scheme.ts';
+import { createFindingCache } from '../../../gateway/domain/admission/finding-cache.ts';
 
-const finding: TokenFinding = { kind: 'refused', fault: 'expired' };
+const finding: Finding = { kind: 'refused', fault: 'expired' };
 const until = (endsMs: number) => ({ finding, endsMs });
 
-describe('the cache of tokens', () => {
+describe('the cache of findings', () => {
   test('keeps until the end, and not a millisecond longer', () => {
-    const cache = createTokenCache(10);
+    const cache = createFindingCache(10);
     cache.keep('a', until(1000));
 
     assert.equal(cache.find('a', 999), finding);
@@ -17,7 +17,7 @@ describe('the cache of tokens', () => {
   });
 
   test('never holds more than it may, whatever comes', () => {
-    const cache = createTokenCache(10);
+    const cache = createFindingCache(10);
 
     for (let i = 0; i < 1000; i++) {
       cache.keep(`t${i}`, until(Infinity));
@@ -27,7 +27,7 @@ describe('the cache of tokens', () => {
   });
 
   test('holds a token once, also when it is kept anew', () => {
-    const cache = createTokenCache(4);
+    const cache = createFindingCache(4);
 
     for (const digest of ['a', 'b', 'c', 'a']) cache.keep(digest, until(Infinity));
 
@@ -35,7 +35,7 @@ describe('the cache of tokens', () => {
   });
 
   test('keeps what is asked for again, and forgets what is not', () => {
-    const cache = createTokenCache(10);
+    const cache = createFindingCache(10);
     cache.keep('wanted', until(Infinity));
     cache.keep('unwanted', until(Infinity));
 

@@ -1,0 +1,89 @@
+import { GatewayError } from '../errors.ts';
+import type { Auth, SchemeName } from '../route.ts';
+
+/** Why a credential is not taken, in the words the caller reads (for a token RFC 6750 §3, `error_description`). */
+export const CREDENTIAL_FAULTS = {
+  'too-large': 'The token is larger than this gateway takes.',
+  malformed: 'The token is not a well-formed JWT.',
+  'critical-header': 'The token demands an extension that is not understood here.',
+  'unknown-issuer': 'The token is from an issuer that is not accepted here.',
+  'wrong-algorithm': 'The token is signed with an algorithm that is not accepted from its issuer.',
+  'wrong-signature': 'The signature of the token is not valid.',
+  'wrong-audience': 'The token is meant for another audience.',
+  'no-expiry': 'The token has no expiry.',
+  expired: 'The token has expired.',
+  'not-yet-valid': 'The token is not valid yet.',
+  'no-subject': 'The token names no usable subject.',
+} as const;
+
+/** Why a credential is not taken. */
+export type CredentialFault = keyof typeof CREDENTIAL_FAULTS;
+
+/** 401 for a request without a credential, or with one of a foreign scheme: it is told what to bring, not that it erred. */
+export function missingCredential(auth: Auth): GatewayError {
+  const offered = auth.allow.filter(isAsked);
+  const asked = offered.length === 0 ? JWT_ALONE : offered;
+  const challenges = asked.map(scheme => challenge(scheme, isBearer(scheme) ? withScope([], auth.scopes) : []));
+  return new GatewayError('UNAUTHENTICATED', 'no credential that counts here', {
+    fields: [...new Set(challenges.map(([, value]) => value))].flatMap(value => ['WWW-Authenticate', value]),
+  });
+}
+
+/** 401 for a credential that is not taken; the description never quotes it. */
+export function badCredential(scheme: SchemeName, fault: CredentialFault): GatewayError {
+  const description = CREDENTIAL_FAULTS[fault];
+  const told: Parameter[] = [
+    ['error', 'invalid_token'],
+    ['error_description', description],
+  ];
+  return new GatewayError('UNAUTHENTICATED', `${scheme} refused: ${fault}`, {
+    detail: description,
+    fields: challenge(scheme, isBearer(scheme) ? told : []),
+  });
+}
+
+/** 403 for a caller who is known and may not. */
+export function insufficientScope(callerId: string, scopes: readonly string[]): GatewayError {
+  const detail = 'The token lacks a scope or role that this route asks for.';
+  const told: Parameter[] = [
+    ['error', 'insufficient_scope'],
+    ['error_description', detail],
+  ];
+  return new GatewayError('FORBIDDEN', `${callerId} lacks a scope or role`, {
+    detail,
+    fields: challenge('jwt', withScope(told, scopes)),
+  });
+}
+
+type Parameter = readonly [name: string, value: string];
+
+const JWT_ALONE: readonly SchemeName[] = ['jwt'];
+
+/** What HTTP calls a scheme (RFC 6750, RFC 7617; of API keys there is no standard). */
+const HTTP_NAMES = { jwt: 'Bearer', opaque: 'Bearer', 'api-key': 'ApiKey', ldap: 'Basic' } as const;
+
+/** A certificate is asked for by TLS, and strangers are asked nothing. */
+function isAsked(scheme: Auth['allow'][number]): scheme is keyof typeof HTTP_NAMES {
+  return scheme in HTTP_NAMES;
+}
+
+function isBearer(scheme: SchemeName): boolean {
+  return scheme === 'jwt' || scheme === 'opaque';
+}
+
+function withScope(parameters: readonly Parameter[], scopes: readonly string[]): readonly Parameter[] {
+  return scopes.length === 0 ? parameters : [...parameters, ['scope', scopes.join(' ')]];
+}
+
+/** `WWW-Authenticate` for a scheme, with these parameters (RFC 9110 §11.6.1). */
+export function challenge(scheme: SchemeName, parameters: readonly Parameter[]): readonly [string, string] {
+  const name = isAsked(scheme) ? HTTP_NAMES[scheme] : 'Bearer';
+  const charset: readonly Parameter[] = name === 'Basic' ? [['charset', 'UTF-8']] : [];
+  const all: readonly Parameter[] = [['realm', 'penstock'], ...charset, ...parameters];
+  return ['WWW-Authenticate', `${name} ${all.map(([key, value]) => `${key}="${quotable(value)}"`).join(', ')}`];
+}
+
+/** Scopes come from the configuration; a quoted string takes neither quotes nor what is not ASCII. */
+function quotable(value: string): string {
+  return value.replace(/[^ !#-[\]-~]/g, '');
+}
