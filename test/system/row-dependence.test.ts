@@ -60,6 +60,10 @@ ${[...MODELS.map(({ name }) => name), 'twice']
 
 const seen = ({ status, text }: Heard) => `${status} ${text}`;
 
+/** A refusal or a failure may come of a busy machine, and misleads no caller. */
+const isWrong = (line: string, right: string | undefined) =>
+  right !== undefined && line.startsWith('200 ') && line !== right;
+
 interface Run {
   readonly gateway: ComposedGateway;
   readonly name: string;
@@ -104,7 +108,7 @@ test('models whose rows influence one another are refuted before a hundred calle
       await until(async () => {
         const heard = await callWith({ gateway, name, bodies });
         asked += heard.length;
-        wrong += heard.filter((line, i) => !isFickle && line !== wanted.get(bodies[i] ?? '')).length;
+        wrong += heard.filter((line, i) => isWrong(line, isFickle ? undefined : wanted.get(bodies[i] ?? ''))).length;
         return refuted() !== undefined;
       }, `${name} is refuted`);
 
