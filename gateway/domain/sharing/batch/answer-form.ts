@@ -1,5 +1,5 @@
 import type { Answer } from '../../upstream.ts';
-import { JsonCursor } from '../json/json-scalars.ts';
+import { JsonCursor } from '../json/json-cursor.ts';
 
 /**
  * How R writes the answers to rows: `list` one after the other, `members` as columns of an object. `isBoxed`: the answer

@@ -1,4 +1,5 @@
-import { DOUBLE, JsonCursor, LOGICAL, TEXT, UNCLEAR } from '../json/json-scalars.ts';
+import { JsonCursor } from '../json/json-cursor.ts';
+import { DOUBLE, isSpecial, LOGICAL, readScalar, TEXT, UNCLEAR } from '../json/r-scalar.ts';
 
 /** How a body holds its rows. */
 export type RowFormat = 'array' | 'columns';
@@ -99,7 +100,7 @@ function readRow(cursor: JsonCursor, { names, kinds, marks }: Fields, isFirst: b
     if (name === undefined || i === FIELDS_MAX) return false;
     if (isFirst) names.push(name);
     else if (names[i] !== name) return false;
-    const kind = cursor.scalar();
+    const kind = readScalar(cursor);
     if (kind === UNCLEAR) return false;
     mark(cursor, { column: i, kind, marks });
     kinds[i] = Math.max(kinds[i] ?? LOGICAL, kind);
@@ -152,7 +153,7 @@ function readColumn(cursor: JsonCursor, rowsMax: number, place: MarkPlace): Colu
   let count = 0;
   let kind = LOGICAL;
   do {
-    const own = cursor.scalar();
+    const own = readScalar(cursor);
     if (own === UNCLEAR || count === rowsMax) return undefined;
     mark(cursor, { ...place, kind: own });
     kind = Math.max(kind, own);
@@ -164,11 +165,10 @@ function readColumn(cursor: JsonCursor, rowsMax: number, place: MarkPlace): Colu
 /** To R a value is a column of one; but a null is nothing there, and "NA" text, while in a column both are missing values. */
 function readLoneValue(cursor: JsonCursor, name: string, place: MarkPlace): Column | undefined {
   const isNull = cursor.next() === 0x6e;
-  const from = cursor.at;
-  const kind: number = cursor.scalar();
-  if (kind === UNCLEAR || isNull || cursor.wasSpecial) return undefined;
+  const kind = readScalar(cursor);
+  if (kind === UNCLEAR || isNull || isSpecial(cursor, kind)) return undefined;
   mark(cursor, { ...place, kind });
-  return { name, count: 1, kind, text: cursor.text.slice(from, cursor.at) };
+  return { name, count: 1, kind, text: cursor.text.slice(cursor.from, cursor.at) };
 }
 
 /** Of which column a value is, and where its marks are put. */
@@ -189,13 +189,13 @@ const [LENGTHS, NEGATIVE_LENGTHS, HASHES] = [8, 24, 40];
  */
 function mark(cursor: JsonCursor, { column, kind, marks }: MarkPlace & { readonly kind: number }): void {
   const base = (column % COLUMNS_MARKED) * MARKS_OF_COLUMN + kind * MARKS_OF_KIND;
-  const { text, at: end, scalarFrom: from } = cursor;
+  const { text, at: end, from } = cursor;
   if (kind === LOGICAL) {
     const first = text.charCodeAt(from);
     marks.push(base + (first === 0x74 ? TRUE : first === 0x66 ? FALSE : MISSING));
     return;
   }
-  if (cursor.wasSpecial) {
+  if (isSpecial(cursor, kind)) {
     marks.push(base + SPECIAL);
     return;
   }
