@@ -43,7 +43,7 @@ function adminOf({ config, life, generations, registry, caches, batching, metric
     config: () => redactedGateway(config),
     reload: () => generations.reload(),
     explain(input) {
-      const explained = explain(input, explainParts(generations.current()));
+      const explained = explain(input, explainParts(generations.current(), config.listen));
       const { answers } = explained;
       if (answers === null) return Promise.resolve(explained);
       return Promise.resolve({ ...explained, answers: { ...answers, batching: batching.view(answers.route) } });
@@ -63,11 +63,12 @@ function adminOf({ config, life, generations, registry, caches, batching, metric
   };
 }
 
-function explainParts({ routes, source }: Generation): ExplainParts {
+function explainParts({ routes, source }: Generation, { mergeSlashes }: GatewayConfig['listen']): ExplainParts {
   const { statics } = source.routes;
   const origins = new Map(statics.map(({ service, instances }) => [service, instances[0]]));
   return {
     routes,
+    mergeSlashes,
     policyOf: name => source.routes.policyOf(name),
     originOf: name => origins.get(name),
     wallMs: systemClock.wallMs(),

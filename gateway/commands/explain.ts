@@ -73,14 +73,15 @@ function fieldOf(written: string): [string, string] {
 }
 
 function tell({ config, json, ...input }: Asked, io: CommandIo): number {
-  const { routes, problems, texts, secrets } = loadContract(resolve(io.cwd, config), io.env);
-  if (routes === undefined || hasError(problems)) {
+  const { gateway, routes, problems, texts, secrets } = loadContract(resolve(io.cwd, config), io.env);
+  if (gateway === undefined || routes === undefined || hasError(problems)) {
     io.stderr.write(`${renderProblems(problems, texts)}\n`);
     return 1;
   }
   const origins = new Map(routes.statics.map(({ service, instances }) => [service, instances[0]]));
   const explanation: Explanation = explain(input, {
     routes: routes.specs,
+    mergeSlashes: gateway.listen.mergeSlashes,
     policyOf: name => routes.policyOf(name),
     originOf: name => origins.get(name),
     wallMs: Date.now(),

@@ -13,7 +13,7 @@ import type { Answer, UpstreamRequest, Via, Waiting } from './upstream.ts';
 export interface Received {
   readonly id: string;
   readonly method: string;
-  /** The path as it came, still percent-encoded, without the query. */
+  /** In its normal form, percent-encoded, without the query; of a refused request, as it came. */
   readonly path: string;
   /** Without its question mark; empty when there is none, or nothing behind it. */
   readonly query: string;

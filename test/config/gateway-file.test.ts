@@ -22,6 +22,7 @@ listen:
   connectionsMax: 10000
   requestsPerConnectionMax: 32
   bytesPerConnectionMax: 1MiB
+  mergeSlashes: false
 admin:
   host: 127.0.0.1
   port: 9090
@@ -79,6 +80,7 @@ describe('gateway.yaml', () => {
       connectionsMax: 10_000,
       requestsPerConnectionMax: 32,
       bytesPerConnectionMax: 1_048_576,
+      mergeSlashes: false,
     });
     assert.equal(config.user, 'penstock');
     assert.equal(config.routes, '/etc/penstock/routes.yaml');

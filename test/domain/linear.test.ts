@@ -21,6 +21,9 @@ type Work = (length: number) => () => unknown;
 
 const KIB = 1024;
 
+const AS_IS = { mergeSlashes: false };
+const MERGED = { mergeSlashes: true };
+
 const repeated = (piece: string, length: number) => piece.repeat(Math.ceil(length / piece.length)).slice(0, length);
 
 function asked(traits: Partial<Asked>): Asked {
@@ -70,9 +73,11 @@ const cases: Readonly<Record<string, Work>> = {
   'Host: braces': predicate('Host={a}.**.b', length => ({ host: repeated('{', length) })),
   'Host: ports': predicate('Host=a', length => ({ host: repeated(':1', length) })),
   RemoteAddr: predicate('RemoteAddr=fd00::/8', length => ({ peerAddress: repeated('1:', length) })),
-  'a target': length => () => parseRequestTarget(`/${repeated('%2e;', length)}`),
-  'a target of slashes': length => () => parseRequestTarget(`${repeated('/a%25', length)}//`),
-  'an absolute target': length => () => parseRequestTarget(`http://${repeated(':', length)}`),
+  'a target': length => () => parseRequestTarget(`/${repeated('%2e/', length)}`, AS_IS),
+  'a target of slashes': length => () => parseRequestTarget(`${repeated('/a%25', length)}//`, MERGED),
+  'an absolute target': length => () => parseRequestTarget(`http://${repeated(':', length)}`, AS_IS),
+  'a target of bytes': length => () => parseRequestTarget(`/${repeated('\xe9', length)}`, AS_IS),
+  'a target to be merged': length => () => parseRequestTarget(repeated('/', length), MERGED),
   'a host': length => () => isHost(`${repeated('a', length)}:`),
   'addresses on the way': length => {
     const fields = ['X-Forwarded-For', repeated('10.0.0.1, ', length), 'X-Forwarded-Host', repeated('[:', length)];

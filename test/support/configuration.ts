@@ -62,6 +62,6 @@ export function explained(routes: CompiledRoutes, { line, headers = [], body = '
   const [method = '', url = ''] = line.split(' ');
   return explain(
     { method, url, fields: headers, body },
-    { routes: routes.specs, policyOf: name => routes.policyOf(name), wallMs },
+    { routes: routes.specs, mergeSlashes: false, policyOf: name => routes.policyOf(name), wallMs },
   );
 }

@@ -104,6 +104,7 @@ const LISTEN: ListenOptions = {
   connectionsMax: 1_000,
   requestsPerConnectionMax: 32,
   bytesPerConnectionMax: 1024 * 1024,
+  mergeSlashes: false,
 };
 
 /** An answer that a stage might give. */

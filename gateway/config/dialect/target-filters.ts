@@ -40,7 +40,8 @@ export const TARGET_FILTERS: readonly (readonly [string, FilterDefinition])[] = 
       shape: 'fields',
       fields: ['regexp', 'replacement'],
       required: 2,
-      manual: 'Replaces what the regex finds in the path as it came; `$\\{name}` stands for a group.',
+      manual:
+        'Replaces what the regex finds in the path, encoded as it is sent (docs/paths.md); `$\\{name}` stands for a group.',
       example: 'RewritePath=/api/?(?<rest>.*), /$\\{rest}',
       make: rewriteOf,
     },

@@ -43,6 +43,12 @@ export const Listen = withLater(
     bytesPerConnectionMax: size({ min: '1KiB', max: '1GiB' })
       .prefault('1MiB')
       .describe('While so many bytes of answers wait on one connection, unread, no further request on it is begun.'),
+    mergeSlashes: z
+      .boolean()
+      .default(false)
+      .describe(
+        '`//` in a path is read as `/`. Otherwise it is refused with BAD_REQUEST, since R would read another path.',
+      ),
   }),
   { keys: ['tls', 'redirectFrom'] },
 ).transform(({ headersTimeout, bodyIdleTimeout, keepAliveTimeout, ...rest }) => ({

@@ -6,9 +6,9 @@ import { hopByHopOf, isField, isHopByHop } from './field-syntax.ts';
 import { fieldOf, lowerNameOf, removeFieldsWhere, setField, VIA, type RawFields } from './fields.ts';
 import { isOriginField, isSetHere, pushForwarding } from './forwarding.ts';
 import { identityFields, isIdentityField } from './identity-fields.ts';
+import { leadsElsewhere } from './normal-path.ts';
 import { oneForwardLess } from './options.ts';
 import { encodeTarget } from './percent-encoding.ts';
-import { leadsElsewhere } from './request-target.ts';
 import { hasTraceparent } from './trace-context.ts';
 
 /** By this field R knows that a request came through the gateway. Its value is a secret: never show or log it. */

@@ -5,6 +5,7 @@ import { Deadlines } from '../deadlines.ts';
 import { isPreflight } from '../http/cors.ts';
 import { FAILURES, type FailureCode } from '../errors.ts';
 import { fieldOf, type RawFields } from '../http/fields.ts';
+import type { PathRules } from '../http/normal-path.ts';
 import { parseRequestTarget, type RequestTarget } from '../http/request-target.ts';
 import type { Asked, Route, RouteSpec } from '../route.ts';
 import { createRouteTable, type FoundRoute, type WrongMethod } from '../routing/route-table.ts';
@@ -16,7 +17,7 @@ import { agreementOf } from '../sharing/agreement.ts';
 import { SharedCall } from '../sharing/shared-call.ts';
 
 /** What the explanation of a request takes. */
-export interface ExplainParts {
+export interface ExplainParts extends PathRules {
   /** In the order in which they are tried. */
   readonly routes: readonly RouteSpec[];
   readonly policyOf: (serviceName: string) => ServicePolicy;
@@ -81,7 +82,7 @@ export interface Explanation {
 
 /** Which route answers a request, why each earlier one does not, and what would be sent. Nothing is sent, or counted. */
 export function explain(input: ExplainInput, parts: ExplainParts): Explanation {
-  const target = parseRequestTarget(input.url);
+  const target = parseRequestTarget(asSent(input.url), parts);
   if (typeof target === 'string')
     return refused(input, { ...EMPTY, path: input.url }, { code: 'BAD_REQUEST', detail: target });
   const asked = askedOf(input, target, parts.wallMs);
@@ -96,6 +97,11 @@ export function explain(input: ExplainInput, parts: ExplainParts): Explanation {
     answers: answering(found, { asked, input, parts, isPreflight: preflighted !== undefined }),
     refusal: null,
   };
+}
+
+/** A URL as it is typed, as the bytes that a client would send. */
+function asSent(url: string): string {
+  return Buffer.from(url, 'utf8').toString('latin1');
 }
 
 const EMPTY: RequestTarget = { path: '', query: '', hasQuery: false, authority: undefined };

@@ -1,14 +1,13 @@
 /** A path's parts between slashes. An empty part is a part: `/a//b` has three, `/a/` has two. */
 export interface PathSegments {
-  /** As they came. */
+  /** As they stand in the path. */
   readonly raw: readonly string[];
   /** With their percent-encoding undone, once: what is compared with patterns. */
   readonly text: readonly string[];
 }
 
 /**
- * Splits a path. Parts are compared decoded, so that `/%61dmin` meets the rule for `/admin`, which is what R reads; what
- * is sent on keeps its spelling.
+ * Splits a path. Parts are compared decoded: a pattern is written as text.
  */
 export function segmentsOf(path: string): PathSegments {
   const raw = path.startsWith('/') ? path.slice(1).split('/') : path.split('/');

@@ -96,7 +96,7 @@ interface Rewrite {
   readonly replacement: readonly (string | number)[];
 }
 
-/** Replaces what the regex finds in the path as it came, still encoded. A `?` in the replacement begins a query. */
+/** Replaces what the regex finds in the path, which is encoded (docs/paths.md). A `?` in the replacement begins a query. */
 export function rewritePath(text: string, { regex, replacement }: Rewrite): Filter {
   return {
     name: 'RewritePath',

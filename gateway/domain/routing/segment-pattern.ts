@@ -1,4 +1,4 @@
-import { percentEncode } from '../http/percent-encoding.ts';
+import { encodeSegment } from '../http/normal-path.ts';
 import { isProblem, type CompileRegex, type Regex, type RegexProblem } from './regex.ts';
 
 /** Captured names and values, in turn: name, value, name, value, … */
@@ -84,11 +84,7 @@ function byRegex(regex: Regex, names: readonly string[]): SegmentPattern {
 
 /** Variables are kept encoded, so that nothing they are put into can be broken out of. */
 function capture(names: readonly string[], values: readonly string[], isPlain: boolean): Captures {
-  return names.flatMap((name, i) => [name, isPlain ? (values[i] ?? '') : encode(values[i] ?? '')]);
-}
-
-function encode(value: string): string {
-  return percentEncode(value, /[^A-Za-z0-9._~!$&'()*+,;=:@-]+/gu);
+  return names.flatMap((name, i) => [name, isPlain ? (values[i] ?? '') : encodeSegment(values[i] ?? '')]);
 }
 
 function tokensOf(segment: string): Token[] | RegexProblem {

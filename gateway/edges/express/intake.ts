@@ -5,6 +5,7 @@ import type { CallerSide, IncomingBody, Received } from '../../domain/call.ts';
 import { GatewayError } from '../../domain/errors.ts';
 import { withinRanges } from '../../domain/http/address-range.ts';
 import { believeForwarded, isHost, type BelievedOrigin, type Trust } from '../../domain/http/believed-origin.ts';
+import type { PathRules } from '../../domain/http/normal-path.ts';
 import { isRequestId } from '../../domain/http/request-id.ts';
 import { parseRequestTarget, type RequestTarget } from '../../domain/http/request-target.ts';
 
@@ -21,6 +22,7 @@ export interface ListenOptions {
   readonly connectionsMax: number;
   readonly requestsPerConnectionMax: number;
   readonly bytesPerConnectionMax: number;
+  readonly mergeSlashes: boolean;
 }
 
 /** Whose connection it is. */
@@ -66,7 +68,7 @@ export class Intake {
     const head = this.#head;
     head.read(req.rawHeaders);
     const { method = '', url = '' } = req;
-    const target = targetOf(method, url);
+    const target = targetOf(method, url, this.#listen);
     const { path, query, hasQuery, authority } = typeof target === 'string' ? toldTarget(url) : target;
     wire.length = head.transferCoding === undefined ? head.contentLength : undefined;
     // In the absolute form the target's own authority counts, whatever `Host` says (RFC 9112 §3.2.2).
@@ -180,8 +182,8 @@ function idOf({ requestId }: Head): string {
   return requestId !== '' && isRequestId(requestId) ? requestId : newId();
 }
 
-function targetOf(method: string, url: string): RequestTarget | string {
-  return url === '*' && method === 'OPTIONS' ? WHOLE_SERVER : parseRequestTarget(url);
+function targetOf(method: string, url: string, rules: PathRules): RequestTarget | string {
+  return url === '*' && method === 'OPTIONS' ? WHOLE_SERVER : parseRequestTarget(url, rules);
 }
 
 /** What the log tells of a target that is refused. */
