@@ -83,6 +83,7 @@ function authOf(full: FullPolicy, written: WrittenPolicy, context: PolicyContext
       path: placeOf('auth', written, context),
       message: 'asks for a credential, but gateway.yaml configures no `identity` to judge one by',
       hint: 'configure `identity`, or leave `auth` out to serve openly',
+      isAboutKey: true,
     });
   }
   warnOfUnmeetable(full, written, context);

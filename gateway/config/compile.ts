@@ -6,6 +6,7 @@ import { compileService } from './compile-services.ts';
 import { nearestOf } from './nearest.ts';
 import { parseRouteUri } from './route-uri.ts';
 import type { RoutesData, RoutesFile, WrittenPolicy, WrittenRoute } from './parse-routes.ts';
+import { durationText } from './units.ts';
 import { hasError, inOrder, type Complain, type Complaint, type Problem } from './problem.ts';
 
 /** What the rest of the configuration and the edges have to say about routes. */
@@ -229,7 +230,7 @@ function warnOfImpatience(routes: readonly Placed[], policyOf: CompiledRoutes['p
       path: [...path, 'uri'],
       severity: 'warning',
       message: `an attempt may take longer than \`hangMax\` of ${spec.serviceName}, after which its instance is ejected as hung`,
-      hint: 'a longer `hangMax`, or a shorter `timeout`',
+      hint: `write \`hangMax: ${durationText(retry.attemptTimeoutMs)}\` for the service, or a shorter \`timeout\` for the route`,
     });
   }
 }

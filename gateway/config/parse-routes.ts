@@ -186,7 +186,8 @@ function readServices(section: Section, { complain, referred }: Reading): Map<st
 function readDefaults(section: Section, reading: Reading): WrittenPolicy {
   return readPolicy(entriesOf(section, reading.complain), reading, key => {
     if (!NOT_IN_DEFAULTS.includes(key)) return unknownKeyWords(key, keysOf(RoutePolicyKeys));
-    return { message: `${key} belongs to each route`, hint: undefined, isAboutKey: true };
+    const hint = `the key \`${key}\` is written on each route`;
+    return { message: `${key} belongs to each route`, hint, isAboutKey: true };
   });
 }
 
@@ -212,7 +213,7 @@ function readPolicy(entries: readonly Entry[], { complain, referred }: Reading, 
 function readRoute({ value, path }: Section, reading: Reading): WrittenRoute | undefined {
   const { complain, referred } = reading;
   if (!isMap(value)) {
-    complain({ path, message: 'must be a map of keys', hint: 'for example `- id: fuel` and `uri: lb://fuel`' });
+    complain({ path, message: 'must be a map of keys', hint: 'for example `{ id: fuel, uri: lb://fuel }`' });
     return undefined;
   }
   const known = [...keysOf(DialectKeys), ...keysOf(RoutePolicyKeys)];

@@ -65,7 +65,7 @@ export function warnOfLiteralSecrets({ value, referred, failed }: Resolved, comp
   for (const { path } of secretsIn(value)) {
     const key = JSON.stringify(path);
     if (referred.has(key) || failed.has(key)) continue;
-    const hint = 'write ${env:NAME} or ${file:PATH}';
+    const hint = "write '${env:NAME}' or '${file:PATH}'"; // in quotes: within {…} its brackets would end the value
     complain({ path, severity: 'warning', message: 'a secret stands in the file', hint });
   }
 }

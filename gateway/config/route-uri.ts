@@ -43,7 +43,7 @@ const NOT_YET_SECURE: UriProblem = {
 /** Reads a route's `uri`: `lb://NAME`, `http(s)://HOST:PORT`, and `ws(s)://…`, `lb:ws://NAME` for streams. */
 export function parseRouteUri(text: string): RouteTarget | UriProblem {
   if (text.includes('${'))
-    return { problem: 'is no URI', hint: placeholderHint(text) ?? 'write a variable as ${env:NAME}' };
+    return { problem: 'is no URI', hint: placeholderHint(text) ?? 'write ${env:NAME} for a variable' };
   if (text.startsWith('forward:')) {
     return { problem: 'forward: is not part of this gateway', hint: 'name the service that answers: lb://SERVICE' };
   }

@@ -147,7 +147,8 @@ function readMap(map: YAMLMap, reading: Reading): unknown {
       if (anchored !== undefined) Object.assign(anchored, { value: text, parts: 1 });
     }
     complainOfKey(text, { key, isThere: entries.has(text) }, reading);
-    entries.set(text, within(text, value, reading));
+    const item = within(text, value, reading);
+    if (text !== '<<') entries.set(text, item);
   }
   return Object.fromEntries(entries);
 }

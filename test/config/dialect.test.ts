@@ -358,7 +358,7 @@ describe('the dialect, wrong', () => {
     [
       'a name and no args but more',
       { filters: [{ name: 'SetStatus', args: { status: 200 }, arg: 1 }] },
-      'unknown key `arg` (known: name, args)',
+      'unknown key `arg` (did you mean `args`?)',
     ],
     ['no name', { filters: [{ args: {} }] }, '`name` is missing'],
     [

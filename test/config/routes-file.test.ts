@@ -300,7 +300,7 @@ routes:
   test('is open where no identity is configured, and says so where a route asks for one', () => {
     assert.equal(soundRoutes('routes: [{ uri: lb://a }]').specs[0]?.policy.auth, undefined);
     assert.deepEqual(told(routesOf('routes: [{ uri: lb://a, auth: { allow: [jwt] } }]').problems), [
-      '1:31 error routes[0].auth: asks for a credential, but gateway.yaml configures no `identity` to judge one by',
+      '1:25 error routes[0].auth: asks for a credential, but gateway.yaml configures no `identity` to judge one by',
     ]);
     assert.deepEqual(told(routesOf('routes: [{ uri: lb://a, auth: { allow: [anonymous] } }]').problems), []);
   });

@@ -46,7 +46,7 @@ describe('what stands in a file and is not understood is an error with its place
     [
       'a merge key',
       'x-a: &a { port: 1 }\nlisten: { <<: *a }\n',
-      ['2:11 error listen.<<: merge keys are not part of YAML 1.2', '2:11 error listen.<<: unknown key `<<`'],
+      ['2:11 error listen.<<: merge keys are not part of YAML 1.2'],
     ],
     [
       'a key that stands twice',

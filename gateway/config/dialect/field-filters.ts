@@ -114,7 +114,6 @@ const OTHER_WAY: ReadonlyMap<string, string> = new Map([
   ['transfer-encoding', 'the gateway frames messages itself'],
   ['connection', 'write `services: { NAME: { connection: { reuse } } }`'],
   ['expect', 'the gateway answers it itself'],
-  ['authorization', 'write `auth: { forwardToken: true }` to pass the caller’s on'],
 ]);
 
 /** True for what can be a field's name here; says what else to do where not. */

@@ -2,7 +2,7 @@ import type { Filter } from '../../domain/route.ts';
 import { isProblem, type CompileRegex, type Regex } from '../../domain/routing/regex.ts';
 import { parseTemplate, type Template } from '../../domain/routing/template.ts';
 import { nearestOf } from '../nearest.ts';
-import type { Complaint } from '../problem.ts';
+import type { Complaint, KeyPath } from '../problem.ts';
 import { placeholderHint } from '../references.ts';
 import { LATER_NAMES, LATER_WAY, OUR_WAY } from '../schema/dialect-names.ts';
 import type { PartKind, WrittenPart } from './written-part.ts';
@@ -83,7 +83,8 @@ function bind<T>(written: WrittenPart, definition: PartDefinition<T>, tools: Par
   const state = { isSound: true };
   const complain: Part['complain'] = (message, more = {}) => {
     state.isSound &&= more.severity === 'warning';
-    tools.complain({ path: written.path, message: `${written.name}: ${message}`, ...more });
+    const path = placeOf(written, more.piece);
+    tools.complain({ path, message: `${written.name}: ${message}`, ...more });
   };
   const values = new Map<string, string[]>();
   written.values.forEach(({ key, text }, position) => {
@@ -117,6 +118,12 @@ function bind<T>(written: WrittenPart, definition: PartDefinition<T>, tools: Par
   return state.isSound ? part : undefined;
 }
 
+/** Of a part with `args` the value that holds the piece; a shortcut is one text. */
+function placeOf({ path, values }: WrittenPart, piece: string | undefined): KeyPath {
+  const value = piece === undefined ? undefined : values.find(({ text }) => text.includes(piece));
+  return value?.path ?? path;
+}
+
 function fieldOf<T>(
   { shape, fields, named = [] }: PartDefinition<T>,
   key: string | undefined,
@@ -147,7 +154,7 @@ function surplus<T>(
     return [`unknown argument \`${key}\``, { hint, piece: key }];
   }
   const hint = 'a value that holds a comma is written with `name` and `args`';
-  if (fields.length === 0) return ['takes no values', { hint: `for example ${example}`, piece: text }];
+  if (fields.length === 0) return ['takes no values', { hint: `for example ${example}` }];
   return [
     `takes ${fields.length} ${fields.length === 1 ? 'value' : 'values'} (${fields.join(', ')}), here is one more`,
     { hint, piece: text },

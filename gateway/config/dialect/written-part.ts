@@ -1,4 +1,5 @@
 import type { Complain, KeyPath } from '../problem.ts';
+import { unknownKeyWords } from '../validate.ts';
 
 /** A predicate or filter as it stands in the file, shortcut or `name` and `args`. */
 export interface WrittenPart {
@@ -14,6 +15,8 @@ export interface WrittenPart {
 export interface WrittenValue {
   readonly key: string | undefined;
   readonly text: string;
+  /** Where it stands, if by itself. */
+  readonly path?: KeyPath;
 }
 
 /** What it is part of, for the words of complaints. */
@@ -55,7 +58,7 @@ function fromShortcut(
 
 function fromArgs(raw: Raw, { path, complain }: { path: KeyPath; complain: Complain }): WrittenPart | undefined {
   for (const key of Object.keys(raw).filter(each => each !== 'name' && each !== 'args')) {
-    complain({ path: [...path, key], message: `unknown key \`${key}\``, hint: 'known: name, args', isAboutKey: true });
+    complain({ path: [...path, key], ...unknownKeyWords(key, ['name', 'args']) });
   }
   const name = raw['name'];
   const args = raw['args'] ?? {};
@@ -75,9 +78,10 @@ function fromArgs(raw: Raw, { path, complain }: { path: KeyPath; complain: Compl
 function valuesOf(args: Raw, { path, complain }: { path: KeyPath; complain: Complain }): WrittenValue[] {
   return Object.entries(args).flatMap(([key, value]) => {
     const name = camel(key.replace(/(?:\.\d+|\[\d+\])$/, ''));
-    return (Array.isArray(value) ? (value as unknown[]) : [value]).flatMap(item => {
+    return (Array.isArray(value) ? (value as unknown[]) : [value]).flatMap((item, i) => {
       if (item === null || item === undefined) return [];
-      if (isScalar(item)) return [{ key: name, text: String(item) }];
+      const at = Array.isArray(value) ? [...path, key, i] : [...path, key];
+      if (isScalar(item)) return [{ key: name, text: String(item), path: at }];
       complain({ path: [...path, key], message: 'must be a value, or a list of values' });
       return [];
     });
