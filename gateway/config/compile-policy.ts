@@ -7,6 +7,7 @@ import type { WrittenPolicy } from './parse-routes.ts';
 import type { Complain, KeyPath } from './problem.ts';
 import { compileSharing } from './compile-sharing.ts';
 import { RoutePolicyKeys } from './schema/route-policy.ts';
+import { warnOfUseless, type RequestSize } from './useless.ts';
 
 type FullPolicy = z.output<typeof RoutePolicyKeys>;
 
@@ -20,7 +21,9 @@ export interface PolicyContext {
   /** From the Method predicate; undefined: any. */
   readonly methods: readonly string[] | undefined;
   /** What RequestSize filters say. */
-  readonly bodyBytesMax: number;
+  readonly requestSizes: readonly RequestSize[];
+  /** A filter answers, and no instance is asked. */
+  readonly answersItself: boolean;
 }
 
 interface Placed extends PolicyContext {
@@ -35,15 +38,16 @@ const UNWRITTEN: FullPolicy = RoutePolicyKeys.parse({});
 export function compilePolicy(written: WrittenPolicy, context: PolicyContext): RoutePolicy {
   const full: FullPolicy = { ...UNWRITTEN, ...context.defaults, ...written };
   const isStream = full.stream || context.isStream;
-  warnOfUseless(written, { ...context, isStream });
   const placed = { ...context, placeOf: (key: keyof WrittenPolicy) => placeOf(key, written, context) };
-  const sharing = isStream ? undefined : compileSharing(full, placed);
+  const isShared = !isStream && !context.answersItself;
+  const sharing = isShared ? compileSharing(full, placed) : undefined;
   if (sharing !== undefined && full.auth?.forwardToken === true) warnOfToken(full, placed);
-  return {
+  const requestSize = Math.min(...context.requestSizes.map(({ bytesMax }) => bytesMax));
+  const policy = {
     auth: authOf(full, written, context),
     limits: full.limits,
-    bodyBytesMax: Math.min(full.body.max, context.bodyBytesMax),
-    streamBodyBytesMax: streamBodyBytesMaxOf(full, written, context),
+    bodyBytesMax: Math.min(full.body.max, requestSize),
+    streamBodyBytesMax: Math.min(isBounded(written, context) ? full.body.max : Infinity, requestSize),
     answerBytesMax: full.answer.bufferMax,
     timeoutMs: full.timeout,
     isPure: full.pure,
@@ -54,12 +58,13 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
     priority: full.priority,
     sharing,
   };
+  warnOfUseless({ ...context, written, policy });
+  return policy;
 }
 
 /** A stream is bounded by what is written, not by a default that was meant for bodies which are taken in whole. */
-function streamBodyBytesMaxOf(full: FullPolicy, written: WrittenPolicy, context: PolicyContext): number {
-  const isWritten = written.body !== undefined || context.defaults.body !== undefined;
-  return Math.min(isWritten ? full.body.max : Infinity, context.bodyBytesMax);
+function isBounded(written: WrittenPolicy, { defaults }: PolicyContext): boolean {
+  return written.body !== undefined || defaults.body !== undefined;
 }
 
 /** A token is one caller's, and what is shared is not. */
@@ -128,18 +133,4 @@ function corsOf(full: FullPolicy, written: WrittenPolicy, context: PolicyContext
   const problem = corsProblem(cors);
   if (problem !== undefined) context.complain({ path: placeOf('cors', written, context), message: problem });
   return cors;
-}
-
-/** What a stream never does, if it was written for this very route. */
-function warnOfUseless(written: WrittenPolicy, { isStream, path, complain }: PolicyContext): void {
-  if (!isStream) return;
-  for (const key of ['retry', 'timeout', 'priority', 'coalesce', 'cache', 'batch', 'varyBy'] as const) {
-    if (!(key in written)) continue;
-    complain({
-      path: [...path, key],
-      severity: 'warning',
-      message: 'has no effect: the route is a stream',
-      isAboutKey: true,
-    });
-  }
 }

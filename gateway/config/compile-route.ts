@@ -6,8 +6,9 @@ import { makePart, type MadeFilter, type PartTools } from './dialect/part.ts';
 import { PREDICATES, type MadePredicate } from './dialect/predicates.ts';
 import type { WrittenPart } from './dialect/written-part.ts';
 import type { RoutesData, RoutesFile, WrittenRoute } from './parse-routes.ts';
-import type { Complain } from './problem.ts';
+import type { Complain, KeyPath } from './problem.ts';
 import { parseRouteUri, type RouteTarget } from './route-uri.ts';
+import type { RequestSize } from './useless.ts';
 
 /** What compiling one route needs of the whole. */
 export interface RouteContext {
@@ -37,7 +38,8 @@ export function compileRoute(written: WrittenRoute, id: string, context: RouteCo
     identityConfigured: context.identityConfigured,
     isStream: target?.isStream ?? false,
     methods,
-    bodyBytesMax: Math.min(...filters.map(({ bodyBytesMax = Infinity }) => bodyBytesMax)),
+    requestSizes: requestSizesOf(filters, context),
+    answersItself: filters.some(({ filter }) => filter.onBehalf !== undefined),
   });
   if (target === undefined) return undefined;
   const spec = {
@@ -93,6 +95,15 @@ function filtersOf(written: WrittenRoute, captured: ReadonlySet<string>, context
     interleaved.filter(part => part !== undefined),
     part => makePart(part, { kind: 'filter', definitions: FILTERS }, tools),
   );
+}
+
+function requestSizesOf(filters: readonly MadeFilter[], { file }: RouteContext): RequestSize[] {
+  const isDefault = (path: KeyPath) => file.defaultFilters.some(part => part.path === path);
+  return filters.flatMap(({ requestSize }) => {
+    if (requestSize === undefined) return [];
+    const { bytesMax, path } = requestSize;
+    return { bytesMax, path: path === undefined || isDefault(path) ? undefined : path };
+  });
 }
 
 /** Default filters are judged with each route they apply to; without routes, as if one captured all that they name. */

@@ -7,6 +7,7 @@ import { nearestOf } from './nearest.ts';
 import { parseRouteUri } from './route-uri.ts';
 import type { RoutesData, RoutesFile, WrittenPolicy, WrittenRoute } from './parse-routes.ts';
 import { durationText } from './units.ts';
+import { warnOfUselessKeys } from './useless.ts';
 import { hasError, inOrder, type Complain, type Complaint, type Problem } from './problem.ts';
 
 /** What the rest of the configuration and the edges have to say about routes. */
@@ -66,6 +67,7 @@ export function compileRoutes(file: RoutesFile, options: CompileOptions): Compil
   complainOfAddresses(placed, complain);
   warnOfUnknown(placed, options.knownServices, complain);
   warnOfUnused(file, complain);
+  warnOfUselessKeysOf(placed, { file, policyOf: made.policyOf, complain });
   warnOfImpatience(placed, made.policyOf, complain);
   const isSound = !hasError(problems);
   return {
@@ -232,6 +234,20 @@ function warnOfImpatience(routes: readonly Placed[], policyOf: CompiledRoutes['p
       message: `an attempt may take longer than \`hangMax\` of ${spec.serviceName}, after which its instance is ejected as hung`,
       hint: `write \`hangMax: ${durationText(retry.attemptTimeoutMs)}\` for the service, or a shorter \`timeout\` for the route`,
     });
+  }
+}
+
+interface Services {
+  readonly file: RoutesFile;
+  readonly policyOf: CompiledRoutes['policyOf'];
+  readonly complain: Complain;
+}
+
+function warnOfUselessKeysOf(routes: readonly Placed[], { file, policyOf, complain }: Services): void {
+  const names = new Set(routes.map(({ spec }) => spec.serviceName));
+  const streaming = new Set(routes.filter(({ spec }) => spec.policy.isStream).map(({ spec }) => spec.serviceName));
+  for (const name of file.services.keys()) {
+    if (names.has(name)) warnOfUselessKeys(name, policyOf(name), { hasStreams: streaming.has(name), complain });
   }
 }
 

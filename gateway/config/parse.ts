@@ -12,6 +12,7 @@ import { hasError, inOrder, type Complain, type Problem } from './problem.ts';
 import { resolveData, withoutExtensions, type Resolved, type Surroundings } from './references.ts';
 import { GatewayFile } from './schema/gateway.ts';
 import { secretsIn } from './secret-keys.ts';
+import { warnOfUselessSettings } from './useless.ts';
 import { validate } from './validate.ts';
 import { readYaml } from './yaml-file.ts';
 
@@ -44,6 +45,7 @@ export function parseGateway(
   const quiet = heeding(resolved, complain);
   warnOfLiteralSecrets(resolved, complain);
   const parsed = validate(GatewayFile, resolved.value, { path: [], complain: quiet, referred: resolved.referred });
+  if (parsed !== undefined) warnOfUselessSettings(parsed.discovery, quiet);
   const config = parsed && {
     ...parsed,
     routes: surroundings.absolute(parsed.routes),

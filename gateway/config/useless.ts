@@ -1,8 +1,10 @@
+import type { z } from 'zod';
 import type { RoutePolicy } from '../domain/route.ts';
 import { isRepeatable } from '../domain/service/retry.ts';
 import type { ServicePolicy } from '../domain/service/service-policy.ts';
 import type { WrittenPolicy } from './parse-routes.ts';
 import type { Complain, KeyPath } from './problem.ts';
+import type { GatewayFile } from './schema/gateway.ts';
 import { RoutePolicyKeys } from './schema/route-policy.ts';
 import { Service } from './schema/service.ts';
 import { sizeText } from './units.ts';
@@ -28,6 +30,7 @@ interface Route {
 }
 
 type Key = keyof WrittenPolicy;
+type Discovery = z.output<typeof GatewayFile>['discovery'];
 
 /** What is as if it were not written tells nothing. */
 const UNWRITTEN_POLICY = RoutePolicyKeys.parse({});
@@ -53,16 +56,17 @@ export function warnOfUseless(route: Route): void {
     warn([...OF_CALLS, 'stream', 'streamIdle'], 'RedirectTo answers, and no instance is asked');
     return;
   }
-  if (policy.isStream) warn([...OF_CALLS, 'timeout'], 'the route is a stream');
-  else warn(['streamIdle'], 'the route is no stream');
-  if (policy.isStream) return;
   warnOfSizes(route);
-  warnOfRetry(route);
+  if (policy.isStream) warn([...OF_CALLS, 'timeout'], 'the route is a stream');
+  else {
+    if (policy.streamIdleMs !== UNWRITTEN_POLICY.streamIdle) warn(['streamIdle'], 'the route is no stream');
+    warnOfRetry(route);
+  }
 }
 
 /** The smaller bound holds, and the one of `body.max` is there even where it is not written. */
 function warnOfSizes({ written, policy, requestSizes, path, complain }: Route): void {
-  const least = policy.bodyBytesMax;
+  const least = policy.isStream ? policy.streamBodyBytesMax : policy.bodyBytesMax;
   for (const { bytesMax, path: place } of requestSizes) {
     if (bytesMax <= least || place === undefined) continue;
     const message = `RequestSize has no effect: a body is refused beyond ${sizeText(least)}`;
@@ -74,25 +78,32 @@ function warnOfSizes({ written, policy, requestSizes, path, complain }: Route): 
   complain({ path: [...path, 'body', 'max'], severity: 'warning', message });
 }
 
-function warnOfRetry({ written, policy, methods, path, complain }: Route): void {
-  const { retry } = written;
+function warnOfRetry({ written: { retry }, policy, methods, path, complain }: Route): void {
   if (retry === undefined) return;
-  const warn = (key: string, why: string, hint?: string) =>
-    complain({ path: [...path, 'retry', ...(key === '' ? [] : [key])], severity: 'warning', message: why, hint });
-  if (retry.attempts === 1) {
-    if (retry.budgetPercent !== UNWRITTEN_POLICY.retry.budgetPercent)
-      warn('budgetPercent', 'has no effect: one attempt is made, and no retry');
-    return;
-  }
-  if (retry.on.length === 0) warn('on', 'repeats nothing: the list is empty');
-  const isNeverRepeated = methods?.every(method => !isRepeatable(method, policy.isPure)) ?? false;
-  if (!isNeverRepeated || retry.on.length === 0) return;
-  const list = methods?.join(' and ') ?? '';
-  const why = retry.on.includes('connect-failure')
-    ? `repeats ${list} only where no connection was made`
-    : `has no effect: ${list} is repeated only where no connection was made`;
-  warn('', why, 'write `pure: true` if calling the model twice does no harm');
+  const flaw = retryFlaw(retry, { policy, methods });
+  if (flaw === undefined) return;
+  const { keys, ...words } = flaw;
+  complain({ path: [...path, 'retry', ...keys], severity: 'warning', ...words });
 }
+
+type Retry = NonNullable<WrittenPolicy['retry']>;
+
+function retryFlaw(
+  { attempts, on, budgetPercent }: Retry,
+  { policy, methods = [] }: Pick<Route, 'policy' | 'methods'>,
+) {
+  if (attempts === 1) {
+    if (budgetPercent === UNWRITTEN_POLICY.retry.budgetPercent) return undefined;
+    return { keys: ['budgetPercent'], message: 'has no effect: one attempt is made, and no retry' };
+  }
+  if (on.length === 0) return { keys: ['on'], message: 'repeats nothing: the list is empty' };
+  if (methods.length === 0 || methods.some(method => isRepeatable(method, policy.isPure))) return undefined;
+  const what = `repeats ${methods.join(' and ')} only where no connection was made`;
+  const message = on.includes('connect-failure') ? what : `has no effect: the gateway ${what}`;
+  return { keys: [], message, hint: PURE_HINT };
+}
+
+const PURE_HINT = 'write `pure: true` if calling the model twice does no harm';
 
 /** Warns of what a service's entry says that has no effect on the routes that lead to it. */
 export function warnOfUselessKeys(
@@ -107,4 +118,11 @@ export function warnOfUselessKeys(
   if (policy.queueDepthMax === 0 && policy.queueWaitMsMax !== UNWRITTEN_SERVICE.queue.waitMax) {
     warn(['queue', 'waitMax'], 'has no effect: `depthMax: 0` lets no request wait');
   }
+}
+
+/** Warns of what gateway.yaml says that has no effect beside what else it says. */
+export function warnOfUselessSettings({ consul }: Discovery, complain: Complain): void {
+  if (consul?.register !== false || consul.advertise === undefined) return;
+  const path = ['discovery', 'consul', 'advertise'];
+  complain({ path, severity: 'warning', message: 'has no effect: `register: false`', isAboutKey: true });
 }

@@ -276,7 +276,11 @@ const PARTS: readonly Mistake[] = [
   row('did you mean POST?', route('predicates: ["Method=«post»"]'), { request: POST }),
   row(SLASHES, route("predicates: [«'Path=/red, true'»]"), { request: { line: 'GET /red/' } }),
   row('write 192.168.1.0/24, or fd00::/8', route('predicates: ["RemoteAddr=«here»"]')),
-  row('write 5000000, 5MB or 5MiB', route('filters: ["RequestSize=«5 MB»"]')),
+  row('write 5000000, 5MB or 5MiB', route('body: { max: 1GiB }, filters: ["RequestSize=«5 MB»"]'), {
+    right: ['5000000', '5MB', '5MiB'].map(size => route(`stream: true, filters: ["RequestSize=${size}"]`)),
+  }),
+  row('write `body: { max: 5MiB }` on the route', route('‸ filters: [«RequestSize=5MB»]')),
+  row(PURE, route('‸ predicates: [Method=POST], retry: «{ attempts: 2 }»'), { request: POST }),
   row('for example https://example.org/', route('filters: ["RedirectTo=302, «example»"]')),
   prose(
     'status must be one of 300 to 399 that redirects',
@@ -348,6 +352,14 @@ export const GATEWAY_ADVICE: readonly Mistake[] = [
     'write http://HOST:PORT, without path or credentials',
     'discovery: { static: [{ service: a, instances: [«a/b»] }] }',
   ),
+  {
+    ...prose(
+      'write entry: FOLDER, or script: FILE',
+      'discovery: { local: [«{ service: a }»] }',
+      'discovery: { local: [{ service: a, entry: fuel }] }',
+    ),
+    options: { files: { '/etc/penstock/fuel/plumber.R': '' } },
+  },
   row('did you mean `HS256`?', `${ISSUER}    algorithms: [«HS265»]\n    secret: '\${env:SECRET}'`, {
     options: { variables: { SECRET: 'x'.repeat(32) } },
   }),

@@ -278,7 +278,7 @@ routes:
 
   test('bounds a stream’s body only where a bound is written', () => {
     const boundOf = (keys: string, defaults = '') =>
-      soundRoutes(`${defaults}routes: [{ uri: lb://a, stream: true${keys} }]`).specs[0]?.policy.streamBodyBytesMax;
+      routesOf(`${defaults}routes: [{ uri: lb://a, stream: true${keys} }]`).specs[0]?.policy.streamBodyBytesMax;
 
     assert.equal(boundOf(''), Infinity);
     assert.equal(boundOf(', body: { max: 2KiB }'), 2_048);
@@ -288,7 +288,7 @@ routes:
   });
 
   test('takes the smaller of body.max and RequestSize', () => {
-    const sizeOf = (keys: string) => soundRoutes(`routes: [{ uri: lb://a, ${keys} }]`).specs[0]?.policy.bodyBytesMax;
+    const sizeOf = (keys: string) => routesOf(`routes: [{ uri: lb://a, ${keys} }]`).specs[0]?.policy.bodyBytesMax;
 
     assert.equal(sizeOf('filters: [RequestSize=2KB]'), 2_048);
     assert.equal(sizeOf('filters: [{ name: RequestSize, args: { maxSize: 5000 } }]'), 5_000);

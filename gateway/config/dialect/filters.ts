@@ -76,9 +76,10 @@ const SPRING_UNIT: ReadonlyMap<string, number> = new Map([
 function requestSizeOf(part: Part): MadeFilter | undefined {
   const text = part.one('maxSize') ?? '5000000';
   const [, amount, unit = ''] = /^(\d{1,12})([KMG]?B)?$/.exec(text) ?? [];
-  const bodyBytesMax = amount === undefined ? sizeBytes(text) : Number(amount) * (SPRING_UNIT.get(unit) ?? 1);
-  if (bodyBytesMax !== undefined && Number.isSafeInteger(bodyBytesMax)) {
-    return { filter: { name: 'RequestSize', text: part.written.text }, bodyBytesMax };
+  const bytesMax = amount === undefined ? sizeBytes(text) : Number(amount) * (SPRING_UNIT.get(unit) ?? 1);
+  if (bytesMax !== undefined && Number.isSafeInteger(bytesMax)) {
+    const { text: written, path } = part.written;
+    return { filter: { name: 'RequestSize', text: written }, requestSize: { bytesMax, path } };
   }
   part.complain('maxSize must be a size', { hint: 'write 5000000, 5MB or 5MiB', piece: text });
   return undefined;

@@ -5,6 +5,7 @@ import { nearestOf } from '../nearest.ts';
 import type { Complaint, KeyPath } from '../problem.ts';
 import { placeholderHint } from '../references.ts';
 import { LATER_NAMES, LATER_WAY, OUR_WAY } from '../schema/dialect-names.ts';
+import type { RequestSize } from '../useless.ts';
 import type { PartKind, WrittenPart } from './written-part.ts';
 
 /** How a predicate or filter takes its values, and what it becomes. */
@@ -174,7 +175,7 @@ export function regexOf(part: Part, field: string): Regex | undefined {
 /** A filter, and what it changes about the route instead of about requests. */
 export interface MadeFilter {
   readonly filter: Filter;
-  readonly bodyBytesMax?: number;
+  readonly requestSize?: RequestSize;
 }
 
 /** How a filter takes its values, and what it becomes. */
