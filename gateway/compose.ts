@@ -78,7 +78,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   const metrics: Metrics = createMetrics({
     routeIds: () => new Set(generations.current().routes.map(({ id }) => id)),
     services: () => registry.services().map(service => service.view()),
-    rosterAges: () => discovery.ages(),
+    ...{ rosterAges: () => discovery.ages(), certificates: () => server.expiries() },
     batching: () => batching.states(),
     inFlight: () => server.inFlight,
     linesDropped: () => log.linesDropped,

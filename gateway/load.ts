@@ -4,7 +4,9 @@ import { parseRoutes, type RoutesFile } from './config/parse-routes.ts';
 import { parseGateway } from './config/parse.ts';
 import { hasError, type Problem } from './config/problem.ts';
 import { readText, surroundingsOf, whyUnread } from './edges/config-file.ts';
+import { systemClock } from './edges/clock.ts';
 import { compileRegex } from './edges/re2js.ts';
+import { certificateFlaws } from './edges/tls/certificate.ts';
 import { keysProblem } from './edges/token-keys.ts';
 
 /** The environment, as references in the files may name it. */
@@ -30,7 +32,10 @@ export type LoadedRoutes = Omit<Contract, 'gateway'>;
 export function loadContract(gatewayFile: string, variables: Variables): Contract {
   const text = readText(gatewayFile);
   if (text === undefined) return unread(gatewayFile);
-  const { config, problems } = parseGateway(text, surroundingsOf(gatewayFile, variables), keysProblem);
+  const { config, problems } = parseGateway(text, surroundingsOf(gatewayFile, variables), {
+    keysProblem,
+    certificateFlaws: texts => certificateFlaws(texts, systemClock.wallMs()),
+  });
   const texts = new Map([[gatewayFile, text]]);
   // With an error in one file the other is still judged, if it can be found.
   const fallback = surroundingsOf(gatewayFile, variables).absolute('routes.yaml');

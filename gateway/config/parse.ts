@@ -1,7 +1,7 @@
 /**
  * Text → configuration, or every problem with its place.
  *
- *   parseGateway(text, surroundings): { config: GatewayConfig | undefined, problems }
+ *   parseGateway(text, surroundings, judges): { config: GatewayConfig | undefined, problems }
  *   parseRoutes(text, surroundings):  RoutesFile (parse-routes.ts)
  *   compileRoutes(file, options):     { specs, services, policyOf, statics, problems } (compile.ts)
  *
@@ -10,6 +10,7 @@
 import type { GatewayConfig, IdentityConfig } from './gateway-config.ts';
 import { hasError, inOrder, type Complain, type Problem } from './problem.ts';
 import { resolveData, withoutExtensions, type Resolved, type Surroundings } from './references.ts';
+import { withCertificates, type CertificateFlaws } from './certificates.ts';
 import { GatewayFile } from './schema/gateway.ts';
 import { secretsIn } from './secret-keys.ts';
 import { warnOfUselessSettings } from './useless.ts';
@@ -30,12 +31,15 @@ export type KeysProblem = (keys: {
   readonly publicKey: string | undefined;
 }) => string | undefined;
 
+/** What edges say of what files hold, beyond its form. */
+export interface Judges {
+  readonly keysProblem?: KeysProblem;
+  readonly certificateFlaws?: CertificateFlaws;
+}
+
 /** Understands gateway.yaml; reports all that is wrong at once. */
-export function parseGateway(
-  text: string,
-  surroundings: Surroundings,
-  keysProblem: KeysProblem = () => undefined,
-): ParsedGateway {
+export function parseGateway(text: string, surroundings: Surroundings, judges: Judges = {}): ParsedGateway {
+  const { keysProblem = () => undefined, certificateFlaws = () => [] } = judges;
   const yaml = readYaml(text, surroundings.file);
   const problems = [...yaml.problems];
   if (yaml.value === undefined) return { config: undefined, problems: inOrder(problems) };
@@ -49,6 +53,7 @@ export function parseGateway(
   const config = parsed && {
     ...parsed,
     routes: surroundings.absolute(parsed.routes),
+    listen: withCertificates(parsed.listen, { surroundings, complain: quiet, certificateFlaws }),
     discovery: withPaths(parsed.discovery, { surroundings, complain: quiet }),
     identity: parsed.identity && withKeys(parsed.identity, { surroundings, complain: quiet, keysProblem }),
   };

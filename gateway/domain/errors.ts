@@ -91,6 +91,15 @@ export const FAILURES = {
     detail: 'The header fields are larger than this gateway accepts.',
     remedy: 'Send fewer or shorter fields. Operators: raise `listen.headerBytesMax`.',
   },
+  MISDIRECTED: {
+    status: 421,
+    fault: 'caller',
+    retry: 'never',
+    title: 'Misdirected',
+    detail: 'The request names another host than its connection was opened for.',
+    remedy:
+      'Open a connection for the host of the request: the name that is asked for in the TLS handshake (SNI), or the certificate shown for it, must name the host. Operators: a proxy before the gateway belongs into `listen.trustedProxies`.',
+  },
   INVALID_INPUT: {
     status: 422,
     fault: 'caller',

@@ -22,6 +22,8 @@ interface MetricsOptions {
   /** The services there are, with their instances: series of others are removed. */
   readonly services: () => readonly ServiceView[];
   readonly rosterAges: () => readonly RosterAge[];
+  /** Until when the certificates that callers are shown are good. */
+  readonly certificates: () => readonly { readonly name: string; readonly atSeconds: number }[];
   /** Whether calls travel together, by route. */
   readonly batching: () => ReadonlyMap<string, boolean>;
   /** Lines the log has dropped because nobody took them. */
@@ -218,6 +220,10 @@ function createGauges(registry: Registry, options: MetricsOptions): void {
   viewGauge(registry, family('roster_age_seconds', 'Since the source was last heard.', ['source']), () =>
     rosterAges().map(({ source, ageSeconds }) => [{ source }, ageSeconds]),
   );
+  const expiry = family('tls_certificate_expiry_seconds', 'When a certificate expires, in seconds since 1970.', [
+    'name',
+  ]);
+  viewGauge(registry, expiry, () => options.certificates().map(({ name, atSeconds }) => [{ name }, atSeconds]));
   viewGauge(registry, family('batching', '1: calls may travel together; 0: each travels singly.', ['route']), () =>
     [...batching()].map(([route, isOn]) => [{ route }, isOn ? 1 : 0]),
   );

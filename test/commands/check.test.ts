@@ -12,6 +12,7 @@ import { run as explain } from '../../gateway/commands/explain.ts';
 import { run as generate, generatedFiles } from '../../gateway/commands/generate.ts';
 import type { CommandIo, Run } from '../../gateway/commands/io.ts';
 import { run as schema } from '../../gateway/commands/schema.ts';
+import { aCertificate } from '../support/certificates.ts';
 
 const GATEWAY = 'discovery: { static: [{ service: a, instances: ["http://127.0.0.1:1"] }] }\n';
 const ROUTES = `routes:
@@ -49,6 +50,19 @@ describe('check', () => {
     const { code, out } = await inFolder(t)(check);
 
     assert.deepEqual([code, out], [0, 'No problem found.\n']);
+  });
+
+  test('finds a key that belongs to another certificate', async t => {
+    const [one, another] = [aCertificate(), aCertificate()];
+    const run = inFolder(t, { gateway: `${GATEWAY}listen:\n  tls: { cert: c.pem, key: k.pem }\n` });
+    const { cwd } = await run(schema, 'gateway');
+    writeFileSync(join(cwd, 'config/c.pem'), one.cert);
+    writeFileSync(join(cwd, 'config/k.pem'), another.key);
+
+    const { code, out } = await run(check);
+
+    assert.equal(code, 1);
+    assert.match(out, /gateway\.yaml:3:28: error: listen\.tls\.key: does not belong to the certificate/);
   });
 
   test('finds a key that is too weak, or of a kind that its algorithms do not use', async t => {

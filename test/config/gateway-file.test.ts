@@ -276,9 +276,36 @@ describe('gateway.yaml, wrong', () => {
     assert.equal(gatewayOf(text).problems[2]?.hint, 'did you mean `level`?');
   });
 
+  test('tells of certificates that cannot be read, and of a redirect that leads nowhere', () => {
+    const tls = '{ cert: tls/c.pem, key: tls/k.pem, hsts: 1h, more: [{ cert: /x.pem, key: /y.pem }] }';
+    const around = { files: { '/etc/penstock/tls/c.pem': '', '/etc/penstock/tls/k.pem': '', '/y.pem': '' } };
+
+    assert.deepEqual(told(gatewayOf(`listen: { tls: ${tls} }`, around).problems), [
+      '1:76 error listen.tls.more[0].cert: the file cannot be read: no such file or directory (ENOENT)',
+    ]);
+    assert.deepEqual(told(gatewayOf('listen: { redirectFrom: 8081 }').problems), [
+      '1:25 error listen.redirectFrom: redirects to https, and the gateway has no `listen.tls`',
+    ]);
+    assert.deepEqual(
+      told(gatewayOf('listen: { tls: { cert: /y.pem, key: /y.pem }, redirectFrom: 8080 }', around).problems),
+      ['1:61 error listen.redirectFrom: is `port` itself: it must be another one'],
+    );
+  });
+
+  test('has certificates by absolute paths', () => {
+    const around = { files: { '/etc/penstock/c.pem': '', '/etc/penstock/k.pem': '' } };
+    const text = 'listen: { tls: { cert: c.pem, key: k.pem, hsts: 2m }, redirectFrom: 8081 }';
+
+    const { config } = gatewayOf(text, around);
+
+    const [cert, key] = ['/etc/penstock/c.pem', '/etc/penstock/k.pem'];
+    assert.deepEqual(config?.listen.tls, { cert, key, more: [], hstsSeconds: 120 });
+    assert.equal(config.listen.redirectFrom, 8081);
+  });
+
   for (const [path, text] of [
-    ['listen.tls', 'listen: { tls: {} }'],
-    ['listen.redirectFrom', 'listen: { redirectFrom: 8081 }'],
+    ['listen.h2c', 'listen: { h2c: true }'],
+    ['listen.tls.clientCa', 'listen: { tls: { cert: c, key: k, clientCa: ca.pem } }'],
     ['identity.apiKeys', 'identity: { apiKeys: {}, jwt: [] }'],
     ['identity.introspection', 'identity: { introspection: [], jwt: [] }'],
     ['identity.jwt[0].jwks', 'identity: { jwt: [{ jwks: x }] }'],

@@ -71,6 +71,7 @@ function startMetrics(t: TestContext) {
     inFlight: () => world.inFlight,
     routeIds: () => world.routes,
     services: () => world.services,
+    certificates: () => [{ name: 'a.example.org', atSeconds: 1_800_000_000 }],
     rosterAges: () => [{ source: 'consul', ageSeconds: world.ageSeconds, isStale: false, isKnown: true }],
     batching: () => world.batching,
     linesDropped: () => world.dropped,
@@ -114,6 +115,7 @@ const CONTRACT = new Map([
   ['penstock_config_reload_timestamp_seconds', []],
   ['penstock_roster_age_seconds', ['source']],
   ['penstock_build_info', ['node', 'version']],
+  ['penstock_tls_certificate_expiry_seconds', ['name']],
 ]);
 
 /** All that has series by route, service or instance. */
@@ -287,6 +289,7 @@ describe('metrics', () => {
       'penstock_instances{service="fuel",state="ejected"} 1',
       'penstock_instances{service="fuel",state="probation"} 0',
       'penstock_roster_age_seconds{source="consul"} 17',
+      'penstock_tls_certificate_expiry_seconds{name="a.example.org"} 1800000000',
       'penstock_build_info{version="1.2.3",node="v26.0.0"} 1',
     ]) {
       assert.ok(shown.includes(line), line);

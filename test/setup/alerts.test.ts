@@ -92,6 +92,10 @@ const CASES: Readonly<Record<string, Case>> = {
     fires: { [contradicted]: `_x20 1${LONG}` },
     rests: { 'penstock_batch_rechecks_total{service="fuel",result="agreed"}': growing(9) },
   },
+  PenstockCertificateExpires: {
+    fires: { 'penstock_tls_certificate_expiry_seconds{name="a.example.org"}': steady(13 * 86_400) },
+    rests: { 'penstock_tls_certificate_expiry_seconds{name="a.example.org"}': steady(15 * 86_400) },
+  },
   PenstockConfigRefused: {
     fires: { penstock_config_reload_success: steady(0) },
     rests: { penstock_config_reload_success: '1x20 0x3 1x200' },
@@ -152,6 +156,7 @@ describe('every alert', () => {
   test('watches metrics that the gateway has', async t => {
     const metrics = createMetrics({
       ...{ routeIds: () => new Set<string>(), services: () => [], rosterAges: () => [], batching: () => new Map() },
+      certificates: () => [],
       ...{
         inFlight: () => 0,
         linesDropped: () => 0,

@@ -12,6 +12,25 @@ const AddressRange = z
     }
   });
 
+const CertificatePair = z.strictObject({
+  cert: text().describe('A PEM file: the certificate, then those that lead from it to its authority.'),
+  key: text().describe('A PEM file: its private key, not encrypted.'),
+});
+
+const Tls = withLater(
+  z.strictObject({
+    ...CertificatePair.shape,
+    more: z
+      .array(CertificatePair)
+      .default([])
+      .describe('Certificates for other names: each caller is shown the one that names the host it asks for.'),
+    hsts: duration({ min: '0ms', max: '1000d' })
+      .prefault('0s')
+      .describe('Browsers are told to use nothing but https for so long (`Strict-Transport-Security`); 0s: nothing.'),
+  }),
+  { keys: ['clientCa'] },
+).transform(({ hsts, ...rest }) => ({ ...rest, hstsSeconds: Math.floor(hsts / 1_000) }));
+
 /** Where callers come in, and what they may cost before anything is known of them. */
 export const Listen = withLater(
   z.strictObject({
@@ -49,11 +68,24 @@ export const Listen = withLater(
       .describe(
         '`//` in a path is read as `/`. Otherwise it is refused with BAD_REQUEST, since R would read another path.',
       ),
+    tls: Tls.optional().describe(
+      'Callers speak TLS 1.2 or later. The files are read again when they change, and no connection is lost.',
+    ),
+    redirectFrom: listeningPort()
+      .optional()
+      .describe('A plain port that only redirects to https; 0 takes any that is free. Needs `tls`.'),
   }),
-  { keys: ['tls', 'redirectFrom'] },
-).transform(({ headersTimeout, bodyIdleTimeout, keepAliveTimeout, ...rest }) => ({
-  ...rest,
-  headersTimeoutMs: headersTimeout,
-  bodyIdleTimeoutMs: bodyIdleTimeout,
-  keepAliveTimeoutMs: keepAliveTimeout,
-}));
+  { keys: ['h2c'] },
+)
+  .check(({ value: { tls, redirectFrom, port }, issues }) => {
+    if (redirectFrom === undefined) return;
+    const add = (message: string) => issues.push({ ...flaw(redirectFrom, message), path: ['redirectFrom'] });
+    if (tls === undefined) add('redirects to https, and the gateway has no `listen.tls`');
+    if (redirectFrom !== 0 && redirectFrom === port) add('is `port` itself: it must be another one');
+  })
+  .transform(({ headersTimeout, bodyIdleTimeout, keepAliveTimeout, ...rest }) => ({
+    ...rest,
+    headersTimeoutMs: headersTimeout,
+    bodyIdleTimeoutMs: bodyIdleTimeout,
+    keepAliveTimeoutMs: keepAliveTimeout,
+  }));

@@ -58,6 +58,7 @@ export class HttpWire implements CallerSide, IncomingBody {
     const { peer } = this.#connection;
     const received = intake.receive({ req, wire: this, peer, isUpgrade: false, refusal: refusal() });
     const call = new Call(received, { arrivedMs, back, deadlines });
+    peer.tls?.mark(call);
     this.#call = call;
     try {
       enter(call);
@@ -249,7 +250,8 @@ export class HttpWire implements CallerSide, IncomingBody {
   /** Too late for another answer: a cut one is told from a whole one by its length, or by a connection that is reset. */
   cut(): void {
     const { socket } = this.res;
-    if (this.isTen && socket !== null) socket.resetAndDestroy();
+    // Over TLS the end that was not announced tells it.
+    if (this.isTen && socket !== null && this.#connection.peer.tls === undefined) socket.resetAndDestroy();
     this.res.destroy();
   }
 

@@ -8,6 +8,8 @@ import { believeForwarded, isHost, type BelievedOrigin, type Trust } from '../..
 import type { PathRules } from '../../domain/http/normal-path.ts';
 import { isRequestId } from '../../domain/http/request-id.ts';
 import { parseRequestTarget, type RequestTarget } from '../../domain/http/request-target.ts';
+import type { CertificateFiles } from '../tls/certificates.ts';
+import type { SecurePeer } from '../tls/secure-peer.ts';
 
 /** Where to listen, and what a connection may cost: `listen` in gateway.yaml. */
 export interface ListenOptions {
@@ -23,12 +25,19 @@ export interface ListenOptions {
   readonly requestsPerConnectionMax: number;
   readonly bytesPerConnectionMax: number;
   readonly mergeSlashes: boolean;
+  /** Absent: callers speak without TLS. */
+  readonly tls?:
+    (CertificateFiles & { readonly more: readonly CertificateFiles[]; readonly hstsSeconds: number }) | undefined;
+  /** A plain port that only redirects to this one. */
+  readonly redirectFrom?: number | undefined;
 }
 
 /** Whose connection it is. */
 export interface Peer {
   readonly address: string;
   readonly isTrusted: boolean;
+  /** Undefined: it speaks without TLS. */
+  readonly tls: SecurePeer | undefined;
 }
 
 /** A request as Node parsed it, and the edge's object for its caller. */
@@ -59,9 +68,11 @@ export class Intake {
     this.#trustOf = trustAmong(listen.trustedProxies);
   }
 
-  peerOf(remoteAddress: string | undefined): Peer {
+  peerOf(remoteAddress: string | undefined, tls?: SecurePeer): Peer {
     const address = plainAddress(remoteAddress);
-    return { address, isTrusted: this.#trustOf(address) === 'trusted' };
+    const isTrusted = this.#trustOf(address) === 'trusted';
+    if (isTrusted) tls?.trust();
+    return { address, isTrusted, tls };
   }
 
   receive({ req, wire, peer, isUpgrade, refusal }: Came): Received {
@@ -89,14 +100,19 @@ export class Intake {
       httpVersion: req.httpVersion,
       body: wire,
       wire,
-      refusal:
-        refusal ?? this.#sizeRefusal(url) ?? this.#formRefusal(req, target) ?? this.#framingRefusal(req, isUpgrade),
+      refusal: refusal ?? this.#refusalOf(req, target, isUpgrade) ?? peer.tls?.refusalOf(authority ?? head.host),
     };
   }
 
-  #originOf({ rawHeaders }: IncomingMessage, { address, isTrusted }: Peer, host: string): BelievedOrigin {
-    if (!isTrusted) return { callerAddress: address, scheme: 'http', host };
-    return believeForwarded(rawHeaders, { peerAddress: address, scheme: 'http', host }, this.#trustOf);
+  #refusalOf(req: IncomingMessage, target: RequestTarget | string, isUpgrade: boolean): GatewayError | undefined {
+    const { url = '' } = req;
+    return this.#sizeRefusal(url) ?? this.#formRefusal(req, target) ?? this.#framingRefusal(req, isUpgrade);
+  }
+
+  #originOf({ rawHeaders }: IncomingMessage, { address, isTrusted, tls }: Peer, host: string): BelievedOrigin {
+    const scheme = tls === undefined ? 'http' : 'https';
+    if (!isTrusted) return { callerAddress: address, scheme, host };
+    return believeForwarded(rawHeaders, { peerAddress: address, scheme, host }, this.#trustOf);
   }
 
   #sizeRefusal(url: string): GatewayError | undefined {

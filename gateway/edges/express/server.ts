@@ -7,6 +7,10 @@ import type { Clock } from '../../domain/clock.ts';
 import type { Deadlines } from '../../domain/deadlines.ts';
 import { GatewayError } from '../../domain/errors.ts';
 import type { Observe } from '../../domain/events.ts';
+import { createCertificates, type CertificateExpiry } from '../tls/certificates.ts';
+import { createRedirect, type Redirect } from '../tls/redirect.ts';
+import { securePeerOf, type AboutTls } from '../tls/secure-peer.ts';
+import { createTlsServer } from '../tls/server.ts';
 import { createApp, messagesOf, type Handle } from './app.ts';
 import { Connection } from './connection.ts';
 import { HttpWire } from './http-wire.ts';
@@ -45,6 +49,10 @@ export interface GatewayServer {
   close(withinMs: number): Promise<void>;
   /** Requests and streams whose reply is not over. */
   readonly inFlight: number;
+  /** The plain port that redirects here, where there is one and it listens. */
+  readonly redirectPort: number | undefined;
+  /** Of the certificates that are shown. */
+  expiries(): readonly CertificateExpiry[];
 }
 
 /** Express on Node's HTTP server, with everything that comes in made into a call and given to the flow. */
@@ -55,12 +63,15 @@ export function createServer(parts: ServerParts): GatewayServer {
   const upgraded = new Set<Duplex>();
   let draining: GatewayError | undefined;
   const listener: Listener = { ...parts, intake: new Intake(listen), inHand, refusal: () => draining };
-  const doors = new Doors(listener, upgraded);
+  const tls = tlsOf(listen, observe);
+  const doors = new Doors(listener, { upgraded, tls });
   const app = createApp(doors.request, observe);
-  const server = createHttpServer({ ...serverOptions(listen, doors), ...messagesOf(app) });
+  const options = { ...serverOptions(listen, doors), ...messagesOf(app) };
+  const server = tls === undefined ? createHttpServer(options) : createTlsServer(options, tls);
   server.maxConnections = listen.connectionsMax;
   server.maxHeadersCount = 0; // bounded by size; a count would drop the rest without a word
   subscribe(server, doors, app);
+  const redirect = redirectTo(server, listen);
 
   const refuse = () => {
     draining ??= new GatewayError('DRAINING', 'the gateway is draining', { retryAfterMs: DRAINING_RETRY_MS });
@@ -69,14 +80,18 @@ export function createServer(parts: ServerParts): GatewayServer {
 
   return {
     async listen() {
+      tls?.certificates.open();
       server.listen({ host: listen.host, port: listen.port });
       await once(server, 'listening'); // rejects with the server's error
       const { address, port } = server.address() as AddressInfo;
+      await redirect?.listen();
       return { host: address, port };
     },
     refuse,
     async close(withinMs) {
       refuse();
+      tls?.certificates.close();
+      await redirect?.close();
       const closed = server.listening ? once(server.close(), 'close') : Promise.resolve();
       await inHand.settle(withinMs);
       server.closeAllConnections();
@@ -86,7 +101,23 @@ export function createServer(parts: ServerParts): GatewayServer {
     get inFlight() {
       return inHand.count;
     },
+    get redirectPort() {
+      return redirect?.port;
+    },
+    expiries: () => tls?.certificates.expiries() ?? [],
   };
+}
+
+/** What a listener has of TLS; undefined where it is a plain one. */
+function tlsOf({ tls, headersTimeoutMs }: ListenOptions, observe: Observe): AboutTls | undefined {
+  if (tls === undefined) return undefined;
+  const certificates = createCertificates({ files: [tls, ...tls.more], observe });
+  return { certificates, hstsSeconds: tls.hstsSeconds, handshakeTimeoutMs: headersTimeoutMs };
+}
+
+function redirectTo(server: Server, { redirectFrom, ...listen }: ListenOptions): Redirect | undefined {
+  if (redirectFrom === undefined) return undefined;
+  return createRedirect({ ...listen, redirectFrom, securePort: () => (server.address() as AddressInfo).port });
 }
 
 function serverOptions(listen: ListenOptions, doors: Doors) {
@@ -115,12 +146,14 @@ function isWebSocket(req: IncomingMessage): boolean {
 class Doors {
   readonly #listener: Listener;
   readonly #upgraded: Set<Duplex>;
+  readonly #tls: AboutTls | undefined;
   readonly #connections = new WeakMap<Duplex, Connection>();
   readonly #askedToContinue = new WeakSet<IncomingMessage>();
 
-  constructor(listener: Listener, upgraded: Set<Duplex>) {
+  constructor(listener: Listener, { upgraded, tls }: AboutDoors) {
     this.#listener = listener;
     this.#upgraded = upgraded;
+    this.#tls = tls;
   }
 
   readonly request: Handle = (req, res) => {
@@ -173,10 +206,16 @@ class Doors {
     const known = this.#connections.get(socket);
     if (known !== undefined) return known;
     const { intake, listen, clock } = this.#listener;
-    const connection = new Connection(socket, { peer: intake.peerOf(socket.remoteAddress), bounds: listen, clock });
+    const peer = intake.peerOf(socket.remoteAddress, this.#tls && securePeerOf(socket, this.#tls));
+    const connection = new Connection(socket, { peer, bounds: listen, clock });
     this.#connections.set(socket, connection);
     return connection;
   }
+}
+
+interface AboutDoors {
+  readonly upgraded: Set<Duplex>;
+  readonly tls: AboutTls | undefined;
 }
 
 function subscribe(server: Server, doors: Doors, app: Handle): void {

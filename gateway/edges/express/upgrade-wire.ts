@@ -32,6 +32,7 @@ export class UpgradeWire implements CallerSide, IncomingBody {
     const arrivedMs = clock.nowMs();
     const received = intake.receive({ req: this.req, wire: this, peer, isUpgrade: true, refusal: refusal() });
     const call = new Call(received, { arrivedMs, back, deadlines });
+    peer.tls?.mark(call);
     inHand.begin();
     this.socket.on('error', ignore); // 'close' follows, and tells all there is to tell
     this.socket.once('close', () => {

@@ -1,0 +1,121 @@
+import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
+import { createSecureContext, type SecureContext } from 'node:tls';
+import { TLS_RULES } from './rules.ts';
+
+/** The texts of a certificate with its chain, and of its key: PEM. */
+export interface CertificateTexts {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** A certificate that the gateway can show, and whom it is for. */
+export interface Certificate {
+  /** What it is called in logs and metrics: the first of its names. */
+  readonly name: string;
+  /** Hosts and addresses, in lower case; a wildcard as it stands there. */
+  readonly names: ReadonlySet<string>;
+  readonly context: SecureContext;
+  /** Milliseconds since 1970. */
+  readonly expiresMs: number;
+}
+
+/** What is wrong with a pair, and with which of the two. */
+export interface CertificateFlaw {
+  readonly of: 'cert' | 'key';
+  readonly message: string;
+  readonly hint?: string;
+  readonly severity?: 'warning';
+}
+
+const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
+
+/** A certificate with its key, ready to be shown. Throws in words what keeps it from that. */
+export function toCertificate(texts: CertificateTexts): Certificate {
+  const read = readPair(texts);
+  if ('message' in read) throw new Error(`the ${read.of === 'cert' ? 'certificate' : 'key'} ${read.message}`);
+  const { leaf, context } = read;
+  const names = namesOf(leaf);
+  const [name = leaf.serialNumber] = names;
+  return { name, names: new Set(names), context, expiresMs: leaf.validToDate.getTime() };
+}
+
+/** All that an operator should know of a pair before it is used; an error keeps it from being used. */
+export function certificateFlaws(texts: CertificateTexts, nowWallMs: number): CertificateFlaw[] {
+  const read = readPair(texts);
+  if ('message' in read) return [read];
+  const { leaf } = read;
+  const flaws: CertificateFlaw[] = [];
+  const warn = (message: string) => flaws.push({ of: 'cert', message, severity: 'warning' });
+  if (leaf.validToDate.getTime() < nowWallMs) warn(`expired on ${leaf.validToDate.toISOString()}`);
+  if (leaf.validFromDate.getTime() > nowWallMs) warn(`is not valid before ${leaf.validFromDate.toISOString()}`);
+  if (leaf.subjectAltName === undefined) warn('names no host as its subjectAltName: most callers refuse it');
+  return flaws;
+}
+
+interface ReadPair {
+  readonly leaf: X509Certificate;
+  readonly context: SecureContext;
+}
+
+function readPair({ cert, key }: CertificateTexts): ReadPair | CertificateFlaw {
+  const chain = readChain(cert);
+  if ('message' in chain) return chain;
+  const secret = readKey(key);
+  if ('message' in secret) return secret;
+  const [leaf, ...others] = chain;
+  if (leaf?.checkPrivateKey(secret) !== true) {
+    return others.some(other => other.checkPrivateKey(secret))
+      ? {
+          of: 'cert',
+          message: 'does not come first in its file',
+          hint: 'write the certificate itself before its chain',
+        }
+      : { of: 'key', message: 'does not belong to the certificate' };
+  }
+  try {
+    return { leaf, context: createSecureContext({ cert, key, ...TLS_RULES }) };
+  } catch (error) {
+    return { of: 'cert', message: `cannot be used: ${reasonOf(error)}` };
+  }
+}
+
+function readChain(cert: string): readonly X509Certificate[] | CertificateFlaw {
+  const blocks = cert.match(PEM_CERTIFICATE);
+  if (blocks === null) {
+    const isKey = cert.includes('PRIVATE KEY-----');
+    return { of: 'cert', message: isKey ? 'is a private key: here belongs the certificate' : 'is not in PEM form' };
+  }
+  try {
+    return blocks.map(block => new X509Certificate(block));
+  } catch (error) {
+    return { of: 'cert', message: `cannot be read: ${reasonOf(error)}` };
+  }
+}
+
+function readKey(key: string): KeyObject | CertificateFlaw {
+  if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(key)) return { of: 'key', message: 'is no private key in PEM form' };
+  try {
+    return createPrivateKey(key);
+  } catch (error) {
+    const isEncrypted = /-----BEGIN ENCRYPTED |Proc-Type: 4,ENCRYPTED/.test(key);
+    return isEncrypted
+      ? { of: 'key', message: 'is encrypted', hint: 'write it without: openssl pkey -in KEY -out key.pem' }
+      : { of: 'key', message: `cannot be read: ${reasonOf(error)}` };
+  }
+}
+
+/** What OpenSSL says, without its numbers. */
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message.replace(/^error:[^:]*:[^:]*:[^:]*:/, '') : 'unusable';
+}
+
+/** Those of the subjectAltName, or the common name where there are none. */
+function namesOf({ subjectAltName, subject }: X509Certificate): string[] {
+  const names = (subjectAltName ?? '')
+    .split(', ')
+    .map(entry => /^(?:DNS|IP Address):(.+)$/.exec(entry)?.[1]?.toLowerCase())
+    .filter(name => name !== undefined);
+  if (names.length > 0) return names;
+  const common = /^CN=(.+)$/m.exec(subject)?.[1];
+  return common === undefined ? [] : [common.toLowerCase()];
+}

@@ -1,0 +1,122 @@
+import type { SecureContext } from 'node:tls';
+import type { Observe } from '../../domain/events.ts';
+import { isNamedBy } from '../../domain/http/certificate-names.ts';
+import { readText, watchFiles, whyUnread } from '../config-file.ts';
+import { toCertificate, type Certificate, type CertificateTexts } from './certificate.ts';
+
+/** Where a certificate and its key lie: absolute paths. */
+export interface CertificateFiles {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Until when a certificate is good. */
+export interface CertificateExpiry {
+  readonly name: string;
+  /** Seconds since 1970. */
+  readonly atSeconds: number;
+}
+
+/** The certificates of a listener, as their files are now. */
+export interface Certificates {
+  /** Reads them, and again whenever a file changes; throws where one cannot be used. */
+  open(): void;
+  /** The certificate for a host that was asked for by name; the first one where none names it, or no name was said. */
+  of(servername: string): Certificate;
+  /** The first one, which is shown to those who ask for no name, has changed. */
+  onDefault(tell: (texts: CertificateTexts) => void): void;
+  expiries(): readonly CertificateExpiry[];
+  close(): void;
+}
+
+interface CertificatesParts {
+  /** The first is shown where no other fits. */
+  readonly files: readonly CertificateFiles[];
+  readonly observe: Observe;
+}
+
+interface Shown extends Certificate {
+  readonly files: CertificateFiles;
+  readonly texts: CertificateTexts;
+}
+
+/**
+ * Keeps certificates by name, and takes new ones when their files change: connections that stand keep the one they began
+ * with. Files that do not fit together change nothing; the log says so, and those in force stay.
+ */
+export function createCertificates({ files, observe }: CertificatesParts): Certificates {
+  let shown: readonly Shown[] = [];
+  let watch: ReturnType<typeof watchFiles> | undefined;
+  let reading: NodeJS.Immediate | undefined;
+  let tellDefault: (texts: CertificateTexts) => void = () => undefined;
+
+  function take(): void {
+    shown = files.map(readShown);
+    const [first] = shown;
+    if (first !== undefined) tellDefault(first.texts);
+  }
+
+  /** Both files of a pair are told of one by one; they are read when all that have changed are known. */
+  function onChange(): void {
+    reading ??= setImmediate(() => {
+      reading = undefined;
+      try {
+        take();
+        const text = 'certificates were read again: new connections are shown the new ones';
+        observe({ kind: 'notice', level: 'info', text, about: { names: shown.map(({ name }) => name).join(', ') } });
+      } catch (error) {
+        const text = 'the certificates have changed and cannot be used: those in force stay';
+        observe({ kind: 'notice', level: 'error', text, about: { problem: (error as Error).message } });
+      }
+    });
+  }
+
+  return {
+    open() {
+      take();
+      const texts = new Map(
+        shown.flatMap(({ files, texts }) => [[files.cert, texts.cert] as const, [files.key, texts.key] as const]),
+      );
+      watch = watchFiles({ files: texts, onChange });
+    },
+    of(servername) {
+      const exact = shown.find(({ names }) => names.has(servername));
+      const found = exact ?? shown.find(({ names }) => isNamedBy(names, servername)) ?? shown[0];
+      if (found === undefined) throw new Error('no certificate was read');
+      return found;
+    },
+    onDefault(tell) {
+      tellDefault = tell;
+    },
+    expiries: () => shown.map(({ name, expiresMs }) => ({ name, atSeconds: expiresMs / 1_000 })),
+    close() {
+      clearImmediate(reading);
+      watch?.close();
+    },
+  };
+}
+
+function readShown(files: CertificateFiles): Shown {
+  const texts = { cert: textOf(files.cert), key: textOf(files.key) };
+  try {
+    return { ...toCertificate(texts), files, texts };
+  } catch (cause) {
+    throw new Error(`${files.cert}, ${files.key}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function textOf(file: string): string {
+  const text = readText(file);
+  if (text === undefined) throw new Error(`the file ${file} cannot be read: ${whyUnread(file)}`);
+  return text;
+}
+
+/** What Node asks for a name with. */
+export type ChooseContext = (servername: string, done: (error: Error | null, context?: SecureContext) => void) => void;
+
+/** Chooses by the name that a caller asks for; a certificate of that very name goes before one with a wildcard. */
+export function chooserOf(certificates: Certificates): ChooseContext {
+  return (servername, done) => {
+    done(null, certificates.of(servername.toLowerCase()).context);
+  };
+}

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage } from 'node:http';
+import { request } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test, type TestContext } from 'node:test';
+import { aCertificate } from '../support/certificates.ts';
+import { startGateway } from '../support/composed-gateway.ts';
+
+const certificate = aCertificate({ names: ['localhost', 'IP:127.0.0.1'], days: 30 });
+
+/** A gateway that speaks TLS, and an instance that tells what it was sent and begins an event stream. */
+async function startSecure(t: TestContext) {
+  const instance = createServer((req, res) => {
+    if (req.url === '/ping') res.end();
+    else if (req.url === '/events') res.writeHead(200, { 'Content-Type': 'text/event-stream' }).write('data: 1\n\n');
+    else res.end(JSON.stringify(req.headers));
+  });
+  instance.on('upgrade', (_req, socket) => {
+    socket.on('error', () => undefined);
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhello');
+    socket.once('end', () => socket.end());
+  });
+  await once(instance.listen(0, '127.0.0.1'), 'listening');
+  t.after(() => {
+    instance.closeAllConnections();
+    instance.close();
+  });
+  const folder = mkdtempSync(join(tmpdir(), 'penstock-tls-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+  writeFileSync(cert, certificate.cert);
+  writeFileSync(key, certificate.key);
+  const gateway = await startGateway(t, {
+    services: { a: [`http://127.0.0.1:${(instance.address() as AddressInfo).port}`] },
+    listen: `tls: { cert: ${cert}, key: ${key}, hsts: 1h }`,
+    routes: `
+routes:
+  - { id: events, uri: lb://a, predicates: ['Path=/events'], stream: true }
+  - { id: rest, uri: lb://a, predicates: ['Path=/**'] }
+`,
+  });
+  const begin = (path: string, headers: Record<string, string> = {}) =>
+    request({ host: '127.0.0.1', port: gateway.port, path, headers, ca: certificate.cert, agent: false }).end();
+  return { gateway, begin };
+}
+
+async function answerTo(sent: ReturnType<typeof request>): Promise<IncomingMessage> {
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+  return answer;
+}
+
+describe('a gateway with TLS', () => {
+  test('tells the instance so, tells browsers to stay, and tells when its certificate expires', async t => {
+    const { gateway, begin } = await startSecure(t);
+
+    const answer = await answerTo(begin('/x'));
+
+    const [body] = (await once(answer, 'data')) as [Buffer];
+    assert.equal((JSON.parse(body.toString()) as Record<string, string>)['x-forwarded-proto'], 'https');
+    assert.equal(answer.headers['strict-transport-security'], 'max-age=3600');
+    const expirySeconds = await gateway.metric('penstock_tls_certificate_expiry_seconds', { name: 'localhost' });
+    assert.ok(Math.abs(expirySeconds - (Date.now() / 1_000 + 30 * 86_400)) < 3_600);
+  });
+
+  test('carries an event stream as it comes', async t => {
+    const { begin } = await startSecure(t);
+    const sent = begin('/events');
+
+    const answer = await answerTo(sent);
+    const [piece] = (await once(answer, 'data')) as [Buffer];
+
+    assert.equal(piece.toString(), 'data: 1\n\n');
+    assert.equal(answer.headers['strict-transport-security'], 'max-age=3600');
+    sent.destroy();
+  });
+
+  test('carries a WebSocket', async t => {
+    const { begin } = await startSecure(t);
+    const sent = begin('/events', { Connection: 'Upgrade', Upgrade: 'websocket' });
+
+    const [answer, socket, head] = (await once(sent, 'upgrade')) as [IncomingMessage, Socket, Buffer];
+    const first = head.length > 0 ? head : ((await once(socket, 'data')) as [Buffer])[0];
+
+    assert.equal(answer.statusCode, 101);
+    assert.equal(first.toString(), 'hello');
+    socket.destroy();
+  });
+});
