@@ -13,12 +13,16 @@ import type { ServiceRegistry } from './domain/service/service-registry.ts';
 import { reportStatus } from './domain/discovery/status-text.ts';
 import { readText, watchFiles, whyUnread } from './edges/config-file.ts';
 import { watchConsulPeers } from './edges/consul-peers.ts';
-import { createConsulRegistration, type ConsulRegistration } from './edges/consul-registration.ts';
-import { checkConsulVersion } from './edges/consul-version.ts';
+import {
+  createConsulRegistration,
+  type ConsulRegistration,
+  advertisedAddress,
+  type HostPort,
+} from './edges/consul-registration.ts';
+import { checkConsulVersion } from './edges/consul-client.ts';
 import type { AdminServer } from './edges/express/admin.ts';
 import type { GatewayServer } from './edges/express/server.ts';
 import type { HealthChecks } from './edges/health-checks.ts';
-import { advertisedAddress, type HostPort } from './edges/host-address.ts';
 import type { Metrics } from './edges/prom-client.ts';
 import { becomeUser, isRoot, type Account } from './edges/user.ts';
 import type { Generations, RoutesNow } from './reload.ts';

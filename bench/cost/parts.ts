@@ -1,13 +1,11 @@
 import { Deadlines } from '../../gateway/domain/deadlines.ts';
 import type { GatewayError } from '../../gateway/domain/errors.ts';
-import type { Instance } from '../../gateway/domain/instance.ts';
+import type { Instance, ManagedService, Permit, PermitRequest, BalanceSpec } from '../../gateway/domain/service.ts';
 import { at } from '../../gateway/domain/non-empty.ts';
 import type { Asked } from '../../gateway/domain/route.ts';
 import { createRouteTable } from '../../gateway/domain/routing/route-table.ts';
-import type { ManagedService, Permit, PermitRequest } from '../../gateway/domain/service.ts';
-import { createBalance } from '../../gateway/domain/service/balance/create-balance.ts';
+import { createBalance } from '../../gateway/domain/service/service-core.ts';
 import { PermitRegistry } from '../../gateway/domain/service/permits.ts';
-import type { BalanceSpec } from '../../gateway/domain/service/service-policy.ts';
 import { createService } from '../../gateway/domain/service/upstream-service.ts';
 import { systemClock } from '../../gateway/edges/clock.ts';
 import { systemRandom } from '../../gateway/edges/random.ts';

@@ -1,4 +1,4 @@
-import type { BalanceSpec, ServicePolicy } from '../domain/service/service-policy.ts';
+import type { BalanceSpec, ServicePolicy } from '../domain/service.ts';
 import type { WrittenService } from './parse-routes.ts';
 import { Service } from './schema/service.ts';
 

@@ -1,6 +1,6 @@
 import type { CompileRegex } from '../domain/routing/regex.ts';
 import type { RouteSpec } from '../domain/route.ts';
-import type { ServicePolicy } from '../domain/service/service-policy.ts';
+import type { ServicePolicy } from '../domain/service.ts';
 import { compileRoute, judgeDefaultFilters, type CompiledRoute, type RouteContext } from './compile-route.ts';
 import { compileService } from './compile-services.ts';
 import { nearestOf } from './nearest.ts';

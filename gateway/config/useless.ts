@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { RoutePolicy } from '../domain/route.ts';
 import { isRepeatable } from '../domain/service/retry.ts';
-import type { ServicePolicy } from '../domain/service/service-policy.ts';
+import type { ServicePolicy } from '../domain/service.ts';
 import type { WrittenPolicy } from './parse-routes.ts';
 import type { Complain, KeyPath } from './problem.ts';
 import type { GatewayFile } from './schema/gateway.ts';

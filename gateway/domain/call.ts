@@ -1,8 +1,7 @@
 import type { Readable } from 'node:stream'; // a type alone: domain/ takes nothing else from outside
-import { AccessRecord } from './access-record.ts';
 import type { Caller } from './caller.ts';
 import type { Deadlines, Timed } from './deadlines.ts';
-import { GatewayError, toGatewayError } from './errors.ts';
+import { GatewayError, toGatewayError, type FailureCode } from './errors.ts';
 import type { RawFields } from './http/fields.ts';
 import { dropBody } from './http/reply.ts';
 import type { Cors, Route } from './route.ts';
@@ -303,3 +302,35 @@ export type Complete = Admitted & { readonly [isComplete]: true };
 const NO_VARIABLES: ReadonlyMap<string, string> = new Map();
 const NO_CONTENT = Buffer.alloc(0);
 const NO_FIELDS: string[] = [];
+
+/**
+ * What a cache made of a call; the label of `penstock_cache_requests_total`.
+ *
+ *   hit      an answer that is fresh
+ *   stale    one whose time is over, since R gave none
+ *   miss     none was there
+ *   bypass   the caller would not have one
+ */
+export type CacheResult = 'hit' | 'stale' | 'miss' | 'bypass';
+
+/**
+ * What the log line and the metrics tell of one call. Stages write it, and `observe` alone reads it: nothing is decided
+ * by what stands here.
+ */
+export class AccessRecord {
+  readonly arrivedMs: number;
+  status = 0;
+  code: FailureCode | null = null;
+  bytesIn = 0;
+  bytesOut = 0;
+  /** Who answered, or failed to; null: no instance was asked. */
+  via: Via | null = null;
+  /** Null: the route has no cache for it. */
+  cache: CacheResult | null = null;
+  /** It shared the upstream request of another. */
+  isCoalesced = false;
+
+  constructor(arrivedMs: number) {
+    this.arrivedMs = arrivedMs;
+  }
+}

@@ -1,4 +1,4 @@
-import type { CacheResult } from './access-record.ts';
+import type { CacheResult } from './call.ts';
 import type { FailureCode } from './errors.ts';
 import type { SourceName } from './roster.ts';
 import type { AttemptFacts } from './upstream.ts';

@@ -47,3 +47,87 @@ export interface RosterSource {
   /** Stops watching; `local` also ends what it started, gently. */
   close(): Promise<void>;
 }
+
+/** Who knows most of an instance's health comes first. */
+const RANK: Readonly<Record<SourceName, number>> = { consul: 0, local: 1, static: 2 };
+
+/**
+ * The union, by service, of what the sources list: what each service's instances are. One address is one instance, and
+ * the source that knows most of its health speaks for it. An id that two sources give to different addresses is told
+ * apart by the source's name.
+ */
+export function mergeRosters(rosters: readonly Roster[]): ReadonlyMap<string, readonly RosterEntry[]> {
+  const ranked = [...rosters].sort((a, b) => RANK[a.source] - RANK[b.source]);
+  const listed = new Map<string, RosterEntry[]>();
+  for (const { services } of ranked) {
+    for (const [service, entries] of services) listed.set(service, [...(listed.get(service) ?? []), ...entries]);
+  }
+  return new Map([...listed].map(([service, entries]) => [service, withoutDoubles(entries)]));
+}
+
+function withoutDoubles(entries: readonly RosterEntry[]): RosterEntry[] {
+  const byOrigin = new Map<string, RosterEntry>();
+  const ids = new Set<string>();
+  for (const entry of entries) {
+    if (byOrigin.has(entry.origin)) continue;
+    const id = ids.has(entry.id) ? `${entry.id}@${entry.source}` : entry.id;
+    ids.add(id);
+    byOrigin.set(entry.origin, id === entry.id ? entry : { ...entry, id });
+  }
+  return [...byOrigin.values()];
+}
+
+/** What a source said of one service just now. */
+export interface Told {
+  readonly entries: readonly RosterEntry[];
+  /** Entries of which nothing is known yet, whatever health stands beside them. */
+  readonly unproven: ReadonlySet<string>;
+  /** The source was away since it was last heard, or its memory went back in time. */
+  readonly isSuspect: boolean;
+}
+
+/** What is believed of one service. */
+export interface Belief {
+  readonly entries: readonly RosterEntry[];
+  /** Null: the source is taken at its word. */
+  readonly doubt: Doubt | null;
+}
+
+interface Doubt {
+  readonly untilMs: number;
+  /** Who was known before and has not been heard of since. */
+  readonly missing: ReadonlySet<string>;
+}
+
+/**
+ * What to believe after the source spoke. It is taken at its word, except where it comes back from an outage, or with a
+ * memory older than it had, and knows of nobody: then those known before stand for `holdMs`, or until they are heard of
+ * again. One who is heard of again and then leaves has left.
+ */
+export function believe(held: Belief | undefined, told: Told, time: { nowMs: number; holdMs: number }): Belief {
+  if (held === undefined || held.entries.length === 0) return { entries: told.entries, doubt: null };
+  const doubt = doubtAbout(held, told, time);
+  if (doubt === null) return { entries: told.entries, doubt };
+
+  const known = new Map(held.entries.map(entry => [entry.id, entry]));
+  const returned = told.entries.map(entry => {
+    const before = doubt.missing.has(entry.id) ? known.get(entry.id) : undefined;
+    if (before?.origin !== entry.origin) return entry;
+    return { ...entry, health: before.health, healthNote: before.healthNote };
+  });
+  const present = new Set(told.entries.flatMap(entry => [entry.id, entry.origin]));
+  const kept = held.entries.filter(
+    entry => doubt.missing.has(entry.id) && !present.has(entry.id) && !present.has(entry.origin),
+  );
+  return { entries: [...returned, ...kept], doubt };
+}
+
+function doubtAbout(held: Belief, told: Told, time: { nowMs: number; holdMs: number }): Doubt | null {
+  const proven = new Set(told.entries.filter(entry => !told.unproven.has(entry.id)).map(entry => entry.id));
+  const isDoubtful = told.isSuspect && proven.size === 0;
+  if (isDoubtful) return { untilMs: time.nowMs + time.holdMs, missing: new Set(held.entries.map(entry => entry.id)) };
+  if (held.doubt === null || time.nowMs >= held.doubt.untilMs) return null;
+
+  const missing = new Set([...held.doubt.missing].filter(id => !proven.has(id)));
+  return missing.size === 0 ? null : { untilMs: held.doubt.untilMs, missing };
+}

@@ -1,8 +1,6 @@
 import type { GatewayError } from './errors.ts';
-import type { Instance, InstanceState } from './instance.ts';
 import type { RosterEntry, SourceName } from './roster.ts';
 import type { Peers } from './service/peers.ts';
-import type { ServicePolicy } from './service/service-policy.ts';
 
 /** What asks for a permit: it is given one at once, or waits in the service's queue and is told. */
 export interface PermitRequest {
@@ -135,4 +133,104 @@ export interface InstanceView {
   readonly failures: number;
   /** The gateway that uses it first, of several before the same instances; null where there is no other. */
   readonly preferredBy: string | null;
+}
+
+/** What an operator sees of an instance. */
+export type InstanceState =
+  'in-rotation' | 'slow-start' | 'busy-unchecked' | 'ejected' | 'probation' | 'unhealthy' | 'draining';
+
+const ELIGIBLE: ReadonlySet<InstanceState> = new Set(['in-rotation', 'slow-start', 'busy-unchecked', 'probation']);
+
+/** True in the states in which an instance may be given work. */
+export function isEligibleIn(state: InstanceState): boolean {
+  return ELIGIBLE.has(state);
+}
+
+/**
+ * One R process, as stages and policies see it. Read-only: its service keeps the numbers.
+ *
+ * What is learned of it belongs to its service and id; its permits belong to its address, so that one R behind two
+ * names is still one R.
+ */
+export interface Instance {
+  readonly id: string;
+  readonly origin: string;
+  readonly version: string | null;
+  /** As configured, lessened while it starts slowly. */
+  readonly weight: number;
+  /** Calls sent and not yet settled, whether or not a caller still waits for them. */
+  readonly inFlight: number;
+  /** A moving average in milliseconds; undefined until one answer was seen, or when the last is long ago. */
+  readonly latencyMs: number | undefined;
+}
+
+/** How busy an instance would be with one attempt more, relative to its weight. */
+export function loadOf(instance: Instance): number {
+  return (instance.inFlight + 1) / instance.weight;
+}
+
+/** How an instance is chosen. */
+export type BalanceSpec =
+  | { readonly policy: 'least-loaded' | 'round-robin' | 'two-choices' }
+  | {
+      readonly policy: 'hash';
+      readonly by: AffinityKey;
+      /** A call waits for its own instance while that one is in rotation, instead of going to one that is free. */
+      readonly strict: boolean;
+    };
+
+/** What keeps a caller with an instance. */
+export type AffinityKey =
+  { readonly kind: 'caller' | 'ip' } | { readonly kind: 'header' | 'cookie'; readonly name: string };
+
+/** When an instance's share of R's own errors stands out beside its peers'. */
+export interface OutlierShare {
+  readonly callsMin: number;
+  readonly windowMs: number;
+  /** From 0 to 1. */
+  readonly confidence: number;
+}
+
+/** When an instance's failures stand out, and what then happens. */
+export interface OutlierPolicy {
+  readonly failures: number;
+  readonly ejectForMs: number;
+  readonly ejectForMsMax: number;
+  readonly percentMax: number;
+  readonly keepMin: number;
+  /** Statuses of R that count as failures of the instance. */
+  readonly statuses: ReadonlySet<number>;
+  readonly share: OutlierShare;
+}
+
+/** How an instance is asked whether it is well. */
+export interface HealthPolicy {
+  /** Undefined: none is written. */
+  readonly path: string | undefined;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly passes: number;
+  readonly fails: number;
+}
+
+/** How the instances behind one name are treated: `services:` in routes.yaml, compiled. */
+export interface ServicePolicy {
+  readonly balance: BalanceSpec;
+  readonly concurrency: number;
+  readonly queueDepthMax: number;
+  readonly queueWaitMsMax: number;
+  /** Callers take turns; false: first come, first served. */
+  readonly isFair: boolean;
+  /** Whether R may be handed the next call a moment before it is done with the last. */
+  readonly ahead: 'auto' | 'off';
+  readonly hangMsMax: number;
+  readonly streamsMax: number;
+  /** Whether connections are kept between calls; `auto`: where that is known to be quick. */
+  readonly reuse: boolean | 'auto';
+  readonly connectTimeoutMs: number;
+  /** Sent as PLUMBER_SHARED_SECRET. */
+  readonly sharedSecret: string | undefined;
+  readonly health: HealthPolicy;
+  readonly outlier: OutlierPolicy;
+  readonly slowStartMs: number;
 }

@@ -4,10 +4,11 @@ import { Agent as HttpAgent, type AgentOptions } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { connect as connectTcp, type Socket, type TcpNetConnectOpts } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { parseIndex } from '../domain/discovery/consul-index.ts';
 import { printable } from '../domain/printable.ts';
 import type { StatusReport } from '../domain/discovery/status-text.ts';
 import { recordOf, textOf } from '../domain/unknown-value.ts';
+import type { Observe } from '../domain/events.ts';
+import type { Clock } from '../domain/clock.ts';
 
 /** Where Consul's agent is, and as whom to ask it. */
 export interface ConsulAddress {
@@ -199,4 +200,69 @@ function toConsulError(error: unknown): ConsulError {
 function bodyText(body: unknown): string {
   if (typeof body === 'string') return body;
   return Buffer.isBuffer(body) ? body.toString('utf8') : '';
+}
+
+/** What the next blocking query asks with, and whether Consul's memory went back in time. */
+export interface IndexStep {
+  readonly ask: bigint;
+  /** Consul was wiped, or restored from a backup: what it tells now may be less than it knew. */
+  readonly hasGoneBack: boolean;
+}
+
+/**
+ * The step from the index last told to the one told now, by the rules of Consul's blocking queries: an index that goes
+ * back is reset to 0, and none is ever asked with below 1, which would not block.
+ */
+export function stepIndex(last: bigint | undefined, told: bigint): IndexStep {
+  const hasGoneBack = last !== undefined && told < last;
+  if (hasGoneBack) return { ask: 0n, hasGoneBack };
+  return { ask: told < 1n ? 1n : told, hasGoneBack };
+}
+
+/** The value of `X-Consul-Index`, or undefined where it is none. */
+export function parseIndex(text: unknown): bigint | undefined {
+  return typeof text === 'string' && /^\d{1,20}$/.test(text) ? BigInt(text) : undefined;
+}
+
+/** The oldest Consul that the gateway is tested with; docs/operating.md names the newest. */
+const OLDEST = '1.8';
+
+const ASK_MS_MAX = 5_000;
+
+interface ConsulVersionOptions {
+  readonly config: Pick<ConsulAddress, 'address' | 'token'>;
+  readonly clock: Clock;
+  readonly observe: Observe;
+}
+
+/** Asks the agent once which version it is, and warns of one that is too old. Who may not read that is not warned. */
+export function checkConsulVersion({ config, clock, observe }: ConsulVersionOptions): { close(): void } {
+  const client = createConsulClient({ ...config, datacenter: undefined });
+  const giveUp = new AbortController();
+  const cancel = clock.after(ASK_MS_MAX, () => giveUp.abort(new Error('no answer')));
+  client
+    .askVersion(giveUp.signal)
+    .then(version => {
+      if (!isOlder(version, OLDEST)) return;
+      const text = 'this Consul is older than those the gateway is tested with';
+      observe({ kind: 'notice', level: 'warn', text, about: { version, oldest: OLDEST } });
+    })
+    .catch(() => undefined) // Away, or not for this token: `source-lost` tells what matters.
+    .finally(() => {
+      cancel();
+      client.close();
+    });
+  return { close: () => giveUp.abort(new Error('the gateway ends')) };
+}
+
+/** False also for what is no version. */
+function isOlder(version: string, than: string): boolean {
+  const [major, minor] = numbersOf(version);
+  const [thanMajor, thanMinor] = numbersOf(than);
+  return major < thanMajor || (major === thanMajor && minor < thanMinor);
+}
+
+function numbersOf(version: string): [major: number, minor: number] {
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(version) ?? [];
+  return [Number(major), Number(minor)];
 }

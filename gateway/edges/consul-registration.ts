@@ -3,7 +3,8 @@ import { halfJitterDelayMs } from '../domain/back-off.ts';
 import type { Clock, Random } from '../domain/clock.ts';
 import type { StatusReport } from '../domain/discovery/status-text.ts';
 import { ConsulError, createConsulClient, type ConsulAddress } from './consul-client.ts';
-import type { HostPort } from './host-address.ts';
+import { isIPv6 } from 'node:net';
+import { networkInterfaces } from 'node:os';
 
 /** The gateway's own entry in Consul, as service `penstock`. */
 export interface ConsulRegistration {
@@ -125,4 +126,32 @@ function boundCalls(clock: Clock, ofAll: AbortSignal) {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** A host and a port, as others reach them. */
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+const EVERYWHERE = new Set(['', '0.0.0.0', '::', '::0']);
+
+/** What to tell others of a listener: its own host, or this machine's address where it listens on all. */
+export function advertisedAddress(listen: HostPort, advertise: string | undefined): HostPort {
+  if (advertise !== undefined) return parseHostPort(advertise, listen.port);
+  return { host: EVERYWHERE.has(listen.host) ? machineAddress() : listen.host, port: listen.port };
+}
+
+function parseHostPort(text: string, portDefault: number): HostPort {
+  if (isIPv6(text)) return { host: text, port: portDefault };
+  const match = /^(?:\[([^\]]+)\]|([^:]*))(?::(\d+))?$/.exec(text);
+  const host = match?.[1] ?? match?.[2] ?? text;
+  return { host, port: match?.[3] === undefined ? portDefault : Number(match[3]) };
+}
+
+/** The first address that is not this machine's talk with itself, IPv4 before IPv6. */
+function machineAddress(): string {
+  const all = Object.values(networkInterfaces()).flatMap(addresses => addresses ?? []);
+  const outer = all.filter(({ internal, address }) => !internal && !address.startsWith('fe80:'));
+  return (outer.find(({ family }) => family === 'IPv4') ?? outer[0])?.address ?? '127.0.0.1';
 }

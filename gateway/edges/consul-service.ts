@@ -1,8 +1,7 @@
 import { readConsulListing, type ConsulListing } from '../domain/discovery/consul-entries.ts';
 import type { Observe } from '../domain/events.ts';
 import type { Clock, Random } from '../domain/clock.ts';
-import { believe, type Belief } from '../domain/discovery/roster-doubt.ts';
-import type { RosterEntry } from '../domain/roster.ts';
+import { believe, type Belief, type RosterEntry } from '../domain/roster.ts';
 import { createConsulClient, type ConsulAddress } from './consul-client.ts';
 import { watchConsul, type ConsulPace } from './consul-watch.ts';
 

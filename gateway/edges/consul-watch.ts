@@ -1,8 +1,6 @@
-import { stepIndex } from '../domain/discovery/consul-index.ts';
+import { stepIndex, type ConsulClient } from './consul-client.ts';
 import { halfJitterDelayMs, type DelayBounds } from '../domain/back-off.ts';
-import { pause } from '../domain/pause.ts';
-import type { Clock, Random } from '../domain/clock.ts';
-import type { ConsulClient } from './consul-client.ts';
+import { pause, type Clock, type Random } from '../domain/clock.ts';
 
 /** How patiently Consul is asked. */
 export interface ConsulPace {

@@ -1,8 +1,7 @@
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import type { GatewayEvent, Observe, RequestEvent } from '../domain/events.ts';
-import type { InstanceState } from '../domain/instance.ts';
+import type { InstanceState, ServiceView } from '../domain/service.ts';
 import type { RosterAge } from '../domain/roster.ts';
-import type { ServiceView } from '../domain/service.ts';
 import type { AttemptFacts } from '../domain/upstream.ts';
 import {
   createDurations,

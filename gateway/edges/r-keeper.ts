@@ -1,6 +1,5 @@
 import { halfJitterDelayMs } from '../domain/back-off.ts';
-import { pause } from '../domain/pause.ts';
-import type { Random } from '../domain/clock.ts';
+import { pause, type Random } from '../domain/clock.ts';
 import type { RosterEntry } from '../domain/roster.ts';
 import type { RProcess } from './r-process.ts';
 import { startR, STOP_MS_MAX, type RStartOptions } from './r-start.ts';

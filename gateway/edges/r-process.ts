@@ -1,7 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
-import { createLineSplitter } from '../domain/line-splitter.ts';
 import type { Clock } from '../domain/clock.ts';
 
 /** How to start one R process. */
@@ -83,4 +82,30 @@ function killGroup(pid: number | undefined): void {
   } catch {
     // No process of the group is left.
   }
+}
+
+/** Cuts text that comes in pieces into lines. Of a line longer than the bound the rest is dropped. */
+export function createLineSplitter(charsMax: number, onLine: (line: string) => void) {
+  let begun = '';
+  let isDropping = false;
+
+  function emit(): void {
+    const line = begun.endsWith('\r') ? begun.slice(0, -1) : begun;
+    begun = '';
+    isDropping = false;
+    if (line !== '') onLine(line);
+  }
+
+  return {
+    push(text: string): void {
+      for (const [index, piece] of text.split('\n').entries()) {
+        if (index > 0) emit();
+        if (isDropping) continue;
+        begun += piece.slice(0, charsMax - begun.length);
+        isDropping = begun.length === charsMax;
+      }
+    },
+    /** No more will come: a line without its end is one as well. */
+    end: emit,
+  };
 }

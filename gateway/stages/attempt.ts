@@ -5,26 +5,27 @@ import { GatewayError, toGatewayError } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
 import { composeUpstream } from '../domain/http/upstream-request.ts';
 import { dropBody } from '../domain/http/reply.ts';
-import { outcomeOfEnd, outcomeOfLeaving, statusOfEnd } from '../domain/http/upstream-verdict.ts';
-import type { Instance } from '../domain/instance.ts';
+import {
+  outcomeOfEnd,
+  outcomeOfLeaving,
+  statusOfEnd,
+  type Answer,
+  type Ask,
+  type AttemptFacts,
+  type Exchange,
+  type ExchangeEnd,
+  type ExchangeListener,
+  type Transport,
+  type UpstreamAnswer,
+  type UpstreamMessage,
+  type UpstreamRequest,
+  type UpstreamRequestOptions,
+} from '../domain/upstream.ts';
+import type { Instance, AttemptOutcome, Permit, PermitRequest, Priority } from '../domain/service.ts';
 import type { RetryReason } from '../domain/route.ts';
-import type { AttemptOutcome, Permit, PermitRequest, Priority } from '../domain/service.ts';
-import { affinityOf } from '../domain/service/balance/affinity.ts';
+import { affinityOf } from '../domain/service/balance/policy.ts';
 import { fullJitterDelayMs } from '../domain/back-off.ts';
 import { isRepeatable, isUnplaced, LOSSES_MAX, retryReasonOf } from '../domain/service/retry.ts';
-import type {
-  Answer,
-  Ask,
-  AttemptFacts,
-  Exchange,
-  ExchangeEnd,
-  ExchangeListener,
-  Transport,
-  UpstreamAnswer,
-  UpstreamMessage,
-  UpstreamRequest,
-  UpstreamRequestOptions,
-} from '../domain/upstream.ts';
 import { AbandonedExchange, boundsOf, judged } from './forward.ts';
 
 interface AttemptPorts {

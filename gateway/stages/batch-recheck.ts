@@ -2,12 +2,11 @@ import type { Clock, Random } from '../domain/clock.ts';
 import type { Observe } from '../domain/events.ts';
 import type { BatchPolicy, Route } from '../domain/route.ts';
 import { bodyTextOf, differenceOf, fieldsText, splitAnswer } from '../domain/sharing/batch/answer-form.ts';
-import { isInTime } from '../domain/sharing/batch/batch-limits.ts';
+import { isInTime, type Trust } from '../domain/sharing/batch/batch-limits.ts';
 import type { BatchingStates } from '../domain/sharing/batch/batching-states.ts';
 import { OTHERWISE } from '../domain/sharing/batch/proof.ts';
 import { concatRows, type Rows } from '../domain/sharing/batch/rows.ts';
 import { ownCopyOf, type Subject } from '../domain/sharing/batch/subject.ts';
-import type { Trust } from '../domain/sharing/batch/trust.ts';
 import type { Answer, UpstreamMessage } from '../domain/upstream.ts';
 import { placeOf, type OwnRequests, type Said } from './batch-proof.ts';
 

@@ -12,9 +12,11 @@ import {
   mayBeBroughtOn,
   type Entry,
   type Room,
+  OpenBatches,
+  type Added,
+  type OpenBatch,
 } from '../domain/sharing/batch/batch-rules.ts';
 import type { BatchingStates } from '../domain/sharing/batch/batching-states.ts';
-import { OpenBatches, type Added, type OpenBatch } from '../domain/sharing/batch/open-batches.ts';
 import { concatRows, readRows, type Rows } from '../domain/sharing/batch/rows.ts';
 import { subjectName, type Subject, type Subjects } from '../domain/sharing/batch/subject.ts';
 import { bodyReadingOf } from '../domain/sharing/body-reading.ts';

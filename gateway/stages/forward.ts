@@ -1,17 +1,18 @@
 import type { AttemptOutcome, Finding, Permit } from '../domain/service.ts';
 import { GatewayError } from '../domain/errors.ts';
 import { dropBody, toAnswer } from '../domain/http/reply.ts';
-import { outcomeOfEnd, verdictOf } from '../domain/http/upstream-verdict.ts';
-import type { Route } from '../domain/route.ts';
-import type {
-  Answer,
-  ExchangeBounds,
-  ExchangeEnd,
-  ExchangeListener,
-  UpstreamAnswer,
-  UpstreamRequestOptions,
-  Via,
+import {
+  outcomeOfEnd,
+  verdictOf,
+  type Answer,
+  type ExchangeBounds,
+  type ExchangeEnd,
+  type ExchangeListener,
+  type UpstreamAnswer,
+  type UpstreamRequestOptions,
+  type Via,
 } from '../domain/upstream.ts';
+import type { Route } from '../domain/route.ts';
 
 /** How an exchange for a route is bounded. */
 export function boundsOf({ policy, service }: Route): ExchangeBounds {

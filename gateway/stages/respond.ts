@@ -1,8 +1,7 @@
 import type { Call } from '../domain/call.ts';
-import type { GatewayError } from '../domain/errors.ts';
+import { type GatewayError, toProblem } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
 import { addReplyFields, dropBody } from '../domain/http/reply.ts';
-import { toProblem } from '../domain/problem.ts';
 import type { Answer } from '../domain/upstream.ts';
 
 /** Gives a call its reply. */

@@ -4,11 +4,10 @@ import { bodyTooLarge, type GatewayError } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
 import { addReplyFields, filterReply, toAnswer } from '../domain/http/reply.ts';
 import { composeUpstream } from '../domain/http/upstream-request.ts';
-import { outcomeWithoutAnswer } from '../domain/http/upstream-verdict.ts';
-import { affinityOf } from '../domain/service/balance/affinity.ts';
+import { outcomeWithoutAnswer, type Answer, type UpstreamAnswer, type Via } from '../domain/upstream.ts';
+import { affinityOf } from '../domain/service/balance/policy.ts';
 import type { AttemptOutcome, StreamPlace } from '../domain/service.ts';
 import type { CarriedStream, Carrier, StreamEnd, StreamListener } from '../domain/stream.ts';
-import type { Answer, UpstreamAnswer, Via } from '../domain/upstream.ts';
 
 /** Carries a call as a stream. */
 export type Stream = (admitted: Admitted) => void;

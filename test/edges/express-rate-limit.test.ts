@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { RequestTraits } from '../support/requests.ts';
+import { type RequestTraits, aLimit, aMatched } from '../support/requests.ts';
 import { Schemes } from '../../gateway/domain/admission/scheme.ts';
-import { createCounterTable } from '../../gateway/edges/counter-store.ts';
-import { createLimitCounter } from '../../gateway/edges/express-rate-limit.ts';
+import { createCounterTable, createLimitCounter } from '../../gateway/edges/express-rate-limit.ts';
 import { createAdmit } from '../../gateway/stages/admit.ts';
 import type { Matched } from '../../gateway/domain/call.ts';
 import { manualClock } from '../support/manual-clock.ts';
-import { aLimit, aMatched } from '../support/requests.ts';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 
 function aCounter() {
   const clock = manualClock();
@@ -107,5 +107,113 @@ describe('a limited route', () => {
       ...['RateLimit-Policy', '"1-per-1500ms-by-ip";q=1;w=2'],
     ]);
     assert.match(third.replyFields[1] ?? '', /"2-per-1m-by-route";r=0;t=59/);
+  });
+});
+
+function aTable(keysMax?: number) {
+  const clock = manualClock();
+  const table = createCounterTable({ clock, ...(keysMax !== undefined && { keysMax }) });
+  return { clock, table, hits: (key: string, windowMs = 1000) => table.hit(key, windowMs).hits };
+}
+
+describe('the table of counters', () => {
+  test('counts each key for itself', () => {
+    const { hits } = aTable();
+
+    assert.deepEqual([hits('a'), hits('b'), hits('a'), hits('a'), hits('b')], [1, 1, 2, 3, 2]);
+  });
+
+  test('begins a window with a key’s first hit, and anew once it has ended', () => {
+    const { clock, table } = aTable();
+    clock.advance(300);
+    assert.deepEqual(table.hit('a', 1000), { hits: 1, resetMs: 1300 });
+
+    clock.advance(999);
+    assert.deepEqual(table.hit('a', 1000), { hits: 2, resetMs: 1300 });
+
+    clock.advance(1);
+    assert.deepEqual(table.hit('a', 1000), { hits: 1, resetMs: 2300 });
+  });
+
+  test('holds windows of a month', () => {
+    const { clock, table } = aTable();
+    const monthMs = 30 * 86_400_000;
+    table.hit('a', monthMs);
+
+    clock.advance(monthMs - 1);
+
+    assert.equal(table.hit('a', monthMs).hits, 2);
+  });
+
+  test('never grows, whatever comes, and never refuses a newcomer', () => {
+    const { table, hits } = aTable(64);
+    const before = table.bytes;
+
+    for (let i = 0; i < 10_000; i++) assert.equal(hits(`newcomer ${i}`), 1);
+
+    assert.equal(table.bytes, before);
+  });
+
+  test('keeps the heavy keys through a flood of new ones', () => {
+    const { hits } = aTable(1024);
+    for (let i = 0; i < 100; i++) assert.equal(hits('heavy'), i + 1);
+
+    for (let i = 0; i < 100_000; i++) hits(`flood ${i}`);
+
+    assert.equal(hits('heavy'), 101);
+  });
+
+  test('gives the room of ended windows to newcomers first, however heavy they were', () => {
+    const { clock, hits } = aTable(16);
+    for (let i = 0; i < 50; i++) hits('ended', 10);
+    clock.advance(11);
+    const kept = Array.from({ length: 15 }, (_, i) => `kept ${i}`);
+    for (const key of kept) hits(key, 60_000);
+
+    hits('newcomer', 60_000);
+
+    assert.deepEqual(
+      kept.map(key => hits(key, 60_000)),
+      kept.map(() => 2),
+    );
+  });
+
+  test('counts half a million keys without losing more than a few', () => {
+    const { hits } = aTable();
+    const count = 500_000;
+
+    for (let i = 0; i < count; i++) hits(`caller-${i}`);
+    let lost = 0;
+    for (let i = 0; i < count; i++) if (hits(`caller-${i}`) !== 2) lost += 1;
+
+    assert.ok(lost < count / 1000, `${lost} lost`);
+  });
+
+  test('holds a million keys of any length in less than 64 MiB', async () => {
+    const script = `
+      const { createCounterTable } = await import('./gateway/edges/express-rate-limit.ts');
+      const table = createCounterTable({ clock: { nowMs: () => 1 } });
+      const pad = 'x'.repeat(200);
+      table.hit('first', 1000);
+      gc();
+      const before = process.memoryUsage();
+      for (let i = 0; i < 1_000_000; i++) table.hit(pad + i, 60_000);
+      gc();
+      const after = process.memoryUsage();
+      console.log(JSON.stringify({
+        heap: after.heapUsed - before.heapUsed, rss: after.rss - before.rss, bytes: table.bytes, first: table.hit('first', 1000).hits,
+      }));`;
+
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--expose-gc', '--max-old-space-size=64', '--input-type=module', '-e', script],
+      { cwd: new URL('../..', import.meta.url) },
+    );
+    const { heap, rss, bytes, first } = JSON.parse(stdout) as Record<'heap' | 'rss' | 'bytes' | 'first', number>;
+
+    assert.ok(bytes <= 64 * 2 ** 20, `the table has ${bytes} bytes`);
+    assert.ok(heap < 4 * 2 ** 20, `the heap grew by ${heap} bytes`);
+    assert.ok(rss < 128 * 2 ** 20, `the process grew by ${rss} bytes`);
+    assert.equal(first, 2);
   });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Roster } from '../../gateway/domain/roster.ts';
-import { advertisedAddress } from '../../gateway/edges/host-address.ts';
+import { advertisedAddress } from '../../gateway/edges/consul-registration.ts';
 import { createStaticSource } from '../../gateway/edges/static-roster.ts';
 import { manualClock } from '../support/manual-clock.ts';
 

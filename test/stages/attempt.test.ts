@@ -4,10 +4,16 @@ import { describe, test } from 'node:test';
 import { Deadlines } from '../../gateway/domain/deadlines.ts';
 import { GatewayError, type FailureCode } from '../../gateway/domain/errors.ts';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
-import type { Instance } from '../../gateway/domain/instance.ts';
+import type {
+  Instance,
+  Finding,
+  Permit,
+  PermitRequest,
+  Service,
+  AffinityKey,
+  BalanceSpec,
+} from '../../gateway/domain/service.ts';
 import type { Filter, RetryPolicy, Route, RoutePolicy } from '../../gateway/domain/route.ts';
-import type { Finding, Permit, PermitRequest, Service } from '../../gateway/domain/service.ts';
-import type { AffinityKey, BalanceSpec } from '../../gateway/domain/service/service-policy.ts';
 import type {
   Answer,
   Exchange,

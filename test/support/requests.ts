@@ -9,7 +9,7 @@ import {
 import { anonymousCaller, type Caller } from '../../gateway/domain/caller.ts';
 import { Deadlines } from '../../gateway/domain/deadlines.ts';
 import type { GatewayError } from '../../gateway/domain/errors.ts';
-import type { Instance } from '../../gateway/domain/instance.ts';
+import type { Instance } from '../../gateway/domain/service.ts';
 import type { Auth, Filter, Limit, Route, RoutePolicy } from '../../gateway/domain/route.ts';
 import type { Answer } from '../../gateway/domain/upstream.ts';
 import { manualClock, type ManualClock } from './manual-clock.ts';

@@ -2,12 +2,20 @@ import type { Random } from '../../gateway/domain/clock.ts';
 import { Deadlines } from '../../gateway/domain/deadlines.ts';
 import type { GatewayError } from '../../gateway/domain/errors.ts';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
-import type { Instance, InstanceState } from '../../gateway/domain/instance.ts';
+import type {
+  Instance,
+  InstanceState,
+  Finding,
+  ManagedService,
+  Permit,
+  PermitRequest,
+  Priority,
+  OutlierPolicy,
+  ServicePolicy,
+} from '../../gateway/domain/service.ts';
 import type { NonEmpty } from '../../gateway/domain/non-empty.ts';
 import type { RosterEntry } from '../../gateway/domain/roster.ts';
-import type { Finding, ManagedService, Permit, PermitRequest, Priority } from '../../gateway/domain/service.ts';
 import { PermitRegistry } from '../../gateway/domain/service/permits.ts';
-import type { OutlierPolicy, ServicePolicy } from '../../gateway/domain/service/service-policy.ts';
 import { createService } from '../../gateway/domain/service/upstream-service.ts';
 import { manualClock, type ManualClock } from './manual-clock.ts';
 

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { createLineSplitter } from '../../gateway/domain/line-splitter.ts';
+import { createLineSplitter } from '../../gateway/edges/r-process.ts';
 
 const CHARS_MAX = 1024 * 1024;
 

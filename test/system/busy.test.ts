@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
-import type { InstanceState } from '../../gateway/domain/instance.ts';
+import type { InstanceState } from '../../gateway/domain/service.ts';
 import { bearer, MISBEHAVE, startCluster, type Cluster } from '../support/cluster.ts';
 import { beginCall } from '../support/call.ts';
 import { heldCalls } from '../support/plumber/serve.ts';

@@ -1,4 +1,4 @@
-import { isFieldName, isFieldValue, isHopByHop } from '../../domain/http/field-syntax.ts';
+import { isFieldName, isFieldValue, isHopByHop } from '../../domain/http/fields.ts';
 import { isIdentityField } from '../../domain/http/identity-fields.ts';
 import type { Filter } from '../../domain/route.ts';
 import {

@@ -1,5 +1,5 @@
 import { isAddressRange } from '../../domain/http/address-range.ts';
-import { isFieldName } from '../../domain/http/field-syntax.ts';
+import { isFieldName } from '../../domain/http/fields.ts';
 import { parseHostPattern } from '../../domain/routing/host-pattern.ts';
 import { parsePathPattern } from '../../domain/routing/path-pattern.ts';
 import {

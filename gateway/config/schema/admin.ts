@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isLoopback } from '../../domain/operating/loopback.ts';
+import { isLoopback } from '../../domain/operating/admin.ts';
 import { flaw, listeningPort, text } from './scalars.ts';
 
 const Token = z.strictObject({

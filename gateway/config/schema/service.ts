@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { AffinityKey } from '../../domain/service/service-policy.ts';
+import type { AffinityKey } from '../../domain/service.ts';
 import { withLater } from './later.ts';
 import { duration, flaw, percent, text, whole } from './scalars.ts';
 

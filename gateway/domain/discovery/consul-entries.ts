@@ -1,8 +1,6 @@
-import { judgeChecks } from './consul-checks.ts';
-import { originOf } from './origin.ts';
 import { printable } from '../printable.ts';
-import type { RosterEntry } from '../roster.ts';
-import { recordOf, textOf } from '../unknown-value.ts';
+import type { RosterEntry, Health } from '../roster.ts';
+import { recordOf, textOf, isRecord } from '../unknown-value.ts';
 
 /** What Consul lists for one service, read entry by entry. */
 export interface ConsulListing {
@@ -159,4 +157,85 @@ const RANK = { passing: 0, warning: 1, maintenance: 2, critical: 3 } as const;
 
 function isHealthier(a: Registration, b: Registration): boolean {
   return RANK[a.entry.health] < RANK[b.entry.health];
+}
+
+const NOTE_CHARS_MAX = 200;
+
+/** What Consul's checks say of an instance, together. */
+export interface ConsulVerdict {
+  readonly health: Health;
+  /** The failing check's name and output; null where none fails. */
+  readonly note: string | null;
+  /** It is critical only because checks have not run yet: nothing is known of it. */
+  readonly isUnproven: boolean;
+}
+
+/**
+ * The health of an instance by the checks of its node and its own: maintenance drains it, any critical check takes it
+ * out, a warning is told.
+ */
+export function judgeChecks(checks: unknown): ConsulVerdict {
+  const list = Array.isArray(checks) ? checks.filter(isRecord) : [];
+  const critical = list.filter(check => check['Status'] === 'critical' || !isStatus(check['Status']));
+  const maintenance = critical.find(isMaintenance);
+  if (maintenance !== undefined) return verdict('maintenance', maintenance);
+
+  const proven = critical.find(check => textOf(check['Output']) !== '');
+  if (proven !== undefined) return verdict('critical', proven);
+  const [unproven] = critical;
+  if (unproven !== undefined) return { ...verdict('critical', unproven), isUnproven: true };
+
+  const warning = list.find(check => check['Status'] === 'warning');
+  if (warning !== undefined) return verdict('warning', warning);
+  return { health: 'passing', note: null, isUnproven: false };
+}
+
+function isStatus(status: unknown): boolean {
+  return status === 'passing' || status === 'warning' || status === 'critical';
+}
+
+function isMaintenance(check: Record<string, unknown>): boolean {
+  const id = textOf(check['CheckID']);
+  return id === '_node_maintenance' || id.startsWith('_service_maintenance:');
+}
+
+function verdict(health: Health, check: Record<string, unknown>): ConsulVerdict {
+  const name = textOf(check['Name']) || textOf(check['CheckID']) || 'unnamed check';
+  // Maintenance has no output; its reason stands in the notes.
+  const said = textOf(check['Output']) || textOf(check['Notes']) || 'has not run yet';
+  return { health, note: printable(`${name}: ${said.trim()}`, NOTE_CHARS_MAX), isUnproven: false };
+}
+
+/** Scheme, host and port as one text, or why that cannot be. */
+export type Origin = { readonly origin: string } | { readonly problem: string };
+
+const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/i;
+const IPV6 = /^[0-9a-f:.]{2,45}(%[a-z0-9]{1,16})?$/i;
+const NOBODY = new Set(['0.0.0.0', '::', '::0', '0:0:0:0:0:0:0:0']);
+
+/** The origin of a plain HTTP server by its address (a name, IPv4 or IPv6) and port, as a registry tells them. */
+export function originOf(address: string, port: unknown): Origin {
+  if (!isPort(port)) return { problem: `its port is ${printable(String(port), 16)}, not a number from 1 to 65535` };
+  if (address === '') return { problem: 'it has no address' };
+  if (NOBODY.has(address)) return { problem: `its address ${address} means "here", not where it is` };
+  const isIpv6 = address.includes(':');
+  if (!(isIpv6 ? isIpv6Address(address) : HOST_NAME.test(address) && isNoBrokenIpv4(address))) {
+    return { problem: `its address '${printable(address, 64)}' is no host` };
+  }
+  return { origin: `http://${isIpv6 ? `[${address}]` : address}:${port}` };
+}
+
+function isPort(port: unknown): port is number {
+  return typeof port === 'number' && Number.isInteger(port) && port >= 1 && port <= 65_535;
+}
+
+function isIpv6Address(address: string): boolean {
+  return IPV6.test(address) && URL.canParse(`http://[${address.split('%', 1)[0] ?? ''}]/`);
+}
+
+/** What consists of numbers and dots alone is an IPv4 address, or a mistake. */
+function isNoBrokenIpv4(address: string): boolean {
+  if (!/^[\d.]+$/.test(address)) return true;
+  const parts = address.split('.');
+  return parts.length === 4 && parts.every(part => /^\d{1,3}$/.test(part) && Number(part) <= 255);
 }

@@ -1,6 +1,5 @@
-import { isEligibleIn } from '../instance.ts';
+import { isEligibleIn, type InstanceView, type ServiceView } from '../service.ts';
 import { printable } from '../printable.ts';
-import type { InstanceView, ServiceView } from '../service.ts';
 
 /** What the gateway tells of itself in a registry: a light, and a few lines for an operator. */
 export interface StatusReport {

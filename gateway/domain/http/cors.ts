@@ -1,5 +1,4 @@
-import { isFieldName } from './field-syntax.ts';
-import { fieldOf, fieldsOf, listOf, type RawFields } from './fields.ts';
+import { isFieldName, fieldOf, fieldsOf, listOf, type RawFields } from './fields.ts';
 import type { Cors } from '../route.ts';
 import type { Answer } from '../upstream.ts';
 

@@ -3,8 +3,9 @@ import type { Call, Matched } from '../call.ts';
 import { GatewayError } from '../errors.ts';
 import type { Answer, UpstreamAnswer, Via } from '../upstream.ts';
 import { corsFields, isCorsField } from './cors.ts';
-import { hopByHopOf, isField } from './field-syntax.ts';
 import {
+  hopByHopOf,
+  isField,
   fieldOf,
   fieldsOf,
   hasField,
@@ -13,8 +14,8 @@ import {
   setField,
   VIA,
   type RawFields,
+  parseHttpDate,
 } from './fields.ts';
-import { parseHttpDate } from './http-date.ts';
 
 const NO_BODY = Buffer.alloc(0);
 

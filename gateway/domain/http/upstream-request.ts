@@ -2,14 +2,23 @@ import type { Admitted } from '../call.ts';
 import { GatewayError } from '../errors.ts';
 import type { Filter, RequestDraft } from '../route.ts';
 import type { UpstreamMessage } from '../upstream.ts';
-import { hopByHopOf, isField, isHopByHop } from './field-syntax.ts';
-import { fieldOf, lowerNameOf, removeFieldsWhere, setField, VIA, type RawFields } from './fields.ts';
+import {
+  hopByHopOf,
+  isField,
+  isHopByHop,
+  fieldOf,
+  lowerNameOf,
+  removeFieldsWhere,
+  setField,
+  VIA,
+  type RawFields,
+  fieldsOf,
+} from './fields.ts';
 import { isOriginField, isSetHere, pushForwarding } from './forwarding.ts';
 import { identityFields, isIdentityField } from './identity-fields.ts';
 import { leadsElsewhere } from './normal-path.ts';
 import { oneForwardLess } from './options.ts';
 import { encodeTarget } from './percent-encoding.ts';
-import { hasTraceparent } from './trace-context.ts';
 
 /** By this field R knows that a request came through the gateway. Its value is a secret: never show or log it. */
 export const SHARED_SECRET_FIELD = 'PLUMBER-SHARED-SECRET';
@@ -195,4 +204,24 @@ function targetOf({ path, query }: RequestDraft, call: Admitted): string {
   if (query === '') return encodeTarget(isBareMark && !rooted.includes('?') ? `${rooted}?` : rooted);
   const separator = rooted.includes('?') ? '&' : '?'; // a rewritten path may bring a query of its own
   return encodeTarget(`${rooted}${separator}${query}`);
+}
+
+const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/;
+
+/** True when the message carries one well-formed `traceparent` (W3C Trace Context §3.2), so that a trace may go on. */
+export function hasTraceparent(fields: RawFields): boolean {
+  const values = fieldsOf(fields, 'traceparent');
+  return values.length === 1 && values.every(isTraceparent);
+}
+
+function isTraceparent(value: string): boolean {
+  const match = TRACEPARENT.exec(value);
+  if (match === null) return false;
+  const [, version, traceId = '', parentId = '', rest] = match;
+  if (version === 'ff' || (version === '00' && rest !== undefined)) return false; // only later versions may say more
+  return !isAllZero(traceId) && !isAllZero(parentId);
+}
+
+function isAllZero(digits: string): boolean {
+  return /^0+$/.test(digits);
 }

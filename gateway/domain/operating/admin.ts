@@ -1,6 +1,7 @@
 import type { LogLevel } from './log-line.ts';
 import type { Readiness } from './life.ts';
 import type { ServiceView } from '../service.ts';
+import { withinRanges } from '../http/address-range.ts';
 
 /** What the admin listener shows, part by part. */
 export type AdminPart = 'livez' | 'readyz' | 'metrics' | 'api';
@@ -70,4 +71,11 @@ export function isPermitted(role: AdminRole | undefined, { isChange }: { readonl
 export function partOf(path: string): AdminPart | undefined {
   if (path === '/livez' || path === '/readyz' || path === '/metrics') return path.slice(1) as AdminPart;
   return path.startsWith('/api/') ? 'api' : undefined;
+}
+
+const isLoopbackAddress = withinRanges(['127.0.0.0/8', '::1']);
+
+/** True for a host to listen on that only this machine can reach. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || isLoopbackAddress(host);
 }

@@ -7,14 +7,15 @@ import { FAILURES, type FailureCode } from '../errors.ts';
 import { fieldOf, type RawFields } from '../http/fields.ts';
 import type { PathRules } from '../http/normal-path.ts';
 import { parseRequestTarget, type RequestTarget } from '../http/request-target.ts';
-import type { Asked, Route, RouteSpec } from '../route.ts';
+import type { Asked, Route, RouteSpec, LimitKey, RoutePolicy, Sharing, VaryKey } from '../route.ts';
 import { createRouteTable, type FoundRoute, type WrongMethod } from '../routing/route-table.ts';
-import { policyView } from '../routing/route-view.ts';
-import type { Service } from '../service.ts';
-import type { ServicePolicy } from '../service/service-policy.ts';
+import type { Service, ServicePolicy } from '../service.ts';
 import { composeUpstream, SHARED_SECRET_FIELD } from '../http/upstream-request.ts';
-import { agreementOf } from '../sharing/agreement.ts';
 import { SharedCall } from '../sharing/shared-call.ts';
+import type { UpstreamMessage } from '../upstream.ts';
+import { bodyReadingOf } from '../sharing/body-reading.ts';
+import { writeJsonValue } from '../sharing/json/json-value.ts';
+import { readRows } from '../sharing/batch/rows.ts';
 
 /** What the explanation of a request takes. */
 export interface ExplainParts extends PathRules {
@@ -282,4 +283,92 @@ function masked(text: string, secrets: readonly string[]): string {
   return secrets
     .filter(secret => secret.length >= 4)
     .reduce((shown, secret) => shown.replaceAll(secret, '[redacted]'), text);
+}
+
+/** A route as operators read it: `GET /api/routes`. */
+export interface RouteView {
+  readonly id: string;
+  readonly order: number;
+  readonly service: string;
+  readonly predicates: readonly string[];
+  readonly filters: readonly string[];
+  readonly policy: unknown;
+}
+
+/** The routes in the order in which they are tried, as they were understood: every default is there. */
+export function routeViews(routes: readonly RouteSpec[]): RouteView[] {
+  return routes.map(({ id, order, serviceName, predicates, filters, policy }) => ({
+    id,
+    order,
+    service: serviceName,
+    predicates: predicates.map(({ text }) => text),
+    filters: filters.map(({ text }) => text),
+    policy: policyView(policy),
+  }));
+}
+
+/** A policy as JSON can say it. */
+export function policyView({ limits, retry, cors, sharing, ...policy }: RoutePolicy): unknown {
+  return {
+    ...policy,
+    auth: policy.auth ?? null,
+    limits: limits.map(({ by, ...limit }) => ({ ...limit, by: limitKeyText(by) })),
+    retry: { ...retry, on: [...retry.on] },
+    cors: cors === undefined ? null : { ...cors, origins: [...cors.origins] },
+    sharing: sharing === undefined ? null : sharingView(sharing),
+  };
+}
+
+function sharingView({ methods, varyBy, cache, batch, coalesce }: Sharing): unknown {
+  return {
+    methods: [...methods],
+    coalesce,
+    cache: cache === undefined ? null : { ...cache, methods: [...cache.methods] },
+    batch: batch ?? null,
+    varyBy: varyBy.map(limitKeyText),
+  };
+}
+
+function limitKeyText(by: LimitKey | VaryKey): string {
+  return by.kind === 'header' ? `header:${by.name}` : by.kind;
+}
+
+/** In what requests must agree to share anything, in words: what the key is made of. */
+export function agreementOf(message: UpstreamMessage, sharing: Sharing): string[] {
+  const { method, target, host, fields, body } = message;
+  const names = namesOf(fields);
+  const isSent = (name: string) => names.some(sent => sent.toLowerCase() === name);
+  return [
+    'the route, its service, and the versions of the model',
+    `${method} ${target}`,
+    ...(host === undefined ? [] : [`Host: ${host}`]),
+    ...names.map(name => `${name}, as it is sent`),
+    ...sharing.varyBy.flatMap(key => {
+      if (key.kind === 'caller') return ['the caller'];
+      return isSent(key.name) ? [] : [`${key.name}, as the caller says it`];
+    }),
+    ...(body.length === 0 ? [] : bodyAgreement(message, sharing)),
+  ];
+}
+
+/** Equal requests share an answer or a flight; those that travel together differ in their rows. */
+function bodyAgreement(message: UpstreamMessage, { coalesce, cache, batch }: Sharing): string[] {
+  const { method, fields, body } = message;
+  const isEqualShared = coalesce || cache?.methods.has(method) === true;
+  const equal = isJson(fields, body) ? 'the body, as JSON by value' : 'the body, byte for byte';
+  if (batch === undefined || method !== 'POST') return [equal];
+  const isRows = bodyReadingOf(fields, body) !== 'bytes' && readRows(body, batch.rows, batch.sizeMax) !== undefined;
+  const alike = isRows
+    ? `to travel in one batch${isEqualShared ? ' instead' : ''}: the names and types of its rows’ fields`
+    : 'no batch: the body is not rows that could travel with others';
+  return [...(isEqualShared ? [equal] : []), alike];
+}
+
+function namesOf(fields: RawFields): string[] {
+  const names = fields.filter((_, i) => i % 2 === 0).filter(name => name !== SHARED_SECRET_FIELD);
+  return [...new Set(names)];
+}
+
+function isJson(fields: RawFields, body: Buffer): boolean {
+  return bodyReadingOf(fields, body) !== 'bytes' && writeJsonValue(body, Buffer.alloc(body.length), 0) !== undefined;
 }

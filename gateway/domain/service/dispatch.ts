@@ -1,14 +1,12 @@
 import { GatewayError } from '../errors.ts';
-import { forecast, WorkInHand, type Forecast } from './forecast.ts';
-import type { Instance } from '../instance.ts';
-import type { Linked } from './linked-list.ts';
+import { forecast, WorkInHand, type Forecast, SteadyTimes } from './forecast.ts';
+import type { Instance, Permit, PermitRequest, StreamPlace } from '../service.ts';
+import type { Linked } from './fair-queue.ts';
 import { isNonEmpty } from '../non-empty.ts';
 import { ActiveCallers } from './outlier.ts';
 import type { Listing } from './permits.ts';
 import { Queue, QueueEntry, type QueueOwner } from './queue.ts';
 import type { Deadlines } from '../deadlines.ts';
-import { SteadyTimes } from './steady-times.ts';
-import type { Permit, PermitRequest, StreamPlace } from '../service.ts';
 import type { ServiceCore } from './service-core.ts';
 import type { HungPermit, ServiceInstance } from './service-instance.ts';
 

@@ -1,6 +1,5 @@
-import type { Instance, InstanceState } from '../instance.ts';
-import { AnswerCounts } from './outlier-share.ts';
-import { Outlier } from './outlier.ts';
+import type { Instance, InstanceState } from '../service.ts';
+import { AnswerCounts, Outlier } from './outlier.ts';
 import type { Address, Listing } from './permits.ts';
 import type { RosterEntry } from '../roster.ts';
 

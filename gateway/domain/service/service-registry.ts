@@ -1,9 +1,7 @@
 import type { Clock } from '../clock.ts';
-import { mergeRosters } from '../discovery/roster-merge.ts';
-import type { Roster, SourceName } from '../roster.ts';
+import { mergeRosters, type Roster, type SourceName } from '../roster.ts';
 import type { Peers } from './peers.ts';
-import type { ServicePolicy } from './service-policy.ts';
-import type { ManagedService } from '../service.ts';
+import type { ServicePolicy, ManagedService } from '../service.ts';
 
 /** The services of the current generation, each with what the sources know of it. */
 export interface ServiceRegistry {

@@ -1,10 +1,7 @@
 import { Dispatch, type DispatchOwner } from './dispatch.ts';
-import { Health } from './health.ts';
-import type { Instance } from '../instance.ts';
-import { Preferences, type CommonAddress, type Peers } from './peers.ts';
-import { RetryBudget } from './retry.ts';
-import type { RosterEntry } from '../roster.ts';
+import { Health, standingOf } from './health.ts';
 import type {
+  Instance,
   Finding,
   InstanceView,
   ManagedService,
@@ -12,11 +9,13 @@ import type {
   PermitRequest,
   ServiceView,
   StreamPlace,
+  ServicePolicy,
 } from '../service.ts';
+import { Preferences, type CommonAddress, type Peers } from './peers.ts';
+import { RetryBudget } from './retry.ts';
+import type { RosterEntry } from '../roster.ts';
 import { ServiceCore, type ServiceOptions } from './service-core.ts';
 import { keyOf, ServiceInstance } from './service-instance.ts';
-import type { ServicePolicy } from './service-policy.ts';
-import { standingOf } from './standing.ts';
 
 /** A service that lives as long as its name is in the configuration. It has no instances until it is reconciled. */
 export function createService(options: ServiceOptions): ManagedService {

@@ -1,4 +1,4 @@
-import type { CacheResult } from '../access-record.ts';
+import type { CacheResult } from '../call.ts';
 import type { Clock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
 import { dropBody } from '../http/reply.ts';

@@ -1,6 +1,5 @@
 import type { GatewayError } from '../errors.ts';
-import { fieldsOf, hasField, listOf, type RawFields } from '../http/fields.ts';
-import { parseHttpDate } from '../http/http-date.ts';
+import { fieldsOf, hasField, listOf, type RawFields, parseHttpDate } from '../http/fields.ts';
 import type { CachePolicy } from '../route.ts';
 import type { Answer } from '../upstream.ts';
 

@@ -3,7 +3,7 @@ import { fieldOf, fieldsOf, setField, type RawFields } from '../http/fields.ts';
 import { identityFields } from '../http/identity-fields.ts';
 import { callersFields, compose, SHARED_SECRET_FIELD } from '../http/upstream-request.ts';
 import type { Route, Sharing, VaryKey } from '../route.ts';
-import { affinityOf } from '../service/balance/affinity.ts';
+import { affinityOf } from '../service/balance/policy.ts';
 import type { UpstreamMessage, UpstreamRequestOptions, Waiting } from '../upstream.ts';
 import { bodyReadingOf } from './body-reading.ts';
 import { directivesOf, type Directives } from './freshness.ts';

@@ -3,7 +3,7 @@ import { ORDERS, type Admin, type ExplainInput, type Order } from '../../domain/
 import { GatewayError } from '../../domain/errors.ts';
 import type { Observe } from '../../domain/events.ts';
 import { LOG_LEVELS, isLogLevel } from '../../domain/operating/log-line.ts';
-import { allowOnly } from './admin-method.ts';
+import { allowOnly } from './admin-guard.ts';
 
 interface ApiOptions {
   readonly admin: Admin;

@@ -1,9 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { Request, RequestHandler } from 'express';
-import { isPermitted, partOf, type AdminAccess, type AdminToken } from '../../domain/operating/admin.ts';
+import { isPermitted, partOf, type AdminAccess, type AdminToken, isLoopback } from '../../domain/operating/admin.ts';
 import { GatewayError } from '../../domain/errors.ts';
-import { isLoopback } from '../../domain/operating/loopback.ts';
 
 /** What the guard goes by. */
 export interface GuardOptions {
@@ -88,4 +87,12 @@ function tokenOf(req: Request, tokens: readonly AdminToken[]): AdminToken | unde
     if (known.length === digest.length && timingSafeEqual(known, digest)) found = token;
   }
   return found;
+}
+
+/** Refuses what a path is not there for, and says what it is there for. */
+export function allowOnly(...methods: readonly string[]): () => never {
+  const allow = methods.join(', ');
+  return () => {
+    throw new GatewayError('METHOD_NOT_ALLOWED', `only ${allow}`, { fields: ['Allow', allow] });
+  };
 }

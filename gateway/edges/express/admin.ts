@@ -4,13 +4,11 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express, { type ErrorRequestHandler, type Express, type Response } from 'express';
 import type { Admin } from '../../domain/operating/admin.ts';
-import { GatewayError, toGatewayError } from '../../domain/errors.ts';
+import { GatewayError, toGatewayError, toProblem } from '../../domain/errors.ts';
 import type { Observe } from '../../domain/events.ts';
-import { toProblem } from '../../domain/problem.ts';
 import { keepDescriptors, type DescriptorReserve } from '../descriptors.ts';
 import { addApi } from './admin-api.ts';
-import { allowOnly } from './admin-method.ts';
-import { guard, type GuardOptions } from './admin-guard.ts';
+import { allowOnly, guard, type GuardOptions } from './admin-guard.ts';
 
 interface AdminOptions extends GuardOptions {
   readonly port: number;

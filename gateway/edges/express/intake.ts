@@ -4,9 +4,8 @@ import { isIP } from 'node:net';
 import type { CallerSide, IncomingBody, Received } from '../../domain/call.ts';
 import { GatewayError } from '../../domain/errors.ts';
 import { withinRanges } from '../../domain/http/address-range.ts';
-import { believeForwarded, isHost, type BelievedOrigin, type Trust } from '../../domain/http/believed-origin.ts';
+import { believeForwarded, isHost, type BelievedOrigin, type Trust } from '../../domain/http/forwarding.ts';
 import type { PathRules } from '../../domain/http/normal-path.ts';
-import { isRequestId } from '../../domain/http/request-id.ts';
 import { parseRequestTarget, type RequestTarget } from '../../domain/http/request-target.ts';
 import type { CertificateFiles } from '../tls/certificates.ts';
 import type { SecurePeer } from '../tls/secure-peer.ts';
@@ -250,4 +249,11 @@ function newId(): string {
     idText[place + 1] = DIGITS[byte & 0x0f] ?? 0;
   }
   return idText.toString('latin1');
+}
+
+const WELL_FORMED = /^[A-Za-z0-9._:+/=@-]{1,128}$/;
+
+/** True for a caller's request id that may stand in logs, fields and answers as it is. */
+export function isRequestId(text: string): boolean {
+  return WELL_FORMED.test(text);
 }

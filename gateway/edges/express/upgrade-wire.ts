@@ -5,7 +5,7 @@ import { Call, type BodyReader, type CallerSide, type IncomingBody } from '../..
 import { dropBody } from '../../domain/http/reply.ts';
 import type { Answer } from '../../domain/upstream.ts';
 import type { Peer } from './intake.ts';
-import type { Listener } from './listener.ts';
+import type { Listener } from './connection.ts';
 
 const NOTHING = Buffer.alloc(0);
 

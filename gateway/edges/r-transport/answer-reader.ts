@@ -1,5 +1,4 @@
-import { AnswerHead, mayBeStatusLine } from './answer-head.ts';
-import { IS_VALUE } from './head-syntax.ts';
+import { AnswerHead, mayBeStatusLine, IS_VALUE } from './answer-head.ts';
 
 /** What an answer is told to as it is read. Nothing is kept of `chunk` after `onData`: it is overwritten. */
 export interface AnswerSink {

@@ -4,7 +4,7 @@ import type { Timed } from '../../domain/deadlines.ts';
 import { GatewayError } from '../../domain/errors.ts';
 import { AnswerReader } from './answer-reader.ts';
 import type { Carrier, WireExchange } from './exchange.ts';
-import type { QuickAck } from './quick-ack.ts';
+import type { QuickAck } from './transport.ts';
 
 /** Where connections go. */
 export interface Address {

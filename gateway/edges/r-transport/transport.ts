@@ -1,10 +1,12 @@
+import type * as Ffi from 'node:ffi';
 import type { Clock } from '../../domain/clock.ts';
 import type { Deadlines } from '../../domain/deadlines.ts';
 import type { ExchangeBounds, ExchangeEnd, SendOptions, Transport, UpstreamMessage } from '../../domain/upstream.ts';
 import { Connection, TurnEnd, type Address, type ConnectionHome } from './connection.ts';
 import { WireExchange, type ExchangeHome } from './exchange.ts';
-import { requestHead } from './head-syntax.ts';
-import { findQuickAck, type QuickAck } from './quick-ack.ts';
+import { requestHead } from './answer-head.ts';
+import { createRequire } from 'node:module';
+import type { Socket } from 'node:net';
 
 /** What a transport to R tells beyond what the domain asks of it. */
 export interface RTransport extends Transport {
@@ -289,4 +291,34 @@ function toAddress(origin: string): Address | undefined {
     isTls,
     authority: host,
   };
+}
+
+/** Asks the kernel to acknowledge at once what comes next on a connection. It forgets that again: after each write. */
+export type QuickAck = (socket: Socket) => void;
+
+const IPPROTO_TCP = 6;
+const TCP_QUICKACK = 12;
+
+/** An `int` of C's, in memory that stays where it is. */
+const ON = Buffer.from(new Int32Array([1]).buffer);
+
+/**
+ * The means to acknowledge at once, or undefined where there is none: on other systems than Linux, and on a Node without
+ * `node:ffi`, which is experimental.
+ */
+export function findQuickAck(): QuickAck | undefined {
+  if (process.platform !== 'linux') return undefined;
+  try {
+    const { dlopen, getRawPointer } = createRequire(import.meta.url)('node:ffi') as typeof Ffi;
+    const { functions } = dlopen(null, {
+      setsockopt: { arguments: ['int32', 'int32', 'int32', 'pointer', 'uint32'], return: 'int32' },
+    });
+    const on = getRawPointer(ON);
+    return socket => {
+      const fd = (socket as { _handle?: { fd?: number } | null })._handle?.fd ?? -1;
+      if (fd >= 0) functions.setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, on, 4);
+    };
+  } catch {
+    return undefined; // Connections are not kept, then.
+  }
 }

@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { createLineSplitter } from '../../domain/line-splitter.ts';
+import { createLineSplitter } from '../r-process.ts';
 
 /** An R script that answers calls, and what one run of it may take. */
 export interface ScriptSpec {

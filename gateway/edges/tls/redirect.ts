@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { isHost } from '../../domain/http/believed-origin.ts';
+import { isHost } from '../../domain/http/forwarding.ts';
 
 interface RedirectOptions {
   readonly host: string;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createLineSplitter } from '../../../gateway/domain/line-splitter.ts';
+import { createLineSplitter } from '../../../gateway/edges/r-process.ts';
 import { readRLine } from '../../../gateway/domain/discovery/r-line.ts';
 
 describe('a line that R has written', () => {

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createPathIndex } from '../../../gateway/domain/routing/path-index.ts';
-import { segmentsOf } from '../../../gateway/domain/routing/path-segments.ts';
+import { createPathIndex, createRouteTable } from '../../../gateway/domain/routing/route-table.ts';
+import { segmentsOf } from '../../../gateway/domain/routing/path-pattern.ts';
 import type { Asked, RouteSpec } from '../../../gateway/domain/route.ts';
-import { createRouteTable } from '../../../gateway/domain/routing/route-table.ts';
 import { seeded } from '../../support/service-at-work.ts';
 import { soundRoutes } from '../../support/configuration.ts';
 

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Random } from '../../../gateway/domain/clock.ts';
-import { isEligibleIn } from '../../../gateway/domain/instance.ts';
-import type { Permit, Priority } from '../../../gateway/domain/service.ts';
+import { isEligibleIn, type Permit, type Priority } from '../../../gateway/domain/service.ts';
 import { PermitRegistry } from '../../../gateway/domain/service/permits.ts';
 import type { RosterEntry } from '../../../gateway/domain/roster.ts';
 import { manualClock } from '../../support/manual-clock.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { BalanceSpec } from '../../../gateway/domain/service/service-policy.ts';
+import type { BalanceSpec } from '../../../gateway/domain/service.ts';
 import { anEntry, aService, type ServiceAtWork } from '../../support/service-at-work.ts';
 
 const NAMES = ['a', 'b', 'c', 'd'];

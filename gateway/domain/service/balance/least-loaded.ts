@@ -1,4 +1,4 @@
-import { loadOf, type Instance } from '../../instance.ts';
+import { loadOf, type Instance } from '../../service.ts';
 import { createPolicy, type BalancePolicy, type Choice } from './policy.ts';
 
 /** Latencies within this factor of the best, and this many milliseconds, are alike: less is noise. */

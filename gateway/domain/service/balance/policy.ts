@@ -1,5 +1,7 @@
-import type { Instance } from '../../instance.ts';
+import type { Instance, AffinityKey, BalanceSpec } from '../../service.ts';
 import type { NonEmpty } from '../../non-empty.ts';
+import type { Admitted } from '../../call.ts';
+import { cookiesOf, fieldOf } from '../../http/fields.ts';
 
 /**
  * Those a policy may choose from, kept as they come and go, so that a pick among thousands costs about what one among
@@ -59,4 +61,22 @@ export function createPolicy(parts: Omit<BalancePolicy, 'pick'>): BalancePolicy 
       return chosen;
     },
   };
+}
+
+/** What keeps this request with an instance; empty where nothing does. */
+export function affinityOf(balance: BalanceSpec, request: Admitted): string {
+  return balance.policy === 'hash' ? valueOf(balance.by, request) : '';
+}
+
+function valueOf(key: AffinityKey, request: Admitted): string {
+  switch (key.kind) {
+    case 'caller':
+      return request.caller.id;
+    case 'ip':
+      return request.callerAddress;
+    case 'header':
+      return fieldOf(request.fields, key.name.toLowerCase()) ?? '';
+    case 'cookie':
+      return cookiesOf(request.fields, key.name)[0] ?? '';
+  }
 }

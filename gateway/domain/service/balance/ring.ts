@@ -1,5 +1,5 @@
 import { hash32 } from '../../hash32.ts';
-import type { Instance } from '../../instance.ts';
+import type { Instance } from '../../service.ts';
 import { createPolicy, type BalancePolicy, type Choice } from './policy.ts';
 
 /** Points an instance of the greatest weight has on the ring: enough for even shares, fewer where instances are many. */

@@ -1,4 +1,4 @@
-import type { Instance } from '../../instance.ts';
+import type { Instance } from '../../service.ts';
 import { createPolicy, type BalancePolicy, type Choice } from './policy.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { loadOf, type Instance } from '../../instance.ts';
+import { loadOf, type Instance } from '../../service.ts';
 import { at } from '../../non-empty.ts';
 import { createPolicy, type BalancePolicy, type Choice } from './policy.ts';
 import type { Random } from '../../clock.ts';

@@ -1,7 +1,7 @@
 import { bodyTextOf, fieldsText, findForm, otherField, splitAnswer, type AnswerForm } from './answer-form.ts';
 import { concatRows, readRows, type RowFormat, type Rows } from './rows.ts';
 import type { ProofVerdict } from './subject.ts';
-import { sizesUpTo } from './trust.ts';
+import { sizesUpTo } from './batch-limits.ts';
 import { SHARED_SECRET_FIELD } from '../../http/upstream-request.ts';
 import { isRecord } from '../../unknown-value.ts';
 import type { Answer, UpstreamMessage } from '../../upstream.ts';

@@ -7,10 +7,10 @@ import {
   type BatchBlame,
   type BatchSize,
   type BatchTime,
+  Trust,
 } from './batch-limits.ts';
 import type { UpstreamMessage } from '../../upstream.ts';
 import { firstRowOf, type RowFormat, type Rows } from './rows.ts';
-import { Trust } from './trust.ts';
 
 /** What a model has shown: rows together are answered as each alone; they are not; or the rows were no good to ask with. */
 export type ProofVerdict =

@@ -5,7 +5,7 @@ import { ring } from '../../../../gateway/domain/service/balance/ring.ts';
 import { roundRobin } from '../../../../gateway/domain/service/balance/round-robin.ts';
 import { twoChoices } from '../../../../gateway/domain/service/balance/two-choices.ts';
 import type { BalancePolicy, Choice } from '../../../../gateway/domain/service/balance/policy.ts';
-import type { Instance } from '../../../../gateway/domain/instance.ts';
+import type { Instance } from '../../../../gateway/domain/service.ts';
 import { isNonEmpty, type NonEmpty } from '../../../../gateway/domain/non-empty.ts';
 import { anInstance, instances, scripted, seeded } from '../../../support/service-at-work.ts';
 

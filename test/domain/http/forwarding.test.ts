@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { believeForwarded, isHost, type Trust } from '../../../gateway/domain/http/believed-origin.ts';
+import { believeForwarded, isHost, type Trust } from '../../../gateway/domain/http/forwarding.ts';
 
 const seen = { peerAddress: '10.0.0.1', scheme: 'http', host: 'inner' } as const;
 

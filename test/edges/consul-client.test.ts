@@ -5,8 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
 import { systemClock } from '../../gateway/edges/clock.ts';
-import { checkConsulVersion } from '../../gateway/edges/consul-version.ts';
-import { createConsulClient } from '../../gateway/edges/consul-client.ts';
+import { checkConsulVersion, createConsulClient, parseIndex, stepIndex } from '../../gateway/edges/consul-client.ts';
 import { startConsulAgent } from '../support/consul-agent.ts';
 
 /** An agent that says one thing of itself; it closes each connection, and tells when the last is closed. */
@@ -56,5 +55,30 @@ describe('the version of Consul', () => {
     t.after(() => client.close());
 
     assert.match(await client.askVersion(AbortSignal.timeout(10_000)), /^1\.\d+\.\d+/);
+  });
+});
+
+describe('the index of a blocking query', () => {
+  for (const [what, last, told, ask, hasGoneBack] of [
+    ['starts with what is told first', undefined, 7n, 7n, false],
+    ['goes on with what is told', 7n, 9n, 9n, false],
+    ['stays where nothing changed', 7n, 7n, 7n, false],
+    ['is reset where it went back', 9n, 7n, 0n, true],
+    ['is never below 1, which would not block', undefined, 0n, 1n, false],
+    ['is reset where Consul falls back to 0', 5n, 0n, 0n, true],
+  ] as const) {
+    test(what, () => {
+      assert.deepEqual(stepIndex(last, told), { ask, hasGoneBack });
+    });
+  }
+
+  for (const text of [undefined, '', '-1', '1.5', 'x', '9'.repeat(21), ['7']]) {
+    test(`is none in ${JSON.stringify(text)}`, () => {
+      assert.equal(parseIndex(text), undefined);
+    });
+  }
+
+  test('holds what a double cannot', () => {
+    assert.equal(parseIndex('18446744073709551615'), 18446744073709551615n);
   });
 });

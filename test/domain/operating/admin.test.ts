@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isLoopback } from '../../../gateway/domain/operating/loopback.ts';
+import { isLoopback } from '../../../gateway/domain/operating/admin.ts';
 
 for (const [host, isLocal] of [
   ['localhost', true],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { parseHttpDate } from '../../../gateway/domain/http/http-date.ts';
+import { parseHttpDate } from '../../../gateway/domain/http/fields.ts';
 
 describe('a date in a field', () => {
   for (const text of [
