@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release, totalmem, type as systemName } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { ensureServer } from '../gateway/setup/servers.mjs';
+import { ensureServer } from '../test/support/servers.mjs';
 import { ROOT } from '../gateway/setup/state.mjs';
 
 /** Where and with what something was measured. */

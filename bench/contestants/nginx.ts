@@ -1,4 +1,4 @@
-import { ensureServer } from '../../gateway/setup/servers.mjs';
+import { ensureServer } from '../../test/support/servers.mjs';
 import { answers, type Place } from '../place.ts';
 import type { Behind, Contestant, Front } from './contestant.ts';
 

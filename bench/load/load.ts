@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { ensureServer } from '../../gateway/setup/servers.mjs';
+import { ensureServer } from '../../test/support/servers.mjs';
 import type { Front } from '../contestants/contestant.ts';
 
 /** One turn of one contestant. */

@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Agent, request } from 'undici';
 import { systemClock } from '../../gateway/edges/clock.ts';
-import { ensureServer } from '../../gateway/setup/servers.mjs';
+import { ensureServer } from '../../test/support/servers.mjs';
 import { ROOT } from '../../gateway/setup/state.mjs';
 import { seeded } from '../../test/support/service-at-work.ts';
 import { createPlace, type Place } from '../place.ts';

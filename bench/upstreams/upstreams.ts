@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ensureServer } from '../../gateway/setup/servers.mjs';
+import { ensureServer } from '../../test/support/servers.mjs';
 import { ROOT } from '../../gateway/setup/state.mjs';
 import { nginxFolders, nginxPreamble } from '../contestants/nginx.ts';
 import { answers, type Place } from '../place.ts';

@@ -7,7 +7,7 @@ import { createLog, toReadable } from './gateway-process.mjs';
 import { spawnBound } from './lifetimes.mjs';
 import { freePort } from './ports.mjs';
 import { step, warn } from './say.mjs';
-import { ensureServer } from './servers.mjs';
+import { ensureConsul } from './servers.mjs';
 import { ROOT } from './state.mjs';
 import { asUser } from './unprivileged.mjs';
 
@@ -23,7 +23,7 @@ const POLL_MS = 200;
 
 /** Starts a Consul agent in dev mode (its data in memory, its UI on) and resolves to its address once it has a leader. */
 export async function startConsul(lifetimes, account) {
-  const program = await ensureServer('consul');
+  const program = await ensureConsul();
   const port = await freePort(CONSUL_PORT);
   const address = `http://127.0.0.1:${port}`;
   await step('Starting Consul', async () => {

@@ -17,7 +17,13 @@ const POLL_MS = 200;
 /** The last lines of output, kept to be shown where the gateway ends before it is ready. */
 const LINES_KEPT_MAX = 30;
 
-/** What the set-up must know of a configuration: where the gateway listens, and which services it starts itself. */
+/**
+ * What the set-up must know of a configuration: where the gateway listens, and which services it starts itself.
+ * @param {string} configFile
+ * @returns {Promise<Record<'gateway' | 'admin', { host: string, port: number }> & {
+ *   routesFile: string, user: string | undefined, services: string[], entries: string[],
+ * }>}
+ */
 export async function outlineOf(configFile) {
   // Installed by now, but not when this file is loaded.
   const { parse } = await import('yaml');
@@ -114,7 +120,10 @@ const STARTS_MAX = 3;
 /** So many of R's last lines are shown when it ends: its error, and where it came from. */
 const R_LINES_MAX = 12;
 
-/** Follows the gateway's log while R starts, and says why an R does not. */
+/**
+ * Follows the gateway's log while R starts, and says why an R does not.
+ * @returns {{ hear(line: string): string | undefined, hopeless(): string | undefined }}
+ */
 export function createStarts() {
   const saidBy = new Map();
   const endsOf = new Map();

@@ -77,6 +77,10 @@ function watchParent(onGone) {
  * Starts a program that ends when this process does, even by `kill -9`, as far as the system can promise it: Linux
  * sends it SIGTERM then (setpriv is in util-linux, which every Debian has). Its own process group keeps the
  * terminal's Ctrl-C from it: what ends, and in which order, is decided here.
+ * @param {string} program
+ * @param {readonly string[]} args
+ * @param {import('node:child_process').SpawnOptions} options
+ * @returns {import('node:child_process').ChildProcess}
  */
 export function spawnBound(program, args, options) {
   const setpriv = process.platform === 'linux' ? findOnPath('setpriv') : undefined;

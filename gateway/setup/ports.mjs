@@ -14,7 +14,10 @@ export async function requireFreePort({ port, host, what, instead }) {
   throw new Error(`${what} cannot listen on port ${port}: ${who} has it.\n${stop}, or ${instead}.`);
 }
 
-/** The wanted port where it is free, else any other that is. */
+/**
+ * The wanted port where it is free, else any other that is.
+ * @returns {Promise<number>}
+ */
 export async function freePort(wanted = 0, host = '127.0.0.1') {
   const server = await listen(wanted, host).catch(() => listen(0, host));
   const { port } = server.address();

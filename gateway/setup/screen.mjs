@@ -50,7 +50,11 @@ export function showScreen({ gatewayUrl, adminUrl, consulUrl, token, expires, se
   say();
 }
 
-/** What is shown of a line while the gateway starts: what it warns of itself; R's words are told when R ends. */
+/**
+ * What is shown of a line while the gateway starts: what it warns of itself; R's words are told when R ends.
+ * @param {string} line
+ * @returns {string | undefined}
+ */
 export function warningOfStart(line) {
   try {
     const { event, level, text, about } = JSON.parse(line);
@@ -65,6 +69,8 @@ export function warningOfStart(line) {
 /**
  * What is shown of a line of the gateway's log below the screen: each call in short, what a save of the routes has
  * done, and whatever is amiss.
+ * @param {string} line
+ * @returns {{ text: string, isAmiss: boolean } | undefined}
  */
 export function shownLine(line) {
   let entry;

@@ -9,44 +9,37 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findOnPath, isProgram, runVisibly } from './command.mjs';
 import { STATE } from './state.mjs';
 
 const CACHE = join(STATE, 'servers');
 
-/**
- * Where each server comes from: its Debian package, the program in it, and an argument with which it starts, says
- * something and ends. Consul left Debian after release 11, so that is where it is taken from.
- */
-const SERVERS = {
-  consul: { packages: ['consul'], program: 'usr/bin/consul', probe: 'version', suite: 'bullseye' },
-  nginx: { packages: ['nginx'], program: 'usr/sbin/nginx', probe: '-v' },
-  haproxy: { packages: ['haproxy'], program: 'usr/sbin/haproxy', probe: '-v' },
-  'redis-server': { packages: ['redis-server'], program: 'usr/bin/redis-server', probe: '--version' },
-  promtool: { packages: ['prometheus'], program: 'usr/bin/promtool', probe: '--version' },
-  wrk: { packages: ['wrk'], program: 'usr/bin/wrk', probe: '-v' },
-  chromium: { packages: ['chromium', 'fonts-dejavu-core'], program: 'usr/lib/chromium/chromium', probe: '--version' },
-};
+/** Consul left Debian after release 11, so that is where it is taken from. */
+const CONSUL = { packages: ['consul'], program: 'usr/bin/consul', probe: 'version', suite: 'bullseye' };
+
+/** The path of Consul's program. */
+export function ensureConsul() {
+  return ensureServer('consul', CONSUL);
+}
 
 /**
  * The path of a server's program: the one on PATH, or one downloaded from Debian and unpacked under `.state/servers/`.
+ * `server` says where it comes from: its Debian packages, the program in them, an argument with which it starts, says
+ * something and ends, and the release of Debian where it is not this machine's own.
  *
  * Nothing is installed, since installing a server would also start it as a daemon. Several calls at once, in one
  * process or many, download it once.
  */
-export async function ensureServer(name) {
-  if (!Object.hasOwn(SERVERS, name)) {
-    throw new Error(`no server called '${name}': known are ${Object.keys(SERVERS).join(', ')}`);
-  }
+export async function ensureServer(name, server) {
   const present = findOnPath(name) ?? findUnpacked(name);
   if (present !== undefined) return present;
   requireDebian(name);
 
   mkdirSync(CACHE, { recursive: true });
   // The kernel lets go of flock's lock when its holder dies, however it dies; a lock file of ours would stay.
-  const unpack = [process.execPath, fileURLToPath(import.meta.url), '--unpack', name];
+  const unpack = [process.execPath, fileURLToPath(import.meta.url), name, JSON.stringify(server)];
   if ((await runVisibly('flock', [join(CACHE, 'lock'), ...unpack])) !== 0) throw new Error(`cannot fetch ${name}`);
   return wrapperOf(name);
 }
@@ -63,9 +56,8 @@ function requireDebian(name) {
 }
 
 /** Runs under the lock. Whoever waited for it while another call unpacked the server finds it done. */
-function unpackServer(name) {
+function unpackServer(name, server) {
   if (findUnpacked(name) !== undefined) return;
-  const server = SERVERS[name];
   process.stderr.write(`Downloading ${name} (unpacked under .state/servers/, not installed) …\n`);
 
   const draft = join(CACHE, `${name}.draft`);
@@ -75,7 +67,7 @@ function unpackServer(name) {
     quietly('dpkg-deb', ['--extract', archive, join(draft, 'root')]);
   rmSync(join(draft, 'debs'), { recursive: true });
 
-  writeWrapper(name, draft);
+  writeWrapper(join(draft, name), server.program);
   proveItStarts(join(draft, name), server.probe);
   rmSync(join(CACHE, name), { recursive: true, force: true });
   renameSync(draft, join(CACHE, name));
@@ -136,19 +128,20 @@ function osRelease(key) {
 }
 
 /** A script beside the unpacked files which lets the program find the libraries that came with it, and becomes it. */
-function writeWrapper(name, draft) {
-  const libraries = ['usr/lib', 'lib'].flatMap(folder => foldersWithLibraries(join(draft, 'root'), folder));
+function writeWrapper(path, program) {
+  const root = join(dirname(path), 'root');
+  const libraries = ['usr/lib', 'lib'].flatMap(folder => foldersWithLibraries(root, folder));
   const script = [
     '#!/bin/sh',
     'root="${0%/*}/root"',
     ...(libraries.length > 0
       ? [`export LD_LIBRARY_PATH="${libraries.join(':')}\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"`]
       : []),
-    ...(existsSync(join(draft, 'root/etc/fonts')) ? ['export FONTCONFIG_SYSROOT="$root"'] : []),
-    `exec "$root/${SERVERS[name].program}" "$@"`,
+    ...(existsSync(join(root, 'etc/fonts')) ? ['export FONTCONFIG_SYSROOT="$root"'] : []),
+    `exec "$root/${program}" "$@"`,
   ];
-  writeFileSync(join(draft, name), `${script.join('\n')}\n`);
-  chmodSync(join(draft, name), 0o755);
+  writeFileSync(path, `${script.join('\n')}\n`);
+  chmodSync(path, 0o755);
 }
 
 /** Some libraries lie in folders of their own, which those that need them name by their place on an installed system. */
@@ -181,18 +174,13 @@ function quietly(command, args) {
   }
 }
 
-async function main([first, ...rest]) {
-  if (first === '--unpack') {
-    unpackServer(rest[0]);
-    return;
-  }
-  if (first === undefined) throw new Error(`usage: node gateway/setup/servers.mjs ${Object.keys(SERVERS).join('|')}`);
-  for (const name of [first, ...rest]) process.stdout.write(`${await ensureServer(name)}\n`);
-}
-
+// What `ensureServer` runs under the lock.
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  main(process.argv.slice(2)).catch(error => {
+  const [name, server] = process.argv.slice(2);
+  try {
+    unpackServer(name, JSON.parse(server));
+  } catch (error) {
     process.stderr.write(`${error.message}\n`);
     process.exitCode = 1;
-  });
+  }
 }

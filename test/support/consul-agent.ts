@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
-import { ensureServer } from '../../gateway/setup/servers.mjs';
+import { ensureServer } from './servers.mjs';
 import { until } from './until.ts';
 
 /** A real Consul agent in dev mode: its data are in memory, so that it comes back empty. */

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { ensureServer } from '../../gateway/setup/servers.mjs';
+import { ensureServer } from './servers.mjs';
 
 /** Runs Prometheus' own judge of metrics and rules; what it says, and nothing where it approves. */
 export async function promtool(args: readonly string[], input = ''): Promise<string> {

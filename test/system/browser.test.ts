@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { before, describe, test, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import jwt from 'jsonwebtoken';
-import { ensureServer } from '../../gateway/setup/servers.mjs';
+import { ensureServer } from '../support/servers.mjs';
 import { startGateway, type ComposedGateway } from '../support/composed-gateway.ts';
 import { startPlumberService } from '../support/plumber/serve.ts';
 

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { runQuietly } from './command.mjs';
-import { ensureNpmPackages } from './npm-packages.mjs';
-import { requireProjectNode } from './project-node.mjs';
-import { say, step } from './say.mjs';
-import { ROOT } from './state.mjs';
+import { runQuietly } from '../gateway/setup/command.mjs';
+import { ensureNpmPackages } from '../gateway/setup/npm-packages.mjs';
+import { requireProjectNode } from '../gateway/setup/project-node.mjs';
+import { say, step } from '../gateway/setup/say.mjs';
+import { ROOT } from '../gateway/setup/state.mjs';
 
 // `npm run check`: what can be said of the code without running it. Everything is tried, so that one run tells all.
 

@@ -1,14 +1,14 @@
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { runVisibly } from './command.mjs';
-import { trainModels } from './models.mjs';
-import { ensureNpmPackages } from './npm-packages.mjs';
-import { requireProjectNode } from './project-node.mjs';
-import { bold, say } from './say.mjs';
-import { ensureServer } from './servers.mjs';
-import { ROOT, requireWritableClone } from './state.mjs';
-import { ensureSystemPackages } from './system-packages.mjs';
+import { runVisibly } from '../gateway/setup/command.mjs';
+import { trainModels } from '../gateway/setup/models.mjs';
+import { ensureNpmPackages } from '../gateway/setup/npm-packages.mjs';
+import { requireProjectNode } from '../gateway/setup/project-node.mjs';
+import { bold, say } from '../gateway/setup/say.mjs';
+import { ensureServer } from './support/servers.mjs';
+import { ROOT, requireWritableClone } from '../gateway/setup/state.mjs';
+import { ensureSystemPackages } from '../gateway/setup/system-packages.mjs';
 
 // `npm test` and `npm run test:long`: install what tests need, check, then run every test, R's among them.
 // `npm test -- FILE …` runs these test files alone.
@@ -39,7 +39,7 @@ async function main(args) {
 }
 
 async function runCheck() {
-  return part('npm run check', process.execPath, { args: [join(ROOT, 'gateway', 'setup', 'check.mjs')] });
+  return part('npm run check', process.execPath, { args: [join(ROOT, 'test', 'check.mjs')] });
 }
 
 async function runR() {
@@ -48,7 +48,7 @@ async function runR() {
 
 /** Last, so that Node's summary is the last thing one reads. */
 async function runNode(files, { testMsMax, fileMsMax, filesAtOnce }) {
-  const watchdog = new URL('test-watchdog.mjs', import.meta.url).href;
+  const watchdog = new URL('watchdog.mjs', import.meta.url).href;
   const limits = [`--test-timeout=${testMsMax}`, `--test-concurrency=${filesAtOnce}`];
   const env = { ...process.env, PENSTOCK_TEST_FILE_MS_MAX: String(fileMsMax) };
   const args = ['--test', '--test-reporter=spec', ...limits, '--import', watchdog, ...files];
