@@ -46,13 +46,13 @@ export function createFlow(stages: Stages): { readonly enter: (call: Call) => vo
   function enter(call: Call): void {
     try {
       if (call.refusal !== undefined) throw call.refusal;
-      const own = answerOfOurOwn(call);
+      const own = MAY_BE_OURS.has(call.method) ? answerOfOurOwn(call) : undefined;
       if (own !== undefined) {
         respond.answer(call, own);
         return;
       }
       const matched = match(call);
-      const early = preflight(matched);
+      const early = matched.isPreflight ? preflight(matched) : undefined;
       if (early === undefined) admit(matched, admitted);
       else respond.answer(call, early);
     } catch (error) {
@@ -85,7 +85,7 @@ export function createFlow(stages: Stages): { readonly enter: (call: Call) => vo
   const back: WayBack = {
     answered(call, answer) {
       const { lookup } = call;
-      if (lookup === undefined && answer.via !== null) noteWrite(call, answer.status);
+      if (lookup === undefined && answer.via !== null && call.method !== 'GET') noteWrite(call, answer.status);
       const known = lookup?.answered(answer) ?? answer;
       filterReply(known, call);
       respond.answer(call, unlessNotModified(known, call));
@@ -104,6 +104,9 @@ export function createFlow(stages: Stages): { readonly enter: (call: Call) => vo
 
   return { enter, back };
 }
+
+/** What is asked of the gateway itself, and of no route, is asked by one of these. */
+const MAY_BE_OURS: ReadonlySet<string> = new Set(['OPTIONS', 'TRACE']);
 
 /** What the caller gets in place of a failure of R's, where the cache has it. */
 function insteadOf(call: Call, failure: GatewayError): Answer | undefined {

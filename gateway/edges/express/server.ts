@@ -70,7 +70,7 @@ export function createServer(parts: ServerParts): GatewayServer {
   const server = tls === undefined ? createHttpServer(options) : createTlsServer(options, tls);
   server.maxConnections = listen.connectionsMax;
   server.maxHeadersCount = 0; // bounded by size; a count would drop the rest without a word
-  subscribe(server, doors, app);
+  subscribe(server, doors, entranceOf(app, doors.request, observe));
   const redirect = redirectTo(server, listen);
 
   const refuse = () => {
@@ -218,10 +218,10 @@ interface AboutDoors {
   readonly tls: AboutTls | undefined;
 }
 
-function subscribe(server: Server, doors: Doors, app: Handle): void {
+function subscribe(server: Server, doors: Doors, entrance: Handle): void {
   const request = (req: IncomingMessage, res: ServerResponse) => {
     // Express routes by path; a target that is none goes straight to where it is answered.
-    if (req.url?.startsWith('/') === true) app(req, res);
+    if (req.url?.startsWith('/') === true) entrance(req, res);
     else doors.request(req, res);
   };
   server
@@ -269,20 +269,41 @@ export function createApp(handle: Handle, observe: Observe): Express {
   return app;
 }
 
-/** Express's last word, for what fails outside the flow: the same problem that a stage's failure becomes. */
+/** Layers that `createApp` itself puts on the router. */
+const OWN_LAYERS = 2;
+
+/**
+ * Where a request goes first. As long as nothing is mounted beside the one handler, the router finds that alone: then it
+ * is called at once, which spares each call a tenth of what it allocates.
+ */
+export function entranceOf(app: Express, handle: Handle, observe: Observe): Handle {
+  if (app.router.stack.length > OWN_LAYERS) return app;
+  return (req, res) => {
+    try {
+      handle(req, res);
+    } catch (error) {
+      answerFault(error, res, observe);
+    }
+  };
+}
+
+/** Express's last word, for what fails outside the flow. */
 function problemHandler(observe: Observe): ErrorRequestHandler {
   // eslint-disable-next-line max-params, @typescript-eslint/no-unused-vars -- Express knows it by its four parameters
-  return (error: unknown, _req, res, _next) => {
-    const id = randomUUID();
-    observe({ kind: 'internal-error', where: 'express', error, requestId: id });
-    if (res.headersSent) {
-      res.destroy();
-      return;
-    }
-    const { status, fields, body } = toProblem(new GatewayError('INTERNAL', 'outside the flow'), id);
-    res.writeHead(status, [...fields, 'X-Request-Id', id, 'Connection', 'close']);
-    res.end(body);
-  };
+  return (error: unknown, _req, res, _next) => answerFault(error, res, observe);
+}
+
+/** The same problem that a stage's failure becomes. */
+function answerFault(error: unknown, res: ServerResponse, observe: Observe): void {
+  const id = randomUUID();
+  observe({ kind: 'internal-error', where: 'express', error, requestId: id });
+  if (res.headersSent) {
+    res.destroy();
+    return;
+  }
+  const { status, fields, body } = toProblem(new GatewayError('INTERNAL', 'outside the flow'), id);
+  res.writeHead(status, [...fields, 'X-Request-Id', id, 'Connection', 'close']);
+  res.end(body);
 }
 
 /** What Node's server is told to make of requests and responses. */

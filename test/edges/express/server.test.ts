@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
-import { describe, test } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
+import express, { type Express } from 'express';
 import type { Call } from '../../../gateway/domain/call.ts';
+import type { GatewayEvent } from '../../../gateway/domain/events.ts';
 import type { Answer } from '../../../gateway/domain/upstream.ts';
+import { createApp, entranceOf, type Handle } from '../../../gateway/edges/express/server.ts';
 import { anAnswer, bodyOf, startServer } from '../../support/gateway-server.ts';
 import { codeIn, rawCaller, sayAndHearOut } from '../../support/raw-caller.ts';
 import { until } from '../../support/until.ts';
@@ -21,6 +26,46 @@ const readUpTo = async (call: Call, bytesMax: number): Promise<Answer> =>
   anAnswer(String((await bodyOf(call, bytesMax)).length));
 
 const readAll = (call: Call): Promise<Answer> => readUpTo(call, MIB);
+
+describe('the way in', () => {
+  const answered: Handle = (_req, res) => res.end(String(res.getHeader('x-seen')));
+  const startEntrance = async (t: TestContext, app: Express, handle: Handle) => {
+    const events: GatewayEvent[] = [];
+    const server = createServer(entranceOf(app, handle, event => events.push(event)));
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    t.after(() => server.close());
+    return { events, ask: () => fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`) };
+  };
+
+  test('leads through what is mounted on Express before the flow', async t => {
+    const app = express();
+    app.use((_req, res, next) => {
+      res.setHeader('X-Seen', 'yes');
+      next();
+    });
+    app.use(answered).use(answered);
+    const { ask } = await startEntrance(t, app, answered);
+
+    assert.equal(await (await ask()).text(), 'yes');
+  });
+
+  test('answers 500 for what fails outside the flow, where nothing is mounted', async t => {
+    const fails: Handle = () => {
+      throw new Error('a mistake');
+    };
+    const { ask, events } = await startEntrance(t, createApp(fails, ignore), fails);
+
+    const { status } = await ask();
+
+    assert.equal(status, 500);
+    assert.deepEqual(
+      events.map(({ kind }) => kind),
+      ['internal-error'],
+    );
+  });
+});
+
+const ignore = () => undefined;
 
 describe('a request', () => {
   test('reaches the flow as the caller sent it', async t => {
