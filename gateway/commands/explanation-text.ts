@@ -101,13 +101,16 @@ function sentLines({ isPreflight, answered, sent }: AnsweringRoute): string[] {
 }
 
 function requestLines(sent: SentUpstream): string[] {
-  const { method, target, host, headers, identity, bodyBytes, sharedBy } = sent;
+  const { method, target, host, headers, identity, withheld, bodyBytes, sharedBy } = sent;
   return [
     `    ${method} ${target}`,
     `    Host: ${host ?? '(the instance’s own)'}`,
     ...headers.map(([name, value]) => `    ${name}: ${value}`),
     ...identity.map(name => `    ${name}: (from the token)`),
     ...(bodyBytes === 0 ? [] : ['', `    ${bodyBytes} bytes`]),
+    ...(withheld.length === 0
+      ? []
+      : ['', '  Not sent:', '', ...withheld.map(({ name, why }) => `    ${name}: ${why}`)]),
     ...(sharedBy === null
       ? []
       : ['', '  Shared by requests that agree in:', '', ...sharedBy.map(part => `    ${part}`)]),

@@ -225,6 +225,7 @@ describe('explain', () => {
     X-Forwarded-Proto: http
     X-Forwarded-Host: localhost
     X-Forwarded-Port: 80
+    Forwarded: for=127.0.0.1;host="localhost";proto=http
     X-Request-Id: (new for each request)
 `,
     );
@@ -288,6 +289,33 @@ routes: [{ uri: lb://a, predicates: ['Path=/{tenant}'], filters: ['AddRequestHea
     assert.match((await run(explain, 'OPTIONS', '/c', ...question)).out, /A preflight: the gateway answers it itself/);
     assert.match((await run(explain, 'GET', '/r')).out, /Answered here: 302, Location: \/c/);
     assert.match((await run(explain, 'GET', '/s')).out, /timeout {2}none: a stream, ended when idle for 5m/);
+  });
+
+  test('lists what is not sent, and why', async t => {
+    const fields = [
+      'X_User: admin',
+      'Connection: X-A',
+      'X-A: 1',
+      'X-Penstock-Subject: x',
+      'Accept-Encoding: br',
+      'X-B: 1',
+    ];
+    const { out } = await inFolder(t)(explain, 'GET', '/a/b', ...fields.flatMap(field => ['-H', field]));
+
+    const [, listed = ''] = out.split('Not sent:\n\n');
+    assert.deepEqual(
+      listed
+        .trim()
+        .split('\n')
+        .map(line => line.trim()),
+      [
+        'X_User: R reads _ as -, so that it could stand for a field that was checked',
+        'Connection: it concerns one connection and ends at this hop',
+        'X-A: named by Connection: it ends at this hop',
+        'X-Penstock-Subject: the gateway alone says who calls',
+        'Accept-Encoding: R is spared compression',
+      ],
+    );
   });
 
   test('shows the problems of files that cannot be used', async t => {

@@ -77,6 +77,15 @@ const cases: Readonly<Record<string, Work>> = {
   'a target of bytes': length => () => parseRequestTarget(`/${repeated('\xe9', length)}`, AS_IS),
   'a target to be merged': length => () => parseRequestTarget(repeated('/', length), MERGED),
   'a host': length => () => isHost(`${repeated('a', length)}:`),
+  'elements of Forwarded': length => {
+    const seen = { peerAddress: '10.0.0.1', scheme: 'http', host: 'a' } as const;
+    const trusting = (value: string) => believeForwarded(['Forwarded', value], seen, () => 'trusted');
+    return () => [
+      trusting(repeated('for=10.0.0.1,', length)),
+      trusting(repeated('"', length - 1)),
+      trusting(repeated('=";', length)),
+    ];
+  },
   'addresses on the way': length => {
     const fields = ['X-Forwarded-For', repeated('10.0.0.1, ', length), 'X-Forwarded-Host', repeated('[:', length)];
     const seen = { peerAddress: '10.0.0.1', scheme: 'http', host: 'a' } as const;

@@ -1,5 +1,6 @@
 import type { Received } from '../call.ts';
-import { fieldOf, listOf, type RawFields } from './fields.ts';
+import { fieldOf, fieldsOf, hasField, listOf, type RawFields } from './fields.ts';
+import { leadsElsewhere } from './normal-path.ts';
 
 type Origin = Pick<Received, 'fields' | 'scheme' | 'host' | 'peerAddress' | 'callerAddress' | 'isPeerTrusted'>;
 
@@ -11,7 +12,8 @@ const SET_HERE: ReadonlySet<string> = new Set([
   'x-forwarded-proto',
   'x-forwarded-host',
   'x-forwarded-port',
-  'forwarded', // it would say less than the four, or something else
+  'forwarded',
+  'x-forwarded-prefix',
 ]);
 
 /** True for a field, by its name in lower case, that the gateway says anew and that never travels on as it came. */
@@ -26,9 +28,67 @@ export function isOriginField(name: string): boolean {
 
 /** Says where the request came from, for the instance: nothing in it is the caller's word alone. */
 export function pushForwarding(fields: string[], origin: Origin): void {
-  fields.push('X-Forwarded-For', believedChain(origin), 'X-Forwarded-Proto', origin.scheme);
-  if (origin.host !== '') fields.push('X-Forwarded-Host', origin.host); // HTTP/1.0 may do without
-  fields.push('X-Forwarded-Port', portOf(origin));
+  const { scheme, host } = origin;
+  const chain = believedChain(origin);
+  fields.push('X-Forwarded-For', chain, 'X-Forwarded-Proto', scheme);
+  if (host !== '') fields.push('X-Forwarded-Host', host); // HTTP/1.0 may do without
+  fields.push('X-Forwarded-Port', portOf(origin), 'Forwarded', forwardedOf(chain, scheme, host));
+}
+
+/** Says what of the path the route's filters took from its front, behind what a trusted proxy took. */
+export function pushPrefix(fields: string[], prefix: string, { fields: told, isPeerTrusted }: Origin): void {
+  const before = isPeerTrusted ? listOf(told, 'x-forwarded-prefix').filter(isPrefix) : [];
+  if (prefix !== '') before.push(prefix);
+  if (before.length > 0) fields.push('X-Forwarded-Prefix', before.join(', '));
+}
+
+function isPrefix(text: string): boolean {
+  return /^\/[!$&'()*+\-./:=@%\w~]*$/.test(text) && !leadsElsewhere(text);
+}
+
+/** The last one said: callers call again. */
+const last = { chain: '', scheme: '', host: '', said: '' };
+
+/** The same as one field (RFC 7239): the outermost element knows scheme and host. */
+function forwardedOf(chain: string, scheme: string, host: string): string {
+  if (last.chain === chain && last.scheme === scheme && last.host === host && last.said !== '') return last.said;
+  const [first = '', ...others] = chain.split(', ');
+  const caller = `for=${nodeOf(first)};${host === '' ? '' : `host="${host}";`}proto=${scheme}`;
+  const said = [caller, ...others.map(node => `for=${nodeOf(node)}`)].join(', ');
+  Object.assign(last, { chain, scheme, host, said });
+  return said;
+}
+
+function nodeOf(address: string): string {
+  return address.includes(':') ? `"[${address}]"` : address === '' ? 'unknown' : address;
+}
+
+/** What a route's filters put in place of what, at the front of a path: `/api/fuel/x` asked for as `/x`, say. */
+export interface Fronts {
+  /** As callers know it; empty: nothing was taken away. */
+  readonly outer: string;
+  /** As the instance knows it; empty: nothing was put there. */
+  readonly inner: string;
+}
+
+/** Without the segments at the end that both paths share. Undefined: they share none, and are not one below the other. */
+export function frontsOf(outer: string, inner: string): Fronts | undefined {
+  if (inner === '/') return { outer: outer.endsWith('/') ? outer.slice(0, -1) : outer, inner: '' };
+  if (outer.endsWith(inner)) return { outer: outer.slice(0, outer.length - inner.length), inner: '' };
+  if (inner.endsWith(outer)) return { outer: '', inner: inner.slice(0, inner.length - outer.length) };
+  let same = 0;
+  while (outer.at(-1 - same) === inner.at(-1 - same)) same += 1;
+  const at = outer.indexOf('/', outer.length - same);
+  if (at < 0) return undefined;
+  return { outer: outer.slice(0, at), inner: inner.slice(0, inner.length - outer.length + at) };
+}
+
+/** What filters took from the path's front, and put nothing in its place; empty: nothing, or something else changed. */
+export function prefixOf(outer: string, inner: string): string {
+  if (outer === inner) return '';
+  if (inner !== '/' && outer.endsWith(inner)) return outer.slice(0, outer.length - inner.length); // most filters strip
+  const fronts = frontsOf(outer, inner);
+  return fronts?.inner === '' ? fronts.outer : '';
 }
 
 /**
@@ -68,7 +128,7 @@ export interface SeenOrigin {
 }
 
 /**
- * Reads the `X-Forwarded-*` of a trusted peer.
+ * Reads the `X-Forwarded-*` of a trusted peer, or its `Forwarded`.
  *
  * `X-Forwarded-For` is read from the right: each proxy wrote down whom it took the request from, so an entry is as good
  * as the peer that wrote it. The caller is the first stranger on the way, or the farthest address known when all are
@@ -79,7 +139,8 @@ export function believeForwarded(
   seen: SeenOrigin,
   trustOf: (address: string) => Trust,
 ): BelievedOrigin {
-  const chain = listOf(fields, 'x-forwarded-for');
+  const said = saidBy(fields);
+  const chain = said('for');
   let callerAddress = seen.peerAddress;
   let hops = 0;
   while (hops < chain.length) {
@@ -92,15 +153,34 @@ export function believeForwarded(
   }
   return {
     callerAddress,
-    scheme: toScheme(memberAt(fields, 'x-forwarded-proto', hops)) ?? seen.scheme,
-    host: toHost(memberAt(fields, 'x-forwarded-host', hops)) ?? seen.host,
+    scheme: toScheme(memberAt(said('proto'), hops)) ?? seen.scheme,
+    host: toHost(memberAt(said('host'), hops)) ?? seen.host,
   };
 }
 
+type Part = 'for' | 'proto' | 'host';
+
+/** Who says what: `Forwarded` (RFC 7239) counts where no `X-Forwarded-For` stands, and then all of it. */
+function saidBy(fields: RawFields): (part: Part) => readonly string[] {
+  if (hasField(fields, 'x-forwarded-for') || !hasField(fields, 'forwarded')) {
+    return part => listOf(fields, `x-forwarded-${part}`);
+  }
+  const elements = fieldsOf(fields, 'forwarded')
+    .join()
+    .match(ELEMENT)
+    ?.map(
+      element =>
+        new Map(Array.from(element.matchAll(PAIR), ([, name = '', value = '']) => [name.toLowerCase(), value])),
+    );
+  return part => elements?.map(pairs => (pairs.get(part) ?? '').replaceAll('"', '').trim()) ?? [];
+}
+
+/** What stands between commas, and in it between semicolons, but not in quotes. */
+const ELEMENT = /(?:[^,"]|"[^"]*")+/g;
+const PAIR = /([A-Za-z]+)=("[^"]*"|[^;"]*)/g;
+
 /** The `hops`-th member from the right, or the leftmost; a proxy that does not append leaves just one. */
-function memberAt(fields: RawFields, name: string, hops: number): string | undefined {
-  if (fieldOf(fields, name) === undefined) return undefined;
-  const members = listOf(fields, name);
+function memberAt(members: readonly string[], hops: number): string | undefined {
   return members[Math.max(0, members.length - Math.max(1, hops))];
 }
 

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'; // a type alone: domain/ takes nothing else from outside
 import type { Call, Matched } from '../call.ts';
 import { GatewayError } from '../errors.ts';
+import type { Filter } from '../route.ts';
 import type { Answer, UpstreamAnswer, Via } from '../upstream.ts';
 import { corsFields, isCorsField } from './cors.ts';
 import {
@@ -16,6 +17,7 @@ import {
   type RawFields,
   parseHttpDate,
 } from './fields.ts';
+import { leadBack } from './location.ts';
 
 const NO_BODY = Buffer.alloc(0);
 
@@ -73,12 +75,19 @@ export function keepForCaller(fields: string[]): void {
  */
 export function filterReply(answer: Answer, call: Matched): void {
   try {
+    const location = answer.status >= 201 && answer.status < 400 ? fieldOf(answer.fields, 'location') : undefined;
+    if (location !== undefined && !call.route.filters.some(writesLocation)) leadBack(answer.fields, location, call);
     for (const filter of call.route.filters) filter.onReply?.(answer, call);
     if (call.method === 'HEAD') keepHead(answer);
   } catch (error) {
     dropBody(answer);
     throw error;
   }
+}
+
+/** Its operator has said how. */
+function writesLocation({ name }: Filter): boolean {
+  return name === 'RewriteLocationResponseHeader';
 }
 
 /** R was sent a GET, since Plumber knows no HEAD: the caller gets its head alone, with the length its body had. */

@@ -14,7 +14,7 @@ import {
   type RawFields,
   fieldsOf,
 } from './fields.ts';
-import { isOriginField, isSetHere, pushForwarding } from './forwarding.ts';
+import { isOriginField, isSetHere, prefixOf, pushForwarding, pushPrefix } from './forwarding.ts';
 import { identityFields, isIdentityField } from './identity-fields.ts';
 import { leadsElsewhere } from './normal-path.ts';
 import { oneForwardLess } from './options.ts';
@@ -53,7 +53,7 @@ export function composeUpstream(call: Admitted, content: Buffer): UpstreamMessag
   if (call.method === 'OPTIONS') sayForwards(fields);
   pushForwarding(fields, call);
   fields.push('X-Request-Id', call.id);
-  return compose(call, { fields, identity: identityFields(call.caller), content });
+  return compose(call, { fields, identity: identityFields(call.caller), content, tellsPrefix: true });
 }
 
 /** OPTIONS goes on for one hop less than its caller allows (RFC 9110 §7.6.2). */
@@ -69,14 +69,19 @@ interface Parts {
   /** Who calls; empty where R is not to know. */
   readonly identity: readonly string[];
   readonly content: Buffer;
+  /** R is told what of the path callers know it by. */
+  readonly tellsPrefix?: true;
 }
 
 /** The message that these parts become once the route's filters have had their way. */
-export function compose(call: Admitted, { fields, identity, content }: Parts): UpstreamMessage {
+export function compose(call: Admitted, { fields, identity, content, tellsPrefix }: Parts): UpstreamMessage {
   const { route } = call;
   for (const part of identity) fields.push(part);
   const draft: RequestDraft = { path: call.path, query: call.query, fields, host: undefined, isPrefixed: false };
   if (route.filters.length > 0) filter(draft, call, identity);
+  if (tellsPrefix === true && (call.path !== draft.path || call.isPeerTrusted)) {
+    pushPrefix(fields, prefixOf(call.path, draft.path), call);
+  }
   const { sharedSecret } = route.service.policy;
   if (sharedSecret !== undefined) fields.push(SHARED_SECRET_FIELD, sharedSecret);
   return {
@@ -133,6 +138,46 @@ export function callersFields(call: Admitted, isWanted?: (name: string) => boole
   }
   return kept;
 }
+
+/** A field of the caller's that does not travel on, and why. */
+export interface Withheld {
+  readonly name: string;
+  readonly why: string;
+}
+
+/** Of the caller's fields those that R is not sent as they came. */
+export function withheldFields(call: Admitted): Withheld[] {
+  const { fields } = call;
+  const isNamed = namedByConnection(fields);
+  const withheld: Withheld[] = [];
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const [name = '', value = ''] = [fields[i], fields[i + 1]];
+    const lowerName = name.toLowerCase();
+    if (!mayTravel(treatmentOf(name), call)) withheld.push({ name, why: whyWithheld(lowerName) });
+    else if (isNamed?.(lowerName) === true) withheld.push({ name, why: 'named by Connection: it ends at this hop' });
+    else if (!isField(name, value)) withheld.push({ name, why: 'a character that no field may hold' });
+  }
+  return withheld;
+}
+
+function whyWithheld(name: string): string {
+  if (isHopByHop(name)) return 'it concerns one connection and ends at this hop';
+  if (name === 'authorization') return 'the route checks it itself (auth.forwardToken)';
+  if (name === 'traceparent' || name === 'tracestate') return 'not well-formed';
+  if (name.includes('_')) return 'R reads _ as -, so that it could stand for a field that was checked';
+  if (isIdentityField(name)) return 'the gateway alone says who calls';
+  if (isSetHere(name) || isOriginField(name)) return 'the gateway says it anew; only trustedProxies are believed';
+  return ENDS_HERE_BECAUSE[name] ?? 'the gateway alone says it';
+}
+
+const ENDS_HERE_BECAUSE: Readonly<Partial<Record<string, string>>> = {
+  'accept-encoding': 'R is spared compression',
+  'content-length': 'the gateway frames the body anew',
+  expect: 'the gateway answers it itself',
+  host: 'the instance gets its own, or what PreserveHostHeader says',
+  proxy: 'CGI programs take it for a setting',
+  'x-request-id': 'the gateway says it anew',
+};
 
 /** Whether `Connection` names a field, by its name in lower case; undefined: it names none. */
 function namedByConnection(fields: RawFields): ((name: string) => boolean) | undefined {

@@ -10,7 +10,7 @@ import { parseRequestTarget, type RequestTarget } from '../http/request-target.t
 import type { Asked, Route, RouteSpec, LimitKey, RoutePolicy, Sharing, VaryKey } from '../route.ts';
 import { createRouteTable, type FoundRoute, type WrongMethod } from '../routing/route-table.ts';
 import type { Service, ServicePolicy } from '../service.ts';
-import { composeUpstream, SHARED_SECRET_FIELD } from '../http/upstream-request.ts';
+import { composeUpstream, SHARED_SECRET_FIELD, withheldFields, type Withheld } from '../http/upstream-request.ts';
 import { SharedCall } from '../sharing/shared-call.ts';
 import type { UpstreamMessage } from '../upstream.ts';
 import { bodyReadingOf } from '../sharing/body-reading.ts';
@@ -44,6 +44,8 @@ export interface SentUpstream {
   readonly host: string | undefined;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly identity: readonly string[];
+  /** The request's fields that do not travel on as they came, and why. */
+  readonly withheld: readonly Withheld[];
   readonly bodyBytes: number;
   /** In what requests must agree to share the answer, a flight or a batch; null where each is sent by itself. */
   readonly sharedBy: readonly string[] | null;
@@ -265,13 +267,16 @@ function sentOf(call: Complete, secrets: readonly string[]): SentUpstream {
       name,
       WITHHELD.has(name.toLowerCase()) ? '[redacted]' : masked(value, secrets),
     ]),
-    identity:
-      isCallerSaid && policy.auth?.allow.some(scheme => scheme !== 'anonymous') === true
-        ? ['X-Penstock-Issuer', 'X-Penstock-Subject', 'X-Penstock-Scopes', 'X-Penstock-Roles']
-        : [],
+    identity: isCallerSaid ? identityNames(policy) : [],
+    withheld: isShared ? [] : withheldFields(call),
     bodyBytes: message.body.length,
     sharedBy: isShared ? agreementOf(message, sharing).map(part => masked(part, secrets)) : null,
   };
+}
+
+function identityNames({ auth }: RoutePolicy): string[] {
+  const isAsked = auth?.allow.some(scheme => scheme !== 'anonymous') === true;
+  return isAsked ? ['X-Penstock-Issuer', 'X-Penstock-Subject', 'X-Penstock-Scopes', 'X-Penstock-Roles'] : [];
 }
 
 function pairs(fields: RawFields): [string, string][] {

@@ -49,6 +49,9 @@ interface Came {
   readonly refusal: GatewayError | undefined;
 }
 
+/** A request of more fields is none that people or programs send. */
+const FIELDS_MAX = 256;
+
 /** A refused request's path is told in the log, but no longer than this. */
 const TOLD_PATH_LENGTH_MAX = 256;
 
@@ -118,6 +121,7 @@ export class Intake {
     const { urlBytesMax, headerBytesMax } = this.#listen;
     if (url.length > urlBytesMax) return new GatewayError('URL_TOO_LONG', 'the URL is too long');
     if (this.#head.bytes > headerBytesMax) return new GatewayError('HEADERS_TOO_LARGE', 'the fields are too large');
+    if (this.#head.fields > FIELDS_MAX) return new GatewayError('HEADERS_TOO_LARGE', 'too many fields');
     return undefined;
   }
 
@@ -146,6 +150,7 @@ export class Intake {
 
 /** What the edge itself wants to know of a request's fields, found in one pass. */
 class Head {
+  fields = 0;
   /** Names and values together. */
   bytes = 0;
   hosts = 0;
@@ -157,6 +162,7 @@ class Head {
 
   /** Names are compared only where their length fits. */
   read(fields: readonly string[]): void {
+    this.fields = fields.length / 2;
     this.bytes = this.hosts = this.contentLength = 0;
     this.host = this.requestId = '';
     this.transferCoding = undefined;

@@ -33,6 +33,20 @@ describe('the believed origin of a request from a trusted proxy', () => {
     });
   }
 
+  test('may be told by `Forwarded`, where there is no X-Forwarded-For', () => {
+    const forwarded =
+      'for=6.6.6.6, for="[2001:db8::9]:4711";host="api.example.org:81";proto=https, FOR=10.0.0.2; proto=http';
+
+    assert.deepEqual(believe('Forwarded', forwarded), {
+      callerAddress: '2001:db8::9',
+      scheme: 'https',
+      host: 'api.example.org:81',
+    });
+    assert.equal(believe('Forwarded', 'for=6.6.6.6', 'X-Forwarded-For', '203.0.113.9').callerAddress, '203.0.113.9');
+    assert.equal(believe('Forwarded', 'for=_hidden, for="10.0.0.2"').callerAddress, '10.0.0.2');
+    assert.deepEqual(believe('Forwarded', '";,=for="'), believe(), 'rubbish tells nothing');
+  });
+
   test('reads several lines of a field as one', () => {
     assert.equal(believe('X-Forwarded-For', '203.0.113.9', 'x-forwarded-for', '10.0.0.2').callerAddress, '203.0.113.9');
   });

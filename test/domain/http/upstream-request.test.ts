@@ -196,7 +196,25 @@ describe('where a request came from', () => {
     assert.equal(fieldOf(fields, 'x-forwarded-proto'), 'http');
     assert.equal(fieldOf(fields, 'x-forwarded-host'), 'api.example.org');
     assert.equal(fieldOf(fields, 'x-forwarded-port'), '80');
-    for (const name of ['forwarded', 'x-forwarded-prefix', 'x-real-ip']) assert.ok(!hasField(fields, name), name);
+    assert.equal(fieldOf(fields, 'forwarded'), 'for=192.0.2.7;host="api.example.org";proto=http');
+    for (const name of ['x-forwarded-prefix', 'x-real-ip']) assert.ok(!hasField(fields, name), name);
+  });
+
+  test('is told in `Forwarded` too, addresses of IPv6 in quotes', () => {
+    const request = { peerAddress: '10.0.0.1', callerAddress: '2001:db8::1', isPeerTrusted: true, host: '' };
+
+    assert.equal(fieldOf(sent([], { request }), 'forwarded'), 'for="[2001:db8::1]";proto=http, for=10.0.0.1');
+  });
+
+  test('holds what the route’s filters took from the front of its path, behind what a trusted proxy took', () => {
+    const strip = { ...filter(draft => void (draft.path = '/x')), isOfPath: true } as const;
+    const traits = { filters: [strip], request: { path: '/api/fuel/x' } };
+    const trusted = { ...traits, request: { ...traits.request, isPeerTrusted: true } };
+
+    assert.deepEqual(fieldsOf(sent(['X-Forwarded-Prefix', '/evil'], traits), 'x-forwarded-prefix'), ['/api/fuel']);
+    assert.deepEqual(fieldsOf(sent(['X-Forwarded-Prefix', '/shop, x, /../y'], trusted), 'x-forwarded-prefix'), [
+      '/shop, /api/fuel',
+    ]);
   });
 
   test('a stranger who names themselves among others changes nothing', () => {

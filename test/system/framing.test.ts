@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { startGateway } from '../support/composed-gateway.ts';
+import { FRAMING_CASES } from '../support/framing-cases.ts';
+import { misbehave, startPlumberService } from '../support/plumber/serve.ts';
+import { sayAndHearOut } from '../support/raw-caller.ts';
+
+const AT_ONCE = 8;
+
+/** What R was sent, as it tells in its answer; a request that no one is to have sent is told of by its path. */
+interface Echo {
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** What must not have reached R, whatever was said: frames of another hop, and who calls. */
+const NEVER = [
+  'TRANSFER_ENCODING',
+  'UPGRADE',
+  'HTTP2_SETTINGS',
+  'EXPECT',
+  'TE',
+  'TRAILER',
+  'X_USER',
+  'X_SUM',
+  'X_PENSTOCK_SUBJECT',
+].map(name => `HTTP_${name}`);
+
+function echoesIn(heard: string): Echo[] {
+  return [...heard.matchAll(/\{"method":.*?\}(?=HTTP\/1\.1|$)/gs)].map(([text]) => JSON.parse(text) as Echo);
+}
+
+describe('before a real R', () => {
+  test('each request is accepted or refused by its frame, and nothing of it is ambiguous behind us', async t => {
+    const r = await startPlumberService(t, misbehave);
+    const gateway = await startGateway(t, {
+      services: { r: [r.url] },
+      routes: `
+services: { r: { health: { interval: 1h } } }
+routes: [{ id: r, uri: lb://r, predicates: ['Path=/r/**'], filters: [StripPrefix=1], timeout: 20s }]
+`,
+    });
+
+    for (let at = 0; at < FRAMING_CASES.length; at += AT_ONCE) {
+      const some = FRAMING_CASES.slice(at, at + AT_ONCE).map(([name, say, expected]) =>
+        t.test(`${name}: ${expected}`, async t => {
+          const heard = await sayAndHearOut(t, gateway.port, Buffer.from(say, 'latin1'));
+
+          assert.equal(
+            [...heard.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => status).join(' '),
+            expected,
+            heard,
+          );
+          const echoes = echoesIn(heard);
+          if (expected === '200') assert.equal(echoes.length, 1);
+          for (const { path, headers } of echoes) {
+            assert.equal(path, '/echo');
+            assert.deepEqual(
+              NEVER.filter(name => name in headers),
+              [],
+            );
+          }
+        }),
+      );
+      await Promise.all(some);
+    }
+
+    const plain = await gateway.call('/r/echo');
+    assert.equal(plain.status, 200, 'and R is none the worse');
+    assert.deepEqual(
+      gateway.requests().filter(({ path }) => path === '/r/smuggled'),
+      [],
+    );
+    const [instance] = (await gateway.service('r')).instances;
+    assert.deepEqual([instance?.state, instance?.failures], ['in-rotation', 0]);
+  });
+});
