@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream';
 import { composeAdmin } from './compose-admin.ts';
 import { composeBatching, type Batching } from './compose-batching.ts';
 import { composeDiscovery, type Discovery } from './compose-discovery.ts';
-import { composeIdentity } from './compose-identity.ts';
+import { composeIdentity, type ComposedIdentity } from './compose-identity.ts';
 import type { MadeRoutes } from './config/compile.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import type { GatewayEvent, Observe } from './domain/events.ts';
@@ -74,6 +74,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   };
   const { observe, tell: catchUp } = createHeldEvents(clock, told, () => log.observedAll());
   const log = createLog({ ...config.log, stream: parts.stdout, wallMs: () => clock.wallMs(), catchUp });
+  const identity: ComposedIdentity = composeIdentity({ identity: config.identity, clock, observe });
   const metrics: Metrics = createMetrics({
     routeIds: () => new Set(generations.current().routes.map(({ id }) => id)),
     services: () => registry.services().map(service => service.view()),
@@ -81,8 +82,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
     batching: () => batching.states(),
     inFlight: () => server.inFlight,
     linesDropped: () => log.linesDropped,
-    wallMs: () => clock.wallMs(),
-    ...{ catchUp, version, node, withProcess: true },
+    ...{ catchUp, version, node, withProcess: true, wallMs: () => clock.wallMs(), keysAges: identity.keysAges },
   });
 
   const scripts = createScripts({ clock, deadlines, observe });
@@ -114,7 +114,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   const attempt = createAttempt({ transport, clock, random, deadlines, observe });
   const routes = () => generations.current().routes;
   const batching: Batching = composeBatching({ ask: attempt, routes, clock, random, deadlines, observe });
-  const { enter, back } = composeFlow({ config, generations, caches, attempt, batching, observe });
+  const { enter, back } = composeFlow({ identity, generations, caches, attempt, batching, observe });
   const server: GatewayServer = composeServer(config, { clock, deadlines, enter, back, observe });
   const services = () => registry.services();
   const checks: HealthChecks = createHealthChecks({ services, clock, random, probe: probeByScheme(ways) });
@@ -123,7 +123,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   });
   const gateway = createGateway({
     ...{ ...parts, clock, random, observe, life, generations },
-    ...{ deadlines, registry, discovery, transport, batching, server, admin, checks, metrics },
+    ...{ deadlines, registry, discovery, transport, batching, identity, server, admin, checks, metrics },
   });
   return { gateway, log };
 }
@@ -134,7 +134,7 @@ function waysOf({ discovery }: GatewayConfig, scripts: Scripts): Ways {
 }
 
 interface FlowParts {
-  readonly config: GatewayConfig;
+  readonly identity: ComposedIdentity;
   readonly generations: Generations;
   readonly caches: RouteCaches;
   readonly attempt: Ask;
@@ -142,11 +142,11 @@ interface FlowParts {
   readonly observe: Observe;
 }
 
-function composeFlow({ config, generations, caches, attempt, batching, observe }: FlowParts) {
+function composeFlow({ identity, generations, caches, attempt, batching, observe }: FlowParts) {
   return createFlow({
     match: createMatch({ table: () => generations.current().table, clock }),
     preflight: createPreflight(),
-    admit: createAdmit({ schemes: composeIdentity({ identity: config.identity, clock }), countLimit: composeLimits() }),
+    admit: createAdmit({ schemes: identity.schemes, countLimit: composeLimits() }),
     stream: createStream({ carrier: createCarrier({ clock }), clock, observe }),
     receive: createReceive(),
     digest: sha256,

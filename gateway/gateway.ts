@@ -55,6 +55,7 @@ interface GatewayParts {
   readonly discovery: Discovery;
   readonly transport: Transport;
   readonly batching: Batching;
+  readonly identity: { close(): void };
   readonly server: GatewayServer;
   readonly admin: AdminServer;
   readonly checks: HealthChecks;
@@ -78,6 +79,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   async function release(): Promise<void> {
     watch?.close();
     parts.batching.close();
+    parts.identity.close();
     peers?.close();
     versionCheck?.close();
     await Promise.allSettled([parts.checks.close(), registration?.close()]);

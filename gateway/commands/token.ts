@@ -4,7 +4,8 @@ import { parseArgs } from 'node:util';
 import type { IdentityConfig, IssuerConfig } from '../config/gateway-config.ts';
 import { hasError, problemLine } from '../config/problem.ts';
 import { durationMs } from '../config/units.ts';
-import { parseToken } from '../domain/admission/token.ts';
+import { claimAt, type ClaimPath } from '../domain/admission/claim-path.ts';
+import { isSubject, parseToken } from '../domain/admission/token.ts';
 import { loadContract } from '../load.ts';
 import { argumentProblem, USAGE_ERROR, type CommandIo } from './io.ts';
 
@@ -115,30 +116,53 @@ function issue(wanted: Wanted, io: CommandIo): string {
       `the token has ${token.length} bytes, more than tokenBytesMax (${identity.tokenBytesMax}) allows`,
     );
   }
-  if (typeof parseToken(token) === 'string')
+  if (typeof parseToken(token) === 'string' || !isSubject(claimAt(claims, issuer.claims.subject ?? SUBJECT)))
     throw misused('--sub is empty, too long, or no text: no gateway would take it');
   return wanted.isJson ? `${JSON.stringify({ token, claims }, null, 2)}\n` : `${token}\n`;
 }
 
-function claimsFor({ subject, scopes, roles, expiresMs }: Wanted, { issuer, audience }: IssuerConfig) {
+const SUBJECT: ClaimPath = ['sub'];
+const SCOPES: ClaimPath = ['scope'];
+const ROLES: ClaimPath = ['roles'];
+
+/** What the token says, where the gateway looks for it. */
+function claimsFor({ subject, scopes, roles, expiresMs }: Wanted, issuer: IssuerConfig): Record<string, unknown> {
   const nowSeconds = Math.floor(Date.now() / 1000);
-  return {
-    iss: issuer,
-    aud: audience,
+  const claims: Record<string, unknown> = {
+    iss: issuer.issuer,
+    ...(issuer.audience !== undefined && { aud: issuer.audience }),
+    ...(issuer.clientId !== undefined && { azp: issuer.clientId }),
     sub: subject,
     iat: nowSeconds,
     exp: nowSeconds + Math.floor(expiresMs / 1000),
-    ...(scopes.length > 0 && { scope: scopes.join(' ') }),
-    ...(roles.length > 0 && { roles }),
   };
+  putAt(claims, issuer.claims.subject ?? SUBJECT, subject);
+  if (scopes.length > 0) putAt(claims, issuer.claims.scopes ?? SCOPES, scopes.join(' '));
+  if (roles.length > 0) putAt(claims, issuer.claims.roles ?? ROLES, roles);
+  return claims;
+}
+
+function putAt(claims: Record<string, unknown>, path: ClaimPath, value: unknown): void {
+  const [name = '', ...rest] = path;
+  if (rest.length === 0) {
+    claims[name] = value;
+    return;
+  }
+  const inner = claims[name];
+  const within = typeof inner === 'object' && inner !== null ? { ...inner } : {};
+  putAt(within, rest, value);
+  claims[name] = within;
 }
 
 /** HS256 (RFC 7515, appendix A.1): commands do without the packages of edges. */
-function sign(claims: object, { secret }: IssuerConfig): string {
+function sign(claims: object, { secret, isSecretBase64 }: IssuerConfig): string {
   const input = [{ alg: 'HS256', typ: 'JWT' }, claims].map(part =>
     Buffer.from(JSON.stringify(part)).toString('base64url'),
   );
-  const signature = createHmac('sha256', secret?.reveal() ?? '').update(input.join('.'));
+  const signature = createHmac(
+    'sha256',
+    Buffer.from(secret?.reveal() ?? '', isSecretBase64 ? 'base64' : 'utf8'),
+  ).update(input.join('.'));
   return [...input, signature.digest('base64url')].join('.');
 }
 

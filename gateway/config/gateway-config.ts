@@ -1,17 +1,16 @@
 import type { z } from 'zod';
 import type { GatewayFile } from './schema/gateway.ts';
-import { REDACTED, type Secret } from './secret.ts';
+import { REDACTED } from './secret.ts';
 
 type Parsed = z.output<typeof GatewayFile>;
 type ParsedIdentity = NonNullable<Parsed['identity']>;
-type ParsedIssuer = ParsedIdentity['jwt'][number];
+type ParsedIssuer = NonNullable<ParsedIdentity['jwt']>[number];
 
 /** The Consul agent, and how it is used; paths are absolute. */
 export type ConsulConfig = Readonly<NonNullable<Parsed['discovery']['consul']>>;
 
-/** One issuer of tokens: either a secret, or the PEM text of a public key. */
-export type IssuerConfig = Readonly<Omit<ParsedIssuer, 'publicKey' | 'secret'>> & {
-  readonly secret: Secret | undefined;
+/** One issuer of tokens: a secret, the PEM text of public keys, or where its keys are to be had. */
+export type IssuerConfig = Readonly<Omit<ParsedIssuer, 'publicKey'>> & {
   readonly publicKey: string | undefined;
 };
 

@@ -8,6 +8,7 @@
  * Pure: `surroundings` offers the environment and the files that may be referred to; gateway/load.ts puts all together.
  */
 import type { GatewayConfig, IdentityConfig } from './gateway-config.ts';
+import { isLoopback } from '../domain/operating/admin.ts';
 import { hasError, inOrder, type Complain, type Problem } from './problem.ts';
 import { resolveData, withoutExtensions, type Resolved, type Surroundings } from './references.ts';
 import { withCertificates, type CertificateFlaws } from './certificates.ts';
@@ -28,7 +29,9 @@ export interface ParsedGateway {
 export type KeysProblem = (keys: {
   readonly algorithms: readonly string[];
   readonly secret: string | undefined;
+  readonly isSecretBase64: boolean;
   readonly publicKey: string | undefined;
+  readonly isFetched: boolean;
 }) => string | undefined;
 
 /** What edges say of what files hold, beyond its form. */
@@ -108,23 +111,51 @@ interface KeysIo {
 function withKeys(identity: Identity, io: KeysIo): IdentityConfig {
   return {
     ...identity,
-    jwt: identity.jwt.map((issuer, i) => ({ ...issuer, ...keysOf(issuer, i, io) })),
+    jwt: (identity.jwt ?? []).map((issuer, i) => ({ ...issuer, ...keysOf(issuer, i, io) })),
   };
 }
 
-function keysOf({ algorithms, secret, publicKey: path }: Identity['jwt'][number], i: number, io: KeysIo) {
+function keysOf(issuer: NonNullable<Identity['jwt']>[number], i: number, io: KeysIo) {
+  const { algorithms, secret, isSecretBase64, publicKey: path, jwks, discovery: isDiscovered } = issuer;
   const { absolute, readText, whyUnread } = io.surroundings;
   const publicKey = path === undefined ? undefined : readText(absolute(path));
-  const unread =
-    path === undefined || publicKey !== undefined ? undefined : `the file cannot be read: ${whyUnread(absolute(path))}`;
-  const formFlaw = publicKey === undefined ? unread : keyFlaw(publicKey);
-  const message = formFlaw ?? io.keysProblem({ algorithms, secret: secret?.reveal(), publicKey });
+  const formFlaw =
+    path !== undefined && publicKey === undefined
+      ? `the file cannot be read: ${whyUnread(absolute(path))}`
+      : keyFlaw(publicKey);
+  const isFetched = jwks !== undefined || isDiscovered;
+  const keys = { algorithms, secret: secret?.reveal(), isSecretBase64, publicKey, isFetched };
+  const message = formFlaw ?? io.keysProblem(keys);
   const key = path === undefined ? 'secret' : 'publicKey';
   if (message !== undefined) io.complain({ path: ['identity', 'jwt', i, key], message });
-  return { secret, publicKey };
+  warnOfStrangers(issuer, i, io);
+  return { publicKey };
 }
 
-function keyFlaw(text: string): string | undefined {
+/** Plain keys can be exchanged on their way, and a token that was meant for others opens this gateway. */
+function warnOfStrangers(
+  { isAudienceAny, clientId, jwks, issuer, discovery: isDiscovered }: NonNullable<Identity['jwt']>[number],
+  i: number,
+  { complain }: KeysIo,
+): void {
+  const warn = (key: string, message: string, hint: string) =>
+    complain({ path: ['identity', 'jwt', i, key], severity: 'warning', message, hint });
+  if (isAudienceAny && clientId === undefined) {
+    const message = 'takes every token of this issuer, also those that were meant for others';
+    warn('audience', message, 'name the audience of this gateway, or demand a `clientId`');
+  }
+  for (const [key, url] of [['jwks', jwks] as const, ['issuer', isDiscovered ? issuer : undefined] as const]) {
+    if (url === undefined || !/^http:/i.test(url) || isLoopback(new URL(url).hostname)) continue;
+    warn(
+      key,
+      'fetches keys over plain HTTP: who is on the way can exchange them',
+      'https:// shows whose keys they are',
+    );
+  }
+}
+
+function keyFlaw(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
   if (text.includes('PRIVATE KEY-----')) return 'is a private key: here belongs the public one';
   if (!/-----BEGIN (?:[A-Z ]*PUBLIC KEY|CERTIFICATE)-----/.test(text)) return 'is no public key in PEM form';
   return undefined;

@@ -4,6 +4,7 @@ import type { KeyPath } from './problem.ts';
 const SECRET_PATHS: readonly (readonly string[])[] = [
   ['discovery', 'consul', 'token'],
   ['identity', 'jwt', '*', 'secret'],
+  ['identity', 'jwt', '*', 'secret', 'base64'],
   ['services', '*', 'sharedSecret'],
 ];
 

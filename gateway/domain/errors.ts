@@ -204,6 +204,15 @@ export const FAILURES = {
     remedy:
       'Wait for the number of seconds in `Retry-After`, where there is one. Operators: `GET /api/services` on the admin listener says why each instance is out.',
   },
+  IDENTITY_UNAVAILABLE: {
+    status: 503,
+    fault: 'gateway',
+    retry: 'never',
+    title: 'Identity unavailable',
+    detail: 'Whose credential this is cannot be found out now: the identity provider does not answer.',
+    remedy:
+      'Wait for the number of seconds in `Retry-After`. Operators: the log says which provider, and why it gives no answer.',
+  },
   QUEUE_FULL: {
     status: 503,
     fault: 'gateway',

@@ -25,6 +25,8 @@ interface MetricsOptions {
   readonly certificates: () => readonly { readonly name: string; readonly atSeconds: number }[];
   /** Whether calls travel together, by route. */
   readonly batching: () => ReadonlyMap<string, boolean>;
+  /** Since the keys of issuers that publish them were fetched. */
+  readonly keysAges: () => readonly { readonly issuer: string; readonly ageSeconds: number }[];
   /** Lines the log has dropped because nobody took them. */
   readonly linesDropped: () => number;
   /** Milliseconds since 1970. */
@@ -223,6 +225,9 @@ function createGauges(registry: Registry, options: MetricsOptions): void {
     'name',
   ]);
   viewGauge(registry, expiry, () => options.certificates().map(({ name, atSeconds }) => [{ name }, atSeconds]));
+  viewGauge(registry, family('jwks_age_seconds', 'Since the keys of an issuer were fetched.', ['issuer']), () =>
+    options.keysAges().map(({ issuer, ageSeconds }) => [{ issuer }, ageSeconds]),
+  );
   viewGauge(registry, family('batching', '1: calls may travel together; 0: each travels singly.', ['route']), () =>
     [...batching()].map(([route, isOn]) => [{ route }, isOn ? 1 : 0]),
   );

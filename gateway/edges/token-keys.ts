@@ -1,24 +1,35 @@
 import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import type { Algorithm } from 'jsonwebtoken';
+import type { ClaimPaths } from '../domain/admission/scopes.ts';
 
-/** By what an issuer's tokens are known: a shared secret, or public keys (one PEM text, one or more keys). */
+/** By what an issuer's tokens are known: a shared secret, public keys (one PEM text, one or more keys), or keys that are fetched. */
 interface KeyMaterial {
   readonly algorithms: readonly string[];
   readonly secret?: string | undefined;
+  /** The issuer signs with the bytes that the secret is the base64 of. */
+  readonly isSecretBase64?: boolean;
   readonly publicKey?: string | undefined;
+  /** Its keys come from elsewhere, later. */
+  readonly isFetched?: boolean;
 }
 
 /** An issuer whose tokens are taken. */
 export interface TokenIssuer extends KeyMaterial {
   readonly issuer: string;
-  readonly audience: string;
+  /** Undefined: any. */
+  readonly audience?: string | undefined;
+  /** The client a token must have been issued to; undefined: any. */
+  readonly clientId?: string | undefined;
   readonly leewayMs: number;
+  readonly claims?: ClaimPaths;
 }
 
 /** A key, and the algorithms it may be used with: never others, whatever a token says. */
 export interface TrustedKey {
   readonly key: KeyObject;
   readonly algorithms: Algorithm[];
+  /** By which name a token refers to it; undefined: any token may. */
+  readonly id?: string | undefined;
 }
 
 const SECRET_BYTES_MIN: Readonly<Record<string, number>> = { HS256: 32, HS384: 48, HS512: 64 };
@@ -53,13 +64,18 @@ export function keysProblem(issuer: KeyMaterial): string | undefined {
 }
 
 function trustedKeys(issuer: KeyMaterial): readonly TrustedKey[] {
-  const { algorithms, secret, publicKey } = issuer;
+  judgeAlgorithms(issuer);
+  const { secret, publicKey, isFetched = false } = issuer;
+  if (secret !== undefined && publicKey === undefined) return [trustedSecret(issuer, secret)];
+  if (publicKey !== undefined && secret === undefined) return trustedPublicKeys(issuer, publicKey);
+  if (isFetched && secret === undefined) return [];
+  throw unsound('needs either a secret or a publicKey, and not both');
+}
+
+function judgeAlgorithms({ algorithms }: KeyMaterial): void {
   const unknown = algorithms.filter(algorithm => !KNOWN.includes(algorithm));
   if (algorithms.length === 0) throw unsound(`name its algorithms, of ${KNOWN.join(', ')}`);
   if (unknown.length > 0) throw unsound(`unknown algorithm ${unknown.join(', ')}; known: ${KNOWN.join(', ')}`);
-  if (secret !== undefined && publicKey === undefined) return [trustedSecret(issuer, secret)];
-  if (publicKey !== undefined && secret === undefined) return trustedPublicKeys(issuer, publicKey);
-  throw unsound('needs either a secret or a publicKey, and not both');
 }
 
 function trustedSecret(issuer: KeyMaterial, secret: string): TrustedKey {
@@ -67,7 +83,7 @@ function trustedSecret(issuer: KeyMaterial, secret: string): TrustedKey {
   const asymmetric = algorithms.filter(algorithm => !(algorithm in SECRET_BYTES_MIN));
   if (asymmetric.length > 0) throw unsound(`${asymmetric.join(', ')} needs a publicKey, not a secret`);
   if (secret.includes('-----BEGIN')) throw unsound('its secret is a PEM text: anyone may know a public key');
-  const bytes = Buffer.from(secret, 'utf8');
+  const bytes = Buffer.from(secret, issuer.isSecretBase64 === true ? 'base64' : 'utf8');
   const bytesMin = Math.max(...algorithms.map(algorithm => SECRET_BYTES_MIN[algorithm] ?? 0));
   if (bytes.length < bytesMin) {
     throw unsound(`its secret has ${bytes.length} bytes; ${algorithms.join(', ')} needs at least ${bytesMin}`);
@@ -96,6 +112,34 @@ function readPublicKey(block: string): KeyObject {
   } catch (cause) {
     throw unsound('its publicKey cannot be read', cause);
   }
+}
+
+/** Keys of a published set (RFC 7517) that an issuer may sign with; what is of no use here is left out. */
+export function toPublishedKeys(set: unknown, algorithms: readonly string[]): readonly TrustedKey[] {
+  const members = typeof set === 'object' && set !== null && 'keys' in set && Array.isArray(set.keys) ? set.keys : [];
+  return members.slice(0, PUBLISHED_KEYS_MAX).flatMap((member: unknown) => publishedKey(member, algorithms) ?? []);
+}
+
+const PUBLISHED_KEYS_MAX = 100;
+
+function publishedKey(member: unknown, algorithms: readonly string[]): TrustedKey | undefined {
+  const jwk = (typeof member === 'object' && member !== null ? member : {}) as Readonly<Record<string, unknown>>;
+  if (!isForSignatures(jwk)) return undefined;
+  const { alg, kid } = jwk;
+  try {
+    const key = createPublicKey({ key: jwk, format: 'jwk' });
+    const fitting = algorithmsFor(key).filter(name => alg === undefined || alg === name);
+    const usable = algorithms.filter(name => fitting.includes(name)).filter(isAlgorithm);
+    return usable.length === 0 ? undefined : { key, algorithms: usable, id: typeof kid === 'string' ? kid : undefined };
+  } catch {
+    return undefined; // unreadable or too weak: a token signed with it finds no key
+  }
+}
+
+/** RFC 7517 §4.1 to 4.3; a secret that is published is none. */
+function isForSignatures({ kty, use, key_ops: uses }: Readonly<Record<string, unknown>>): boolean {
+  if (kty !== 'RSA' && kty !== 'EC') return false;
+  return (use === undefined || use === 'sig') && (!Array.isArray(uses) || uses.includes('verify'));
 }
 
 function algorithmsFor({ asymmetricKeyType, asymmetricKeyDetails = {} }: KeyObject) {

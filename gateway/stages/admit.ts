@@ -7,7 +7,7 @@ import {
   rateLimitFields,
   type Tally,
 } from '../domain/admission/limits.ts';
-import { isPermitted } from '../domain/admission/scopes.ts';
+import { isPermitted, lackOf } from '../domain/admission/scopes.ts';
 import type { CountLimit } from '../domain/admission/ports.ts';
 import type { Finding, Scheme, Schemes } from '../domain/admission/scheme.ts';
 import type { Admitted, Matched } from '../domain/call.ts';
@@ -111,14 +111,14 @@ function stranger(call: Matched, auth: Auth): Caller {
 }
 
 /** A caller is noted at once: the log names them even where they are refused. */
-function callerOf(call: Matched, { name }: Scheme, finding: Finding): Caller {
+function callerOf(call: Matched, scheme: Scheme, finding: Finding): Caller {
   const { auth = OPEN } = call.route.policy;
-  if (finding.kind === 'refused') throw badCredential(name, finding.fault);
-  if (!auth.allow.includes(name)) return stranger(call, auth);
+  if (finding.kind === 'refused') throw badCredential(scheme.name, finding.fault);
+  if (!auth.allow.includes(scheme.name)) return stranger(call, auth);
   const { caller } = finding;
   call.caller = caller;
-  if (!isPermitted(auth, caller)) throw insufficientScope(caller.id, auth.scopes);
-  return caller;
+  if (isPermitted(auth, caller)) return caller;
+  throw insufficientScope(caller, auth, lackOf(auth, caller, scheme.lookedFor?.(caller)) ?? '');
 }
 
 const OPEN: Auth = { allow: ['anonymous'], scopes: [], roles: [], forwardToken: false };

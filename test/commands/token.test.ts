@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -123,4 +124,20 @@ describe('penstock token', () => {
       assert.ok(!stderr.includes(SECRET));
     });
   }
+
+  test('says things where the issuer’s tokens have them, signed as its secret is meant', async t => {
+    const secret = Buffer.alloc(32, 7);
+    const issuer = `{ issuer: dev, audience: any, clientId: app, algorithms: [HS256], secret: { base64: '${secret.toString('base64')}' }, claims: { scopes: a.scp, roles: a.roles, subject: oid } }`;
+    const token = inFolder(t, `identity: { jwt: [${issuer}] }`);
+
+    const { stdout } = await token('--sub', 'alice', '--scope', 'predict', '--role', 'analyst', '--json');
+
+    const { token: made, claims } = JSON.parse(stdout) as { token: string; claims: Record<string, unknown> };
+    const { iat, exp, ...rest } = claims;
+    assert.deepEqual([typeof iat, typeof exp], ['number', 'number']);
+    const nested = { scp: 'predict', roles: ['analyst'] };
+    assert.deepEqual(rest, { iss: 'dev', azp: 'app', sub: 'alice', oid: 'alice', a: nested });
+    const signature = createHmac('sha256', secret).update(made.slice(0, made.lastIndexOf('.')));
+    assert.ok(made.endsWith(`.${signature.digest('base64url')}`));
+  });
 });

@@ -49,13 +49,16 @@ identity:
   jwt:
     - { issuer: penstock-dev, audience: penstock, algorithms: [HS256], secret: '\${env:PENSTOCK_JWT_SECRET}', leeway: 30s }
     - { issuer: 'https://id.example.org', audience: penstock, algorithms: [RS256], publicKey: keys/idp.pem }
+    - { issuer: 'https://login.example.org', audience: penstock, algorithms: [RS256], jwks: 'https://login.example.org/jwks.json' }
+    - { issuer: 'https://other.example.org', audience: any, clientId: app, algorithms: [ES256], discovery: true, jwksStaleMax: 12h, claims: { scopes: scp, roles: realm_access.roles, subject: oid } }
+    - { issuer: jhipster, audience: penstock, algorithms: [HS256], secret: { base64: '\${env:PENSTOCK_BASE64}' } }
   tokenBytesMax: 8KiB
 log: { level: info, access: true }
 drain: { grace: 5s, timeout: 30s }
 `;
 
 const around: Around = {
-  variables: { PENSTOCK_JWT_SECRET: SECRET },
+  variables: { PENSTOCK_JWT_SECRET: SECRET, PENSTOCK_BASE64: Buffer.from(SECRET).toString('base64') },
   files: {
     '/etc/penstock/keys/idp.pem': PEM,
     '/etc/penstock/../plumber-services/fuel/plumber.R': '',
@@ -107,6 +110,15 @@ describe('gateway.yaml', () => {
     });
     assert.equal(config.identity?.jwt[0]?.secret?.reveal(), SECRET);
     assert.equal(config.identity.jwt[1]?.publicKey, PEM);
+    const [, , fetched, found, decoded] = config.identity.jwt.map(({ jwks, discovery, jwksStaleMsMax, ...rest }) => {
+      const { audience, clientId, claims, isSecretBase64 } = rest;
+      return [[jwks, discovery, jwksStaleMsMax, audience, clientId], claims, isSecretBase64];
+    });
+    const url = 'https://login.example.org/jwks.json';
+    assert.deepEqual(fetched, [[url, false, 86_400_000, 'penstock', undefined], {}, false]);
+    const paths = { scopes: ['scp'], roles: ['realm_access', 'roles'], subject: ['oid'] };
+    assert.deepEqual(found, [[undefined, true, 43_200_000, undefined, 'app'], paths, false]);
+    assert.equal(decoded?.at(-1), true);
     assert.deepEqual(config.log, { level: 'info', access: true });
     assert.deepEqual(config.drain, { graceMs: 5_000, timeoutMs: 30_000 });
   });
@@ -308,7 +320,6 @@ describe('gateway.yaml, wrong', () => {
     ['listen.tls.clientCa', 'listen: { tls: { cert: c, key: k, clientCa: ca.pem } }'],
     ['identity.apiKeys', 'identity: { apiKeys: {}, jwt: [] }'],
     ['identity.introspection', 'identity: { introspection: [], jwt: [] }'],
-    ['identity.jwt[0].jwks', 'identity: { jwt: [{ jwks: x }] }'],
     ['addresses', 'addresses: {}'],
     ['redis', 'redis: {}'],
   ] as const) {
@@ -371,7 +382,7 @@ describe('secrets in gateway.yaml', () => {
       `algorithms: [HS256, RS256], secret: '\${env:PENSTOCK_JWT_SECRET}'`,
       'mixes HS… with others: an issuer has a secret, or it has a key pair',
     ],
-    ['no key at all', 'algorithms: [ES256]', 'ES256 needs `publicKey`'],
+    ['no key at all', 'algorithms: [ES256]', 'ES256 needs `publicKey`, `jwks` or `discovery`'],
     ['no secret', 'algorithms: [HS256]', 'HS256 needs `secret`'],
     ['no algorithm', 'algorithms: []', 'must have at least 1 item'],
     [

@@ -21,7 +21,6 @@ describe('what stands in a file and is not understood is an error with its place
       'identity: { jwt: [{ isuer: }] }',
       [
         '1:19 error identity.jwt[0].issuer: is missing',
-        '1:19 error identity.jwt[0].audience: is missing',
         '1:19 error identity.jwt[0].algorithms: is missing',
         '1:21 error identity.jwt[0].isuer: unknown key `isuer`',
       ],

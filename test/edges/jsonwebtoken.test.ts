@@ -4,8 +4,9 @@ import { describe, test } from 'node:test';
 import jwt from 'jsonwebtoken';
 import type { CredentialFault } from '../../gateway/domain/admission/challenge.ts';
 import type { Finding } from '../../gateway/domain/admission/scheme.ts';
-import { JwtScheme } from '../../gateway/edges/jsonwebtoken.ts';
-import type { TokenIssuer } from '../../gateway/edges/token-keys.ts';
+import { JwtScheme, type ChangingKeys } from '../../gateway/edges/jsonwebtoken.ts';
+import type { TokenIssuer, TrustedKey } from '../../gateway/edges/token-keys.ts';
+import { signingKey, type SigningKey } from '../support/identity-provider.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { asymmetric, aToken, ecPair, encodePart, hmac, rsaPair, unsigned } from '../support/tokens.ts';
 
@@ -354,4 +355,147 @@ describe('an issuer is refused at the start', () => {
       );
     });
   }
+});
+
+describe('a token as its issuer makes it', () => {
+  const judged = (issuer: Partial<TokenIssuer>, payload: object, header: object = {}) =>
+    found(aVerifier([{ ...dev, ...issuer }]).verify, hs256(claims(payload), header));
+  const callerOf = (finding: Finding) => (finding.kind === 'valid' ? finding.caller : assert.fail(finding.fault));
+  const refusal = (finding: Finding) => (finding.kind === 'refused' ? finding.fault : 'none');
+
+  test('has scopes, roles and subject where the issuer says', () => {
+    const paths = { scopes: ['permissions'], roles: ['realm_access', 'roles'], subject: ['oid'] };
+    const payload = {
+      oid: 'o-1',
+      permissions: ['predict'],
+      realm_access: { roles: ['analyst'] },
+      scope: 'x',
+      roles: ['y'],
+    };
+
+    const caller = callerOf(judged({ claims: paths }, payload));
+
+    assert.deepEqual([caller.id, caller.scopes, caller.roles], ['dev/o-1', ['predict'], ['analyst']]);
+    assert.equal(refusal(judged({ claims: paths }, { oid: 7 })), 'no-subject');
+  });
+
+  test('says of a caller where scopes and roles were looked for', () => {
+    const scheme = new JwtScheme({
+      issuers: [{ ...dev, claims: { roles: ['cognito:groups'] } }],
+      tokenBytesMax: 8192,
+      clock: manualClock(START_MS),
+    });
+    const finding = found(token => scheme.identify({ kind: 'bearer', token }), hs256());
+
+    assert.deepEqual(scheme.lookedFor(callerOf(finding)), {
+      scopes: 'scope, scp and scopes',
+      roles: "['cognito:groups']",
+    });
+  });
+
+  test('is for anyone where any audience is taken, and only then', () => {
+    assert.equal(refusal(judged({ audience: undefined }, { aud: 'others' })), 'none');
+    assert.equal(refusal(judged({ audience: undefined }, { aud: undefined })), 'none');
+    assert.equal(refusal(judged({}, { aud: 'others' })), 'wrong-audience');
+    assert.equal(refusal(judged({ audience: 'any' }, { aud: 'others' })), 'wrong-audience');
+  });
+
+  test('was issued to the client that is demanded, however that is called', () => {
+    const issuer = { audience: undefined, clientId: 'app' };
+
+    for (const name of ['azp', 'client_id', 'cid', 'appid']) {
+      assert.equal(refusal(judged(issuer, { [name]: 'app' })), 'none');
+      assert.equal(refusal(judged(issuer, { [name]: 'other' })), 'wrong-client');
+    }
+    assert.equal(refusal(judged(issuer, { azp: 'other', client_id: 'app' })), 'wrong-client');
+    assert.equal(refusal(judged(issuer, {})), 'wrong-client');
+    assert.equal(refusal(judged({ clientId: 'app' }, { azp: 'app', aud: 'others' })), 'wrong-audience');
+  });
+
+  test('is an access token: of a declared type that is none it is refused', () => {
+    for (const typ of ['JWT', 'at+jwt', 'application/at+jwt', 'AT+JWT', undefined, 'whatever']) {
+      assert.equal(refusal(judged({}, {}, { typ })), 'none', String(typ));
+    }
+    for (const typ of ['logout+jwt', 'dpop+jwt', 'secevent+JWT', 'rat+jwt']) {
+      assert.equal(refusal(judged({}, {}, { typ })), 'wrong-type', typ);
+    }
+  });
+});
+
+describe('a token of an issuer that publishes its keys', () => {
+  const [left, right] = [signingKey('left'), signingKey('right')];
+  const keyOf = ({ publicKey, id }: SigningKey): TrustedKey => ({ key: publicKey, algorithms: ['ES256'], id });
+  const aSet = (keys: readonly TrustedKey[], prepare: ChangingKeys['prepare'] = () => undefined) => {
+    const keySet = { keys, prepare };
+    const issuer = { issuer: 'idp', audience: 'penstock', algorithms: ['ES256'], isFetched: true, leewayMs: 0, keySet };
+    const scheme = new JwtScheme({ issuers: [issuer], tokenBytesMax: 8192, clock: manualClock(START_MS) });
+    return { keySet, scheme, judge: (token: string) => scheme.identify({ kind: 'bearer', token }) };
+  };
+  const token = left.sign(claims({ iss: 'idp' }));
+
+  test('is judged by the key it names, and by no other', () => {
+    assert.equal(found(aSet([keyOf(left), keyOf(right)]).judge, token).kind, 'valid');
+    assert.deepEqual(found(aSet([keyOf(right)]).judge, token), { kind: 'refused', fault: 'unknown-key' });
+    const renamed = { ...keyOf(right), id: 'left' };
+    assert.deepEqual(found(aSet([renamed]).judge, token), { kind: 'refused', fault: 'wrong-signature' });
+  });
+
+  test('waits until the keys are there', async () => {
+    const { keySet, judge } = aSet([], keyId => {
+      assert.equal(keyId, 'left');
+      keySet.keys = [keyOf(left)];
+      return Promise.resolve();
+    });
+
+    assert.equal((await judge(token)).kind, 'valid');
+  });
+
+  test('is forgotten with the key that signed it, and with no other', () => {
+    const [one, other] = [keyOf(left), keyOf(right)];
+    const { keySet, scheme, judge } = aSet([one, other]);
+    const first = found(judge, token);
+    const second = found(judge, right.sign(claims({ iss: 'idp' })));
+
+    keySet.keys = [other];
+    assert.equal(found(judge, token), first, 'remembered');
+    scheme.forget(new Set([one]));
+
+    assert.deepEqual(found(judge, token), { kind: 'refused', fault: 'unknown-key' });
+    assert.equal(found(judge, right.sign(claims({ iss: 'idp' }))).kind, second.kind);
+  });
+});
+
+describe('a secret written as base64', () => {
+  const bytes = Buffer.alloc(32, 7);
+  const written = bytes.toString('base64');
+  const tokenBy = (secret: string | Buffer) => aToken({ alg: 'HS256' }, claims(), hmac(secret));
+  const judgedBy = (issuer: TokenIssuer, token: string) => {
+    const hints: string[] = [];
+    const onOtherSecret = (name: string, hint: string) => hints.push(`${name}: ${hint}`);
+    const clock = manualClock(START_MS);
+    const scheme = new JwtScheme({ issuers: [issuer], tokenBytesMax: 8192, clock, onOtherSecret });
+    return { finding: found(text => scheme.identify({ kind: 'bearer', token: text }), token), hints };
+  };
+
+  test('signs with the bytes it stands for', () => {
+    const issuer = { ...dev, secret: written, isSecretBase64: true };
+
+    assert.deepEqual(
+      [judgedBy(issuer, tokenBy(bytes)).finding.kind, judgedBy(issuer, tokenBy(bytes)).hints],
+      ['valid', []],
+    );
+  });
+
+  test('is told of where a signature would fit it, and the token is refused all the same', () => {
+    const asText = judgedBy({ ...dev, secret: written }, tokenBy(bytes));
+    const asBytes = judgedBy({ ...dev, secret: written, isSecretBase64: true }, tokenBy(written));
+
+    assert.deepEqual(
+      [asText.finding, asBytes.finding].map(({ kind }) => kind),
+      ['refused', 'refused'],
+    );
+    assert.deepEqual(asText.hints, ['dev: the signature fits the decoded secret: write `secret: { base64: … }`']);
+    assert.deepEqual(asBytes.hints, ['dev: the signature fits the secret as it is written: write it without `base64`']);
+    assert.deepEqual(judgedBy({ ...dev, secret: written }, tokenBy('another secret of thirty-two bytes')).hints, []);
+  });
 });

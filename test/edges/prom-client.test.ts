@@ -74,6 +74,7 @@ function startMetrics(t: TestContext) {
     certificates: () => [{ name: 'a.example.org', atSeconds: 1_800_000_000 }],
     rosterAges: () => [{ source: 'consul', ageSeconds: world.ageSeconds, isStale: false, isKnown: true }],
     batching: () => world.batching,
+    keysAges: () => [],
     linesDropped: () => world.dropped,
     wallMs: () => 1_700_000_000_000,
     catchUp: () => undefined,

@@ -159,6 +159,7 @@ describe('every alert', () => {
       certificates: () => [],
       ...{
         inFlight: () => 0,
+        keysAges: () => [],
         linesDropped: () => 0,
         wallMs: () => 0,
         catchUp: () => undefined,

@@ -1,3 +1,4 @@
+import type { Caller } from '../caller.ts';
 import { GatewayError } from '../errors.ts';
 import type { Auth, SchemeName } from '../route.ts';
 
@@ -14,6 +15,9 @@ export const CREDENTIAL_FAULTS = {
   expired: 'The token has expired.',
   'not-yet-valid': 'The token is not valid yet.',
   'no-subject': 'The token names no usable subject.',
+  'wrong-type': 'The token is of a type that gives no access.',
+  'wrong-client': 'The token was issued to another client.',
+  'unknown-key': 'The token is signed with a key that its issuer does not publish.',
 } as const;
 
 /** Why a credential is not taken. */
@@ -42,16 +46,16 @@ export function badCredential(scheme: SchemeName, fault: CredentialFault): Gatew
   });
 }
 
-/** 403 for a caller who is known and may not. */
-export function insufficientScope(callerId: string, scopes: readonly string[]): GatewayError {
-  const detail = 'The token lacks a scope or role that this route asks for.';
+/** 403 for a caller who is known and may not: `lack` says what is missing. */
+export function insufficientScope({ kind, id }: Caller, auth: Auth, lack: string): GatewayError {
   const told: Parameter[] = [
     ['error', 'insufficient_scope'],
-    ['error_description', detail],
+    ['error_description', lack],
   ];
-  return new GatewayError('FORBIDDEN', `${callerId} lacks a scope or role`, {
-    detail,
-    fields: challenge('jwt', withScope(told, scopes)),
+  const scheme = kind === 'anonymous' ? 'jwt' : kind;
+  return new GatewayError('FORBIDDEN', `${id}: ${lack}`, {
+    detail: lack,
+    fields: isBearer(scheme) ? challenge(scheme, withScope(told, auth.scopes)) : [],
   });
 }
 

@@ -3,12 +3,16 @@ import type { Finding } from './scheme.ts';
 interface Entry {
   readonly finding: Finding;
   readonly endsMs: number;
+  /** By what it was found, where that may cease to count. */
+  readonly by?: unknown;
 }
 
 /** What was found of credentials, by a keyed hash of each, until it ends: in bounded room. */
 export interface FindingCache {
   find(digest: string, wallMs: number): Finding | undefined;
-  keep(digest: string, entry: { readonly finding: Finding; readonly endsMs: number }): void;
+  keep(digest: string, entry: Entry): void;
+  /** Forgets all that was found by what ceases to count. */
+  forgetWhere(isGone: (by: unknown) => boolean): void;
   readonly size: number;
 }
 
@@ -44,6 +48,11 @@ export function createFindingCache(entriesMax: number): FindingCache {
       }
       if (!younger.has(digest)) keep(digest, entry);
       return entry.finding;
+    },
+    forgetWhere(isGone) {
+      for (const half of [younger, older]) {
+        for (const [digest, { by }] of half) if (isGone(by)) half.delete(digest);
+      }
     },
     get size() {
       return younger.size + older.size;

@@ -2,6 +2,7 @@ import type { Call } from '../call.ts';
 import type { Caller } from '../caller.ts';
 import type { Auth, SchemeName } from '../route.ts';
 import type { CredentialFault } from './challenge.ts';
+import type { LookedFor } from './scopes.ts';
 import { ambiguous, readCredential, type Credential } from './credential.ts';
 
 /** What judging a credential came to. */
@@ -21,6 +22,8 @@ export interface Scheme {
   takes(credential: Credential): boolean;
   /** Whose the credential is, or why it is not taken. It never throws for what a credential contains. */
   identify(credential: Credential, call: Call): Finding | Promise<Finding>;
+  /** Where it looked for scopes and roles of such a caller. */
+  lookedFor?(caller: Caller): LookedFor | undefined;
   /** What a call brings of it elsewhere than in `Authorization`: a field of its own, the connection's certificate. */
   brought?(call: Call): Credential | undefined;
   /** Counts only where the call brings nothing else: a certificate is the connection's, whoever calls over it. */

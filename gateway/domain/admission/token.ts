@@ -4,9 +4,10 @@ import type { Claims } from './scopes.ts';
 /** A JWT taken apart; that it is well-formed says nothing of whether it is true. */
 export interface ParsedToken {
   readonly algorithm: string;
+  /** `kid`: which of its issuer's keys has signed it, by its own word. */
+  readonly keyId: string | undefined;
   readonly issuer: string;
   readonly audiences: readonly string[];
-  readonly subject: string;
   /** Seconds since 1970. */
   readonly expires: number;
   readonly claims: Claims;
@@ -23,18 +24,26 @@ export function parseToken(token: string): ParsedToken | CredentialFault {
   const [header, claims] = [objectIn(headerPart), objectIn(payloadPart)];
   if (header === undefined || claims === undefined) return 'malformed';
   if (header['crit'] !== undefined) return 'critical-header'; // RFC 7515 §4.1.11: understood by name, or refused
-  const { alg: algorithm } = header;
+  const { alg: algorithm, kid, typ } = header;
   if (typeof algorithm !== 'string') return 'malformed';
-  return readClaims(algorithm, claims);
+  if (isOtherType(typ)) return 'wrong-type';
+  return readClaims({ algorithm, keyId: typeof kid === 'string' ? kid : undefined }, claims);
 }
 
-function readClaims(algorithm: string, claims: Claims): ParsedToken | CredentialFault {
-  const { iss: issuer, aud, exp: expires, nbf: notBefore, sub: subject } = claims;
+/** A token of a declared type that is not an access token's (RFC 8725 §3.11, RFC 9068 §4), as a logout token's. */
+function isOtherType(typ: unknown): boolean {
+  return typeof typ === 'string' && /\+jwt$/i.test(typ) && !/^(?:application\/)?at\+jwt$/i.test(typ);
+}
+
+function readClaims(
+  { algorithm, keyId }: Pick<ParsedToken, 'algorithm' | 'keyId'>,
+  claims: Claims,
+): ParsedToken | CredentialFault {
+  const { iss: issuer, aud, exp: expires, nbf: notBefore } = claims;
   if (typeof issuer !== 'string') return 'unknown-issuer';
   if (expires === undefined) return 'no-expiry';
   if (typeof expires !== 'number' || !isNumberOrAbsent(notBefore)) return 'malformed';
-  if (!isSubject(subject)) return 'no-subject';
-  return { algorithm, issuer, audiences: audiencesIn(aud), subject, expires, claims };
+  return { algorithm, keyId, issuer, audiences: audiencesIn(aud), expires, claims };
 }
 
 function objectIn(part: string): Claims | undefined {
@@ -55,8 +64,13 @@ function isNumberOrAbsent(claim: unknown): boolean {
   return claim === undefined || typeof claim === 'number';
 }
 
-/** A subject of blanks, or with half a character, could be mistaken for another. */
-function isSubject(claim: unknown): claim is string {
+/** The client a token was issued to, as OpenID Connect, RFC 9068, Okta and Entra ID's first version name it. */
+export function clientOf(claims: Claims): unknown {
+  return claims['azp'] ?? claims['client_id'] ?? claims['cid'] ?? claims['appid'];
+}
+
+/** True for what may name a caller: a subject of blanks, or with half a character, could be mistaken for another. */
+export function isSubject(claim: unknown): claim is string {
   return (
     typeof claim === 'string' &&
     claim.trim() !== '' &&

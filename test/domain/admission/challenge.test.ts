@@ -10,8 +10,10 @@ import {
 import { readCredential } from '../../../gateway/domain/admission/credential.ts';
 import { fieldOf, fieldsOf } from '../../../gateway/domain/http/fields.ts';
 import type { GatewayError } from '../../../gateway/domain/errors.ts';
+import { knownCaller } from '../../../gateway/domain/caller.ts';
 import { anAuth } from '../../support/requests.ts';
 
+const alice = knownCaller('jwt', { issuer: 'dev', subject: 'alice', scopes: ['predict'], roles: [] });
 const challengeOf = (error: GatewayError) => fieldOf(error.fields, 'www-authenticate');
 
 describe('a credential', () => {
@@ -79,17 +81,22 @@ describe('the challenge', () => {
     );
   });
 
-  test('of a caller who may not says what they would need', () => {
-    const error = insufficientScope('penstock-dev/alice', ['predict', 'read']);
+  test('of a caller who may not says what they lack, and what they would need', () => {
+    const auth = anAuth({ scopes: ['predict', 'read'] });
+    const error = insufficientScope(alice, auth, 'The credential lacks the scope read.');
 
-    assert.equal(error.code, 'FORBIDDEN');
-    assert.match(challengeOf(error) ?? '', /error="insufficient_scope", .*, scope="predict read"$/);
+    assert.deepEqual([error.code, error.detail], ['FORBIDDEN', 'The credential lacks the scope read.']);
+    assert.match(
+      challengeOf(error) ?? '',
+      /error="insufficient_scope", .*lacks the scope read.", scope="predict read"$/,
+    );
+    assert.equal(challengeOf(insufficientScope({ ...alice, kind: 'api-key' }, auth, 'x')), undefined);
   });
 
   test('can never be broken out of', () => {
-    const challenge = challengeOf(insufficientScope('x', ['a"b', 'c\\d', 'e\r\nf', 'ü'])) ?? '';
+    const auth = anAuth({ scopes: ['a"b', 'c\\d', 'e\r\nf', 'ü'] });
 
-    assert.match(challenge, /scope="ab cd ef "$/);
+    assert.match(challengeOf(insufficientScope(alice, auth, 'x')) ?? '', /scope="ab cd ef "$/);
   });
 
   test('describes every fault in words that a header and a quoted string may hold', () => {

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { authProblem, isPermitted, rolesOf, scopesOf } from '../../../gateway/domain/admission/scopes.ts';
+import {
+  authProblem,
+  isPermitted,
+  lackOf,
+  lookedFor,
+  rolesOf,
+  scopesOf,
+} from '../../../gateway/domain/admission/scopes.ts';
 import { anAuth } from '../../support/requests.ts';
 
 const holding = (scopes: readonly string[], roles: readonly string[] = []) =>
@@ -23,6 +30,40 @@ describe('scopes and roles', () => {
 
   test('roles are read from roles', () => {
     assert.deepEqual(rolesOf({ roles: ['admin', 'analyst', 'admin'], scope: 'a' }), ['admin', 'analyst']);
+  });
+
+  test('are read where the issuer says that they stand', () => {
+    const claims = {
+      realm_access: { roles: ['analyst'] },
+      'cognito:groups': ['ops'],
+      permissions: ['predict'],
+      deep: { 'x.y': { z: 'a b' } },
+    };
+
+    assert.deepEqual(rolesOf(claims, ['realm_access', 'roles']), ['analyst']);
+    assert.deepEqual(rolesOf(claims, ['cognito:groups']), ['ops']);
+    assert.deepEqual(scopesOf(claims, ['permissions']), ['predict']);
+    assert.deepEqual(scopesOf(claims, ['deep', 'x.y', 'z']), ['a', 'b']);
+    assert.deepEqual([rolesOf(claims), rolesOf(claims, ['realm_access', 'constructor'])], [[], []]);
+  });
+
+  test('what a caller lacks is said: which, or that there are none at all where they were looked for', () => {
+    const where = lookedFor({ roles: ['cognito:groups'] });
+    const auth = anAuth({ scopes: ['a', 'b'], roles: ['x', 'y'] });
+    const lack = (scopes: string[], roles: string[]) => lackOf(auth, holding(scopes, roles), where);
+
+    assert.equal(
+      lack([], []),
+      'The credential carries no scopes at all; they were looked for in scope, scp and scopes.',
+    );
+    assert.equal(lack(['a'], []), 'The credential lacks the scope b.');
+    assert.equal(lack(['c'], []), 'The credential lacks the scopes a b.');
+    assert.equal(
+      lack(['a', 'b'], []),
+      "The credential carries no roles at all; they were looked for in ['cognito:groups'].",
+    );
+    assert.equal(lack(['a', 'b'], ['z']), 'The credential carries none of the roles x, y.');
+    assert.equal(lack(['a', 'b'], ['y']), undefined);
   });
 
   test('of scopes all are needed', () => {
