@@ -10,7 +10,7 @@ import type { Ask } from './domain/upstream.ts';
 import { Deadlines } from './domain/deadlines.ts';
 import { createHeldEvents } from './domain/operating/held-events.ts';
 import { createLife, type Life } from './domain/operating/life.ts';
-import type { CountLimit } from './domain/admission/ports.ts';
+import type { CountLimit } from './domain/admission/limits.ts';
 import { PermitRegistry } from './domain/service/permits.ts';
 import { createService } from './domain/service/upstream-service.ts';
 import { RouteCaches } from './domain/sharing/cache-entries.ts';
@@ -144,7 +144,7 @@ interface FlowParts {
 
 function composeFlow({ identity, generations, caches, attempt, batching, observe }: FlowParts) {
   return createFlow({
-    match: createMatch({ table: () => generations.current().table, clock }),
+    match: createMatch({ current: generations.current, clock }),
     preflight: createPreflight(),
     admit: createAdmit({ schemes: identity.schemes, countLimit: composeLimits() }),
     stream: createStream({ carrier: createCarrier({ clock }), clock, observe }),

@@ -32,7 +32,7 @@ export interface Generation {
 export interface Generations {
   /** The first one begins to serve: its services are looked for. */
   begin(): void;
-  current(): Generation;
+  readonly current: () => Generation;
   state(): ConfigState;
   /**
    * Reads the routes file and swaps the next generation in; a file with an error changes nothing and is reported. Calls

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { corsProblem } from '../domain/http/cors.ts';
 import type { Auth, Cors, RetryPolicy, RoutePolicy } from '../domain/route.ts';
-import { authProblem } from '../domain/admission/scopes.ts';
+import { authProblem } from '../domain/admission/scheme.ts';
 import { isRepeatable } from '../domain/service/retry.ts';
 import type { WrittenPolicy } from './parse-routes.ts';
 import type { Complain, KeyPath } from './problem.ts';

@@ -164,11 +164,6 @@ export interface Instance {
   readonly latencyMs: number | undefined;
 }
 
-/** How busy an instance would be with one attempt more, relative to its weight. */
-export function loadOf(instance: Instance): number {
-  return (instance.inFlight + 1) / instance.weight;
-}
-
 /** How an instance is chosen. */
 export type BalanceSpec =
   | { readonly policy: 'least-loaded' | 'round-robin' | 'two-choices' }

@@ -1,6 +1,5 @@
 import type { ClientRateLimitInfo, Store } from 'express-rate-limit';
-import type { CountLimit } from '../domain/admission/ports.ts';
-import { limitName } from '../domain/admission/limits.ts';
+import { type CountLimit, limitName } from '../domain/admission/limits.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Limit } from '../domain/route.ts';
 import { hash, randomBytes } from 'node:crypto';

@@ -1,10 +1,17 @@
 import jwt from 'jsonwebtoken';
 import type { CredentialFault } from '../domain/admission/challenge.ts';
-import type { Credential } from '../domain/admission/credential.ts';
+import {
+  type Credential,
+  createFindingCache,
+  type FindingCache,
+  type Finding,
+  type Scheme,
+  lookedFor,
+  rolesOf,
+  scopesOf,
+  type LookedFor,
+} from '../domain/admission/scheme.ts';
 import { claimAt } from '../domain/admission/claim-path.ts';
-import { createFindingCache, type FindingCache } from '../domain/admission/finding-cache.ts';
-import type { Finding, Scheme } from '../domain/admission/scheme.ts';
-import { lookedFor, rolesOf, scopesOf, type LookedFor } from '../domain/admission/scopes.ts';
 import { clientOf, isSubject, parseToken, type ParsedToken } from '../domain/admission/token.ts';
 import { knownCaller, type Caller } from '../domain/caller.ts';
 import type { Clock } from '../domain/clock.ts';

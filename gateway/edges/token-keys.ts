@@ -1,6 +1,6 @@
 import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import type { Algorithm } from 'jsonwebtoken';
-import type { ClaimPaths } from '../domain/admission/scopes.ts';
+import type { ClaimPaths } from '../domain/admission/scheme.ts';
 
 /** By what an issuer's tokens are known: a shared secret, public keys (one PEM text, one or more keys), or keys that are fetched. */
 interface KeyMaterial {

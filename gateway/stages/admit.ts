@@ -6,10 +6,9 @@ import {
   limitName,
   rateLimitFields,
   type Tally,
+  type CountLimit,
 } from '../domain/admission/limits.ts';
-import { isPermitted, lackOf } from '../domain/admission/scopes.ts';
-import type { CountLimit } from '../domain/admission/ports.ts';
-import type { Finding, Scheme, Schemes } from '../domain/admission/scheme.ts';
+import { isPermitted, lackOf, type Finding, type Scheme, type Schemes } from '../domain/admission/scheme.ts';
 import type { Admitted, Matched } from '../domain/call.ts';
 import { anonymousCaller, type Caller } from '../domain/caller.ts';
 import { GatewayError } from '../domain/errors.ts';

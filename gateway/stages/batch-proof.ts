@@ -3,7 +3,7 @@ import type { Deadlines, Timed } from '../domain/deadlines.ts';
 import { GatewayError } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
 import { dropBody } from '../domain/http/reply.ts';
-import { isIdentityField } from '../domain/http/identity-fields.ts';
+import { isIdentityField } from '../domain/http/upstream-request.ts';
 import type { BatchPolicy, Route } from '../domain/route.ts';
 import type { Service } from '../domain/service.ts';
 import { bodyTextOf } from '../domain/sharing/batch/answer-form.ts';

@@ -7,8 +7,8 @@ import type { Route } from '../domain/route.ts';
 import type { FoundRoute, RouteTable } from '../domain/routing/route-table.ts';
 
 interface MatchPorts {
-  /** The table of the current generation. */
-  readonly table: () => RouteTable<Route>;
+  /** The current generation. */
+  readonly current: () => { readonly table: RouteTable<Route> };
   readonly clock: Clock;
 }
 
@@ -21,11 +21,12 @@ export type Match = (call: Call) => Matched;
  * A browser's preflight is matched by the method it asks for: it is the route of the request to come that says whether
  * it may. Where that route has no `cors`, the preflight is an OPTIONS request like any other.
  */
-export function createMatch({ table, clock }: MatchPorts): Match {
+export function createMatch({ current, clock }: MatchPorts): Match {
   return function match(call) {
-    const routes = table();
+    const routes = current().table;
     call.wallMs = clock.wallMs();
-    const preflighted = isPreflight(call.method, call.fields) ? findPreflighted(routes, call) : undefined;
+    const preflighted =
+      call.method === 'OPTIONS' && isPreflight(call.fields) ? findPreflighted(routes, call) : undefined;
     call.isPreflight = preflighted !== undefined;
     const { route, variables } = preflighted ?? findOrRefuse(routes, call);
     if (!route.policy.isStream) call.arm(route.policy.timeoutMs);

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { readCredential } from '../../gateway/domain/admission/credential.ts';
+import { readCredential } from '../../gateway/domain/admission/scheme.ts';
 import { anonymousCaller } from '../../gateway/domain/caller.ts';
 import { believeForwarded, isHost } from '../../gateway/domain/http/forwarding.ts';
 import { preflightAnswer } from '../../gateway/domain/http/cors.ts';
 import { hopByHopOf, listOf, parseHttpDate } from '../../gateway/domain/http/fields.ts';
-import { identityFields } from '../../gateway/domain/http/identity-fields.ts';
+import { identityFields, hasTraceparent } from '../../gateway/domain/http/upstream-request.ts';
 import { isRequestId } from '../../gateway/edges/express/intake.ts';
 import { parseRequestTarget } from '../../gateway/domain/http/request-target.ts';
-import { hasTraceparent } from '../../gateway/domain/http/upstream-request.ts';
 import type { Asked } from '../../gateway/domain/route.ts';
 import { directivesOf } from '../../gateway/domain/sharing/freshness.ts';
 import { soundRoutes } from '../support/configuration.ts';

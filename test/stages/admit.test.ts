@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Credential } from '../../gateway/domain/admission/credential.ts';
+import { type Credential, Schemes, type Finding, type Scheme } from '../../gateway/domain/admission/scheme.ts';
 import type { Caller } from '../../gateway/domain/caller.ts';
 import type { Admitted, Matched } from '../../gateway/domain/call.ts';
 import { GatewayError } from '../../gateway/domain/errors.ts';
 import { fieldOf } from '../../gateway/domain/http/fields.ts';
-import { limitName } from '../../gateway/domain/admission/limits.ts';
-import type { CountLimit } from '../../gateway/domain/admission/ports.ts';
-import { Schemes, type Finding, type Scheme } from '../../gateway/domain/admission/scheme.ts';
+import { limitName, type CountLimit } from '../../gateway/domain/admission/limits.ts';
 import { createAdmit } from '../../gateway/stages/admit.ts';
 import { aLimit, aMatched, anAuth, endOf } from '../support/requests.ts';
 

@@ -1,5 +1,5 @@
 import { isFieldName, isFieldValue, isHopByHop } from '../../domain/http/fields.ts';
-import { isIdentityField } from '../../domain/http/identity-fields.ts';
+import { isIdentityField } from '../../domain/http/upstream-request.ts';
 import type { Filter } from '../../domain/route.ts';
 import {
   addResponseHeader,

@@ -1,7 +1,7 @@
 import { addressGroup, type Caller } from '../caller.ts';
 import type { Call } from '../call.ts';
 import { fieldsOf } from '../http/fields.ts';
-import type { Limit, LimitKey } from '../route.ts';
+import type { Limit, LimitKey, RouteSpec } from '../route.ts';
 
 /** How one request stands with one limit, after it was counted. */
 export interface Tally {
@@ -103,3 +103,6 @@ function policy({ limit }: Tally): string {
 function toSeconds(ms: number): number {
   return Math.ceil(ms / 1000);
 }
+
+/** Counts one request against one of a route's limits, under a key. */
+export type CountLimit = (route: RouteSpec, limit: Limit, key: string) => Tally;

@@ -1,9 +1,10 @@
 import type { Call } from '../call.ts';
 import type { Caller } from '../caller.ts';
 import type { Auth, SchemeName } from '../route.ts';
-import type { CredentialFault } from './challenge.ts';
-import type { LookedFor } from './scopes.ts';
-import { ambiguous, readCredential, type Credential } from './credential.ts';
+import { type CredentialFault, badCredential, challenge } from './challenge.ts';
+import { GatewayError } from '../errors.ts';
+import { fieldOf, lowerNameOf, type RawFields } from '../http/fields.ts';
+import { claimAt, claimPathText, type ClaimPath } from './claim-path.ts';
 
 /** What judging a credential came to. */
 export type Finding =
@@ -71,4 +72,197 @@ export class Schemes {
     }
     return chosen;
   }
+}
+
+/** What a caller presents to say who they are. */
+export type Credential =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'bearer'; readonly token: string }
+  | { readonly kind: 'api-key'; readonly key: string }
+  /** User and password as they came: base64 (RFC 7617). */
+  | { readonly kind: 'basic'; readonly encoded: string }
+  /** Of a scheme that means nothing here. */
+  | { readonly kind: 'foreign' };
+
+const CREDENTIAL = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?: +(.*))?$/;
+/** RFC 9110 §11.2. */
+const TOKEN68 = /^[A-Za-z0-9._~+/-]+=*$/;
+const NO_CREDENTIAL: Credential = { kind: 'none' };
+const FOREIGN_CREDENTIAL: Credential = { kind: 'foreign' };
+
+/**
+ * What `Authorization` holds. Two of them are refused: which one was meant would be a guess, and another hop's guess
+ * may differ.
+ */
+export function readCredential(fields: RawFields): Credential {
+  const value = fieldOf(fields, 'authorization');
+  if (value === undefined) return NO_CREDENTIAL;
+  if (!isOnly(fields)) throw ambiguous('The request has more than one Authorization field.');
+  const plain = value.startsWith('Bearer ') ? value.slice(7) : '';
+  return TOKEN68.test(plain) ? { kind: 'bearer', token: plain } : readOther(value);
+}
+
+/** What is not spelled as most callers spell it, or is no bearer token. */
+function readOther(value: string): Credential {
+  const [, scheme = '', text = ''] = CREDENTIAL.exec(value.trim()) ?? [];
+  switch (scheme.toLowerCase()) {
+    case 'bearer':
+      if (!TOKEN68.test(text)) throw badCredential('jwt', 'malformed');
+      return { kind: 'bearer', token: text };
+    case 'apikey':
+      return { kind: 'api-key', key: text };
+    case 'basic':
+      return { kind: 'basic', encoded: text };
+    default:
+      return FOREIGN_CREDENTIAL;
+  }
+}
+
+/** 400 for a request that says twice who it is from. */
+export function ambiguous(detail: string): GatewayError {
+  return new GatewayError('BAD_REQUEST', detail, { detail, fields: challenge('jwt', [['error', 'invalid_request']]) });
+}
+
+function isOnly(fields: RawFields): boolean {
+  let lines = 0;
+  for (let i = 0; i < fields.length; i += 2) if (lowerNameOf(fields[i] ?? '') === 'authorization') lines += 1;
+  return lines === 1;
+}
+
+interface Entry {
+  readonly finding: Finding;
+  readonly endsMs: number;
+  /** By what it was found, where that may cease to count. */
+  readonly by?: unknown;
+}
+
+/** What was found of credentials, by a keyed hash of each, until it ends: in bounded room. */
+export interface FindingCache {
+  find(digest: string, wallMs: number): Finding | undefined;
+  keep(digest: string, entry: Entry): void;
+  /** Forgets all that was found by what ceases to count. */
+  forgetWhere(isGone: (by: unknown) => boolean): void;
+  readonly size: number;
+}
+
+/**
+ * Keeps up to `entriesMax` findings, those asked for lately.
+ *
+ * Two halves: newcomers and what is asked for again stand in the younger one; when it is full, the older one is
+ * forgotten whole. So a lookup moves nothing on its way, and no timer is needed to forget.
+ */
+export function createFindingCache(entriesMax: number): FindingCache {
+  const halfMax = Math.max(1, Math.floor(entriesMax / 2));
+  let younger = new Map<string, Entry>();
+  let older = new Map<string, Entry>();
+
+  function keep(digest: string, entry: Entry): void {
+    if (younger.size >= halfMax) {
+      older = younger;
+      younger = new Map();
+    }
+    older.delete(digest);
+    younger.set(digest, entry);
+  }
+
+  return {
+    keep,
+    find(digest, wallMs) {
+      const entry = younger.get(digest) ?? older.get(digest);
+      if (entry === undefined) return undefined;
+      if (wallMs >= entry.endsMs) {
+        younger.delete(digest);
+        older.delete(digest);
+        return undefined;
+      }
+      if (!younger.has(digest)) keep(digest, entry);
+      return entry.finding;
+    },
+    forgetWhere(isGone) {
+      for (const half of [younger, older]) {
+        for (const [digest, { by }] of half) if (isGone(by)) half.delete(digest);
+      }
+    },
+    get size() {
+      return younger.size + older.size;
+    },
+  };
+}
+
+/** What a token says, after its signature was found good; nothing of it has a type yet. */
+export type Claims = Readonly<Record<string, unknown>>;
+
+/** Where an issuer's tokens say what they grant, and to whom; undefined: where most do. */
+export interface ClaimPaths {
+  readonly scopes?: ClaimPath | undefined;
+  readonly roles?: ClaimPath | undefined;
+  readonly subject?: ClaimPath | undefined;
+}
+
+const SCOPE_CLAIMS = ['scope', 'scp', 'scopes'];
+const ROLES: ClaimPath = ['roles'];
+
+/** The scopes a token grants: `scope` as RFC 8693 §4.2 writes it, or `scp` and `scopes` as others do; or where its issuer says. */
+export function scopesOf(claims: Claims, path?: ClaimPath): readonly string[] {
+  if (path !== undefined) return [...new Set(membersOf(claimAt(claims, path)))];
+  return [...new Set(SCOPE_CLAIMS.flatMap(name => membersOf(claims[name])))];
+}
+
+/** The roles a token grants. */
+export function rolesOf(claims: Claims, path: ClaimPath = ROLES): readonly string[] {
+  return [...new Set(membersOf(claimAt(claims, path)))];
+}
+
+/** Where scopes and roles were looked for, in words. */
+export interface LookedFor {
+  readonly scopes: string;
+  readonly roles: string;
+}
+
+/** In words, where scopes and roles are looked for in such tokens. */
+export function lookedFor({ scopes, roles = ROLES }: ClaimPaths): LookedFor {
+  return {
+    scopes: scopes === undefined ? 'scope, scp and scopes' : claimPathText(scopes),
+    roles: claimPathText(roles),
+  };
+}
+
+/** What a caller lacks for a route, as the caller is told; undefined: nothing. */
+export function lackOf(auth: Auth, caller: Caller, where: LookedFor | undefined): string | undefined {
+  const missing = auth.scopes.filter(scope => !caller.scopes.includes(scope));
+  if (missing.length > 0) {
+    if (caller.scopes.length === 0) return `The credential carries no scopes at all${placeText(where?.scopes)}.`;
+    return `The credential lacks ${missing.length === 1 ? 'the scope' : 'the scopes'} ${missing.join(' ')}.`;
+  }
+  if (auth.roles.length === 0 || auth.roles.some(role => caller.roles.includes(role))) return undefined;
+  if (caller.roles.length === 0) return `The credential carries no roles at all${placeText(where?.roles)}.`;
+  return `The credential carries none of the roles ${auth.roles.join(', ')}.`;
+}
+
+function placeText(place: string | undefined): string {
+  return place === undefined ? '' : `; they were looked for in ${place}`;
+}
+
+/** True when a caller holds all scopes that a route names, and one of its roles where it names any. */
+export function isPermitted(auth: Auth, caller: Caller): boolean {
+  if (!auth.scopes.every(scope => caller.scopes.includes(scope))) return false;
+  return auth.roles.length === 0 || auth.roles.some(role => caller.roles.includes(role));
+}
+
+/** What makes a route's `auth` impossible, in words for the operator; undefined when it is sound. */
+export function authProblem(auth: Auth): string | undefined {
+  if (auth.allow.includes('anonymous') && auth.scopes.length + auth.roles.length > 0) {
+    return '`anonymous` callers hold no scopes and no roles: with either asked for, none of them is ever admitted';
+  }
+  return undefined;
+}
+
+/** A list, or words in one text. What is neither grants nothing. */
+function membersOf(claim: unknown): string[] {
+  if (typeof claim === 'string') return claim.split(' ').filter(isMember);
+  return Array.isArray(claim) ? claim.filter(isMember) : [];
+}
+
+function isMember(member: unknown): member is string {
+  return typeof member === 'string' && member !== '';
 }

@@ -1,5 +1,5 @@
 import type { CredentialFault } from './challenge.ts';
-import type { Claims } from './scopes.ts';
+import type { Claims } from './scheme.ts';
 
 /** A JWT taken apart; that it is well-formed says nothing of whether it is true. */
 export interface ParsedToken {

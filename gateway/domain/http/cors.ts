@@ -25,13 +25,9 @@ export function isCorsField(name: string): boolean {
   return name.startsWith('access-control-allow-') || name === 'access-control-max-age';
 }
 
-/** True for a request that is a browser's question whether it may send another (Fetch standard, "CORS-preflight request"). */
-export function isPreflight(method: string, request: RawFields): boolean {
-  return (
-    method === 'OPTIONS' &&
-    fieldOf(request, 'origin') !== undefined &&
-    fieldOf(request, 'access-control-request-method') !== undefined
-  );
+/** True for the fields of an OPTIONS that is a browser’s question whether it may send another (Fetch standard, "CORS-preflight request"). */
+export function isPreflight(request: RawFields): boolean {
+  return fieldOf(request, 'origin') !== undefined && fieldOf(request, 'access-control-request-method') !== undefined;
 }
 
 /** The answer to a preflight. What is not allowed is simply not named; it is the browser that refuses. */

@@ -128,7 +128,7 @@ function findPreflighted(
   table: ReturnType<typeof createRouteTable<RouteSpec>>,
   asked: Asked,
 ): FoundRoute<RouteSpec> | undefined {
-  if (!isPreflight(asked.method, asked.fields)) return undefined;
+  if (asked.method !== 'OPTIONS' || !isPreflight(asked.fields)) return undefined;
   const found = table.find({ ...asked, method: preflightMethod(asked) });
   return found?.kind === 'route' && found.route.policy.cors !== undefined ? found : undefined;
 }

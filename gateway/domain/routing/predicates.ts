@@ -1,3 +1,4 @@
+import { isAmong } from './route-table.ts';
 import { withinRanges } from '../http/address-range.ts';
 import { cookiesOf, fieldsOf, hasField } from '../http/fields.ts';
 import type { Predicate } from '../route.ts';
@@ -24,12 +25,6 @@ export function between(text: string, { fromMs, toMs }: { fromMs: number; toMs: 
 /** Holds for one of the methods; HEAD wherever GET does (RFC 9110 §9.3.2). */
 export function method(text: string, methods: readonly string[]): Predicate {
   return { name: 'Method', text, holds: asked => isAmong(asked.method, methods) };
-}
-
-/** True when a request with this method may use a route with these; undefined methods are any. */
-export function isAmong(asked: string, methods: readonly string[] | undefined): boolean {
-  if (methods === undefined || methods.includes(asked)) return true;
-  return asked === 'HEAD' && methods.includes('GET');
 }
 
 /** Holds for a path that one of the patterns matches; the first that does captures. */

@@ -1,5 +1,4 @@
 import { segmentsOf, parsePathPattern, type PathPattern, type PathSegments } from './path-pattern.ts';
-import { isAmong } from './predicates.ts';
 import type { Asked, Predicate, RouteSpec } from '../route.ts';
 import { isProblem } from './regex.ts';
 
@@ -108,6 +107,12 @@ function variablesOf<R>({ predicates }: Entry<R>, asked: Asked): ReadonlyMap<str
     if (!predicate.holds(asked, variables)) return undefined;
   }
   return variables;
+}
+
+/** True when a request with this method may use a route with these; undefined methods are any. */
+export function isAmong(asked: string, methods: readonly string[] | undefined): boolean {
+  if (methods === undefined || methods.includes(asked)) return true;
+  return asked === 'HEAD' && methods.includes('GET');
 }
 
 /** HEAD goes wherever GET does. */

@@ -1,14 +1,12 @@
 import { GatewayError } from '../errors.ts';
 import { forecast, WorkInHand, type Forecast, SteadyTimes } from './forecast.ts';
 import type { Instance, Permit, PermitRequest, StreamPlace } from '../service.ts';
-import type { Linked } from './fair-queue.ts';
+import { type Linked, Queue, QueueEntry, type QueueOwner } from './queue.ts';
 import { isNonEmpty } from '../non-empty.ts';
 import { ActiveCallers } from './outlier.ts';
 import type { Listing } from './permits.ts';
-import { Queue, QueueEntry, type QueueOwner } from './queue.ts';
 import type { Deadlines } from '../deadlines.ts';
-import type { ServiceCore } from './service-core.ts';
-import type { HungPermit, ServiceInstance } from './service-instance.ts';
+import type { ServiceCore, HungPermit, ServiceInstance } from './service-core.ts';
 
 /** What is told of an instance's work in hand. */
 export interface DispatchOwner {

@@ -1,5 +1,4 @@
-import { type Rank, LinkedList, type Linked } from './fair-queue.ts';
-import type { Queue } from './queue.ts';
+import { type Rank, LinkedList, type Linked, type Queue } from './queue.ts';
 import type { ServiceCore } from './service-core.ts';
 
 /** So many answers are kept, the older the less weighty. */

@@ -1,8 +1,13 @@
 import { HeldPermit, type Dispatch } from './dispatch.ts';
 import { isEligibleIn, type Finding, type InstanceState } from '../service.ts';
 import { compareErrors, canEject, isError, type Ejection } from './outlier.ts';
-import type { ServiceCore } from './service-core.ts';
-import { toWellness, type CheckFinding, type ServiceInstance, type Wellness } from './service-instance.ts';
+import {
+  type ServiceCore,
+  toWellness,
+  type CheckFinding,
+  type ServiceInstance,
+  type Wellness,
+} from './service-core.ts';
 
 /** How often within a slow start those policies are told that keep weights. */
 const SLOW_START_STEPS = 10;

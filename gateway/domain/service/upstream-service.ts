@@ -14,8 +14,7 @@ import type {
 import { Preferences, type CommonAddress, type Peers } from './peers.ts';
 import { RetryBudget } from './retry.ts';
 import type { RosterEntry } from '../roster.ts';
-import { ServiceCore, type ServiceOptions } from './service-core.ts';
-import { keyOf, ServiceInstance } from './service-instance.ts';
+import { ServiceCore, type ServiceOptions, keyOf, ServiceInstance } from './service-core.ts';
 
 /** A service that lives as long as its name is in the configuration. It has no instances until it is reconciled. */
 export function createService(options: ServiceOptions): ManagedService {

@@ -1,7 +1,6 @@
 import type { Complete } from '../call.ts';
 import { fieldOf, fieldsOf, setField, type RawFields } from '../http/fields.ts';
-import { identityFields } from '../http/identity-fields.ts';
-import { callersFields, compose, SHARED_SECRET_FIELD } from '../http/upstream-request.ts';
+import { identityFields, callersFields, compose, SHARED_SECRET_FIELD } from '../http/upstream-request.ts';
 import type { Route, Sharing, VaryKey } from '../route.ts';
 import { affinityOf } from '../service/balance/policy.ts';
 import type { UpstreamMessage, UpstreamRequestOptions, Waiting } from '../upstream.ts';

@@ -7,7 +7,7 @@ import {
   missingCredential,
   type CredentialFault,
 } from '../../../gateway/domain/admission/challenge.ts';
-import { readCredential } from '../../../gateway/domain/admission/credential.ts';
+import { readCredential } from '../../../gateway/domain/admission/scheme.ts';
 import { fieldOf, fieldsOf } from '../../../gateway/domain/http/fields.ts';
 import type { GatewayError } from '../../../gateway/domain/errors.ts';
 import { knownCaller } from '../../../gateway/domain/caller.ts';

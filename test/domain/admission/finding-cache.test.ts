@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Finding } from '../../../gateway/domain/admission/scheme.ts';
-import { createFindingCache } from '../../../gateway/domain/admission/finding-cache.ts';
+import { type Finding, createFindingCache } from '../../../gateway/domain/admission/scheme.ts';
 
 const finding: Finding = { kind: 'refused', fault: 'expired' };
 const until = (endsMs: number) => ({ finding, endsMs });

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Credential } from '../../../gateway/domain/admission/credential.ts';
-import { Schemes, type Scheme } from '../../../gateway/domain/admission/scheme.ts';
+import { type Credential, Schemes, type Scheme } from '../../../gateway/domain/admission/scheme.ts';
 import { fieldOf } from '../../../gateway/domain/http/fields.ts';
 import { aMatched, anAuth } from '../../support/requests.ts';
 

@@ -7,7 +7,7 @@ import {
   lookedFor,
   rolesOf,
   scopesOf,
-} from '../../../gateway/domain/admission/scopes.ts';
+} from '../../../gateway/domain/admission/scheme.ts';
 import { anAuth } from '../../support/requests.ts';
 
 const holding = (scopes: readonly string[], roles: readonly string[] = []) =>

@@ -9,7 +9,7 @@ import {
   type Flow,
   type FlowKey,
   type Queueable,
-} from '../../../gateway/domain/service/fair-queue.ts';
+} from '../../../gateway/domain/service/queue.ts';
 import type { Priority } from '../../../gateway/domain/service.ts';
 import { seeded } from '../../support/service-at-work.ts';
 

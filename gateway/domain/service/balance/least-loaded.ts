@@ -1,5 +1,5 @@
-import { loadOf, type Instance } from '../../service.ts';
-import { createPolicy, type BalancePolicy, type Choice } from './policy.ts';
+import type { Instance } from '../../service.ts';
+import { createPolicy, loadOf, type BalancePolicy, type Choice } from './policy.ts';
 
 /** Latencies within this factor of the best, and this many milliseconds, are alike: less is noise. */
 const ALIKE_FACTOR = 2;

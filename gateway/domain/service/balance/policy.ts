@@ -80,3 +80,8 @@ function valueOf(key: AffinityKey, request: Admitted): string {
       return cookiesOf(request.fields, key.name)[0] ?? '';
   }
 }
+
+/** How busy an instance would be with one attempt more, relative to its weight. */
+export function loadOf(instance: Instance): number {
+  return (instance.inFlight + 1) / instance.weight;
+}

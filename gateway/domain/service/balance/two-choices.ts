@@ -1,6 +1,6 @@
-import { loadOf, type Instance } from '../../service.ts';
+import type { Instance } from '../../service.ts';
 import { at } from '../../non-empty.ts';
-import { createPolicy, type BalancePolicy, type Choice } from './policy.ts';
+import { createPolicy, loadOf, type BalancePolicy, type Choice } from './policy.ts';
 import type { Random } from '../../clock.ts';
 
 /**
