@@ -29,7 +29,7 @@ export interface Contract {
 export type LoadedRoutes = Omit<Contract, 'gateway'>;
 
 /** Reads and understands gateway.yaml and the routes file it names; every problem of both at once. */
-export function loadContract(gatewayFile: string, variables: Variables): Contract {
+export function loadContract(gatewayFile: string, variables: Variables, profiles: readonly string[] = []): Contract {
   const text = readText(gatewayFile);
   if (text === undefined) return unread(gatewayFile);
   const { config, problems } = parseGateway(text, surroundingsOf(gatewayFile, variables), {
@@ -42,7 +42,7 @@ export function loadContract(gatewayFile: string, variables: Variables): Contrac
   if (config === undefined && readText(fallback) === undefined) {
     return { gateway: undefined, routes: undefined, problems, texts, secrets: [] };
   }
-  const loaded = loadRoutes(config, { routesFile: config?.routes ?? fallback, variables });
+  const loaded = loadRoutes(config, { routesFile: config?.routes ?? fallback, variables, profiles });
   return {
     gateway: config,
     routes: loaded.routes,
@@ -55,15 +55,17 @@ export function loadContract(gatewayFile: string, variables: Variables): Contrac
 /** Reads and understands the routes file for a gateway that is configured so; undefined: not known, assume the usual. */
 export function loadRoutes(
   gateway: GatewayConfig | undefined,
-  { routesFile, variables }: { routesFile: string; variables: Variables },
+  { routesFile, variables, profiles }: Pick<RoutesInput, 'routesFile' | 'variables' | 'profiles'>,
 ): LoadedRoutes {
-  return judgeRoutes({ ...judgedBy(gateway), routesFile, variables });
+  return judgeRoutes({ ...judgedBy(gateway), routesFile, variables, ...(profiles === undefined ? {} : { profiles }) });
 }
 
 /** What a routes file is judged by: data that may travel to another thread. */
 export interface RoutesInput {
   readonly routesFile: string;
   readonly variables: Variables;
+  /** Which of a Spring file's documents are in force; none unless said. */
+  readonly profiles?: readonly string[];
   readonly identityConfigured: boolean;
   readonly knownServices: ReadonlySet<string> | undefined;
 }
@@ -78,10 +80,10 @@ export function judgedBy(
 
 /** Reads and understands a routes file; `file` is what it says, undefined where it cannot be read. */
 export function judgeRoutes(input: RoutesInput): LoadedRoutes & { readonly file: RoutesFile | undefined } {
-  const { routesFile, variables, ...options } = input;
+  const { routesFile, variables, profiles, ...options } = input;
   const text = readText(routesFile);
   if (text === undefined) return { ...unread(routesFile), file: undefined };
-  const file = parseRoutes(text, surroundingsOf(routesFile, variables));
+  const file = parseRoutes(text, surroundingsOf(routesFile, variables), profiles);
   const routes = compileRoutes(file, { ...options, compileRegex });
   const texts = new Map([[routesFile, text]]);
   return { file, routes, problems: routes.problems, texts, secrets: file.secrets };

@@ -18,8 +18,11 @@ interface OpenParts {
 const SERVE_COMMAND = fileURLToPath(new URL('../plumber-services/serve.sh', import.meta.url));
 
 /** Reads both files and makes the gateway; undefined when they have errors, which stderr is told. */
-export function openGateway({ file, user: asked }: Asked, { io, ...parts }: OpenParts): Promise<Opened | undefined> {
-  const contract = loadContract(file, io.env);
+export function openGateway(
+  { file, profiles, user: asked }: Asked,
+  { io, ...parts }: OpenParts,
+): Promise<Opened | undefined> {
+  const contract = loadContract(file, io.env, profiles);
   const { gateway: config, routes, problems, secrets } = contract;
   if (config === undefined || routes === undefined || !isUsable(contract)) {
     io.stderr.write(`${renderProblems(problems, contract.texts)}\n${summaryOf(problems)}\n`); // as `check` says it
@@ -31,7 +34,7 @@ export function openGateway({ file, user: asked }: Asked, { io, ...parts }: Open
     io.stderr.write(`penstock: there is no user ${JSON.stringify(user)} on this machine\n`);
     return Promise.resolve(undefined);
   }
-  const input = { ...judgedBy(config), routesFile: config.routes, variables: { ...io.env } };
+  const input = { ...judgedBy(config), routesFile: config.routes, profiles, variables: { ...io.env } };
   const opened = compose({
     ...{ ...parts, config, env: io.env, account, serveCommand: SERVE_COMMAND },
     routes: { routes, problems, secrets },

@@ -4,13 +4,15 @@ import { renderProblems, summaryOf } from '../config/problem-text.ts';
 import { hasError, type Problem } from '../config/problem.ts';
 import { loadContract } from '../load.ts';
 import { askOnline } from '../online.ts';
-import { argumentProblem, USAGE_ERROR, type CommandIo, type Run } from './io.ts';
+import { argumentProblem, PROFILE_OPTION, profilesOf, USAGE_ERROR, type CommandIo, type Run } from './io.ts';
 
-const HELP = `penstock check [--config FILE] [--online] [--json]
+const HELP = `penstock check [--config FILE] [--profile NAME]… [--online] [--json]
 
 Says every problem of gateway.yaml and of the routes file it names, with its place. Exits with 1 if any is an error.
 
   --config FILE   gateway.yaml; default config/gateway.yaml
+  --profile NAME  takes in the documents for this profile, where the routes were written for Spring Cloud Gateway;
+                  may be given again
   --online        also asks Consul, and the instances it knows or that are written down, whether they answer,
                   and whether models behind routes that batch answer rows together as each alone; where the
                   gateway starts R itself, it asks the running one where
@@ -33,6 +35,7 @@ export const run: Run = async (args, io) => {
 
 interface Asked {
   readonly config: string;
+  readonly profile: readonly string[];
   readonly online: boolean;
   readonly json: boolean;
   readonly help: boolean;
@@ -44,6 +47,7 @@ function readArgs(args: readonly string[]): Asked | string {
       args: [...args],
       options: {
         config: { type: 'string', default: 'config/gateway.yaml' },
+        ...PROFILE_OPTION,
         online: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
@@ -51,12 +55,12 @@ function readArgs(args: readonly string[]): Asked | string {
     });
     return values;
   } catch (error) {
-    return argumentProblem(error, ['config', 'online', 'json', 'help']);
+    return argumentProblem(error, ['config', 'profile', 'online', 'json', 'help']);
   }
 }
 
-async function check({ config, online, json }: Asked, io: CommandIo): Promise<number> {
-  const contract = loadContract(resolve(io.cwd, config), io.env);
+async function check({ config, profile, online, json }: Asked, io: CommandIo): Promise<number> {
+  const contract = loadContract(resolve(io.cwd, config), io.env, profilesOf(profile));
   const found = online ? await askOnline(contract) : [];
   const problems = [...contract.problems, ...found];
   const ok = !hasError(problems);

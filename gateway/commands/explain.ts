@@ -5,9 +5,9 @@ import { hasError } from '../config/problem.ts';
 import { explain, type Explanation } from '../domain/operating/explain.ts';
 import { loadContract } from '../load.ts';
 import { explanationText } from './explanation-text.ts';
-import { argumentProblem, USAGE_ERROR, type CommandIo, type Run } from './io.ts';
+import { argumentProblem, PROFILE_OPTION, profilesOf, USAGE_ERROR, type CommandIo, type Run } from './io.ts';
 
-const HELP = `penstock explain [--config FILE] [--json] METHOD URL [-H 'Name: value']… [-d BODY]
+const HELP = `penstock explain [--config FILE] [--profile NAME]… [--json] METHOD URL [-H 'Name: value']… [-d BODY]
 
 Says which route answers a request, why each earlier one does not, and what would be sent to the instance. Nothing is
 sent. Exits with 1 when no route answers, or the configuration has an error.
@@ -16,6 +16,8 @@ sent. Exits with 1 when no route answers, or the configuration has an error.
   -H 'Name: v'    a header field of the request; may be given again
   -d BODY         the request's body
   --config FILE   gateway.yaml; default config/gateway.yaml
+  --profile NAME  takes in the documents for this profile, where the routes were written for Spring Cloud Gateway;
+                  may be given again
   --json          the explanation as one JSON object
 `;
 
@@ -35,6 +37,7 @@ export const run: Run = async (args, io) => {
 
 interface Asked {
   readonly config: string;
+  readonly profile: readonly string[];
   readonly json: boolean;
   readonly method: string;
   readonly url: string;
@@ -49,6 +52,7 @@ function readArgs(args: readonly string[]): Asked | 'help' | Error {
       allowPositionals: true,
       options: {
         config: { type: 'string', default: 'config/gateway.yaml' },
+        ...PROFILE_OPTION,
         header: { type: 'string', short: 'H', multiple: true, default: [] },
         data: { type: 'string', short: 'd', default: '' },
         json: { type: 'boolean', default: false },
@@ -59,10 +63,10 @@ function readArgs(args: readonly string[]): Asked | 'help' | Error {
     const [method, url, ...others] = positionals;
     if (method === undefined || url === undefined || others.length > 0)
       return new Error('penstock explain: METHOD and URL are wanted');
-    const { config, json, header, data } = values;
-    return { config, json, method, url, fields: header.flatMap(fieldOf), body: data };
+    const { config, profile, json, header, data } = values;
+    return { config, profile, json, method, url, fields: header.flatMap(fieldOf), body: data };
   } catch (error) {
-    return new Error(argumentProblem(error, ['config', 'header', 'data', 'json', 'help']));
+    return new Error(argumentProblem(error, ['config', 'profile', 'header', 'data', 'json', 'help']));
   }
 }
 
@@ -72,8 +76,9 @@ function fieldOf(written: string): [string, string] {
   return [written.slice(0, at).trim(), written.slice(at + 1).trim()];
 }
 
-function tell({ config, json, ...input }: Asked, io: CommandIo): number {
-  const { gateway, routes, problems, texts, secrets } = loadContract(resolve(io.cwd, config), io.env);
+function tell({ config, profile, json, ...input }: Asked, io: CommandIo): number {
+  const contract = loadContract(resolve(io.cwd, config), io.env, profilesOf(profile));
+  const { gateway, routes, problems, texts, secrets } = contract;
   if (gateway === undefined || routes === undefined || hasError(problems)) {
     io.stderr.write(`${renderProblems(problems, texts)}\n`);
     return 1;

@@ -17,6 +17,17 @@ export interface CommandIo {
 /** A command: its arguments in, its exit code out. */
 export type Run = (args: readonly string[], io: CommandIo) => Promise<number>;
 
+/** `--profile NAME`, as each command that reads routes takes it. */
+export const PROFILE_OPTION = { profile: { type: 'string', multiple: true, default: [] as string[] } } as const;
+
+/** The profiles that were named: one an option, or several with commas between, as Spring takes them. */
+export function profilesOf(written: readonly string[]): string[] {
+  return written
+    .flatMap(text => text.split(','))
+    .map(name => name.trim())
+    .filter(name => name !== '');
+}
+
 /** The exit code for arguments that make no sense. */
 export const USAGE_ERROR = 2;
 

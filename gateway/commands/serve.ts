@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Observe } from '../domain/events.ts';
-import { argumentProblem, USAGE_ERROR, type CommandIo, type Run } from './io.ts';
+import { argumentProblem, PROFILE_OPTION, profilesOf, USAGE_ERROR, type CommandIo, type Run } from './io.ts';
 
 /** What an operator, a terminal or an init system tells the gateway by. */
 export type Signal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
@@ -37,6 +37,8 @@ export interface Opened {
 export interface Asked {
   /** gateway.yaml, absolute. */
   readonly file: string;
+  /** Which documents of a Spring file are in force. */
+  readonly profiles: readonly string[];
   /** Whom to become, in place of the file's `user`. */
   readonly user: string | undefined;
 }
@@ -47,11 +49,13 @@ export interface ServeParts {
   open(asked: Asked, io: CommandIo): Promise<Opened | undefined>;
 }
 
-const HELP = `penstock serve [--config FILE] [--user NAME]
+const HELP = `penstock serve [--config FILE] [--profile NAME]… [--user NAME]
 
 Runs the gateway until it is told to stop.
 
   --config FILE   gateway.yaml; default config/gateway.yaml
+  --profile NAME  takes in the documents for this profile, where the routes were written for Spring Cloud Gateway;
+                  may be given again
   --user NAME     started as root: whom to become once it has bound its ports and read its files; default the file's
                   \`user\`
 
@@ -71,26 +75,28 @@ export function createServe(parts: ServeParts): Run {
       io.stdout.write(HELP);
       return 0;
     }
-    const opened = await parts.open({ file: resolve(io.cwd, asked.config), user: asked.user }, io);
+    const { config, profile, user } = asked;
+    const opened = await parts.open({ file: resolve(io.cwd, config), profiles: profilesOf(profile), user }, io);
     return opened === undefined ? 1 : live(opened, { parts, io });
   };
 }
 
 const OPTIONS = {
   config: { type: 'string', default: 'config/gateway.yaml' },
+  ...PROFILE_OPTION,
   user: { type: 'string' },
   help: { type: 'boolean', default: false },
 } as const;
 
 function parseServeArgs(
   args: readonly string[],
-): { config: string; user: string | undefined; isHelp: boolean } | string {
+): { config: string; profile: readonly string[]; user: string | undefined; isHelp: boolean } | string {
   try {
     const { values } = parseArgs({
       args: [...args],
       options: OPTIONS,
     });
-    return { config: values.config, user: values.user, isHelp: values.help };
+    return { config: values.config, profile: values.profile, user: values.user, isHelp: values.help };
   } catch (error) {
     return argumentProblem(error, Object.keys(OPTIONS));
   }

@@ -3,7 +3,7 @@ import { corsProblem } from '../domain/http/cors.ts';
 import type { Auth, Cors, RetryPolicy, RoutePolicy } from '../domain/route.ts';
 import { authProblem } from '../domain/admission/scheme.ts';
 import { isRepeatable } from '../domain/service/retry.ts';
-import type { WrittenPolicy } from './parse-routes.ts';
+import type { WrittenPolicy } from './written-route.ts';
 import type { Complain, KeyPath } from './problem.ts';
 import { compileSharing } from './compile-sharing.ts';
 import { RoutePolicyKeys } from './schema/route-policy.ts';

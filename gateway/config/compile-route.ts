@@ -5,7 +5,8 @@ import { FILTERS } from './dialect/filters.ts';
 import { makePart, type MadeFilter, type PartTools } from './dialect/part.ts';
 import { PREDICATES, type MadePredicate } from './dialect/predicates.ts';
 import type { WrittenPart } from './dialect/written-part.ts';
-import type { RoutesData, RoutesFile, WrittenRoute } from './parse-routes.ts';
+import { resolvedKey, type RoutesData, type RoutesFile } from './parse-routes.ts';
+import type { WrittenRoute } from './written-route.ts';
 import type { Complain, KeyPath } from './problem.ts';
 import { parseRouteUri, type RouteTarget } from './route-uri.ts';
 import type { RequestSize } from './useless.ts';
@@ -80,7 +81,7 @@ function toolsOf({ file, complain, compileRegex }: RouteContext, captured: Reado
     complain,
     compileRegex,
     captured,
-    resolve: file.resolve ?? (text => file.resolved.get(text) ?? text),
+    resolve: file.resolve ?? ((text, _complain, kept) => file.resolved.get(resolvedKey(text, kept)) ?? text),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { BalanceSpec, ServicePolicy } from '../domain/service.ts';
-import type { WrittenService } from './parse-routes.ts';
+import type { WrittenService } from './written-route.ts';
 import { Service } from './schema/service.ts';
 
 /** What is right for R, which computes one thing at a time and may stall on kept connections. */

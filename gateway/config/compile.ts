@@ -5,7 +5,8 @@ import { compileRoute, judgeDefaultFilters, type CompiledRoute, type RouteContex
 import { compileService } from './compile-services.ts';
 import { nearestOf } from './nearest.ts';
 import { parseRouteUri } from './route-uri.ts';
-import type { RoutesData, RoutesFile, WrittenPolicy, WrittenRoute } from './parse-routes.ts';
+import { asWarnings, type RoutesData, type RoutesFile } from './parse-routes.ts';
+import type { WrittenPolicy, WrittenRoute } from './written-route.ts';
 import { durationText } from './units.ts';
 import { warnOfUselessKeys } from './useless.ts';
 import { hasError, inOrder, type Complain, type Complaint, type Problem } from './problem.ts';
@@ -64,6 +65,7 @@ export function compileRoutes(file: RoutesFile, options: CompileOptions): Compil
   const ids = idsOf(file.routes, complain);
   const { placed, ...made } = drained(makeSteps(file, { ...options, complain, ids, known: undefined }));
   if (file.routes.length === 0) judgeDefaultFilters({ ...options, file, complain });
+  judgeReplaced(file, { ...options, file, complain: asWarnings(complain) });
   complainOfAddresses(placed, complain);
   warnOfUnknown(placed, options.knownServices, complain);
   warnOfUnused(file, complain);
@@ -80,6 +82,11 @@ export function compileRoutes(file: RoutesFile, options: CompileOptions): Compil
     },
     problems: inOrder(problems),
   };
+}
+
+/** What is not in force is judged all the same: one day it may be. */
+function judgeReplaced({ replaced }: RoutesFile, context: RouteContext): void {
+  for (const [i, route] of replaced.entries()) compileRoute(route, route.id ?? `route-${i + 1}`, context);
 }
 
 /** What making the routes of a file that is known to be sound takes. */

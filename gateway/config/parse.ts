@@ -9,7 +9,7 @@
  */
 import type { GatewayConfig, IdentityConfig } from './gateway-config.ts';
 import { isLoopback } from '../domain/operating/admin.ts';
-import { hasError, inOrder, type Complain, type Problem } from './problem.ts';
+import { hasError, inOrder, type Complain, type KeyPath, type Problem } from './problem.ts';
 import { resolveData, withoutExtensions, type Resolved, type Surroundings } from './references.ts';
 import { withCertificates, type CertificateFlaws } from './certificates.ts';
 import { GatewayFile } from './schema/gateway.ts';
@@ -64,15 +64,20 @@ export function parseGateway(text: string, surroundings: Surroundings, judges: J
 }
 
 /** What a reference that leads nowhere has broken was said already. */
-export function heeding({ failed }: Resolved, complain: Complain): Complain {
+export function heeding({ failed }: Pick<Resolved, 'failed'>, complain: Complain): Complain {
   return complaint => {
     if (!failed.has(JSON.stringify(complaint.path))) complain(complaint);
   };
 }
 
 /** A secret in the file itself ends up in version control; better it came from elsewhere. */
-export function warnOfLiteralSecrets({ value, referred, failed }: Resolved, complain: Complain): void {
-  for (const { path } of secretsIn(value)) {
+export function warnOfLiteralSecrets(
+  { value, referred, failed }: Omit<Resolved, 'secrets'>,
+  complain: Complain,
+  at: KeyPath = [],
+): void {
+  for (const { path: inner } of secretsIn(value)) {
+    const path = [...at, ...inner];
     const key = JSON.stringify(path);
     if (referred.has(key) || failed.has(key)) continue;
     const hint = "write '${env:NAME}' or '${file:PATH}'"; // in quotes: within {…} its brackets would end the value

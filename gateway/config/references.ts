@@ -1,4 +1,5 @@
-import type { Complain } from './problem.ts';
+import { PROPERTY_NAME, propertyOf, variableOf, type Properties } from './placeholders.ts';
+import type { Complain, KeyPath } from './problem.ts';
 
 /** What a configuration file may refer to, as the edge that reads files offers it. */
 export interface Surroundings {
@@ -13,52 +14,145 @@ export interface Surroundings {
   readonly whyUnread: (path: string) => string;
 }
 
-const REFERENCE = /\$\{(env|file):([^}]*)\}/g;
+const REFERENCE = /\$\{(?:env|file):[^}]*\}/g;
 
-/** True for text that refers to something outside the file. */
-function hasReference(text: string): boolean {
-  return text.search(REFERENCE) !== -1;
+/** Whether a text holds a reference, or what may be one of Spring's placeholders. */
+function hasReference(text: string, placeholders: Properties | undefined): boolean {
+  return text.includes('${') && (placeholders !== undefined || text.search(REFERENCE) !== -1);
 }
 
-/** Text without references, and what each of them held. */
+/** Text without references, and what those that lead out of the file held. */
 interface ResolvedText {
   readonly text: string;
   readonly held: readonly string[];
 }
 
-/** What Spring Cloud Gateway would put a property in for. */
-const PLACEHOLDER = /\$\{(?!env:|file:)([A-Za-z][\w.-]*)(?::([^{}]*))?\}/;
-
-/** What to write for a placeholder of Spring's, default included; undefined where there is none. */
-export function placeholderHint(text: string): string | undefined {
-  const [, name, otherwise] = PLACEHOLDER.exec(text) ?? [];
-  if (name === undefined) return undefined;
-  const variable = name.replaceAll('-', '').replaceAll('.', '_').toUpperCase(); // as Spring itself reads variables
-  return `write \${env:${variable}${otherwise === undefined ? '' : `:-${otherwise}`}}`;
+/** How references within a text are taken. */
+export interface Resolving {
+  readonly surroundings: Surroundings;
+  readonly complain: (message: string, hint?: string) => void;
+  /** Where Spring's placeholders are filled from; undefined: they are no references. */
+  readonly placeholders?: Properties | undefined;
+  /** Names that stand for something else within the text: groups of a filter's own expression. */
+  readonly kept?: ReadonlySet<string> | undefined;
 }
 
 /**
- * Text with `${env:NAME}`, `${env:NAME:-default}` and `${file:PATH}` replaced; undefined, after a complaint, when one of
- * them leads nowhere. The complaint names the reference and never what it holds.
+ * Text with `${env:NAME}`, `${env:NAME:-default}`, `${file:PATH}` and, where they are wanted, Spring's `${name:default}`
+ * replaced; undefined, after a complaint, when one of them leads nowhere. The complaint names the reference and never
+ * what it holds. What a variable or a file holds is text: references in it are none.
  */
-export function resolveText(
-  text: string,
-  surroundings: Surroundings,
-  complain: (message: string, hint?: string) => void,
-): ResolvedText | undefined {
-  const unresolved: Unresolved[] = [];
-  const held: string[] = [];
-  const resolved = text.replace(REFERENCE, (_whole, kind: string, body: string) => {
-    const value = kind === 'env' ? fromEnvironment(body, surroundings) : fromFile(body, surroundings);
-    if (typeof value === 'string') {
-      held.push(value);
-      return value;
-    }
-    unresolved.push(value);
-    return '';
-  });
-  for (const { problem, hint } of unresolved) complain(problem, hint);
-  return unresolved.length === 0 ? { text: resolved, held } : undefined;
+export function resolveText(text: string, resolving: Resolving): ResolvedText | undefined {
+  const work: Work = { ...resolving, held: [], unresolved: [], length: 0 };
+  const resolved = replaced(text, work, []);
+  for (const { problem, hint } of work.unresolved) resolving.complain(problem, hint);
+  return work.unresolved.length === 0 ? { text: resolved, held: work.held } : undefined;
+}
+
+interface Work extends Resolving {
+  readonly held: string[];
+  readonly unresolved: Unresolved[];
+  /** How much was made so far, of this text and all within it. */
+  length: number;
+}
+
+/** A property may name others, and those others: a small file must not mean gigabytes. */
+const RESOLVED_LENGTH_MAX = 65_536;
+
+/** `within` are the properties that are being resolved: one that needs itself would never end. */
+function replaced(text: string, work: Work, within: readonly string[]): string {
+  let result = '';
+  let at = 0;
+  for (let found = nextOf(text, at, work); found !== undefined; found = nextOf(text, at, work)) {
+    result += text.slice(at, found.start) + valueOf(text.slice(found.start + 2, found.end), work, within);
+    at = found.end + 1;
+  }
+  return result + text.slice(at);
+}
+
+interface Found {
+  readonly start: number;
+  readonly end: number;
+}
+
+function nextOf(text: string, from: number, { placeholders }: Work): Found | undefined {
+  if (placeholders === undefined) {
+    REFERENCE.lastIndex = from;
+    const found = REFERENCE.exec(text);
+    return found === null ? undefined : { start: found.index, end: found.index + found[0].length - 1 };
+  }
+  const start = text.indexOf('${', from);
+  const end = start === -1 ? -1 : closeOf(text, start);
+  return end === -1 ? undefined : { start, end };
+}
+
+/** Where what opens at `start` closes; -1 when it does not. Only Spring's may hold others. */
+function closeOf(text: string, start: number): number {
+  if (/^\$\{(?:env|file):/.test(text.slice(start, start + 8))) return text.indexOf('}', start);
+  let depth = 0;
+  for (let at = start + 1; at < text.length; at++) {
+    if (text.charAt(at) === '{') depth += 1;
+    else if (text.charAt(at) === '}' && --depth === 0) return at;
+  }
+  return -1;
+}
+
+function valueOf(body: string, work: Work, within: readonly string[]): string {
+  if (body.startsWith('env:')) return outside(fromEnvironment(body.slice(4), work.surroundings), work);
+  if (body.startsWith('file:')) return outside(fromFile(body.slice(5), work.surroundings), work);
+  return placeholderValue(body, work, within);
+}
+
+/** What a variable or a file holds, or nothing after it is known to lead nowhere. */
+function outside(value: string | Unresolved, work: Work): string {
+  if (typeof value !== 'string') return unresolved(value, work);
+  work.held.push(value);
+  return value;
+}
+
+function placeholderValue(body: string, work: Work, within: readonly string[]): string {
+  const { before, otherwise } = cutAtColon(body);
+  const name = replaced(before, work, within).trim();
+  const { placeholders, kept } = work;
+  if (placeholders === undefined || !PROPERTY_NAME.test(name) || kept?.has(name) === true) return `\${${body}}`;
+  const found = propertyOf(name, placeholders);
+  if (found?.isOutside === true) return outside(found.text, work);
+  const text = found?.text ?? otherwise;
+  return text === undefined ? unresolved(unknownOf(name), work) : innerValue({ name, text }, work, within);
+}
+
+/** What a property or a default holds may hold placeholders itself. */
+function innerValue({ name, text }: { name: string; text: string }, work: Work, within: readonly string[]): string {
+  work.length += text.length;
+  const hint = 'write out what is meant';
+  if (within.includes(name)) return unresolved({ problem: `\${${name}} stands for itself`, hint }, work);
+  if (work.length <= RESOLVED_LENGTH_MAX && within.length < 32) return replaced(text, work, [...within, name]);
+  return unresolved({ problem: `\${${name}} stands for too much`, hint }, work);
+}
+
+function unresolved(value: Unresolved, work: Work): '' {
+  work.unresolved.push(value);
+  return '';
+}
+
+/** A name and what follows the first colon that stands in no placeholder within. */
+function cutAtColon(body: string): { readonly before: string; readonly otherwise: string | undefined } {
+  let depth = 0;
+  for (let at = 0; at < body.length; at++) {
+    const char = body.charAt(at);
+    if (char === '{') depth += 1;
+    else if (char === '}') depth -= 1;
+    else if (char === ':' && depth === 0) return { before: body.slice(0, at), otherwise: body.slice(at + 1) };
+  }
+  return { before: body, otherwise: undefined };
+}
+
+function unknownOf(name: string): Unresolved {
+  const variable = variableOf(name);
+  return {
+    problem: `\${${name}} leads nowhere: the environment has no ${variable}, and this file no such key`,
+    hint: `set ${variable}, or write a default: \${${name}:…}`,
+  };
 }
 
 interface Unresolved {
@@ -106,19 +200,29 @@ export function withoutExtensions(root: unknown): unknown {
   return Object.fromEntries(Object.entries(root).filter(([key]) => !key.startsWith('x-')));
 }
 
+/** What of data is resolved, and how. */
+export interface ResolvingData {
+  readonly complain: Complain;
+  /** Keys under which nothing is. */
+  readonly except?: ReadonlySet<string>;
+  /** Where the data stands in its file. */
+  readonly at?: KeyPath;
+  readonly placeholders?: Properties;
+}
+
 /** Replaces the references in data, but for what lies under the keys in `except`. */
 export function resolveData(
   value: unknown,
   surroundings: Surroundings,
-  { complain, except = new Set() }: { complain: Complain; except?: ReadonlySet<string> },
+  { complain, except = new Set(), at = [], placeholders }: ResolvingData,
 ): Resolved {
   const [referred, failed] = [new Set<string>(), new Set<string>()];
   const secrets: string[] = [];
 
-  const path: (string | number)[] = [];
+  const path = [...at];
 
   function resolve(part: unknown): unknown {
-    if (typeof part === 'string') return part.includes('${') && hasReference(part) ? resolveScalar(part) : part;
+    if (typeof part === 'string') return hasReference(part, placeholders) ? resolveScalar(part) : part;
     if (typeof part !== 'object' || part === null) return part;
     if (Array.isArray(part)) return part.map((item, i) => within(i, item));
     const entries = Object.entries(part).map(([key, item]) => [
@@ -136,7 +240,10 @@ export function resolveData(
   }
 
   function resolveScalar(text: string): unknown {
-    const resolved = resolveText(text, surroundings, (message, hint) => complain({ path: [...path], message, hint }));
+    const resolved = resolveText(text, {
+      ...{ surroundings, placeholders },
+      complain: (message, hint) => complain({ path: [...path], message, hint }),
+    });
     (resolved === undefined ? failed : referred).add(JSON.stringify(path));
     secrets.push(...(resolved?.held ?? []));
     return resolved?.text ?? text; // judged as it stands: what is wrong with it was said already

@@ -1,4 +1,3 @@
-import { placeholderHint } from './references.ts';
 import { originOf, portOf } from './schema/scalars.ts';
 import { SERVICE_NAME } from './schema/discovery.ts';
 
@@ -19,6 +18,8 @@ export interface UriProblem {
 }
 
 const FORMS = 'write lb://SERVICE, http://HOST:PORT or https://HOST:PORT';
+
+const NOWHERE_HINT = 'where RedirectTo answers write a service that is never asked: lb://nowhere';
 
 type ReadRest = (rest: string) => RouteTarget | UriProblem;
 
@@ -42,8 +43,8 @@ const NOT_YET_SECURE: UriProblem = {
 
 /** Reads a route's `uri`: `lb://NAME`, `http(s)://HOST:PORT`, and `ws(s)://…`, `lb:ws://NAME` for streams. */
 export function parseRouteUri(text: string): RouteTarget | UriProblem {
-  if (text.includes('${'))
-    return { problem: 'is no URI', hint: placeholderHint(text) ?? 'write ${env:NAME} for a variable' };
+  if (text.includes('${')) return { problem: 'is no URI', hint: 'write ${env:NAME} for a variable' };
+  if (text.startsWith('no:')) return { problem: 'leads nowhere', hint: NOWHERE_HINT };
   if (text.startsWith('forward:')) {
     return { problem: 'forward: is not part of this gateway', hint: 'name the service that answers: lb://SERVICE' };
   }

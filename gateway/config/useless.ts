@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { RoutePolicy } from '../domain/route.ts';
 import { isRepeatable } from '../domain/service/retry.ts';
 import type { ServicePolicy } from '../domain/service.ts';
-import type { WrittenPolicy } from './parse-routes.ts';
+import type { WrittenPolicy } from './written-route.ts';
 import type { Complain, KeyPath } from './problem.ts';
 import type { GatewayFile } from './schema/gateway.ts';
 import { RoutePolicyKeys } from './schema/route-policy.ts';

@@ -60,7 +60,7 @@ export function dataOf(document: Document): { readonly value: unknown; readonly 
 }
 
 /** Where a part of the file begins. */
-export function startOf(node: Node | null | undefined): number {
+export function startOf(node: Node | Document | null | undefined): number {
   return node?.range?.[0] ?? 0;
 }
 

@@ -1,4 +1,5 @@
 import { Composer, isAlias, isMap, isSeq, LineCounter, Parser, type Document, type Node } from 'yaml';
+import type { NonEmpty } from '../domain/non-empty.ts';
 import type { Complaint, KeyPath, Problem } from './problem.ts';
 import { pathText } from './problem.ts';
 import { isSecretName } from './secret-keys.ts';
@@ -16,13 +17,47 @@ export interface YamlFile {
   locate(complaint: Complaint): Problem;
 }
 
+/** A file that may be several documents. Where it is, a path begins with the number of its document, from 0. */
+export interface YamlDocuments extends Pick<YamlFile, 'problems' | 'locate'> {
+  /** What each of them holds, as in a file of its own. */
+  readonly values: readonly unknown[];
+  /** What to say of all after the first where a file must be one document. */
+  readonly second: Problem | undefined;
+}
+
 /**
  * Reads YAML 1.2: one document of maps, lists and plain values. Whatever else stands in the file is a problem with its
  * place; nothing is an exception. No problem quotes the file: what is at fault may be a secret.
  */
 export function readYaml(text: string, name: string): YamlFile {
+  const [first, second] = documentsOf(text, name);
+  const problems = second === undefined ? first.problems : [...first.problems, second.begins];
+  return { name, text, value: first.value, problems, locate: complaint => first.locate(complaint) };
+}
+
+/** Reads every document of a file; what is wrong with one hides nothing of another. */
+export function readDocuments(text: string, name: string): YamlDocuments {
+  const documents = documentsOf(text, name);
+  const [first, second] = documents;
+  return {
+    values: documents.map(({ value }) => value),
+    problems: documents.flatMap(({ problems }) => problems),
+    second: second?.begins,
+    locate(complaint) {
+      const [key, ...path] = complaint.path;
+      const document = second === undefined || typeof key !== 'number' ? undefined : documents[key];
+      return document === undefined ? first.locate(complaint) : document.locate({ ...complaint, path });
+    },
+  };
+}
+
+interface ReadDocument extends Pick<YamlFile, 'value' | 'problems' | 'locate'> {
+  /** The complaint that it is there at all. */
+  readonly begins: Problem;
+}
+
+function documentsOf(text: string, name: string): NonEmpty<ReadDocument> {
   const lines = new LineCounter();
-  const documents = documentsOf(text, lines);
   const problemAt = (offset: number, complaint: Complaint): Problem => {
     const { line, col } = lines.linePos(Math.min(offset, text.length));
     const { path, message, hint, severity = 'error' } = complaint;
@@ -36,22 +71,24 @@ export function readYaml(text: string, name: string): YamlFile {
       hint,
     };
   };
-  const [document, second] = documents;
-  if (document === undefined) {
-    const problem = problemAt(0, { path: [], message: 'is nested too deeply to be read' });
-    return { name, text, value: undefined, problems: [problem], locate: complaint => problemAt(0, complaint) };
-  }
+  const [first, ...others] = parsedOf(text, lines).map(document => readDocument(document, text, problemAt));
+  if (first !== undefined) return [first, ...others];
+  const problem = problemAt(0, { path: [], message: 'is nested too deeply to be read' });
+  const locate = (complaint: Complaint) => problemAt(0, complaint);
+  return [{ value: undefined, problems: [problem], locate, begins: problem }];
+}
+
+type ProblemAt = (offset: number, complaint: Complaint) => Problem;
+
+function readDocument(document: Document.Parsed, text: string, problemAt: ProblemAt): ReadDocument {
   const problems = syntaxFlaws(document).map(({ offset, ...complaint }) => problemAt(offset, complaint));
-  const isBroken = problems.length > 0;
-  if (second !== undefined) problems.push(problemAt(second.range[0], { path: [], ...SECOND_DOCUMENT }));
-  const { value, flaws } = isBroken ? { value: undefined, flaws: [] } : dataOf(document);
+  const { value, flaws } = problems.length > 0 ? { value: undefined, flaws: [] } : dataOf(document);
   problems.push(...flaws.map(({ offset, ...complaint }) => problemAt(offset, complaint)));
   return {
-    name,
-    text,
     value,
     problems,
     locate: complaint => problemAt(offsetOf(document, complaint, text), complaint),
+    begins: problemAt(document.range[0], { path: [], ...SECOND_DOCUMENT }),
   };
 }
 
@@ -61,7 +98,7 @@ const SECOND_DOCUMENT = {
 };
 
 /** As `parseDocument` does it, which drops further documents without a word. Empty where the nesting is too deep for it. */
-function documentsOf(text: string, lines: LineCounter): Document.Parsed[] {
+function parsedOf(text: string, lines: LineCounter): Document.Parsed[] {
   // Keys that stand twice are found while the data is read, with their path.
   const composer = new Composer({ version: '1.2', uniqueKeys: false, prettyErrors: false });
   try {
@@ -156,7 +193,7 @@ function isBefore(node: Node | null, offset: number): boolean {
 /** Where the value at the path starts, or its nearest parent when the value is missing. */
 function offsetOf(document: Document, { path, isAboutKey = false, piece }: Complaint, text: string): number {
   let node: Node | null = document.contents;
-  let offset = startOf(node);
+  let offset = startOf(document.contents ?? document);
   for (const [depth, key] of path.entries()) {
     const next = childOf(document, node, key);
     if (next === undefined) return offset;

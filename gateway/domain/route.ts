@@ -85,6 +85,8 @@ export interface Cors {
   readonly origins: ReadonlySet<string>;
   readonly methods: readonly string[];
   readonly headers: readonly string[];
+  /** Of the answer, for scripts to read. */
+  readonly expose: readonly string[];
   readonly credentials: boolean;
   readonly maxAgeSeconds: number;
 }

@@ -33,12 +33,12 @@ async function startServe(traits: Partial<RunningGateway> = {}) {
       exit: code => did.push(`exit ${code}`),
     },
     open: async asked => {
-      assert.deepEqual(asked, { file: '/where/gateway.yaml', user: 'r' });
+      assert.deepEqual(asked, { file: '/where/gateway.yaml', profiles: ['eu', 'prod'], user: 'r' });
       return { gateway, log: { flush: () => did.push('flush'), close: async () => void did.push('close log') } };
     },
   });
   const heeding = once(signals, 'heeding');
-  const code = serve(['--config', 'gateway.yaml', '--user', 'r'], io);
+  const code = serve(['--config', 'gateway.yaml', '--profile', 'eu,prod', '--user', 'r'], io);
   await heeding;
   return { did, events, signals, said, code };
 }

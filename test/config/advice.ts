@@ -141,13 +141,6 @@ const KEYS: readonly Mistake[] = [
   row(PURE, route('‸ batch: «{}»'), { request: POST }),
   row(PURE, route('‸ coalesce: «true»'), { request: POST }),
   row(PURE, route('‸ cache: «{}»'), { request: POST }),
-  prose('write `timeout` on the route', route('metadata: { «response-timeout»: 200 }'), route('timeout: 200ms')),
-  prose('write `cors` on the route', route('metadata: { «cors»: {} }'), route("cors: { origins: ['*'] }")),
-  prose(
-    'write `services: { NAME: { connection: { connectTimeout } } }`',
-    route('metadata: { «connect-timeout»: 200 }'),
-    `services: { a: { connection: { connectTimeout: 200ms } } }\n${route()}`,
-  ),
   row("write '${env:NAME}' or '${file:PATH}'", `services: { a: { sharedSecret: «sesame» } }\n${route()}`),
   row('write ${env:NAME} or ${env:NAME:-default}', 'routes:\n  - uri: «${env:9x}»'),
   row('set it, or write ${env:UNSET:-default}', 'routes:\n  - uri: lb://a\n    id: «${env:UNSET}»'),
@@ -171,6 +164,11 @@ const URIS: readonly Mistake[] = [
     'routes: [{ uri: lb://a._-1 }]',
   ),
   prose('write ${env:NAME} for a variable', 'routes: [{ uri: «"${1}"» }]', 'routes: [{ uri: "${env:NAME}" }]'),
+  prose(
+    'where RedirectTo answers write a service that is never asked: lb://nowhere',
+    "routes: [{ id: a, uri: «no://op», filters: ['RedirectTo=302, /x'] }]",
+    "routes: [{ id: a, uri: lb://nowhere, filters: ['RedirectTo=302, /x'] }]",
+  ),
   row('name the service that answers: lb://SERVICE', 'routes: [{ uri: «forward:/x» }]'),
   row('did you mean lb://fuel?', 'routes: [{ uri: «lb://fule» }]', { options: { knownServices: new Set(['fuel']) } }),
   prose(
@@ -181,40 +179,17 @@ const URIS: readonly Mistake[] = [
   ),
 ];
 
-/** Of a placeholder `@` within a value, and what is advised in its place. */
-const placeholder = (written: string, [spring, ours]: readonly [string, string], request: Request): Mistake => ({
-  ...prose(
-    `write ${ours}`,
-    route(written.replace('@', spring)),
-    route(written.replace('@', ours).replaceAll(/[«»]/g, '')),
-  ),
-  request,
-});
-
-/** What Spring would put a property in for. */
 const PLACEHOLDERS: readonly Mistake[] = [
-  placeholder('predicates: ["Host=«@»"]', ['${GW_HOST:api.example.org}', '${env:GW_HOST:-api.example.org}'], {
-    line: 'GET /',
-    headers: ['Host', 'api.example.org'],
-  }),
-  placeholder('predicates: ["Path=«/@/x/**»"]', ['${CTX:shop}', '${env:CTX:-shop}'], { line: 'GET /shop/x/1' }),
-  placeholder('predicates: ["Query=«@»"]', ['${q.name:red}', '${env:Q_NAME:-red}'], { line: 'GET /?red=1' }),
-  placeholder(
-    'predicates: [{ name: Path, args: { pattern: "«/@»" } }]',
-    ['${base-path:shop}', '${env:BASEPATH:-shop}'],
-    { line: 'GET /shop' },
+  prose(
+    'set USER_URL, or write a default: ${user.url:…}',
+    "routes: [{ id: a, uri: «'${user.url}'» }]",
+    "routes: [{ id: a, uri: '${user.url:http://users:8081}' }]",
   ),
-  placeholder('predicates: ["Method=«@»"]', ['${METHODS:GET}', '${env:METHODS:-GET}'], { line: 'GET /' }),
-  placeholder('filters: ["PrefixPath=«/@»"]', ['${CTX:shop}', '${env:CTX:-shop}'], { line: 'GET /' }),
-  placeholder('filters: ["AddRequestHeader=X-Env, «@»"]', ['${ENV:a, b}', '${env:ENV:-a, b}'], { line: 'GET /' }),
-  {
-    ...prose(
-      'write ${env:SVC:-fuel}',
-      'routes: [{ id: a, uri: «"lb://${SVC:fuel}"» }]',
-      'routes: [{ id: a, uri: "lb://${env:SVC:-fuel}" }]',
-    ),
-    request: { line: 'GET /' },
-  },
+  prose(
+    'write out what is meant',
+    "spring.cloud.gateway.routes: [{ id: a, uri: lb://a, filters: ['PrefixPath=«/${x-p}»'] }]\nx-p: '${x-p}'",
+    route("filters: ['PrefixPath=/p']"),
+  ),
 ];
 
 const PARTS: readonly Mistake[] = [
@@ -314,30 +289,74 @@ const PARTS: readonly Mistake[] = [
   ),
 ];
 
+/** CORS of Spring's for every path, and what is written in its place. */
+const springCors = (hint: string, wrong: string, right: string) =>
+  prose(
+    hint,
+    `spring.cloud.gateway: { globalcors: { cors-configurations: ${wrong} }, routes: [{ id: a, uri: lb://a }] }`,
+    `spring.cloud.gateway: { globalcors: { cors-configurations: ${right} }, routes: [{ id: a, uri: lb://a }] }`,
+  );
+
+const LOCATOR =
+  "leave it out, and write under `routes:` for each service `- { id: NAME, uri: 'lb://NAME', predicates: ['Path=/NAME/**'], filters: ['RewritePath=/NAME/?(?<remaining>.*), /$\\{remaining}'] }`";
+const ORIGINS = "write each in full: `allowedOrigins: ['https://app.example.org', 'http://localhost:3000']`";
+
 const SPRING: readonly Mistake[] = [
-  spring('globalcors: {}', 'write `cors` on a route, or under `defaults:` for all', {
-    beside: "defaults: { cors: { origins: ['*'] } }",
-  }),
-  spring('httpclient.connect-timeout: 1', 'write `services: { NAME: { connection: { connectTimeout } } }`', {
-    beside: 'services: { a: { connection: { connectTimeout: 1ms } } }',
-  }),
-  spring('httpclient.response-timeout: 1s', 'write `timeout` on a route, or under `defaults:` for all', {
-    onRoute: 'timeout: 1s',
-  }),
-  spring('httpclient.pool: {}', 'write `services: { NAME: { concurrency, connection: { reuse } } }`', {
-    beside: 'services: { a: { concurrency: 4, connection: { reuse: true } } }',
-  }),
-  spring('discovery: {}', 'write a route for each service, with `uri: lb://NAME`'),
-  spring('trusted-proxies: x', 'write `listen: { trustedProxies }` in gateway.yaml'),
-  spring('x-forwarded: {}', 'leave it out: the gateway sets X-Forwarded-*'),
-  spring('loadbalancer: {}', 'leave it out: no instance is 503 SERVICE_UNAVAILABLE'),
-  spring('redis-rate-limiter: {}', 'write `limits` on a route', { onRoute: 'limits: [{ rate: 1, per: 1s }]' }),
-  spring('filter: {}', 'write the filter with its `args` on a route, or under `default-filters`', {
-    onRoute: 'filters: [{ name: StripPrefix, args: { parts: 1 } }]',
-  }),
-  spring('fail-on-route-definition-error: false', 'leave it out: a file with an error changes nothing'),
-  spring('metrics: {}', 'leave it out: /metrics is always there'),
+  spring('httpclient.proxy: {}', 'leave it out: instances are called without a proxy between'),
+  spring('discovery.locator.enabled: true', LOCATOR),
+  spring('loadbalancer.use404: true', 'leave it out: no instance is 503 SERVICE_UNAVAILABLE here'),
+  spring(
+    'filter.secure-headers: {}',
+    'leave it out, and write `SetResponseHeader=NAME, VALUE` under `default-filters`',
+    { onRoute: "filters: ['SetResponseHeader=X-Frame-Options, SAMEORIGIN']" },
+  ),
+  spring('trusted-proxies: x', 'leave it out, and write `listen: { trustedProxies: [10.0.0.0/8] }` in gateway.yaml'),
+  spring('set-status: {}', 'leave it out: the original status is not kept'),
   spring('mvc: {}', 'routes of the Servlet gateway have filters of their own; write them under `routes:`'),
+  spring('websocket: {}', 'leave it out: Spring Cloud Gateway has none'),
+  spring('metric: {}', 'did you mean `metrics`?'),
+  prose(
+    'nothing here asks on what it runs: take the line out where the document is meant',
+    `spring: { config.activate: { «on-cloud-platform»: kubernetes } }\n---\nspring.cloud.gateway.routes: []`,
+    `spring.cloud.gateway.routes: []`,
+  ),
+  springCors("write '[/**]': with what is allowed below it", '«[]»', "{ '[/**]': { allowedOrigins: '*' } }"),
+  springCors(
+    "for example `allowedOrigins: ['https://app.example.org']`",
+    "{ '[/**]': «[]» }",
+    "{ '[/**]': { allowedOrigins: ['https://app.example.org'] } }",
+  ),
+  prose(
+    "take it out, and write `cors: { origins: ['https://app.example.org'] }` on each route that it is for",
+    "spring.cloud.gateway: { globalcors: { cors-configurations: { «'[/a/**]'»: {} } }, routes: [{ id: a, uri: lb://a }] }",
+    route("cors: { origins: ['https://app.example.org'] }"),
+  ),
+  springCors(
+    ORIGINS,
+    "{ '[/**]': { «allowedOriginPatterns»: 'https://*.example.org' } }",
+    "{ '[/**]': { allowedOrigins: ['https://app.example.org', 'http://localhost:3000'] } }",
+  ),
+  springCors(
+    `${ORIGINS}; or \`allowCredentials: false\``,
+    "{ '[/**]': { «allowedOrigins»: '*', allowCredentials: true } }",
+    "{ '[/**]': { allowedOrigins: '*', allowCredentials: false } }",
+  ),
+  springCors(
+    'did you mean `allowed-origins`?',
+    "{ '[/**]': { allowedOrigins: '*', «allowedOrigin»: x } }",
+    "{ '[/**]': { allowedOrigins: '*' } }",
+  ),
+  prose(
+    'write 200 (milliseconds), 5s or 1m',
+    route('metadata: { response-timeout: «soon» }'),
+    route('metadata: { response-timeout: 200 }'),
+    route('metadata: { response-timeout: 5s }'),
+  ),
+  prose(
+    'write `services: { a: { connection: { connectTimeout } } }`',
+    'routes: [{ id: a, uri: lb://a, metadata: { connect-timeout: 1 } }, { id: b, uri: lb://a, metadata: { «connect-timeout»: 2 } }]',
+    'services: { a: { connection: { connectTimeout: 2ms } } }\nroutes: [{ id: a, uri: lb://a }, { id: b, uri: lb://a }]',
+  ),
 ];
 
 export const ROUTES_ADVICE: readonly Mistake[] = [...FILES, ...KEYS, ...URIS, ...PLACEHOLDERS, ...PARTS, ...SPRING];

@@ -96,6 +96,7 @@ describe('routes.yaml', () => {
         methods: ['GET', 'POST'],
         headers: ['authorization', 'content-type'],
         credentials: false,
+        expose: [],
         maxAgeSeconds: 600,
       },
       isStream: false,
@@ -333,7 +334,11 @@ describe('routes.yaml, wrong', () => {
     ['no list of routes', 'routes: { a: 1 }', ['1:9 error routes: must be a list']],
     ['a URI of nothing', 'routes: [{ uri: fuel }]', ['1:17 error routes[0].uri: is no URI of a service']],
     ['forward:', 'routes: [{ uri: "forward:/x" }]', ['1:17 error routes[0].uri: forward: is not part of this gateway']],
-    ['a Spring placeholder', 'routes: [{ uri: "${BACKEND}" }]', ['1:17 error routes[0].uri: is no URI']],
+    [
+      'a Spring placeholder',
+      'routes: [{ uri: "${BACKEND}" }]',
+      ['1:17 error routes[0].uri: ${BACKEND} leads nowhere: the environment has no BACKEND, and this file no such key'],
+    ],
     [
       'credentials in a URI',
       'routes: [{ uri: "http://u:p@h" }]',
@@ -501,69 +506,5 @@ routes:
 
     assert.deepEqual(told(problems), ['1:32 warning services.a.sharedSecret: a secret stands in the file']);
     assert.ok(!JSON.stringify(problems).includes('hunter2'));
-  });
-});
-
-describe('a file written for Spring Cloud Gateway', () => {
-  const routes = `
-          routes:
-          - id: score
-            uri: lb://plumber-scoring
-            predicates: [ "Path=/api/score/**" ]
-            filters: [ "StripPrefix=2" ]
-          default-filters: [ "AddRequestHeader=X-Env, prod" ]`;
-
-  for (const [what, text] of [
-    ['today’s prefix', `spring:\n  cloud:\n    gateway:\n      server:\n        webflux:${routes}`],
-    ['the prefix of before 4.3', `spring:\n  cloud:\n        gateway:${routes}`],
-    ['dots for nesting', `spring.cloud.gateway:${routes}`],
-    ['dots and nesting', `spring:\n  cloud.gateway.server.webflux:${routes}`],
-  ] as const) {
-    test(`loads under ${what}`, () => {
-      const { answers } = explained(soundRoutes(text), { line: 'GET /api/score/1' });
-
-      assert.equal(answers?.sent?.target, '/1');
-      assert.ok(answers.sent.headers.some(([name, value]) => name === 'X-Env' && value === 'prod'));
-    });
-  }
-
-  test('is checked below the prefix, and ignored elsewhere with one warning', () => {
-    const text = `
-server: { port: 8080 }
-eureka: { client: {} }
-spring:
-  application: { name: gw }
-  cloud:
-    gateway:
-      globalcors: {}
-      httpclient: { response-timeout: 5s }
-      routs: []
-      routes: [{ uri: lb://a, metadata: { response-timeout: 200 } }]
-`;
-
-    const { problems } = routesOf(text);
-
-    assert.deepEqual(told(problems), [
-      '2:1 warning server: ignored, as the settings of other software: server, eureka, spring.application',
-      '8:7 error spring.cloud.gateway.globalcors: `globalcors` is not a setting of this gateway',
-      '9:7 error spring.cloud.gateway.httpclient: `httpclient` is not a setting of this gateway',
-      '10:7 error spring.cloud.gateway.routs: unknown key `routs`',
-      '11:43 warning spring.cloud.gateway.routes[0].metadata.response-timeout: metadata response-timeout is not heeded',
-    ]);
-    assert.equal(problems[3]?.hint, 'did you mean `routes`?');
-  });
-
-  test('may say default filters in camel case', () => {
-    const { answers } = explained(soundRoutes('defaultFilters: [PrefixPath=/p]\nroutes: [{ uri: lb://a }]'), {
-      line: 'GET /x',
-    });
-
-    assert.equal(answers?.sent?.target, '/p/x');
-  });
-
-  test('may not say routes in two places', () => {
-    const { problems } = routesOf('routes: [{ uri: lb://a }]\nspring: { cloud: { gateway: { routes: [] } } }');
-
-    assert.deepEqual(told(problems), ['1:1 error routes: stand here, and under `spring:` too']);
   });
 });

@@ -45,7 +45,14 @@ const field =
   });
 
 const CORS = {
-  ...{ origins: new Set(['https://a']), methods: ['*'], headers: ['*'], credentials: true, maxAgeSeconds: 1 },
+  ...{
+    origins: new Set(['https://a']),
+    methods: ['*'],
+    headers: ['*'],
+    credentials: true,
+    expose: [],
+    maxAgeSeconds: 1,
+  },
 };
 
 const cases: Readonly<Record<string, Work>> = {

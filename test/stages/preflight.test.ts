@@ -8,6 +8,7 @@ const cors = {
   methods: ['GET'],
   headers: [],
   credentials: false,
+  expose: [],
   maxAgeSeconds: 1,
 };
 const fields = ['Origin', 'https://a.example', 'Access-Control-Request-Method', 'GET'];

@@ -10,6 +10,8 @@ import { compileRegex } from '../../gateway/edges/re2js.ts';
 export interface Around {
   readonly variables?: Readonly<Record<string, string>>;
   readonly files?: Readonly<Record<string, string>>;
+  /** Which documents of a Spring file are in force. */
+  readonly profiles?: readonly string[];
 }
 
 /** A file in the folder /etc/penstock, with this environment and these files around it. */
@@ -30,7 +32,7 @@ export function gatewayOf(text: string, around?: Around): ParsedGateway {
 
 /** routes.yaml of this text, where no identity is configured unless said otherwise. */
 export function routesOf(text: string, options: Partial<CompileOptions> & Around = {}): CompiledRoutes {
-  const file = parseRoutes(text, surroundings('routes.yaml', options));
+  const file = parseRoutes(text, surroundings('routes.yaml', options), options.profiles);
   return compileRoutes(file, { identityConfigured: false, compileRegex, ...options });
 }
 

@@ -3,10 +3,10 @@ import { isProblem, type CompileRegex, type Regex } from '../../domain/routing/r
 import { parseTemplate, type Template } from '../../domain/routing/template.ts';
 import { nearestOf } from '../nearest.ts';
 import type { Complaint, KeyPath } from '../problem.ts';
-import { placeholderHint } from '../references.ts';
+import type { ResolveValue } from '../parse-routes.ts';
 import { LATER_NAMES, LATER_WAY, OUR_WAY } from '../schema/dialect-names.ts';
 import type { RequestSize } from '../useless.ts';
-import type { PartKind, WrittenPart } from './written-part.ts';
+import { parseShortcut, type PartKind, type WrittenPart } from './written-part.ts';
 
 /** How a predicate or filter takes its values, and what it becomes. */
 export interface PartDefinition<T> {
@@ -40,7 +40,7 @@ export interface Part {
 /** What making parts of one route needs. */
 export interface PartTools {
   readonly complain: (complaint: Complaint) => void;
-  readonly resolve: (text: string, complain: (message: string, hint?: string) => void) => string | undefined;
+  readonly resolve: ResolveValue;
   readonly compileRegex: CompileRegex;
   readonly captured: ReadonlySet<string>;
 }
@@ -88,20 +88,19 @@ function bind<T>(written: WrittenPart, definition: PartDefinition<T>, tools: Par
     tools.complain({ path, message: `${written.name}: ${message}`, ...more });
   };
   const values = new Map<string, string[]>();
+  const groups = groupsOf(written);
   written.values.forEach(({ key, text }, position) => {
     const field = fieldOf(definition, key, position);
     if (field === undefined) {
       complain(...surplus(definition, key, text));
       return;
     }
-    // In a replacement `${name}` stands for what a group of the pattern holds.
-    const hint = field === 'replacement' ? undefined : placeholderHint(text);
-    if (hint !== undefined) {
-      complain('a placeholder of Spring’s is not filled in', { hint, piece: text });
-      return;
-    }
-    const resolved = tools.resolve(text, (message, hint) => complain(message, { hint, piece: text }));
-    if (resolved !== undefined) values.set(field, [...(values.get(field) ?? []), resolved]);
+    // In a replacement `${name}` stands for what a group of the pattern holds, whatever else has that name.
+    const kept = field === 'replacement' ? groups : undefined;
+    const resolved = tools.resolve(text, (message, hint) => complain(message, { hint, piece: text }), kept);
+    if (resolved === undefined) return;
+    const listed = definition.shape === 'list' && PLACEHOLDER.test(text) ? listedIn(resolved) : [resolved];
+    values.set(field, [...(values.get(field) ?? []), ...listed]);
   });
   for (const field of definition.fields.slice(0, definition.required)) {
     if (state.isSound && !values.has(field))
@@ -123,6 +122,22 @@ function bind<T>(written: WrittenPart, definition: PartDefinition<T>, tools: Par
 function placeOf({ path, values }: WrittenPart, piece: string | undefined): KeyPath {
   const value = piece === undefined ? undefined : values.find(({ text }) => text.includes(piece));
   return value?.path ?? path;
+}
+
+/** The groups that a filter's own pattern names. */
+function groupsOf({ values }: WrittenPart): ReadonlySet<string> {
+  return new Set(
+    values.flatMap(({ text }) => [...text.matchAll(/\(\?<([A-Za-z][A-Za-z0-9]*)>/g)].map(([, name = '']) => name)),
+  );
+}
+
+/** A placeholder of Spring's, and no reference of ours. */
+const PLACEHOLDER = /\$\{(?!env:|file:)/;
+
+/** As in Spring a placeholder may hold the whole of a list: `Host=${HOSTS}`. */
+function listedIn(text: string): readonly string[] {
+  const shortcut = parseShortcut(`=${text}`);
+  return 'problem' in shortcut ? [text] : shortcut.pieces;
 }
 
 function fieldOf<T>(

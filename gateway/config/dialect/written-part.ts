@@ -115,7 +115,7 @@ interface ShortcutProblem {
  * Reads `Name=value, value`. The name ends at the first `=`; values are split at commas, but not within balanced
  * brackets: a regular expression may then hold a comma, `\d{1,3}`, which Spring would cut in two.
  */
-function parseShortcut(text: string): Shortcut | ShortcutProblem {
+export function parseShortcut(text: string): Shortcut | ShortcutProblem {
   const at = text.indexOf('=');
   if (at === -1) return { name: text.trim(), pieces: [] };
   const name = text.slice(0, at).trim();

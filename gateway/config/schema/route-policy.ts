@@ -72,6 +72,10 @@ const Cors = z
       .array(z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'must be the name of a header field'))
       .default(['authorization', 'content-type'])
       .describe('Header fields they may send.'),
+    expose: z
+      .array(z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'must be the name of a header field'))
+      .default([])
+      .describe('Header fields of the answer that scripts may read, beside those that they always may.'),
     credentials: z.boolean().default(false).describe('Whether cookies and the like may be sent.'),
     maxAge: duration({ min: '0ms', max: '1d' }).prefault('10m').describe('How long a browser may remember this.'),
   })

@@ -38,7 +38,10 @@ export const DialectKeys = z.strictObject({
   enabled: z.boolean().default(true).describe('False: as if it were not there.'),
   predicates: z.array(Predicate).default([]).describe('All must hold; none matches everything.'),
   filters: z.array(Filter).default([]).describe('Changes to request and reply, in order.'),
-  metadata: z.record(z.string(), z.unknown()).default({}).describe('Kept for other tools; nothing here reads it.'),
+  metadata: z
+    .record(z.string(), z.unknown())
+    .default({})
+    .describe('Kept for other tools; of Spring’s, `response-timeout`, `connect-timeout` and `cors` are heeded.'),
 });
 
 /** A route: the dialect's keys and Penstock's. */

@@ -15,7 +15,8 @@ const NOTHING = Buffer.alloc(0);
  */
 export function corsFields(cors: Cors, request: RawFields): string[] {
   const fields = originFields(cors, request);
-  if (fields.includes('Access-Control-Allow-Origin')) fields.push('Access-Control-Expose-Headers', EXPOSED);
+  if (fields.includes('Access-Control-Allow-Origin'))
+    fields.push('Access-Control-Expose-Headers', [EXPOSED, ...cors.expose].join(', '));
   if (!isForAnyone(cors)) fields.push('Vary', 'Origin');
   return fields;
 }

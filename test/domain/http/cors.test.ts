@@ -16,6 +16,7 @@ const aCors = (traits: Partial<Cors> = {}): Cors => ({
   methods: ['GET', 'POST'],
   headers: ['authorization', 'content-type'],
   credentials: false,
+  expose: [],
   maxAgeSeconds: 600,
   ...traits,
 });

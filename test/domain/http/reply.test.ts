@@ -175,6 +175,7 @@ const cors: Cors = {
   methods: ['GET'],
   headers: [],
   credentials: false,
+  expose: [],
   maxAgeSeconds: 600,
 };
 
