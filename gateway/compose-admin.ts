@@ -1,3 +1,4 @@
+import type { GatewayAudit } from './compose-audit.ts';
 import type { Batching } from './compose-batching.ts';
 import { redactedGateway, type GatewayConfig } from './config/gateway-config.ts';
 import type { Admin, AdminAccess } from './domain/operating/admin.ts';
@@ -13,6 +14,7 @@ import type { Log } from './edges/winston.ts';
 import type { Generation, Generations } from './reload.ts';
 
 interface AdminParts {
+  readonly audit: GatewayAudit;
   readonly config: GatewayConfig;
   readonly life: Life;
   readonly generations: Generations;
@@ -33,14 +35,16 @@ export function composeAdmin(parts: AdminParts): AdminServer {
 /** Without `access` the listener is on loopback, where nobody is asked. */
 const CLOSED: AdminAccess = { open: [], tokens: [] };
 
-function adminOf({ config, life, generations, registry, caches, batching, metrics, log }: AdminParts): Admin {
+function adminOf({ config, audit, life, generations, registry, caches, batching, metrics, log }: AdminParts): Admin {
   return {
     readiness: () => life.readiness(generations.state()),
     metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
     routes: () => routeViews(generations.current().routes).map(view => ({ ...view, batching: batching.view(view.id) })),
     services: () => registry.services().map(service => service.view()),
     config: () => redactedGateway(config),
-    reload: () => generations.reload(),
+    reload: who => audit.reload(generations, { ...who, what: 'reload' }),
+    changed: change => audit.changed(change),
+    auditLines: (fromSeq, linesMax) => audit.read(fromSeq, linesMax),
     explain(input) {
       const explained = explain(input, explainParts(generations.current(), config.listen));
       const { answers } = explained;

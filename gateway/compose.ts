@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import { composeAdmin } from './compose-admin.ts';
+import { composeAudit, type GatewayAudit } from './compose-audit.ts';
 import { composeBatching, type Batching } from './compose-batching.ts';
 import { composeDiscovery, type Discovery } from './compose-discovery.ts';
 import { composeIdentity, type ComposedIdentity } from './compose-identity.ts';
@@ -22,13 +23,13 @@ import { descriptorLimit, fitConnections } from './edges/descriptors.ts';
 import { sha256 } from './edges/digest.ts';
 import type { AdminServer } from './edges/express/admin.ts';
 import { createServer, type GatewayServer, type ServerParts } from './edges/express/server.ts';
-import { createHealthChecks, type HealthChecks } from './edges/health-checks.ts';
+import { createHealthChecks } from './edges/health-checks.ts';
 import { createCarrier } from './edges/http-proxy-middleware.ts';
 import { createMemoryStore } from './edges/memory-store.ts';
 import { createMetrics, type Metrics } from './edges/prom-client.ts';
 import { systemRandom as random } from './edges/random.ts';
 import { createTransport } from './edges/r-transport/transport.ts';
-import { createScripts, type Scripts } from './edges/rscript/transport.ts';
+import { createScripts } from './edges/rscript/transport.ts';
 import type { Account } from './edges/user.ts';
 import { createLog, type Log } from './edges/winston.ts';
 import { createFlow } from './flow.ts';
@@ -37,6 +38,7 @@ import { inSlices } from './load-apart.ts';
 import { createGenerations, type Generations, type RoutesNow, type UsableRoutes } from './reload.ts';
 import { createAdmit } from './stages/admit.ts';
 import { createAttempt } from './stages/attempt.ts';
+import { createAudit } from './stages/audit.ts';
 import { createCache, createNoteWrite } from './stages/cache.ts';
 import { createCoalesce } from './stages/coalesce.ts';
 import { createMatch } from './stages/match.ts';
@@ -75,6 +77,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   const { observe, tell: catchUp } = createHeldEvents(clock, told, () => log.observedAll());
   const log = createLog({ ...config.log, stream: parts.stdout, wallMs: () => clock.wallMs(), catchUp });
   const identity: ComposedIdentity = composeIdentity({ identity: config.identity, clock, observe });
+  const audit = composeAudit({ config, clock, observe });
   const metrics: Metrics = createMetrics({
     routeIds: () => new Set(generations.current().routes.map(({ id }) => id)),
     services: () => registry.services().map(service => service.view()),
@@ -82,12 +85,11 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
     batching: () => batching.states(),
     inFlight: () => server.inFlight,
     linesDropped: () => log.linesDropped,
-    ...{ catchUp, version, node, withProcess: true, wallMs: () => clock.wallMs(), keysAges: identity.keysAges },
+    ...{ auditLines: () => audit.counts(), wallMs: () => clock.wallMs(), keysAges: identity.keysAges },
+    ...{ catchUp, version, node, withProcess: true },
   });
 
-  const scripts = createScripts({ clock, deadlines, observe });
-  const ways = waysOf(config, scripts);
-  const transport = transportByScheme(createTransport({ clock, deadlines }), ways);
+  const { scripts, transport, probe } = composeWays({ config, deadlines, observe });
   const permits = new PermitRegistry({ onVacant: origin => transport.forget(origin) });
   const registry: ServiceRegistry = createServiceRegistry({
     create: (name, policy) => createService({ name, policy, clock, random, deadlines, permits, observe }),
@@ -114,27 +116,37 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   const attempt = createAttempt({ transport, clock, random, deadlines, observe });
   const routes = () => generations.current().routes;
   const batching: Batching = composeBatching({ ask: attempt, routes, clock, random, deadlines, observe });
-  const { enter, back } = composeFlow({ identity, generations, caches, attempt, batching, observe });
+  const { enter, back } = composeFlow({ identity, audit, generations, caches, attempt, batching, observe });
   const server: GatewayServer = composeServer(config, { clock, deadlines, enter, back, observe });
   const services = () => registry.services();
-  const checks: HealthChecks = createHealthChecks({ services, clock, random, probe: probeByScheme(ways) });
-  const admin: AdminServer = composeAdmin({
-    ...{ ...parts, life, generations, registry, caches, batching, metrics, log, observe },
-  });
+  const checks = createHealthChecks({ services, clock, random, probe });
+  const looked = { ...parts, audit, life, generations, registry, caches, batching, metrics, log, observe };
+  const admin: AdminServer = composeAdmin(looked);
   const gateway = createGateway({
-    ...{ ...parts, clock, random, observe, life, generations },
+    ...{ ...parts, audit, clock, random, observe, life, generations },
     ...{ deadlines, registry, discovery, transport, batching, identity, server, admin, checks, metrics },
   });
   return { gateway, log };
 }
 
-/** What leads to instances beside HTTP; nothing that the configuration does not name. */
-function waysOf({ discovery }: GatewayConfig, scripts: Scripts): Ways {
-  return discovery.local.some(({ kind }) => kind === 'script') ? { script: scripts } : {};
+interface WayParts {
+  readonly config: GatewayConfig;
+  readonly deadlines: Deadlines;
+  readonly observe: Observe;
+}
+
+/** What leads to instances: HTTP, and what else the configuration names. */
+function composeWays({ config, ...parts }: WayParts) {
+  const scripts = createScripts({ ...parts, clock });
+  const hasScripts = config.discovery.local.some(({ kind }) => kind === 'script');
+  const ways: Ways = hasScripts ? { script: scripts } : {};
+  const transport = transportByScheme(createTransport({ ...parts, clock }), ways);
+  return { scripts, transport, probe: probeByScheme(ways) };
 }
 
 interface FlowParts {
   readonly identity: ComposedIdentity;
+  readonly audit: GatewayAudit;
   readonly generations: Generations;
   readonly caches: RouteCaches;
   readonly attempt: Ask;
@@ -142,9 +154,11 @@ interface FlowParts {
   readonly observe: Observe;
 }
 
-function composeFlow({ identity, generations, caches, attempt, batching, observe }: FlowParts) {
+function composeFlow({ identity, audit: { port: trail }, generations, caches, attempt, batching, observe }: FlowParts) {
+  const audit = createAudit({ trail, digest: sha256 });
   return createFlow({
     match: createMatch({ current: generations.current, clock }),
+    audit,
     preflight: createPreflight(),
     admit: createAdmit({ schemes: identity.schemes, countLimit: composeLimits() }),
     stream: createStream({ carrier: createCarrier({ clock }), clock, observe }),
@@ -156,7 +170,7 @@ function composeFlow({ identity, generations, caches, attempt, batching, observe
     batch: batching.batch,
     attempt,
     respond: createRespond({ observe }),
-    observe: createObserve({ clock, observe }),
+    observe: createObserve({ clock, observe, audit }),
   });
 }
 

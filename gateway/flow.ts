@@ -5,6 +5,7 @@ import { filterReply, unlessNotModified } from './domain/http/reply.ts';
 import { SharedCall, type Digest } from './domain/sharing/shared-call.ts';
 import type { Answer, Ask } from './domain/upstream.ts';
 import type { Admit } from './stages/admit.ts';
+import type { Audit } from './stages/audit.ts';
 import { requestOf } from './stages/attempt.ts';
 import type { AskShared } from './domain/sharing/flight.ts';
 import type { Cache, NoteWrite } from './stages/cache.ts';
@@ -20,6 +21,7 @@ import type { Stream } from './stages/stream.ts';
  * The journey of a call. Read this file first.
  *
  *   match      finds the route                                           404 405
+ *   audit      where the route asks for it, nothing is done that could not be written down   503
  *   preflight  answers a browser's question before it has a credential
  *   admit      who is calling, may they, and not too often               401 403 429
  *   stream     a stream goes its own way from here                       501 502 503
@@ -40,8 +42,8 @@ import type { Stream } from './stages/stream.ts';
  * The body is taken in after admission, so that a stranger's body costs no memory.
  */
 export function createFlow(stages: Stages): { readonly enter: (call: Call) => void; readonly back: WayBack } {
-  const { observe, respond, match, preflight, admit, stream, receive, cache, coalesce, batch, attempt, noteWrite } =
-    stages;
+  const { match, audit, preflight, admit, stream, receive } = stages;
+  const { cache, coalesce, batch, attempt, noteWrite, respond, observe } = stages;
 
   function enter(call: Call): void {
     try {
@@ -51,7 +53,7 @@ export function createFlow(stages: Stages): { readonly enter: (call: Call) => vo
         respond.answer(call, own);
         return;
       }
-      const matched = match(call);
+      const matched = audit.demand(match(call));
       const early = matched.isPreflight ? preflight(matched) : undefined;
       if (early === undefined) admit(matched, admitted);
       else respond.answer(call, early);
@@ -119,6 +121,7 @@ function insteadOf(call: Call, failure: GatewayError): Answer | undefined {
 /** The stages, in the order a call meets them. */
 export interface Stages {
   readonly match: Match;
+  readonly audit: Audit;
   readonly preflight: Preflight;
   readonly admit: Admit;
   readonly stream: Stream;

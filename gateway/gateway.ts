@@ -1,3 +1,4 @@
+import type { GatewayAudit } from './compose-audit.ts';
 import type { Batching } from './compose-batching.ts';
 import type { MadeRoutes } from './config/compile.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
@@ -40,6 +41,7 @@ export interface Gateway {
 }
 
 interface GatewayParts {
+  readonly audit: GatewayAudit;
   readonly config: GatewayConfig;
   readonly files: { readonly gateway: string; readonly texts: ReadonlyMap<string, string> };
   /** Reads the routes file as it is now. */
@@ -64,16 +66,13 @@ interface GatewayParts {
 
 /** The order in which the parts begin and end. */
 export function createGateway(parts: GatewayParts): Gateway {
-  const { config, clock, observe, life, generations, server, admin } = parts;
+  const { config, clock, observe, life, generations, server, admin, audit } = parts;
   let registration: ConsulRegistration | undefined;
   let peers: ReturnType<typeof composePeers>;
   let watch: ReturnType<typeof watchFiles> | undefined;
   let versionCheck: ReturnType<typeof composeVersionCheck>;
 
-  function reload(reason: string): Promise<ReloadOutcome> {
-    observe({ kind: 'notice', level: 'info', text: 'reload', about: { reason } });
-    return generations.reload();
-  }
+  const reload = (reason: string) => reloadBecause(parts, reason);
 
   /** Everything that would keep the process, or somebody waiting. */
   async function release(): Promise<void> {
@@ -88,6 +87,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     await admin.close();
     parts.deadlines.close();
     parts.metrics.close();
+    await audit.close();
   }
 
   return {
@@ -99,6 +99,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       const about = { callers: toText(callers), admin: toText(operators) };
       observe({ kind: 'notice', level: 'info', text: 'listening', about });
       changeUser(parts); // before anything is started: R is that user's as well
+      await audit.open(); // by the user it runs as; nothing has been called yet
       generations.begin();
       watch = watchFiles({ files: parts.files.texts, onChange: file => onSaved(parts, file, reload) });
       registration = composeRegistration(parts, callers);
@@ -126,6 +127,11 @@ export function createGateway(parts: GatewayParts): Gateway {
       void release();
     },
   };
+}
+
+function reloadBecause({ audit, generations, observe }: GatewayParts, reason: string): Promise<ReloadOutcome> {
+  observe({ kind: 'notice', level: 'info', text: 'reload', about: { reason } });
+  return audit.reload(generations, { by: 'file', from: null, what: `reload: ${reason}` });
 }
 
 function toText({ host, port }: HostPort): string {

@@ -67,15 +67,17 @@ export interface RoutesInput {
   /** Which of a Spring file's documents are in force; none unless said. */
   readonly profiles?: readonly string[];
   readonly identityConfigured: boolean;
+  readonly auditConfigured: boolean;
   readonly knownServices: ReadonlySet<string> | undefined;
 }
 
 /** What gateway.yaml has to say of routes. */
 export function judgedBy(
   gateway: GatewayConfig | undefined,
-): Pick<RoutesInput, 'identityConfigured' | 'knownServices'> {
+): Pick<RoutesInput, 'identityConfigured' | 'auditConfigured' | 'knownServices'> {
   const identityConfigured = gateway === undefined || gateway.identity !== undefined;
-  return { identityConfigured, knownServices: gateway && knownServices(gateway) };
+  const auditConfigured = gateway === undefined || gateway.audit !== undefined;
+  return { identityConfigured, auditConfigured, knownServices: gateway && knownServices(gateway) };
 }
 
 /** Reads and understands a routes file; `file` is what it says, undefined where it cannot be read. */

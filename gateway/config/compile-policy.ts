@@ -17,6 +17,8 @@ export interface PolicyContext {
   readonly complain: Complain;
   readonly defaults: WrittenPolicy;
   readonly identityConfigured: boolean;
+  /** Undefined: not known. */
+  readonly auditConfigured?: boolean | undefined;
   readonly isStream: boolean;
   /** From the Method predicate; undefined: any. */
   readonly methods: readonly string[] | undefined;
@@ -39,6 +41,7 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
   const full: FullPolicy = { ...UNWRITTEN, ...context.defaults, ...written };
   const isStream = full.stream || context.isStream;
   const placed = { ...context, placeOf: (key: keyof WrittenPolicy) => placeOf(key, written, context) };
+  if (full.audit && context.auditConfigured === false) complainOfAudit(placed);
   const isShared = !isStream && !context.answersItself;
   const sharing = isShared ? compileSharing(full, placed) : undefined;
   if (sharing !== undefined && full.auth?.forwardToken === true) warnOfToken(full, placed);
@@ -49,6 +52,7 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
     bodyBytesMax: Math.min(full.body.max, requestSize),
     streamBodyBytesMax: Math.min(isBounded(written, context) ? full.body.max : Infinity, requestSize),
     answerBytesMax: full.answer.bufferMax,
+    isAudited: full.audit,
     timeoutMs: full.timeout,
     isPure: full.pure,
     retry: retryOf(full, written, context),
@@ -60,6 +64,11 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
   };
   warnOfUseless({ ...context, written, policy });
   return policy;
+}
+
+function complainOfAudit({ complain, placeOf }: Placed): void {
+  const message = 'asks for an audit trail, and gateway.yaml has none';
+  complain({ path: placeOf('audit'), message, hint: 'write `audit: {}` in gateway.yaml, or leave it out here' });
 }
 
 /** A stream is bounded by what is written, not by a default that was meant for bodies which are taken in whole. */

@@ -17,6 +17,7 @@ export interface RouteContext {
   readonly complain: Complain;
   readonly compileRegex: CompileRegex;
   readonly identityConfigured: boolean;
+  readonly auditConfigured?: boolean | undefined;
 }
 
 /** A route that may be bound to its service, and where its service is. */
@@ -37,6 +38,7 @@ export function compileRoute(written: WrittenRoute, id: string, context: RouteCo
     complain: context.complain,
     defaults: context.file.defaults,
     identityConfigured: context.identityConfigured,
+    auditConfigured: context.auditConfigured,
     isStream: target?.isStream ?? false,
     methods,
     requestSizes: requestSizesOf(filters, context),

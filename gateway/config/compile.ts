@@ -15,6 +15,8 @@ import { hasError, inOrder, type Complain, type Complaint, type Problem } from '
 export interface CompileOptions {
   /** Whether gateway.yaml has an `identity`. */
   readonly identityConfigured: boolean;
+  /** Whether it has an `audit`; undefined: not known. */
+  readonly auditConfigured?: boolean | undefined;
   readonly compileRegex: CompileRegex;
   /** The services that `local` and `static` discovery know; undefined where Consul may know any. */
   readonly knownServices?: ReadonlySet<string> | undefined;
@@ -93,6 +95,7 @@ function judgeReplaced({ replaced }: RoutesFile, context: RouteContext): void {
 export type RemakeOptions = Pick<CompileOptions, 'identityConfigured' | 'compileRegex'> & {
   /** The routes that are in force. */
   readonly known: Made | undefined;
+  readonly auditConfigured?: boolean | undefined;
 };
 
 /** Makes the routes of a file without a problem, step by step, so that other work goes on meanwhile. */

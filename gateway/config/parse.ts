@@ -57,6 +57,7 @@ export function parseGateway(text: string, surroundings: Surroundings, judges: J
     ...parsed,
     routes: surroundings.absolute(parsed.routes),
     listen: withCertificates(parsed.listen, { surroundings, complain: quiet, certificateFlaws }),
+    audit: withFile(parsed.audit, surroundings),
     discovery: withPaths(parsed.discovery, { surroundings, complain: quiet }),
     identity: parsed.identity && withKeys(parsed.identity, { surroundings, complain: quiet, keysProblem }),
   };
@@ -83,6 +84,10 @@ export function warnOfLiteralSecrets(
     const hint = "write '${env:NAME}' or '${file:PATH}'"; // in quotes: within {…} its brackets would end the value
     complain({ path, severity: 'warning', message: 'a secret stands in the file', hint });
   }
+}
+
+function withFile(audit: GatewayConfig['audit'], { absolute }: Surroundings): GatewayConfig['audit'] {
+  return audit && { ...audit, file: absolute(audit.file) };
 }
 
 function withPaths(

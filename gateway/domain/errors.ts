@@ -239,6 +239,15 @@ export const FAILURES = {
     detail: 'This gateway is shutting down.',
     remedy: 'Send the request again. Behind a load balancer another gateway answers it.',
   },
+  AUDIT_UNAVAILABLE: {
+    status: 503,
+    fault: 'gateway',
+    retry: 'never',
+    title: 'Audit unavailable',
+    detail: 'This route’s calls must be written down, and nothing can be written now.',
+    remedy:
+      'Wait for the number of seconds in `Retry-After`. Operators: the log says why; most often the disk is full. `audit.required: false` lets calls go on.',
+  },
   DEADLINE_EXCEEDED: {
     status: 504,
     fault: 'gateway',

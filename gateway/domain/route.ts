@@ -137,6 +137,8 @@ export interface RoutePolicy {
   /** Of a stream, whose request's body is counted as it passes; Infinity where no bound is written. */
   readonly streamBodyBytesMax: number;
   readonly answerBytesMax: number;
+  /** Every call of it stands in the audit trail. */
+  readonly isAudited: boolean;
   readonly timeoutMs: number;
   /** True: calling twice does no harm, whatever the method. */
   readonly isPure: boolean;

@@ -29,6 +29,8 @@ interface MetricsOptions {
   readonly keysAges: () => readonly { readonly issuer: string; readonly ageSeconds: number }[];
   /** Lines the log has dropped because nobody took them. */
   readonly linesDropped: () => number;
+  /** Lines of the audit trail, by how they fared. */
+  readonly auditLines: () => { readonly written: number; readonly lost: number };
   /** Milliseconds since 1970. */
   readonly wallMs: () => number;
   /** Brings what has happened and was not told yet. */
@@ -239,6 +241,13 @@ function createGauges(registry: Registry, options: MetricsOptions): void {
     collect() {
       this.reset();
       this.inc(options.linesDropped());
+    },
+  });
+  new Counter({
+    ...familyOptions(registry, family('audit_lines_total', 'Lines of the audit trail: written, lost.', ['result'])),
+    collect() {
+      this.reset();
+      for (const [result, lines] of Object.entries(options.auditLines())) this.inc({ result }, lines);
     },
   });
 }

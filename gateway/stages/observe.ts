@@ -1,22 +1,25 @@
 import type { Call } from '../domain/call.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Observe, RequestEvent } from '../domain/events.ts';
+import type { Audit } from './audit.ts';
 import { NOT_ASKED } from '../domain/upstream.ts';
 
 interface ObservePorts {
   readonly clock: Clock;
   readonly observe: Observe;
+  readonly audit: Pick<Audit, 'note'>;
 }
 
-/** Emits a call's one event when its reply is over: the log line and the metrics come of it. */
+/** Emits a call's one event when its reply is over: the log line and the metrics come of it. It is noted in the audit trail, where its route asks for that. */
 export type ObserveCall = (call: Call) => void;
 
 /**
  * A buffered reply is over when the edge has it; a poured one when its body has ended, well or badly; a stream when it has
  * ended by itself.
  */
-export function createObserve({ clock, observe }: ObservePorts): ObserveCall {
+export function createObserve({ clock, observe, audit }: ObservePorts): ObserveCall {
   return function observeCall(call) {
+    audit.note(call);
     observe(toEvent(call, clock.nowMs()));
   };
 }

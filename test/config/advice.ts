@@ -49,6 +49,7 @@ const spring = (key: string, hint: string, { beside = '', onRoute = '' } = {}) =
     `${beside}\nspring: { cloud: { gateway: { routes: [{ id: a, uri: lb://a, ${onRoute} }] } } }`,
   );
 
+const AUDIT = 'write `audit: {}` in gateway.yaml, or leave it out here';
 const POST = { line: 'POST /' };
 const QUOTED = 'a text that begins with * is written in quotes';
 const NO_ROUTES = 'for a gateway without routes write `routes: []`';
@@ -132,6 +133,10 @@ const KEYS: readonly Mistake[] = [
     route('order: 1'),
   ),
   row('write https://HOST or https://HOST:PORT, without a path', route('cors: { origins: [«https://a/b»] }')),
+  {
+    ...prose(AUDIT, route('audit: «true»'), route()),
+    options: { auditConfigured: false },
+  },
   row('configure `identity`, or leave `auth` out to serve openly', route('«auth: { allow: [jwt] }»'), {
     right: [route()],
   }),

@@ -82,6 +82,7 @@ describe('routes.yaml', () => {
       bodyBytesMax: 1_048_576,
       streamBodyBytesMax: 1_048_576,
       answerBytesMax: 1_048_576,
+      isAudited: false,
       timeoutMs: 30_000,
       isPure: false,
       retry: {
@@ -120,6 +121,7 @@ describe('routes.yaml', () => {
       bodyBytesMax: 1_048_576,
       streamBodyBytesMax: Infinity,
       answerBytesMax: 1_048_576,
+      isAudited: false,
       timeoutMs: 30_000,
       isPure: false,
       isStream: false,

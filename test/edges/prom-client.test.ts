@@ -76,6 +76,7 @@ function startMetrics(t: TestContext) {
     batching: () => world.batching,
     keysAges: () => [],
     linesDropped: () => world.dropped,
+    auditLines: () => ({ written: 3, lost: 1 }),
     wallMs: () => 1_700_000_000_000,
     catchUp: () => undefined,
     version: '1.2.3',

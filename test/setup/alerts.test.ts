@@ -44,6 +44,13 @@ const CASES: Readonly<Record<string, Case>> = {
     fires: { [requests('status="200"')]: growing(90), [requests('status="502"')]: growing(10) },
     rests: { [requests('status="200"')]: growing(90), [requests('status="404"')]: growing(90) },
   },
+  PenstockAuditLost: {
+    fires: { 'penstock_audit_lines_total{result="lost"}': `0x20 5${LONG}` },
+    rests: {
+      'penstock_audit_lines_total{result="lost"}': steady(5),
+      'penstock_audit_lines_total{result="written"}': growing(5),
+    },
+  },
   PenstockInternalErrors: {
     fires: { penstock_internal_errors_total: `0x20 1${LONG}` },
     rests: { penstock_internal_errors_total: steady(3) },
@@ -161,6 +168,7 @@ describe('every alert', () => {
         inFlight: () => 0,
         keysAges: () => [],
         linesDropped: () => 0,
+        auditLines: () => ({ written: 0, lost: 0 }),
         wallMs: () => 0,
         catchUp: () => undefined,
         version: '1',

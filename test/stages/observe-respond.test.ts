@@ -34,7 +34,7 @@ describe('observe', () => {
     Object.assign(call.record, { status: 200, bytesIn: 24, bytesOut: 2, via: { ...via, last: attempt } });
     clock.advance(7);
 
-    createObserve({ clock, observe: event => events.push(event) })(call);
+    createObserve({ clock, audit: { note: () => undefined }, observe: event => events.push(event) })(call);
 
     assert.deepEqual(events, [
       {

@@ -76,7 +76,7 @@ function aFlow({ travel }: ServerTraits, clock: Clock, observe: (event: GatewayE
       }
       reply(call, toProblem(failure, call.id));
     },
-    over: createObserve({ clock, observe }),
+    over: createObserve({ clock, observe, audit: { note: () => undefined } }),
   };
   const go = async (call: Call) => {
     const answer = await travel(call);

@@ -22,6 +22,7 @@ export function aRoutePolicy(traits: Partial<RoutePolicy> = {}): RoutePolicy {
     bodyBytesMax: 1024 * 1024,
     streamBodyBytesMax: Infinity,
     answerBytesMax: 1024 * 1024,
+    isAudited: false,
     timeoutMs: 30_000,
     isPure: false,
     retry: { attempts: 1, attemptTimeoutMs: 30_000, repeatableTimeoutMs: 30_000, on: new Set(), budgetPercent: 20 },

@@ -9,7 +9,11 @@ const Token = z.strictObject({
     .regex(/^[0-9a-fA-F]{64}$/, 'must be a SHA-256 digest: 64 hexadecimal digits')
     .transform(digest => digest.toLowerCase())
     .describe('The digest of the token: `printf %s TOKEN | sha256sum`. The token itself stands nowhere.'),
-  role: z.enum(['viewer', 'operator']).describe('A viewer reads; an operator also changes.'),
+  role: z
+    .enum(['viewer', 'operator', 'auditor'])
+    .describe(
+      'A viewer reads; an operator also changes; an auditor reads, the audit trail as well, which no other may.',
+    ),
 });
 
 const Access = z.strictObject({

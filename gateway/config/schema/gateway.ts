@@ -4,7 +4,7 @@ import { Discovery } from './discovery.ts';
 import { Identity } from './identity.ts';
 import { withLater } from './later.ts';
 import { Listen } from './listen.ts';
-import { duration, text } from './scalars.ts';
+import { duration, size, text, whole } from './scalars.ts';
 
 const Log = z.strictObject({
   level: z.enum(['error', 'warn', 'info', 'debug']).default('info').describe('The least grave line that is written.'),
@@ -19,6 +19,24 @@ const Drain = z
     timeout: duration({ min: '0ms', max: '1h' }).prefault('30s').describe('Then what is in hand may take so long.'),
   })
   .transform(({ grace, timeout }) => ({ graceMs: grace, timeoutMs: timeout }));
+
+const Audit = z
+  .strictObject({
+    file: text()
+      .default('../.state/audit.jsonl')
+      .describe('Where it is written: one JSON object a line, each with the hash of the one before.'),
+    rotate: size({ min: '64KiB', max: '16GiB' })
+      .prefault('64MiB')
+      .describe('A file of this size is put aside as `audit.NUMBER.jsonl`, with the number of its first line.'),
+    keep: whole(1, 100_000).default(30).describe('How many of those are kept.'),
+    required: z
+      .boolean()
+      .default(false)
+      .describe(
+        'True: calls of routes with `audit: true` are refused with AUDIT_UNAVAILABLE while nothing can be written. False: they go on, and the trail says how many lines it lost.',
+      ),
+  })
+  .transform(({ rotate, ...rest }) => ({ ...rest, rotateBytes: rotate }));
 
 /** The shape of gateway.yaml: the process. Its descriptions are the manual. */
 export const GatewayFile = withLater(
@@ -36,6 +54,9 @@ export const GatewayFile = withLater(
     ),
     identity: Identity.optional().describe(
       'Whose credentials are believed. Without it the gateway serves openly, and says so loudly at start.',
+    ),
+    audit: Audit.optional().describe(
+      'The audit trail: every change made by hand or by a saved file, and every call of routes with `audit: true`. Off unless written.',
     ),
     log: Log.prefault({}).describe('What is written to standard output: one JSON object a line.'),
     drain: Drain.prefault({}).describe('How the gateway ends on SIGTERM or SIGINT.'),

@@ -151,6 +151,12 @@ export const RoutePolicyKeys = withLater(
       .boolean()
       .default(false)
       .describe('WebSocket, server-sent events, long bodies: never buffered, retried, cached or batched.'),
+    audit: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Every call stands in the audit trail (`audit` in gateway.yaml): who, from where, which model and version, a digest of the request, the status.',
+      ),
     streamIdle: duration({ min: '1s', max: '1d' })
       .prefault('5m')
       .describe('A stream in which nothing moves for so long is ended.'),

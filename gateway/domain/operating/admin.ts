@@ -1,3 +1,4 @@
+import type { AuditedChange } from './audit.ts';
 import type { LogLevel } from './log-line.ts';
 import type { Readiness } from './life.ts';
 import type { ServiceView } from '../service.ts';
@@ -6,8 +7,8 @@ import { withinRanges } from '../http/address-range.ts';
 /** What the admin listener shows, part by part. */
 export type AdminPart = 'livez' | 'readyz' | 'metrics' | 'api';
 
-/** A viewer reads; an operator changes as well. */
-export type AdminRole = 'viewer' | 'operator';
+/** A viewer reads; an operator changes as well; an auditor reads, and the audit trail with it. */
+export type AdminRole = 'viewer' | 'operator' | 'auditor';
 
 /** One who may use the admin listener; the token itself is kept nowhere. */
 export interface AdminToken {
@@ -53,7 +54,11 @@ export interface Admin {
   services(): readonly ServiceView[];
   /** The configuration in use, secrets redacted. */
   config(): unknown;
-  reload(): Promise<ReloadOutcome>;
+  reload(who: Pick<AuditedChange, 'by' | 'from'>): Promise<ReloadOutcome>;
+  /** A change was made by hand: it stands in the audit trail, where there is one. */
+  changed(change: Omit<AuditedChange, 'kind'>): void;
+  /** Lines of the audit trail from this number on; undefined: there is none. */
+  auditLines(fromSeq: number, linesMax: number): Promise<readonly string[]> | undefined;
   explain(input: ExplainInput): Promise<unknown>;
   /** Empties a route’s cache, and says how many entries went. */
   purge(route: string): number | 'no-route' | 'no-cache';
@@ -62,9 +67,17 @@ export interface Admin {
   setLevel(level: LogLevel): void;
 }
 
-/** True when whoever has this role (undefined: no token) may do it. */
-export function isPermitted(role: AdminRole | undefined, { isChange }: { readonly isChange: boolean }): boolean {
-  return role === 'operator' || (role === 'viewer' && !isChange);
+/** What is asked of the admin listener. */
+interface AdminRequest {
+  readonly isChange: boolean;
+  /** It reads the audit trail. */
+  readonly isAudit: boolean;
+}
+
+/** True when a caller with this role (undefined: no token) may do it. */
+export function isPermitted(role: AdminRole | undefined, { isChange, isAudit }: AdminRequest): boolean {
+  if (isAudit) return role === 'auditor';
+  return role === 'operator' || (role !== undefined && !isChange);
 }
 
 /** The part a path belongs to; undefined: none. */

@@ -1,5 +1,6 @@
 import type { Express, Request, Response } from 'express';
 import { ORDERS, type Admin, type ExplainInput, type Order } from '../../domain/operating/admin.ts';
+import type { AuditedChange } from '../../domain/operating/audit.ts';
 import { GatewayError } from '../../domain/errors.ts';
 import type { Observe } from '../../domain/events.ts';
 import { LOG_LEVELS, isLogLevel } from '../../domain/operating/log-line.ts';
@@ -16,6 +17,10 @@ export function addApi(app: Express, options: ApiOptions): void {
   addReading(app, '/api/routes', () => admin.routes());
   addReading(app, '/api/services', () => admin.services());
   addReading(app, '/api/config', () => admin.config());
+  app
+    .route('/api/audit')
+    .get((req, res) => readAudit(options, { req, res }))
+    .all(allowOnly('GET', 'HEAD'));
   app
     .route('/api/reload')
     .post((req, res) => reload(options, { req, res }))
@@ -53,7 +58,7 @@ function addReading(app: Express, path: string, read: () => unknown): void {
 
 async function reload(options: ApiOptions, { req, res }: Exchange): Promise<void> {
   tell(options, { req, res });
-  const outcome = await options.admin.reload();
+  const outcome = await options.admin.reload(whoOf({ req, res }));
   if (outcome.kind === 'loaded') {
     res.json({ generation: outcome.generation, warnings: outcome.warnings });
     return;
@@ -67,12 +72,23 @@ async function reload(options: ApiOptions, { req, res }: Exchange): Promise<void
 function command(options: ApiOptions, { req, res }: Exchange): void {
   const { service = '', instance = '', order = '' } = req.params as Record<string, string | undefined>;
   if (!isOrder(order)) throw notThere(`An instance can be told to ${ORDERS.join(', ')}; not to ${quoted(order)}.`);
+  const before = stateOf(options, service, instance);
   const outcome = options.admin.command(service, instance, order);
   if (outcome === 'no-service') throw notThere(`There is no service ${quoted(service)}.`);
   if (outcome === 'no-instance') throw notThere(`The service ${service} has no instance ${quoted(instance)}.`);
-  tell(options, { req, res });
-  const view = options.admin.services().find(candidate => candidate.service === service);
-  res.json({ service, order, instance: view?.instances.find(({ id }) => id === instance) ?? null });
+  const view = viewOf(options, service, instance);
+  const after = { state: view?.state ?? null };
+  note(options, { req, res }, { what: `${order} ${service}/${instance}`, before, after });
+  res.json({ service, order, instance: view ?? null });
+}
+
+function viewOf({ admin }: ApiOptions, service: string, instance: string) {
+  const known = admin.services().find(candidate => candidate.service === service);
+  return known?.instances.find(({ id }) => id === instance);
+}
+
+function stateOf(options: ApiOptions, service: string, instance: string) {
+  return { state: viewOf(options, service, instance)?.state ?? null };
 }
 
 function purge(options: ApiOptions, { req, res }: Exchange): void {
@@ -81,23 +97,59 @@ function purge(options: ApiOptions, { req, res }: Exchange): void {
   const entries = options.admin.purge(route);
   if (entries === 'no-route') throw notThere(`There is no route ${quoted(route)}.`);
   if (entries === 'no-cache') throw notThere(`The route ${quoted(route)} has no \`cache\`.`);
-  tell(options, { req, res }, { route, entries });
+  note(
+    options,
+    { req, res },
+    { what: `purge ${route}`, before: { entries }, after: { entries: 0 }, about: { route, entries } },
+  );
   res.json({ route, entries });
 }
 
 function setLevel(options: ApiOptions, { req, res }: Exchange): void {
   const level = memberOf(req.body, 'level');
   if (!isLogLevel(level)) throw badRequest(`\`level\` is one of ${LOG_LEVELS.join(', ')}.`);
+  const before = { level: options.admin.level() };
   options.admin.setLevel(level);
-  tell(options, { req, res });
+  note(options, { req, res }, { what: 'log level', before, after: { level } });
   res.json({ level });
 }
 
 type About = Readonly<Record<string, string | number>>;
 
+type Change = Pick<AuditedChange, 'what' | 'before' | 'after'>;
+
+/** A change that was made, for the log and for the audit trail. */
+function note(options: ApiOptions, exchange: Exchange, change: Change & { readonly about?: About }): void {
+  const { about, ...rest } = change;
+  tell(options, exchange, about);
+  options.admin.changed({ ...whoOf(exchange), ...rest, outcome: 'done' });
+}
+
+function whoOf({ req, res }: Exchange): Pick<AuditedChange, 'by' | 'from'> {
+  return { by: String(res.locals['who']), from: req.socket.remoteAddress ?? null };
+}
+
 function tell({ observe }: ApiOptions, { req, res }: Exchange, more: About = {}): void {
   const about = { by: String(res.locals['who']), method: req.method, path: req.path, ...more };
   observe({ kind: 'notice', level: 'info', text: 'told by hand', about });
+}
+
+/** Lines of the trail, one JSON object each. */
+async function readAudit({ admin }: ApiOptions, { req, res }: Exchange): Promise<void> {
+  const query = new URL(req.originalUrl, 'http://admin').searchParams;
+  const [from, lines] = [wholeOf(query.get('from') ?? '1'), wholeOf(query.get('lines') ?? String(AUDIT_LINES_MAX))];
+  if (from === undefined || lines === undefined || lines > AUDIT_LINES_MAX) {
+    throw badRequest(`\`from\` is the number of a line, \`lines\` at most ${AUDIT_LINES_MAX}.`);
+  }
+  const read = await admin.auditLines(from, lines);
+  if (read === undefined) throw notThere('This gateway has no audit trail: `audit` in gateway.yaml begins one.');
+  res.type('application/x-ndjson').send(read.map(line => `${line}\n`).join(''));
+}
+
+const AUDIT_LINES_MAX = 10_000;
+
+function wholeOf(text: string): number | undefined {
+  return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined;
 }
 
 function toExplainInput(body: unknown): ExplainInput {

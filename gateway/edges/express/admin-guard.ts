@@ -70,9 +70,12 @@ function admitted(req: Request, access: AdminAccess): Who {
       fields: ['WWW-Authenticate', 'Bearer realm="penstock-admin"'],
     });
   }
-  if (isPermitted(token.role, { isChange: isChange(req) })) return token.name;
-  throw new GatewayError('FORBIDDEN', `admin token ${token.name} is a viewer's`, {
-    detail: 'A viewer may read and explain; changes need the role `operator`.',
+  const isAudit = req.path === '/api/audit';
+  if (isPermitted(token.role, { isChange: isChange(req), isAudit })) return token.name;
+  throw new GatewayError('FORBIDDEN', `admin token ${token.name} is of the role ${token.role}`, {
+    detail: isAudit
+      ? 'The audit trail is read by the role `auditor` alone.'
+      : 'This role may read and explain; changes need the role `operator`.',
   });
 }
 

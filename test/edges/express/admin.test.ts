@@ -21,6 +21,7 @@ const ACCESS: AdminAccess = {
   tokens: [
     { name: 'watcher', sha256: digestOf('see'), role: 'viewer' },
     { name: 'ops', sha256: digestOf('do'), role: 'operator' },
+    { name: 'audit', sha256: digestOf('read'), role: 'auditor' },
   ],
 };
 
@@ -31,7 +32,12 @@ interface AdminTraits {
 
 /** An admin listener of a gateway of which only what it was told is remembered. */
 async function startAdmin(t: TestContext, { host = '127.0.0.1', traits = {} }: AdminTraits = {}) {
-  const told = { level: 'info' as LogLevel, questions: [] as ExplainInput[], orders: [] as string[] };
+  const told = {
+    level: 'info' as LogLevel,
+    questions: [] as ExplainInput[],
+    orders: [] as string[],
+    changes: [] as unknown[],
+  };
   const events: GatewayEvent[] = [];
   const admin: Admin = {
     readiness: () => ({
@@ -65,6 +71,8 @@ async function startAdmin(t: TestContext, { host = '127.0.0.1', traits = {} }: A
     setLevel: level => {
       told.level = level;
     },
+    changed: change => void told.changes.push(change),
+    auditLines: () => Promise.resolve(['{"seq":1}']),
     ...traits,
   };
   const server = createAdminServer({ host, port: 0, access: ACCESS, admin, observe: event => events.push(event) });
@@ -331,6 +339,9 @@ describe('admin listener that others can reach', () => {
     assert.equal((await ask('/api/services', { headers: as('see') })).status, 200);
     assert.equal((await ask('/api/explain', { ...question, headers: as('see') })).status, 200);
     assert.equal((await ask('/api/log/level', { ...change, headers: as('see') })).status, 403);
+    assert.equal((await ask('/api/log/level', { ...change, headers: as('read') })).status, 403);
+    assert.equal((await ask('/api/audit', { headers: as('read') })).status, 200);
+    for (const other of ['see', 'do']) assert.equal((await ask('/api/audit', { headers: as(other) })).status, 403);
     assert.equal((await ask('/api/cache/purge?route=iris', { method: 'POST', headers: as('see') })).status, 403);
     assert.equal(told.level, 'info');
     assert.equal((await ask('/api/log/level', { ...change, headers: as('do') })).status, 200);

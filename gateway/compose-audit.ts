@@ -1,0 +1,118 @@
+import type { GatewayConfig } from './config/gateway-config.ts';
+import type { Clock } from './domain/clock.ts';
+import type { Observe } from './domain/events.ts';
+import type { ReloadOutcome } from './domain/operating/admin.ts';
+import {
+  AuditCheck,
+  AuditReport,
+  type AuditedChange,
+  type AuditHead,
+  type ReportKey,
+  type ReportRow,
+} from './domain/operating/audit.ts';
+import { hexDigest, linesOfTrail, openAuditTrail, type AuditTrail } from './edges/audit-file.ts';
+import type { Generation, Generations } from './reload.ts';
+import type { AuditPort } from './stages/audit.ts';
+
+/** Who asked for a change, and from where. */
+export type ChangeOrigin = Pick<AuditedChange, 'by' | 'from'>;
+
+/** The gateway's audit trail; without one in the configuration nothing is written, and all goes on as it would. */
+export interface GatewayAudit {
+  /** For calls; undefined: there is no trail. */
+  readonly port: AuditPort | undefined;
+  changed(change: Omit<AuditedChange, 'kind'>): void;
+  /** Reloads the routes, and writes down what that changed. */
+  reload(generations: Generations, origin: ChangeOrigin & Pick<AuditedChange, 'what'>): Promise<ReloadOutcome>;
+  /** Lines so far, by how they fared. */
+  counts(): { readonly written: number; readonly lost: number };
+  /** The lines from this number on, at most so many; undefined: there is no trail. */
+  read(fromSeq: number, linesMax: number): Promise<readonly string[]> | undefined;
+  /** Rejects where the trail cannot be written. */
+  open(): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface AuditParts {
+  readonly config: GatewayConfig;
+  readonly clock: Clock;
+  readonly observe: Observe;
+}
+
+/** Puts together who writes the trail, and who is asked for it. It takes nothing before it is opened. */
+export function composeAudit({ config: { audit }, clock, observe }: AuditParts): GatewayAudit {
+  let trail: AuditTrail | undefined;
+  const changed: GatewayAudit['changed'] = change => trail?.append({ kind: 'change', ...change });
+  const port = audit && {
+    get isTaking() {
+      return trail?.isTaking ?? false;
+    },
+    isRequired: audit.required,
+    append: (entry: Parameters<AuditPort['append']>[0]) => trail?.append(entry),
+  };
+
+  return {
+    port,
+    changed,
+    async reload(generations, origin) {
+      const before = generations.current();
+      const outcome = await generations.reload();
+      const isLoaded = outcome.kind === 'loaded';
+      const after = isLoaded
+        ? { generation: outcome.generation, ...differenceOf(before, generations.current()) }
+        : null;
+      changed({ ...origin, before: { generation: before.number }, after, outcome: isLoaded ? 'done' : 'refused' });
+      return outcome;
+    },
+    counts: () => ({ written: trail?.written ?? 0, lost: trail?.lost ?? 0 }),
+    read: (fromSeq, linesMax) => (audit === undefined ? undefined : readLines(audit.file, fromSeq, linesMax)),
+    async open() {
+      if (audit !== undefined) trail = await openAuditTrail(audit, { clock, observe });
+    },
+    async close() {
+      await trail?.close();
+    },
+  };
+}
+
+/** Routes named in one line at most. */
+const NAMED_MAX = 100;
+
+/** Which routes are new, gone, or not as they were. */
+function differenceOf({ source: { routes: before } }: Generation, { source: { routes: after } }: Generation) {
+  const old = new Map(before.specs.map(spec => [spec.id, spec]));
+  const now = new Map(after.specs.map(spec => [spec.id, spec]));
+  const idsOf = (specs: Iterable<{ readonly id: string }>) => [...specs].map(({ id }) => id).slice(0, NAMED_MAX);
+  return {
+    added: idsOf(after.specs.filter(({ id }) => !old.has(id))),
+    removed: idsOf(before.specs.filter(({ id }) => !now.has(id))),
+    changed: idsOf(after.specs.filter(spec => old.has(spec.id) && old.get(spec.id) !== spec)), // one that is the same is kept
+  };
+}
+
+async function readLines(file: string, fromSeq: number, linesMax: number): Promise<string[]> {
+  const lines: string[] = [];
+  for await (const line of linesOfTrail(file)) {
+    if (Number(/^\{"seq":(\d+),/.exec(line)?.[1] ?? 0) < fromSeq) continue;
+    lines.push(line);
+    if (lines.length >= linesMax) break;
+  }
+  return lines;
+}
+
+/** What following a trail from line to line found, and where the trail stands; undefined: no line is there. */
+export async function verifyTrail(
+  file: string,
+  head: string | undefined,
+): Promise<{ readonly check: AuditCheck; readonly end: AuditHead | undefined }> {
+  const check = new AuditCheck(hexDigest, head);
+  for await (const line of linesOfTrail(file)) check.next(line);
+  return { check, end: check.end() };
+}
+
+/** The calls in a trail, counted. */
+export async function countCalls(file: string, by: ReportKey): Promise<ReportRow[]> {
+  const report = new AuditReport(by);
+  for await (const line of linesOfTrail(file)) report.next(line);
+  return report.rows();
+}
