@@ -2,7 +2,7 @@ import { compileRoutes, type CompiledRoutes } from './config/compile.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import { parseRoutes, type RoutesFile } from './config/parse-routes.ts';
 import { parseGateway } from './config/parse.ts';
-import { hasError, type Problem } from './config/problem.ts';
+import { hasError, type Complaint, type Problem } from './config/problem.ts';
 import { readText, surroundingsOf, whyUnread } from './edges/config-file.ts';
 import { systemClock } from './edges/clock.ts';
 import { compileRegex } from './edges/re2js.ts';
@@ -19,6 +19,8 @@ export interface Contract {
   /** Undefined when the routes file could not be found out or read; its `specs` are empty when it has an error. */
   readonly routes: CompiledRoutes | undefined;
   readonly problems: readonly Problem[];
+  /** What is found out later of what gateway.yaml says, with its place. */
+  readonly problemAt: (complaint: Complaint) => Problem;
   /** The texts that were read, by the names that problems use. */
   readonly texts: ReadonlyMap<string, string>;
   /** Values that must never be shown. */
@@ -26,13 +28,13 @@ export interface Contract {
 }
 
 /** The routes file alone, as a reload reads it. */
-export type LoadedRoutes = Omit<Contract, 'gateway'>;
+export type LoadedRoutes = Omit<Contract, 'gateway' | 'problemAt'>;
 
 /** Reads and understands gateway.yaml and the routes file it names; every problem of both at once. */
 export function loadContract(gatewayFile: string, variables: Variables, profiles: readonly string[] = []): Contract {
   const text = readText(gatewayFile);
   if (text === undefined) return unread(gatewayFile);
-  const { config, problems } = parseGateway(text, surroundingsOf(gatewayFile, variables), {
+  const { config, problems, problemAt } = parseGateway(text, surroundingsOf(gatewayFile, variables), {
     keysProblem,
     certificateFlaws: texts => certificateFlaws(texts, systemClock.wallMs()),
   });
@@ -40,13 +42,14 @@ export function loadContract(gatewayFile: string, variables: Variables, profiles
   // With an error in one file the other is still judged, if it can be found.
   const fallback = surroundingsOf(gatewayFile, variables).absolute('routes.yaml');
   if (config === undefined && readText(fallback) === undefined) {
-    return { gateway: undefined, routes: undefined, problems, texts, secrets: [] };
+    return { gateway: undefined, routes: undefined, problems, problemAt, texts, secrets: [] };
   }
   const loaded = loadRoutes(config, { routesFile: config?.routes ?? fallback, variables, profiles });
   return {
     gateway: config,
     routes: loaded.routes,
     problems: [...problems, ...loaded.problems],
+    problemAt,
     texts: new Map([...texts, ...loaded.texts]),
     secrets: loaded.secrets,
   };
@@ -98,9 +101,11 @@ function knownServices({ discovery }: GatewayConfig): ReadonlySet<string> | unde
 }
 
 function unread(file: string): Omit<Contract, 'routes'> & { routes: undefined } {
-  const message = `the file cannot be read: ${whyUnread(file)}`;
-  const problem: Problem = { file, line: 1, column: 1, severity: 'error', path: '', message, hint: undefined };
-  return { gateway: undefined, routes: undefined, problems: [problem], texts: new Map(), secrets: [] };
+  const problemAt = ({ message, hint, severity = 'error' }: Omit<Complaint, 'path'>): Problem => {
+    return { file, line: 1, column: 1, severity, path: '', message, hint };
+  };
+  const problem = problemAt({ message: `the file cannot be read: ${whyUnread(file)}` });
+  return { gateway: undefined, routes: undefined, problems: [problem], problemAt, texts: new Map(), secrets: [] };
 }
 
 /** True when the gateway may start with these files. */

@@ -4,11 +4,13 @@ import { renderProblems, summaryOf } from '../config/problem-text.ts';
 import { hasError, type Problem } from '../config/problem.ts';
 import { loadContract } from '../load.ts';
 import { askOnline } from '../online.ts';
+import { judgeRFiles } from '../r-files.ts';
 import { argumentProblem, PROFILE_OPTION, profilesOf, USAGE_ERROR, type CommandIo, type Run } from './io.ts';
 
 const HELP = `penstock check [--config FILE] [--profile NAME]… [--online] [--json]
 
 Says every problem of gateway.yaml and of the routes file it names, with its place. Exits with 1 if any is an error.
+Where this machine has R, it parses the R services that the gateway would start, and runs none of their code.
 
   --config FILE   gateway.yaml; default config/gateway.yaml
   --profile NAME  takes in the documents for this profile, where the routes were written for Spring Cloud Gateway;
@@ -61,7 +63,7 @@ function readArgs(args: readonly string[]): Asked | string {
 
 async function check({ config, profile, online, json }: Asked, io: CommandIo): Promise<number> {
   const contract = loadContract(resolve(io.cwd, config), io.env, profilesOf(profile));
-  const found = online ? await askOnline(contract) : [];
+  const found = [...(await judgeRFiles(contract, io.env)), ...(online ? await askOnline(contract) : [])];
   const problems = [...contract.problems, ...found];
   const ok = !hasError(problems);
   if (json) io.stdout.write(`${JSON.stringify({ ok, problems: problems.map(withHint) }, null, 2)}\n`);

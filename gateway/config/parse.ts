@@ -9,7 +9,7 @@
  */
 import type { GatewayConfig, IdentityConfig } from './gateway-config.ts';
 import { isLoopback } from '../domain/operating/admin.ts';
-import { hasError, inOrder, type Complain, type KeyPath, type Problem } from './problem.ts';
+import { hasError, inOrder, type Complain, type Complaint, type KeyPath, type Problem } from './problem.ts';
 import { resolveData, withoutExtensions, type Resolved, type Surroundings } from './references.ts';
 import { withCertificates, type CertificateFlaws } from './certificates.ts';
 import { GatewayFile } from './schema/gateway.ts';
@@ -23,6 +23,8 @@ export interface ParsedGateway {
   /** Undefined when any problem is an error. */
   readonly config: GatewayConfig | undefined;
   readonly problems: readonly Problem[];
+  /** What is found out later of what the file says, with its place. */
+  readonly problemAt: (complaint: Complaint) => Problem;
 }
 
 /** What is wrong with an issuer's keys beyond their form, in words; undefined: nothing. */
@@ -45,7 +47,8 @@ export function parseGateway(text: string, surroundings: Surroundings, judges: J
   const { keysProblem = () => undefined, certificateFlaws = () => [] } = judges;
   const yaml = readYaml(text, surroundings.file);
   const problems = [...yaml.problems];
-  if (yaml.value === undefined) return { config: undefined, problems: inOrder(problems) };
+  const problemAt = (complaint: Complaint) => yaml.locate(complaint);
+  if (yaml.value === undefined) return { config: undefined, problems: inOrder(problems), problemAt };
 
   const complain: Complain = complaint => problems.push(yaml.locate(complaint));
   const resolved = resolveData(withoutExtensions(yaml.value ?? {}), surroundings, { complain });
@@ -61,7 +64,7 @@ export function parseGateway(text: string, surroundings: Surroundings, judges: J
     discovery: withPaths(parsed.discovery, { surroundings, complain: quiet }),
     identity: parsed.identity && withKeys(parsed.identity, { surroundings, complain: quiet, keysProblem }),
   };
-  return { config: hasError(problems) ? undefined : config, problems: inOrder(problems) };
+  return { config: hasError(problems) ? undefined : config, problems: inOrder(problems), problemAt };
 }
 
 /** What a reference that leads nowhere has broken was said already. */

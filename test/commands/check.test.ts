@@ -52,6 +52,48 @@ describe('check', () => {
     assert.deepEqual([code, out], [0, 'No problem found.\n']);
   });
 
+  test('finds what R cannot parse, in what the gateway would start, and runs none of it', async t => {
+    const entries = ['well', 'broken', 'deep'].map(name => `{ service: ${name}, entry: ../${name} }`);
+    const run = inFolder(t, {
+      gateway: `discovery:\n  local:\n    - ${entries.join('\n    - ')}\n`,
+      routes: `routes: [${['well', 'broken', 'deep'].map(name => `{ uri: lb://${name} }`).join()}]`,
+      env: { PATH: process.env['PATH'] },
+    });
+    const { cwd } = await run(schema, 'gateway');
+    const write = (name: string, text: string) => {
+      mkdirSync(join(cwd, name, '..'), { recursive: true });
+      writeFileSync(join(cwd, name), text);
+    };
+    write('well/plumber.R', '#* @get /\nfunction() "grün"\nstop("never run")\n');
+    write('broken/plumber.R', '#* @get /\nfunction() {\n  x y\n}\n');
+    write('deep/plumber.R', 'source("../shared/load.R", local = TRUE)\n');
+    write('deep/R/predict.R', 'predict_it <- function(d) {\n');
+
+    const { code, out } = await run(check);
+
+    assert.equal(code, 1);
+    assert.match(
+      out,
+      /gateway\.yaml:4:33: error: discovery\.local\[1\]\.entry: R cannot parse .*broken\/plumber\.R: line 3: unexpected symbol\n/,
+    );
+    assert.match(
+      out,
+      /gateway\.yaml:5:31: error: discovery\.local\[2\]\.entry: R cannot parse .*deep\/R\/predict\.R: line 2: unexpected end of input\n/,
+    );
+    assert.match(out, /2 errors\./);
+  });
+
+  test('says nothing of R code where there is no R', async t => {
+    const gateway = 'discovery: { local: [{ service: a, entry: . }] }';
+    const run = inFolder(t, { gateway, env: { PATH: '/nowhere' } });
+    const { cwd } = await run(schema, 'gateway');
+    writeFileSync(join(cwd, 'config/plumber.R'), 'x y');
+
+    const { out } = await run(check);
+
+    assert.equal(out, 'No problem found.\n');
+  });
+
   test('finds a key that belongs to another certificate', async t => {
     const [one, another] = [aCertificate(), aCertificate()];
     const run = inFolder(t, { gateway: `${GATEWAY}listen:\n  tls: { cert: c.pem, key: k.pem }\n` });
