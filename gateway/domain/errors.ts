@@ -140,7 +140,7 @@ export const FAILURES = {
     fault: 'caller',
     retry: 'never',
     title: 'Not implemented',
-    detail: 'The body is coded for its way in a manner that this gateway does not know.',
+    detail: 'This gateway does not know the transfer coding of the body.',
     remedy: 'Send the body with `Content-Length`, or in chunks with `Transfer-Encoding: chunked` alone.',
   },
   MODEL_FAILED: {

@@ -230,7 +230,7 @@ function unfit(name: string, { route }: Admitted): GatewayError {
     'BAD_REQUEST',
     `a filter of route ${route.id} would send an unusable ${JSON.stringify(name)}`,
     {
-      detail: 'A part of the URL that becomes a header field contains what no header field may.',
+      detail: 'A part of the URL that the route puts into a header field contains a character that no field may.',
     },
   );
 }
@@ -238,7 +238,7 @@ function unfit(name: string, { route }: Admitted): GatewayError {
 /** `/model-{name}` with a name of two dots, say, and a filter that makes a part of its own of it. */
 function astray({ route }: Admitted): GatewayError {
   return new GatewayError('BAD_REQUEST', `a filter of route ${route.id} would send a path with dot segments`, {
-    detail: 'A part of the URL that becomes a part of another path would lead out of it.',
+    detail: 'A part of the URL that the route puts into another path would lead out of that path.',
   });
 }
 

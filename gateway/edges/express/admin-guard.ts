@@ -37,7 +37,9 @@ function isChange({ method, path }: Request): boolean {
 
 function refuseOtherSites(req: Request): void {
   if (req.method === 'GET' || req.method === 'HEAD' || (isSameSite(req) && isSameOrigin(req))) return;
-  throw new GatewayError('FORBIDDEN', 'asked by another site', { detail: 'Pages of other sites may change nothing.' });
+  throw new GatewayError('FORBIDDEN', 'asked by another site', {
+    detail: 'A page of another site may not change anything here.',
+  });
 }
 
 function isSameSite({ headers }: Request): boolean {

@@ -191,7 +191,8 @@ class Head {
 function codingRefusal(transferCoding: string): GatewayError | undefined {
   const codings = transferCoding.split(',').map(coding => coding.trim().toLowerCase());
   if (codings.length === 1 && codings[0] === 'chunked') return undefined;
-  if (codings.indexOf('chunked') !== codings.length - 1) return malformed('A body comes in chunks once, and at last.');
+  if (codings.indexOf('chunked') !== codings.length - 1)
+    return malformed('`chunked` must be the last transfer coding, and stand there once.');
   return new GatewayError('NOT_IMPLEMENTED', `a body with the codings ${JSON.stringify(transferCoding)}`);
 }
 
