@@ -16,7 +16,7 @@ import { GatewayFile } from './schema/gateway.ts';
 import { secretsIn } from './secret-keys.ts';
 import { warnOfUselessSettings } from './useless.ts';
 import { validate } from './validate.ts';
-import { readYaml } from './yaml-file.ts';
+import { readYaml, type YamlFile } from './yaml-file.ts';
 
 /** gateway.yaml, understood, or why it cannot be. */
 export interface ParsedGateway {
@@ -51,6 +51,7 @@ export function parseGateway(text: string, surroundings: Surroundings, judges: J
   if (yaml.value === undefined) return { config: undefined, problems: inOrder(problems), problemAt };
 
   const complain: Complain = complaint => problems.push(yaml.locate(complaint));
+  complainOfNothing(yaml, complain);
   const resolved = resolveData(withoutExtensions(yaml.value ?? {}), surroundings, { complain });
   const quiet = heeding(resolved, complain);
   warnOfLiteralSecrets(resolved, complain);
@@ -65,6 +66,12 @@ export function parseGateway(text: string, surroundings: Surroundings, judges: J
     identity: parsed.identity && withKeys(parsed.identity, { surroundings, complain: quiet, keysProblem }),
   };
   return { config: hasError(problems) ? undefined : config, problems: inOrder(problems), problemAt };
+}
+
+/** A file cut off by a full disk, or by a save under way, must not mean a gateway without `identity`. */
+function complainOfNothing({ value, problems }: YamlFile, complain: Complain): void {
+  if (value !== null || problems.length > 0) return;
+  complain({ path: [], message: 'the file is empty', hint: 'for a gateway with every default write `{}`' });
 }
 
 /** What a reference that leads nowhere has broken was said already. */

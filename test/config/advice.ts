@@ -370,6 +370,8 @@ const pem = (kind: string) => `-----BEGIN ${kind} KEY-----\n`;
 const ISSUER = `identity:\n  jwt:\n  - issuer: i\n    audience: a\n`;
 
 export const GATEWAY_ADVICE: readonly Mistake[] = [
+  row('for a gateway with every default write `{}`', '«»'),
+  row('for a gateway with every default write `{}`', '«# identity: …»'),
   row('write `access: { open: [livez, readyz, metrics], tokens: [] }`', 'admin: { ‸ host: «0.0.0.0» }'),
   row('write 10.0.0.0/8, or fd00::/8', 'listen: { trustedProxies: [«proxy»] }'),
   row(

@@ -124,7 +124,7 @@ describe('gateway.yaml', () => {
   });
 
   test('that says nothing has every documented default', () => {
-    const empty = gatewayOf('').config ?? assert.fail();
+    const empty = gatewayOf('{}').config ?? assert.fail();
     const full = gatewayOf(DOCUMENTED, around).config ?? assert.fail();
 
     assert.deepEqual(empty.listen, { ...full.listen, trustedProxies: [] });
