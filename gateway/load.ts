@@ -21,6 +21,8 @@ export interface Contract {
   readonly problems: readonly Problem[];
   /** What is found out later of what gateway.yaml says, with its place. */
   readonly problemAt: (complaint: Complaint) => Problem;
+  /** The R that the gateway is to start, where it could be understood, whatever else is wrong. */
+  readonly local: GatewayConfig['discovery']['local'];
   /** The texts that were read, by the names that problems use. */
   readonly texts: ReadonlyMap<string, string>;
   /** Values that must never be shown. */
@@ -28,13 +30,13 @@ export interface Contract {
 }
 
 /** The routes file alone, as a reload reads it. */
-export type LoadedRoutes = Omit<Contract, 'gateway' | 'problemAt'>;
+export type LoadedRoutes = Omit<Contract, 'gateway' | 'problemAt' | 'local'>;
 
 /** Reads and understands gateway.yaml and the routes file it names; every problem of both at once. */
 export function loadContract(gatewayFile: string, variables: Variables, profiles: readonly string[] = []): Contract {
   const text = readText(gatewayFile);
   if (text === undefined) return unread(gatewayFile);
-  const { config, problems, problemAt } = parseGateway(text, surroundingsOf(gatewayFile, variables), {
+  const { config, problems, problemAt, local } = parseGateway(text, surroundingsOf(gatewayFile, variables), {
     keysProblem,
     certificateFlaws: texts => certificateFlaws(texts, systemClock.wallMs()),
   });
@@ -42,7 +44,7 @@ export function loadContract(gatewayFile: string, variables: Variables, profiles
   // With an error in one file the other is still judged, if it can be found.
   const fallback = surroundingsOf(gatewayFile, variables).absolute('routes.yaml');
   if (config === undefined && readText(fallback) === undefined) {
-    return { gateway: undefined, routes: undefined, problems, problemAt, texts, secrets: [] };
+    return { gateway: undefined, routes: undefined, problems, problemAt, local, texts, secrets: [] };
   }
   const loaded = loadRoutes(config, { routesFile: config?.routes ?? fallback, variables, profiles });
   return {
@@ -50,6 +52,7 @@ export function loadContract(gatewayFile: string, variables: Variables, profiles
     routes: loaded.routes,
     problems: [...problems, ...loaded.problems],
     problemAt,
+    local,
     texts: new Map([...texts, ...loaded.texts]),
     secrets: loaded.secrets,
   };
@@ -105,7 +108,15 @@ function unread(file: string): Omit<Contract, 'routes'> & { routes: undefined } 
     return { file, line: 1, column: 1, severity, path: '', message, hint };
   };
   const problem = problemAt({ message: `the file cannot be read: ${whyUnread(file)}` });
-  return { gateway: undefined, routes: undefined, problems: [problem], problemAt, texts: new Map(), secrets: [] };
+  return {
+    gateway: undefined,
+    routes: undefined,
+    problems: [problem],
+    problemAt,
+    local: [],
+    texts: new Map(),
+    secrets: [],
+  };
 }
 
 /** True when the gateway may start with these files. */

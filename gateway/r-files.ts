@@ -1,6 +1,5 @@
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { GatewayConfig } from './config/gateway-config.ts';
 import type { KeyPath, Problem } from './config/problem.ts';
 import { readText } from './edges/config-file.ts';
 import { findRFlaws } from './edges/r-parser.ts';
@@ -13,8 +12,8 @@ interface RFile {
 }
 
 /** What R's own parser says of the R services that the gateway would start; nothing where this machine has no R. */
-export async function judgeRFiles({ gateway, problemAt }: Contract, variables: Variables): Promise<Problem[]> {
-  const files = gateway === undefined ? [] : rFilesOf(gateway);
+export async function judgeRFiles({ local, problemAt }: Contract, variables: Variables): Promise<Problem[]> {
+  const files = rFilesOf(local).filter(({ file }) => readText(file) !== undefined); // else that was said
   if (files.length === 0) return [];
   const flaws = await findRFlaws(
     files.map(({ file }) => file),
@@ -27,8 +26,8 @@ export async function judgeRFiles({ gateway, problemAt }: Contract, variables: V
   });
 }
 
-function rFilesOf({ discovery }: GatewayConfig): RFile[] {
-  return discovery.local.flatMap((one, i) => {
+function rFilesOf(local: Contract['local']): RFile[] {
+  return local.flatMap((one, i) => {
     const path = ['discovery', 'local', i, one.kind === 'script' ? 'script' : 'entry'];
     if (one.kind === 'script') return { file: one.script, path };
     const main = join(one.entry, 'plumber.R');

@@ -25,6 +25,8 @@ export interface ParsedGateway {
   readonly problems: readonly Problem[];
   /** What is found out later of what the file says, with its place. */
   readonly problemAt: (complaint: Complaint) => Problem;
+  /** The R that the gateway is to start, where it could be understood, whatever else is wrong. */
+  readonly local: Local;
 }
 
 /** What is wrong with an issuer's keys beyond their form, in words; undefined: nothing. */
@@ -35,6 +37,8 @@ export type KeysProblem = (keys: {
   readonly publicKey: string | undefined;
   readonly isFetched: boolean;
 }) => string | undefined;
+
+type Local = GatewayConfig['discovery']['local'];
 
 /** What edges say of what files hold, beyond its form. */
 export interface Judges {
@@ -48,7 +52,7 @@ export function parseGateway(text: string, surroundings: Surroundings, judges: J
   const yaml = readYaml(text, surroundings.file);
   const problems = [...yaml.problems];
   const problemAt = (complaint: Complaint) => yaml.locate(complaint);
-  if (yaml.value === undefined) return { config: undefined, problems: inOrder(problems), problemAt };
+  if (yaml.value === undefined) return { config: undefined, problems: inOrder(problems), problemAt, local: [] };
 
   const complain: Complain = complaint => problems.push(yaml.locate(complaint));
   complainOfNothing(yaml, complain);
@@ -65,7 +69,12 @@ export function parseGateway(text: string, surroundings: Surroundings, judges: J
     discovery: withPaths(parsed.discovery, { surroundings, complain: quiet }),
     identity: parsed.identity && withKeys(parsed.identity, { surroundings, complain: quiet, keysProblem }),
   };
-  return { config: hasError(problems) ? undefined : config, problems: inOrder(problems), problemAt };
+  const said = { problems: inOrder(problems), problemAt, local: localOf(config) };
+  return { config: hasError(problems) ? undefined : config, ...said };
+}
+
+function localOf(config: Pick<GatewayConfig, 'discovery'> | undefined): Local {
+  return config?.discovery.local ?? [];
 }
 
 /** A file cut off by a full disk, or by a save under way, must not mean a gateway without `identity`. */

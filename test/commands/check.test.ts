@@ -53,10 +53,10 @@ describe('check', () => {
   });
 
   test('finds what R cannot parse, in what the gateway would start, and runs none of it', async t => {
-    const entries = ['well', 'broken', 'deep'].map(name => `{ service: ${name}, entry: ../${name} }`);
+    const entries = ['well', 'broken', 'deep', 'missing'].map(name => `{ service: ${name}, entry: ../${name} }`);
     const run = inFolder(t, {
       gateway: `discovery:\n  local:\n    - ${entries.join('\n    - ')}\n`,
-      routes: `routes: [${['well', 'broken', 'deep'].map(name => `{ uri: lb://${name} }`).join()}]`,
+      routes: `routes: [${['well', 'broken', 'deep', 'missing'].map(name => `{ uri: lb://${name} }`).join()}]`,
       env: { PATH: process.env['PATH'] },
     });
     const { cwd } = await run(schema, 'gateway');
@@ -80,7 +80,7 @@ describe('check', () => {
       out,
       /gateway\.yaml:5:31: error: discovery\.local\[2\]\.entry: R cannot parse .*deep\/R\/predict\.R: line 2: unexpected end of input\n/,
     );
-    assert.match(out, /2 errors\./);
+    assert.match(out, /3 errors\./);
   });
 
   test('says nothing of R code where there is no R', async t => {
