@@ -133,7 +133,7 @@ function seen({ status, headers, text }: Heard): string {
 }
 
 const routeOf = (name: string, more = '') =>
-  `{ id: ${name}, uri: 'lb://${name}', predicates: ['Path=/api/${name}/**'], filters: ['StripPrefix=2'], pure: true, batch: { sizeMax: 32${more} } }`;
+  `{ id: ${name}, uri: 'lb://${name}', predicates: ['Path=/api/${name}/**'], filters: ['StripPrefix=2'], pure: true, timeout: 2m, batch: { sizeMax: 32${more} } }`;
 
 async function isBatching(gateway: ComposedGateway, route: string): Promise<boolean> {
   return (await gateway.metric('penstock_batching', { route })) === 1;
@@ -213,7 +213,7 @@ async function untilTrusted(gateway: ComposedGateway, { name, columns, random }:
 /** A route to each of the models of x, and to those without a prototype. */
 const MISBEHAVING = `
 services: { misbehave: { queue: { waitMax: 1m } } }
-defaults: { pure: true, batch: {} }
+defaults: { pure: true, timeout: 2m, batch: {} }
 routes:
 ${['twice', 'centred', 'first', 'random', 'boxed']
   .map(id => `  - { id: ${id}, uri: 'lb://misbehave', predicates: ['Path=/${id}/**'] }`)

@@ -50,7 +50,7 @@ const CALLERS = 32;
 const CALLS_EACH = 10;
 
 const ROUTES = `
-defaults: { pure: true, batch: { rowsIndependent: true } }
+defaults: { pure: true, timeout: 2m, batch: { rowsIndependent: true } }
 services: { rows: { queue: { waitMax: 1m } } }
 routes:
 ${[...MODELS.map(({ name }) => name), 'twice']
