@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
@@ -26,8 +27,9 @@ async function startEvents(t: TestContext) {
   return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, streams };
 }
 
-async function gatewayTo(t: TestContext, origin: string, { service = '', policy = '' } = {}) {
+async function gatewayTo(t: TestContext, origin: string, { service = '', policy = '', more = '' } = {}) {
   const gateway = await startGateway(t, {
+    more,
     services: { events: [origin] },
     routes: `
 services: { events: { health: { interval: 1h }${service && `, ${service}`} } }
@@ -127,6 +129,51 @@ describe('an event stream', () => {
     assert.deepEqual([line['status'], line['code']], [200, null], 'that is how most streams end');
   });
 
+  test('is left alone by a reload, even of one that takes its route away', async t => {
+    const { origin, streams } = await startEvents(t);
+    const { gateway } = await gatewayTo(t, origin);
+    const answer = await beginCall(`${gateway.url}/stream/a`).answered;
+    await nextPiece(answer);
+
+    writeFileSync(gateway.routesFile, 'routes: []');
+    await gateway.reload();
+    const gone = await gateway.call('/stream/b');
+    streams[0]?.write('data: 2\n\n');
+    const piece = await nextPiece(answer);
+    const ended = once(answer, 'end');
+    streams[0]?.end();
+    answer.resume();
+    await ended;
+
+    assert.deepEqual([gone.status, piece, answer.complete], [404, 'data: 2\n\n', true]);
+  });
+
+  test('has its time when the gateway drains, which takes no new one, and is cut when that is over', async t => {
+    const { origin, streams } = await startEvents(t);
+    const { gateway } = await gatewayTo(t, origin, { more: 'drain: { grace: 0s, timeout: 500ms }' });
+    const [short, long] = await Promise.all(
+      ['a', 'b'].map(name => beginCall(`${gateway.url}/stream/${name}`).answered),
+    );
+    assert.ok(short && long);
+    await Promise.all([short, long].map(nextPiece));
+    const late = await rawCaller(t, gateway.port);
+    late.say('GET /stream/c HTTP/1.1\r\nHost: a\r\n');
+    const closed = new Promise(resolve => long.once('close', resolve));
+    const ended = once(short, 'end');
+
+    const drained = gateway.gateway.drain();
+    await gateway.log.line(({ phase }) => phase === 'refusing');
+    late.say('\r\n');
+    const refused = await late.hearOut();
+    for (const answer of [short, long]) answer.on('error', () => undefined).resume();
+    for (const stream of streams) if (stream.req.url === '/a') stream.end('data: 2\n\n');
+    await ended;
+    await Promise.all([drained, closed]);
+
+    assert.match(refused, /DRAINING/);
+    assert.deepEqual([short.complete, long.complete], [true, false]);
+  });
+
   test('in which nothing moves is ended', async t => {
     const { origin } = await startEvents(t);
     const { gateway } = await gatewayTo(t, origin, { policy: 'streamIdle: 1s' });
@@ -155,6 +202,20 @@ describe('a WebSocket', () => {
     assert.equal(message.data, 'hello');
     assert.equal(streams, 1);
     assert.deepEqual([line['status'], line['route'], line['attempts']], [101, 'stream', 1]);
+  });
+
+  test('carries messages of megabytes whole, in both directions', async t => {
+    const { gateway } = await gatewayTo(t, await startStreamApp(t));
+    const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/stream/ws`);
+    await once(socket, 'open');
+    const text = 'abcdefgh'.repeat(512 * 1024);
+
+    socket.send(text);
+    const [message] = (await once(socket, 'message')) as [MessageEvent];
+    socket.close();
+    await once(socket, 'close');
+
+    assert.ok(message.data === text);
   });
 
   test('on a route that carries none, or on none, is refused in HTTP', async t => {

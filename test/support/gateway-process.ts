@@ -21,6 +21,10 @@ export interface ProcessTraits {
   readonly routes: string;
   /** More of gateway.yaml. */
   readonly more?: string;
+  /** More of `listen`, such as a port of one's own. */
+  readonly listen?: string;
+  /** The port of the admin listener; any if not given. */
+  readonly adminPort?: number;
   /** Where both files are; a folder of its own if not given. */
   readonly folder?: string;
   /** Options of Node's: the gateway then starts without its command, which would start two Nodes with them. */
@@ -109,9 +113,9 @@ function inspectorOf(stderr: Readable): Promise<string> {
   });
 }
 
-function gatewayYaml({ discovery, more = '' }: ProcessTraits): string {
-  return `listen: { host: 127.0.0.1, port: 0 }
-admin: { port: 0 }
+function gatewayYaml({ discovery, more = '', listen = 'port: 0', adminPort = 0 }: ProcessTraits): string {
+  return `listen: { host: 127.0.0.1, ${listen} }
+admin: { port: ${adminPort} }
 discovery: ${discovery}
 ${more.includes('drain:') ? '' : 'drain: { grace: 0s, timeout: 30s }'}
 ${more}

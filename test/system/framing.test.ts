@@ -37,7 +37,9 @@ describe('before a real R', () => {
       services: { r: [r.url] },
       routes: `
 services: { r: { health: { interval: 1h } } }
-routes: [{ id: r, uri: lb://r, predicates: ['Path=/r/**'], filters: [StripPrefix=1], timeout: 20s }]
+routes:
+  - { id: r, uri: lb://r, predicates: ['Path=/r/**'], filters: [StripPrefix=1], timeout: 20s }
+  - { id: upload, uri: lb://r, predicates: ['Path=/u/**'], filters: [StripPrefix=1], timeout: 60s, body: { max: 8MiB } }
 `,
     });
 
@@ -64,6 +66,19 @@ routes: [{ id: r, uri: lb://r, predicates: ['Path=/r/**'], filters: [StripPrefix
       );
       await Promise.all(some);
     }
+
+    await t.test('a form of some megabytes comes to Plumber whole, with `body.max` and nothing else', async () => {
+      const form = new FormData();
+      form.append('note', 'ä');
+      form.append('file', new Blob([Buffer.alloc(4 * 1024 * 1024, 7)], { type: 'application/octet-stream' }), 'a.bin');
+
+      const taken = await fetch(`${gateway.url}/u/upload`, { method: 'POST', body: form });
+      const refused = await fetch(`${gateway.url}/r/upload`, { method: 'POST', body: form });
+
+      assert.deepEqual(await taken.json(), { note: 'ä', bytes: 4 * 1024 * 1024, sum: 7 * 4 * 1024 * 1024 });
+      assert.equal(refused.status, 413);
+      await refused.text();
+    });
 
     const plain = await gateway.call('/r/echo');
     assert.equal(plain.status, 200, 'and R is none the worse');

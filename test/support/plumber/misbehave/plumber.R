@@ -18,6 +18,7 @@
 #   ANY  /status?code=     an empty object with that status
 #   GET  /big?bytes=       so many letters x, text/plain
 #   ANY  /echo             method, path, query, headers (as R has them: HTTP_…) and body
+#   POST /upload            of a form: its note, and how many bytes its file has, and their sum
 #   GET  /print?text=      R prints the text; {"printed":true}
 #   GET  /warn             R warns and sends a message; {"warned":true}
 #   GET  /async?ms=        a promise that answers after so many milliseconds, while R is free
@@ -157,6 +158,17 @@ function(req) {
     headers = mget(headers, envir = req),
     body = paste(req$postBody, collapse = "\n")
   )
+}
+
+#* @post /upload
+#* @parser multi
+#* @parser octet
+#* @serializer unboxedJSON list(digits = NA)
+function(req, file) {
+  bytes <- file[[1]]
+  note <- rawToChar(req$body$note$value)
+  Encoding(note) <- "UTF-8"
+  list(note = note, bytes = length(bytes), sum = sum(as.integer(bytes)))
 }
 
 #* @get /print
