@@ -122,6 +122,7 @@ export class Call implements Timed, Waiting, BodyReader {
   wallMs = 0;
 
   endsMs = Infinity;
+  watchedAt = -1;
   waitsFor: Leavable | undefined = undefined;
   /** The edge has its reply, or there is no caller any more. */
   isReplied = false;

@@ -4,6 +4,8 @@ import type { Clock } from './clock.ts';
 export interface Timed {
   /** When, in the clock's milliseconds; Infinity: never. While it is watched only `Deadlines.move` may change it. */
   endsMs: number;
+  /** Its place among all that is watched, for `Deadlines` alone; -1: it is not watched. */
+  watchedAt: number;
   /** The time is over. It is watched no longer. */
   onTimeOver(): void;
 }
@@ -15,11 +17,11 @@ const STEP_MS = 5;
  * All that ends by itself, watched by one timer: a call's deadline, an attempt's time, a wait in a queue.
  *
  * Nearly all that is added leaves before its time, so that adding and leaving must cost nothing, and a look at all that
- * is left now and then costs little.
+ * is left now and then costs little. Each knows its place in a list: a set would be built anew all the time.
  */
 export class Deadlines {
   readonly #clock: Clock;
-  readonly #watched = new Set<Timed>();
+  readonly #watched: Timed[] = [];
   #nextMs = Infinity;
   #cancel: (() => void) | undefined;
 
@@ -29,29 +31,36 @@ export class Deadlines {
 
   add(timed: Timed): void {
     if (timed.endsMs === Infinity) return;
-    this.#watched.add(timed);
+    if (timed.watchedAt < 0) timed.watchedAt = this.#watched.push(timed) - 1;
     if (timed.endsMs < this.#nextMs) this.#lookAt(timed.endsMs);
   }
 
   /** Harmless where it is not watched. */
   remove(timed: Timed): void {
-    this.#watched.delete(timed);
+    const at = timed.watchedAt;
+    if (at < 0) return;
+    timed.watchedAt = -1;
+    const last = this.#watched.pop();
+    if (last === undefined || last === timed) return;
+    this.#watched[at] = last;
+    last.watchedAt = at;
   }
 
   /** Watches it until another time. */
   move(timed: Timed, endsMs: number): void {
-    this.#watched.delete(timed);
     timed.endsMs = endsMs;
-    this.add(timed);
+    if (endsMs === Infinity) this.remove(timed);
+    else this.add(timed);
   }
 
   get size(): number {
-    return this.#watched.size;
+    return this.#watched.length;
   }
 
   /** Nothing is watched any more: no timer is left. */
   close(): void {
-    this.#watched.clear();
+    for (const timed of this.#watched) timed.watchedAt = -1;
+    this.#watched.length = 0;
     this.#cancel?.();
     this.#cancel = undefined;
     this.#nextMs = Infinity;
@@ -77,7 +86,9 @@ export class Deadlines {
     due.sort((one, other) => one.endsMs - other.endsMs);
     for (const timed of due) {
       // What another's end brought about may have ended it, or given it more time.
-      if (timed.endsMs <= nowMs && this.#watched.delete(timed)) timed.onTimeOver();
+      if (timed.endsMs > nowMs || timed.watchedAt < 0) continue;
+      this.remove(timed);
+      timed.onTimeOver();
     }
   }
 }

@@ -9,6 +9,24 @@ export const sha256: Digest = data => hash('sha256', data, 'base64url');
  * credential cannot be guessed.
  */
 export function keyedDigest(): (text: string) => string {
-  const key = randomBytes(32).toString('base64');
-  return text => hash('sha256', key + text, 'base64');
+  const bytes = Buffer.alloc(KEY_BYTES + TEXT_BYTES_MAX);
+  const key = randomBytes(KEY_BYTES);
+  key.copy(bytes);
+  return text => {
+    // Put behind the key as text, it would be copied to become one piece.
+    if (text.length * UTF8_BYTES_MAX > TEXT_BYTES_MAX)
+      return hash('sha256', Buffer.concat([key, Buffer.from(text)]), 'base64');
+    const end = KEY_BYTES + bytes.write(text, KEY_BYTES);
+    const digest = hash('sha256', bytes.subarray(0, end), 'base64');
+    bytes.fill(0, KEY_BYTES, end);
+    return digest;
+  };
 }
+
+const KEY_BYTES = 32;
+
+/** Of a character of JavaScript's. */
+const UTF8_BYTES_MAX = 3;
+
+/** A longer text is put together anew. */
+const TEXT_BYTES_MAX = 8 * 1024;

@@ -6,7 +6,29 @@ import { hash, randomBytes } from 'node:crypto';
 
 /** A store of the package's kind that has counted when it returns. */
 interface LocalStore extends Store {
-  increment(key: string): ClientRateLimitInfo;
+  increment(key: string): WindowCount;
+}
+
+/** What the package's stores tell; a `Date` is made only where somebody asks for one. */
+class WindowCount implements ClientRateLimitInfo {
+  readonly totalHits: number;
+  readonly resetMs: number;
+
+  constructor({ hits, resetMs }: Count) {
+    this.totalHits = hits;
+    this.resetMs = resetMs;
+  }
+
+  get resetTime(): Date {
+    return new Date(Math.ceil(this.resetMs));
+  }
+}
+
+/** A limit's store, and what its keys begin with. */
+interface LimitStore {
+  readonly store: LocalStore;
+  readonly routeId: string;
+  readonly prefix: string;
 }
 
 /**
@@ -21,23 +43,23 @@ export function createLimitCounter(options: {
   readonly clock: Pick<Clock, 'nowMs'>;
 }): CountLimit {
   const { table, clock } = options;
-  const stores = new WeakMap<Limit, LocalStore>();
+  const stores = new WeakMap<Limit, LimitStore>();
 
-  function storeOf(limit: Limit): LocalStore {
+  function storeOf(limit: Limit, routeId: string): LimitStore {
     const known = stores.get(limit);
-    if (known !== undefined) return known;
-    const store = createStore(limit, table);
-    stores.set(limit, store);
-    return store;
+    if (known?.routeId === routeId) return known;
+    const made = { store: createStore(limit, table), routeId, prefix: `${routeId}\n${limitName(limit)}\n` };
+    stores.set(limit, made);
+    return made;
   }
 
   return function countLimit(route, limit, key) {
-    const { totalHits, resetTime } = storeOf(limit).increment(`${route.id}\n${limitName(limit)}\n${key}`);
-    const endsMs = resetTime?.getTime() ?? clock.nowMs() + limit.perMs;
+    const { store, prefix } = storeOf(limit, route.id);
+    const { totalHits, resetMs } = store.increment(prefix + key);
     return {
       limit,
       remaining: Math.max(0, limit.rate - totalHits),
-      resetsInMs: Math.min(endsMs - clock.nowMs(), limit.perMs), // a Date is rounded
+      resetsInMs: Math.min(Math.ceil(resetMs) - clock.nowMs(), limit.perMs),
       isExceeded: totalHits > limit.rate,
     };
   };
@@ -46,8 +68,7 @@ export function createLimitCounter(options: {
 function createStore(limit: Limit, table: CounterTable): LocalStore {
   return {
     increment(key) {
-      const { hits, resetMs } = table.hit(key, limit.perMs);
-      return { totalHits: hits, resetTime: new Date(Math.ceil(resetMs)) };
+      return new WindowCount(table.hit(key, limit.perMs));
     },
     decrement: ignore, // asked for only where requests are skipped by how they ended: here they never are
     resetKey: ignore,

@@ -40,43 +40,50 @@ export function createAdmit({ schemes, countLimit }: AdmitPorts): Admit {
   return function admit(call, next) {
     const { limits } = call.route.policy;
     const plan = limits.length === 0 ? undefined : planOf(call.route);
-    const tallies: Tally[] = [];
-    if (plan !== undefined && plan.early.length > 0) countAll({ call, limits: plan.early, tallies });
-    identify(call, caller => {
-      if (plan !== undefined && plan.late.length > 0) countAll({ call, limits: plan.late, tallies, caller });
-      next(call.admitted(caller));
-    });
+    let before = NO_TALLIES;
+    if (plan !== undefined && plan.early.length > 0) before = countAll({ call, limits: plan.early, before });
+    const arriving = { call, limits: plan?.late ?? NO_LIMITS, before, next };
+    const identified = identify(call);
+    if ('finding' in identified) letInLater(arriving, identified);
+    else letIn(arriving, identified);
   };
 
-  function countAll({ call, limits, tallies, caller }: Counting): void {
+  function letIn({ call, limits, before, next }: Arriving, caller: Caller): void {
+    if (limits.length > 0) countAll({ call, limits, before, caller });
+    next(call.admitted(caller));
+  }
+
+  function letInLater(arriving: Arriving, { scheme, finding }: Asked): void {
+    const { call } = arriving;
+    call.awaits(finding, found => letIn(arriving, callerOf(call, scheme, found)));
+  }
+
+  function countAll({ call, limits, before, caller }: Counting): readonly Tally[] {
+    let tallies = before;
     try {
       for (const limit of limits) {
         const tally = countLimit(call.route, limit, limitKey(limit.by, call, caller));
-        tallies.push(tally);
+        tallies = tallies.length === 0 ? [tally] : [...tallies, tally]; // mostly one: room for more would be waste
         if (tally.isExceeded) throw tooMany(tally, call.route);
       }
+      return tallies;
     } finally {
       call.replyFields = rateLimitFields(tallies); // there are no others yet
     }
   }
 
   /** Known at once, but for a credential that has to be asked about elsewhere. */
-  function identify(call: Matched, next: (caller: Caller) => void): void {
+  function identify(call: Matched): Caller | Asked {
     const { auth } = call.route.policy;
-    if (auth === undefined) {
-      next(anonymousCaller(call.callerAddress));
-      return;
-    }
+    if (auth === undefined) return anonymousCaller(call.callerAddress);
     const credential = schemes.credentialOf(call, auth);
     const scheme = schemes.of(credential);
     if (scheme === undefined || !isJudged(scheme, auth)) {
       if (credential.kind !== 'none' && !isLeftToService(auth)) throw missingCredential(auth);
-      next(stranger(call, auth));
-      return;
+      return stranger(call, auth);
     }
     const finding = scheme.identify(credential, call);
-    if (finding instanceof Promise) call.awaits(finding, found => next(callerOf(call, scheme, found)));
-    else next(callerOf(call, scheme, finding));
+    return finding instanceof Promise ? { scheme, finding } : callerOf(call, scheme, finding);
   }
 
   function planOf(route: Route): LimitPlan {
@@ -89,13 +96,31 @@ export function createAdmit({ schemes, countLimit }: AdmitPorts): Admit {
   }
 }
 
+/** A call whose caller is about to be known. */
+interface Arriving {
+  readonly call: Matched;
+  /** Counted once the caller is known. */
+  readonly limits: readonly Limit[];
+  readonly before: readonly Tally[];
+  readonly next: (call: Admitted) => void;
+}
+
+/** A scheme that asks about the credential elsewhere. */
+interface Asked {
+  readonly scheme: Scheme;
+  readonly finding: Promise<Finding>;
+}
+
 interface Counting {
   readonly call: Matched;
   readonly limits: readonly Limit[];
-  /** Counted so far; grows. */
-  readonly tallies: Tally[];
+  /** Counted so far. */
+  readonly before: readonly Tally[];
   readonly caller?: Caller;
 }
+
+const NO_TALLIES: readonly Tally[] = [];
+const NO_LIMITS: readonly Limit[] = [];
 
 /** A token that can be judged here is, wherever it is brought: a bad one is refused even where strangers may come. */
 function isJudged({ name }: Scheme, auth: Auth): boolean {

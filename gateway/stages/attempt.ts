@@ -95,6 +95,7 @@ class AttemptedRequest implements UpstreamRequest, PermitRequest, ExchangeListen
   tried: readonly Instance[] = NO_INSTANCES;
   queued: object | undefined = undefined;
   endsMs = Infinity;
+  watchedAt = -1;
 
   instance: string | null = null;
   version: string | null = null;

@@ -66,6 +66,7 @@ export class OwnRequests {
 
 class OwnRequest implements Waiting, Timed {
   readonly endsMs: number;
+  watchedAt = -1;
   #request: UpstreamRequest | undefined;
   #resolve: (said: Said) => void = () => undefined;
   #reject: (failure: GatewayError) => void = () => undefined;

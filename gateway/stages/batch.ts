@@ -294,6 +294,7 @@ interface BatchOptions {
 class Batch implements Waiting, Timed, OpenBatch<BatchEntry>, Room {
   /** When it is put though it waits for others. */
   endsMs = Infinity;
+  watchedAt = -1;
   entries: BatchEntry[] = [];
   rows = 0;
   bytes = 0;

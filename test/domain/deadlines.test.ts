@@ -17,7 +17,7 @@ function watching() {
         over.push([name, clock.nowMs()]);
         then();
       };
-      const timed = { endsMs, onTimeOver };
+      const timed = { endsMs, watchedAt: -1, onTimeOver };
       deadlines.add(timed);
       return timed;
     },

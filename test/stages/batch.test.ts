@@ -156,7 +156,11 @@ function aBatchingRoute({ batch = {}, policy = {}, isProven = true, isTrusted = 
       ended(code);
       request.leave(new GatewayError(code, 'of the test'));
     };
-    const timed: Timed = { endsMs: clock.nowMs() + budgetMs, onTimeOver: () => leave('DEADLINE_EXCEEDED') };
+    const timed: Timed = {
+      endsMs: clock.nowMs() + budgetMs,
+      watchedAt: -1,
+      onTimeOver: () => leave('DEADLINE_EXCEEDED'),
+    };
     const called: Called = {
       ...{ outcome: undefined, via: undefined, hangUp: () => leave('CALLER_GONE') },
       extend: endsMs => request.extend(endsMs),

@@ -173,9 +173,9 @@ export function createPathIndex(): GrowingPathIndex {
       position += 1;
     },
     candidates(path) {
-      const lists: (readonly number[])[] = [];
-      collect(root, { path, depth: 0, lists });
-      return lists;
+      const walk: Walk = { path, lists: NO_LISTS };
+      collect(root, walk, 0);
+      return walk.lists;
     },
   };
 }
@@ -236,20 +236,27 @@ function byTextOf(node: Node, literal: string): Node {
   return made;
 }
 
+/** One look at the index for one path. */
 interface Walk {
   readonly path: PathSegments;
-  readonly depth: number;
-  readonly lists: (readonly number[])[];
+  /** Found so far: mostly one, so that a list of more is made only for more. */
+  lists: readonly (readonly number[])[];
 }
 
-function collect(node: Node, { path, depth, lists }: Walk): void {
-  if (node.open.length > 0) lists.push(node.open);
-  const text = path.text[depth];
+const NO_LISTS: Walk['lists'] = [];
+
+function collect(node: Node, walk: Walk, depth: number): void {
+  if (node.open.length > 0) take(walk, node.open);
+  const text = walk.path.text[depth];
   if (text === undefined) {
-    if (node.ending.length > 0) lists.push(node.ending);
+    if (node.ending.length > 0) take(walk, node.ending);
     return;
   }
   const exact = node.byText.get(text);
-  if (exact !== undefined) collect(exact, { path, depth: depth + 1, lists });
-  if (node.any !== undefined) collect(node.any, { path, depth: depth + 1, lists });
+  if (exact !== undefined) collect(exact, walk, depth + 1);
+  if (node.any !== undefined) collect(node.any, walk, depth + 1);
+}
+
+function take(walk: Walk, list: readonly number[]): void {
+  walk.lists = walk.lists.length === 0 ? [list] : [...walk.lists, list];
 }

@@ -14,6 +14,7 @@ export class QueueEntry implements Queueable<QueueEntry>, Timed {
   readonly isReturning: boolean;
   readonly #owner: QueueOwner;
   endsMs = Infinity;
+  watchedAt = -1;
   number = 0;
   flow: Flow<QueueEntry> | undefined = undefined;
   previous: QueueEntry | undefined = undefined;

@@ -91,7 +91,9 @@ export class Connection {
   leave(wire: HttpWire, bytes: number): void {
     this.#bytesUnread -= bytes;
     const at = this.#wires.indexOf(wire);
-    if (at === 0) this.#wires.shift();
+    if (at === 0 && this.#wires.length === 1)
+      this.#wires.pop(); // keeps its room, which `shift` gives up
+    else if (at === 0) this.#wires.shift();
     else if (at > 0) this.#wires.splice(at, 1);
     this.watch();
     if (this.#waiting.length > 0) this.#takeWaiting();

@@ -289,6 +289,7 @@ function pushLength({ status, fields, body }: Answer, { method }: Call): void {
 /** A body that comes in pieces, and is bounded in bytes and by its pauses. */
 export class CollectingBody implements Timed {
   endsMs = Infinity;
+  watchedAt = -1;
   readonly #wire: HttpWire;
   readonly #about: AboutBody;
   readonly #chunks: Buffer[] = [];

@@ -178,7 +178,7 @@ function isBlank(code: number): boolean {
 }
 
 function hasMember(list: string, member: string): boolean {
-  if (list.length === member.length) return list.toLowerCase() === member;
+  if (!list.includes(',')) return list.length === member.length && list.toLowerCase() === member;
   return list.split(',').some(one => one.trim().toLowerCase() === member);
 }
 
@@ -277,19 +277,22 @@ export function requestHead({ method, target, host, fields, body }: UpstreamMess
   const first = `${method} ${target} HTTP/1.1\r\nhost: ${authority}\r\nconnection: ${connection}`;
   const isLengthDue = body.length > 0 || !WITHOUT_CONTENT.has(method);
   const length = isLengthDue ? `\r\ncontent-length: ${body.length}` : '';
-  return `${first}${fieldLines(fields)}${length}\r\n\r\n`;
+  return joined(first, fields, `${length}\r\n\r\n`);
 }
 
-function fieldLines(fields: RawFields): string {
-  let lines = '';
+/** Joined in one go: added up piece by piece it would be made twice, once as pieces and once as the text that is sent. */
+function joined(first: string, fields: RawFields, last: string): string {
+  const pieces = new Array<string>(fields.length + 2);
+  pieces[0] = first;
   for (let i = 0; i < fields.length; i += 2) {
     const start = lineStart(fields[i] ?? '');
     const value = fields[i + 1] ?? '';
     if (start === undefined || !VALUE.test(value)) throw unsendable(`field ${i / 2}`);
-    lines += start;
-    lines += value;
+    pieces[i + 1] = start;
+    pieces[i + 2] = value;
   }
-  return lines;
+  pieces[fields.length + 1] = last;
+  return pieces.join('');
 }
 
 /** Names sent lately, and how a line with each begins: most are sent again and again. */

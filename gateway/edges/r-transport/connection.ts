@@ -32,22 +32,22 @@ export interface ConnectionHome {
 
 /** What waits until all that this turn of the event loop brought is seen to. */
 export class TurnEnd {
-  #written: Connection[] = [];
-  #closed: Connection[] = [];
-  #spareWritten: Connection[] = [];
-  #spareClosed: Connection[] = [];
+  #written = new Gathered();
+  #closed = new Gathered();
+  #spareWritten = new Gathered();
+  #spareClosed = new Gathered();
   #isSet = false;
   readonly #see = () => this.#all();
 
   /** Its exchange is written: not before what has come is read, the end of this very connection, perhaps. */
   write(connection: Connection): void {
-    this.#written.push(connection);
+    this.#written.add(connection);
     this.#set();
   }
 
   /** It is closed: the caller has the answer first. */
   close(connection: Connection): void {
-    this.#closed.push(connection);
+    this.#closed.add(connection);
     this.#set();
   }
 
@@ -66,12 +66,32 @@ export class TurnEnd {
     this.#spareWritten = written;
     this.#spareClosed = closed;
     try {
-      for (const connection of written) connection.write();
-      for (const connection of closed) connection.close();
+      for (let i = 0; i < written.count; i++) written.at(i)?.write();
+      for (let i = 0; i < closed.count; i++) closed.at(i)?.close();
     } finally {
-      written.length = 0;
-      closed.length = 0;
+      written.clear();
+      closed.clear();
     }
+  }
+}
+
+/** Connections in a list that keeps its room: an array that is emptied gives it up, and takes new room each turn. */
+class Gathered {
+  count = 0;
+  readonly #all: (Connection | undefined)[] = [];
+
+  add(connection: Connection): void {
+    this.#all[this.count] = connection;
+    this.count += 1;
+  }
+
+  at(index: number): Connection | undefined {
+    return this.#all[index];
+  }
+
+  clear(): void {
+    this.#all.fill(undefined, 0, this.count);
+    this.count = 0;
   }
 }
 
@@ -95,6 +115,7 @@ const IDLE_MARGIN_MS = 1_000;
 /** One connection: opened for a call or ahead of one, carrying one exchange at a time. */
 export class Connection implements Timed, Carrier {
   endsMs = Infinity;
+  watchedAt = -1;
   /** Exchanges carried to their end. */
   served = 0;
   readonly #home: ConnectionHome;

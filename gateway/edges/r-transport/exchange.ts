@@ -54,6 +54,7 @@ export class WireExchange implements Exchange, Timed, AnswerSink {
   sentMs: number | undefined = undefined;
   firstByteMs: number | undefined = undefined;
   endsMs = Infinity;
+  watchedAt = -1;
   readonly request: WireRequest;
   readonly #home: ExchangeHome;
   listener: ExchangeListener;

@@ -188,6 +188,7 @@ class ScriptExchange implements Exchange, Timed, RunListener {
   sentMs: number | undefined = undefined;
   firstByteMs: number | undefined = undefined;
   endsMs = Infinity;
+  watchedAt = -1;
   listener: ExchangeListener;
   readonly #parts: ScriptParts;
   readonly #bytesMax: number;
