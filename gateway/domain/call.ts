@@ -3,10 +3,8 @@ import type { Caller } from './caller.ts';
 import type { Deadlines, Timed } from './deadlines.ts';
 import { GatewayError, toGatewayError, type FailureCode } from './errors.ts';
 import type { RawFields } from './http/fields.ts';
-import { dropBody } from './http/reply.ts';
 import type { Cors, Route } from './route.ts';
-import type { CacheLookup } from './sharing/cache.ts';
-import type { Answer, UpstreamRequest, Via, Waiting } from './upstream.ts';
+import { type Answer, dropBody, type UpstreamRequest, type Via, type Waiting } from './upstream.ts';
 
 /** A request as an edge read it. */
 export interface Received {
@@ -69,6 +67,22 @@ export interface CallerSide {
 /** What a call waits for, when it waits: it can be left for a reason. */
 export interface Leavable {
   leave(reason: GatewayError): void;
+}
+
+/** What the route's cache was asked for a call, and what it does with what comes back. */
+export interface CacheLookup {
+  /** Something may be stored of this call. */
+  readonly mayStore: boolean;
+  /** Takes an answer that comes when its callers are gone; undefined: nothing is to be stored of this call. */
+  readonly keepLate: ((answer: Answer) => void) | undefined;
+  /** Stores an answer of R's; `askedMs`: when R was asked, if that was before this call came. */
+  store(answer: Answer, askedMs?: number): void;
+  /** Another call that shared the flight has offered the answer already. */
+  follow(other: CacheLookup): void;
+  /** R's answer as the caller gets it, or a stored one in its place where it is an error. */
+  answered(answer: Answer): Answer;
+  /** A stored answer in the place of a failure of R's; undefined: the failure is the caller's to hear. */
+  failed(failure: GatewayError): Answer | undefined;
 }
 
 /** Where a call's way back begins; `flow.ts` gives it. */

@@ -1,4 +1,5 @@
-import type { SchemeName } from './route.ts';
+/** A way for callers to say who they are. */
+export type SchemeName = 'jwt' | 'api-key' | 'opaque' | 'ldap' | 'mtls';
 
 /** Who is calling, as far as admission found out. */
 export interface Caller {

@@ -1,9 +1,26 @@
-import type { Call, Matched } from './call.ts';
+import type { SchemeName } from './caller.ts';
+import type { RawFields } from './http/fields.ts';
 import type { Priority, Service } from './service.ts';
-import type { Answer } from './upstream.ts';
 
 /** What a predicate may look at. */
-export type Asked = Pick<Call, 'method' | 'path' | 'query' | 'fields' | 'host' | 'peerAddress' | 'wallMs'>;
+export interface Asked {
+  readonly method: string;
+  readonly path: string;
+  readonly query: string;
+  readonly fields: RawFields;
+  readonly host: string;
+  readonly peerAddress: string;
+  readonly wallMs: number;
+}
+
+/** What a filter may look at: of the call, once its route is known. */
+export interface Filtered extends Asked {
+  readonly id: string;
+  readonly scheme: 'http' | 'https';
+  readonly callerAddress: string;
+  /** What the route's patterns captured, by name. */
+  readonly variables: ReadonlyMap<string, string>;
+}
 
 /** A condition a request meets or not. */
 export interface Predicate {
@@ -36,16 +53,13 @@ export interface Filter {
   readonly name: string;
   /** As the operator wrote it, for `explain`. */
   readonly text: string;
-  readonly onRequest?: (draft: RequestDraft, call: Matched) => void;
+  readonly onRequest?: (draft: RequestDraft, call: Filtered) => void;
   /** `onRequest` changes path, query and `Host` alone, and leaves the fields as they were. */
   readonly isOfPath?: true;
-  readonly onReply?: (draft: ReplyDraft, call: Matched) => void;
+  readonly onReply?: (draft: ReplyDraft, call: Filtered) => void;
   /** Answers instead of the instance: a redirect. */
-  readonly onBehalf?: (call: Matched) => Answer;
+  readonly onBehalf?: (call: Filtered) => ReplyDraft & { readonly body: Buffer; readonly via: null };
 }
-
-/** A way for callers to say who they are. */
-export type SchemeName = 'jwt' | 'api-key' | 'opaque' | 'ldap' | 'mtls';
 
 /** Who may use a route. */
 export interface Auth {

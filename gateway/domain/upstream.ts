@@ -133,6 +133,11 @@ export interface Answer {
   readonly via: Via | null;
 }
 
+/** A body that is still a stream keeps the instance until it is read or destroyed. */
+export function dropBody({ body }: { readonly body: Buffer | Readable }): void {
+  if (!Buffer.isBuffer(body)) body.destroy();
+}
+
 /** What waits for R's answer: a call, equal calls that share a flight, or a batch. It is told once, one or the other. */
 export interface Waiting {
   /** R's own answer, less what ends at this hop: no filter of the route has seen it. */

@@ -4,31 +4,32 @@ import type { Deadlines, Timed } from '../domain/deadlines.ts';
 import { GatewayError, toGatewayError } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
 import { composeUpstream } from '../domain/http/upstream-request.ts';
-import { dropBody, toAnswer } from '../domain/http/reply.ts';
+import { toAnswer } from '../domain/http/reply.ts';
+import type { Instance, AttemptOutcome, Permit, PermitRequest, Priority, Finding } from '../domain/service.ts';
+import type { RetryReason, Route } from '../domain/route.ts';
+import { affinityOf } from '../domain/service/balance/policy.ts';
+import { fullJitterDelayMs } from '../domain/back-off.ts';
+import { isRepeatable, isUnplaced, LOSSES_MAX, retryReasonOf } from '../domain/service/retry.ts';
 import {
-  outcomeOfEnd,
-  outcomeOfLeaving,
-  statusOfEnd,
   type Answer,
   type Ask,
   type AttemptFacts,
+  dropBody,
   type Exchange,
+  type ExchangeBounds,
   type ExchangeEnd,
   type ExchangeListener,
+  outcomeOfEnd,
+  outcomeOfLeaving,
+  statusOfEnd,
   type Transport,
   type UpstreamAnswer,
   type UpstreamMessage,
   type UpstreamRequest,
   type UpstreamRequestOptions,
   verdictOf,
-  type ExchangeBounds,
   type Via,
 } from '../domain/upstream.ts';
-import type { Instance, AttemptOutcome, Permit, PermitRequest, Priority, Finding } from '../domain/service.ts';
-import type { RetryReason, Route } from '../domain/route.ts';
-import { affinityOf } from '../domain/service/balance/policy.ts';
-import { fullJitterDelayMs } from '../domain/back-off.ts';
-import { isRepeatable, isUnplaced, LOSSES_MAX, retryReasonOf } from '../domain/service/retry.ts';
 
 interface AttemptPorts {
   readonly transport: Transport;

@@ -2,7 +2,6 @@ import type { Clock } from '../domain/clock.ts';
 import type { Deadlines, Timed } from '../domain/deadlines.ts';
 import { GatewayError } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
-import { dropBody } from '../domain/http/reply.ts';
 import { isIdentityField } from '../domain/http/upstream-request.ts';
 import type { BatchPolicy, Route } from '../domain/route.ts';
 import type { Service } from '../domain/service.ts';
@@ -10,7 +9,14 @@ import { bodyTextOf } from '../domain/sharing/batch/answer-form.ts';
 import { Evidence, examplesOf, PREDICT_TARGET, predictMessage } from '../domain/sharing/batch/proof.ts';
 import type { Rows } from '../domain/sharing/batch/rows.ts';
 import { subjectName, type ProofVerdict, type Subject, type Subjects } from '../domain/sharing/batch/subject.ts';
-import type { Answer, Ask, UpstreamMessage, UpstreamRequest, Waiting } from '../domain/upstream.ts';
+import {
+  type Answer,
+  type Ask,
+  dropBody,
+  type UpstreamMessage,
+  type UpstreamRequest,
+  type Waiting,
+} from '../domain/upstream.ts';
 
 /** What one instance said. */
 export interface Said {

@@ -2,7 +2,6 @@ import type { Clock } from '../domain/clock.ts';
 import type { Deadlines, Timed } from '../domain/deadlines.ts';
 import { type GatewayError, toGatewayError } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
-import { dropBody } from '../domain/http/reply.ts';
 import type { BatchPolicy, Route, Sharing } from '../domain/route.ts';
 import { bodyTextOf, fieldsText, splitAnswer } from '../domain/sharing/batch/answer-form.ts';
 import {
@@ -20,17 +19,18 @@ import type { BatchingStates } from '../domain/sharing/batch/batching-states.ts'
 import { concatRows, readRows, type Rows } from '../domain/sharing/batch/rows.ts';
 import { subjectName, type Subject, type Subjects } from '../domain/sharing/batch/subject.ts';
 import { bodyReadingOf } from '../domain/sharing/body-reading.ts';
-import type {
-  Answer,
-  Ask,
-  UpstreamMessage,
-  UpstreamRequest,
-  UpstreamRequestOptions,
-  Via,
-  Waiting,
-} from '../domain/upstream.ts';
 import type { Prover } from './batch-proof.ts';
 import { type Rechecks, comparableText } from './batch-recheck.ts';
+import {
+  type Answer,
+  type Ask,
+  dropBody,
+  type UpstreamMessage,
+  type UpstreamRequest,
+  type UpstreamRequestOptions,
+  type Via,
+  type Waiting,
+} from '../domain/upstream.ts';
 
 /** A call on a route that shares, as far as batches look at it. */
 interface SharedCall {

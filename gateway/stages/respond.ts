@@ -1,8 +1,8 @@
 import type { Call } from '../domain/call.ts';
-import { type GatewayError, toProblem } from '../domain/errors.ts';
+import type { GatewayError } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
-import { addReplyFields, dropBody } from '../domain/http/reply.ts';
-import type { Answer } from '../domain/upstream.ts';
+import { type Answer, dropBody } from '../domain/upstream.ts';
+import { addReplyFields, toProblem } from '../domain/http/reply.ts';
 
 /** Gives a call its reply. */
 export interface Respond {

@@ -3,14 +3,14 @@ import type { TestContext } from 'node:test';
 import type { Call, WayBack } from '../../gateway/domain/call.ts';
 import type { Clock } from '../../gateway/domain/clock.ts';
 import { Deadlines } from '../../gateway/domain/deadlines.ts';
-import { toGatewayError, toProblem } from '../../gateway/domain/errors.ts';
+import { toGatewayError } from '../../gateway/domain/errors.ts';
 import type { GatewayEvent, RequestEvent } from '../../gateway/domain/events.ts';
-import { addReplyFields } from '../../gateway/domain/http/reply.ts';
 import type { Answer } from '../../gateway/domain/upstream.ts';
 import { systemClock } from '../../gateway/edges/clock.ts';
 import type { ListenOptions } from '../../gateway/edges/express/intake.ts';
 import { createServer, type GatewayServer } from '../../gateway/edges/express/server.ts';
 import { createObserve } from '../../gateway/stages/observe.ts';
+import { addReplyFields, toProblem } from '../../gateway/domain/http/reply.ts';
 
 /** What a test may say of a listener. */
 export interface ServerTraits {

@@ -1,6 +1,7 @@
 import type { Caller } from '../caller.ts';
 import { GatewayError } from '../errors.ts';
-import type { Auth, SchemeName } from '../route.ts';
+import type { SchemeName } from '../caller.ts';
+import type { Auth } from '../route.ts';
 
 /** Why a credential is not taken, in the words the caller reads (for a token RFC 6750 §3, `error_description`). */
 export const CREDENTIAL_FAULTS = {

@@ -1,6 +1,6 @@
 import type { Call } from '../call.ts';
-import type { Caller } from '../caller.ts';
-import type { Auth, SchemeName } from '../route.ts';
+import type { Caller, SchemeName } from '../caller.ts';
+import type { Auth } from '../route.ts';
 import { type CredentialFault, badCredential, challenge } from './challenge.ts';
 import { GatewayError } from '../errors.ts';
 import { fieldOf, lowerNameOf, type RawFields } from '../http/fields.ts';

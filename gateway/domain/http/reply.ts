@@ -1,8 +1,7 @@
-import type { Readable } from 'node:stream'; // a type alone: domain/ takes nothing else from outside
 import type { Call, Matched } from '../call.ts';
-import { GatewayError } from '../errors.ts';
+import { FAILURES, GatewayError } from '../errors.ts';
 import type { Filter } from '../route.ts';
-import type { Answer, UpstreamAnswer, Via } from '../upstream.ts';
+import { dropBody, type Answer, type UpstreamAnswer, type Via } from '../upstream.ts';
 import { corsFields, isCorsField } from './cors.ts';
 import {
   hopByHopOf,
@@ -99,11 +98,6 @@ function keepHead(answer: Answer): void {
   answer.body = NO_BODY;
 }
 
-/** A body that is still a stream keeps the instance until it is read or destroyed. */
-export function dropBody({ body }: { readonly body: Buffer | Readable }): void {
-  if (!Buffer.isBuffer(body)) body.destroy();
-}
-
 /** What describes the content that a 304 does not have; what guides the one who stores it stays (RFC 9110 §15.4.5). */
 const OF_CONTENT: ReadonlySet<string> = new Set([
   'content-encoding',
@@ -188,4 +182,23 @@ function isReplyField(name: string, replyFields: readonly string[]): boolean {
 /** Answered by the gateway itself, with all that CORS asks for; its refusal is not, nor what an instance answers. */
 function isPreflightsAnswer(fields: readonly string[], call: Call): boolean {
   return call.isPreflight && hasField(fields, 'vary');
+}
+
+/** A failure as the caller sees it (RFC 9457). It names the code and nothing of our insides. */
+export function toProblem(error: GatewayError, requestId: string): Answer {
+  const { status, title } = FAILURES[error.code];
+  const body = Buffer.from(
+    JSON.stringify({
+      type: `urn:penstock:error:${error.code}`,
+      title,
+      status,
+      detail: error.detail,
+      code: error.code,
+      requestId,
+      message: error.detail, // vetiver's client shows `message`
+    }),
+  );
+  const fields = ['Content-Type', 'application/problem+json', 'Cache-Control', 'no-store', ...error.fields];
+  if (error.retryAfterMs !== undefined) fields.push('Retry-After', String(Math.ceil(error.retryAfterMs / 1000)));
+  return { status, fields, body, via: null };
 }

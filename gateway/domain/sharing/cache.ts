@@ -1,9 +1,7 @@
-import type { CacheResult } from '../call.ts';
+import type { CacheLookup, CacheResult } from '../call.ts';
 import type { Clock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
-import { dropBody } from '../http/reply.ts';
 import type { CachePolicy } from '../route.ts';
-import type { Answer, Via } from '../upstream.ts';
 import {
   fromEntry,
   isWrite,
@@ -23,6 +21,7 @@ import {
   verdictOn,
 } from './freshness.ts';
 import type { Digest, SharedCall } from './shared-call.ts';
+import { type Answer, dropBody, type Via } from '../upstream.ts';
 
 /** What looking into caches takes. */
 export interface CachePorts {
@@ -60,7 +59,7 @@ export function lookUp(shared: SharedCall, policy: CachePolicy, ports: CachePort
     why = verdict === 'hit' ? 'uri-miss' : verdict;
   }
   if (directives.isOnlyIfCached) throw notCached(shared);
-  call.lookup = new CacheLookup({ shared, policy, ports, cache, why, askedMs: nowMs });
+  call.lookup = new Lookup({ shared, policy, ports, cache, why, askedMs: nowMs });
   return undefined;
 }
 
@@ -85,7 +84,7 @@ interface LookupParts {
  * no answer. It is used once on the way back; each answer says in `Cache-Status` what the cache made of it (RFC 9211),
  * failures too.
  */
-export class CacheLookup {
+class Lookup implements CacheLookup {
   readonly #parts: LookupParts;
   /** As the key has them. */
   readonly #versions: string;
@@ -129,7 +128,7 @@ export class CacheLookup {
   }
 
   /** Another call that shared the flight has offered the answer already. */
-  follow(other: CacheLookup): void {
+  follow(other: Lookup): void {
     if (other === this) return;
     this.#isOffered = true;
     this.#stored = other.#stored;

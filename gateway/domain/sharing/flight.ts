@@ -1,11 +1,16 @@
-import type { Leavable } from '../call.ts';
+import type { CacheLookup, Leavable } from '../call.ts';
 import type { Clock } from '../clock.ts';
 import type { GatewayError } from '../errors.ts';
-import { dropBody } from '../http/reply.ts';
-import type { Answer, UpstreamRequest, UpstreamRequestOptions, Via, Waiting } from '../upstream.ts';
-import type { CacheLookup } from './cache.ts';
 import { mayServeSeveral } from './freshness.ts';
 import type { SharedCall } from './shared-call.ts';
+import {
+  type Answer,
+  dropBody,
+  type UpstreamRequest,
+  type UpstreamRequestOptions,
+  type Via,
+  type Waiting,
+} from '../upstream.ts';
 
 /** Puts a shared call to R: by itself, or with others in a batch. */
 export type AskShared = (shared: SharedCall, options: UpstreamRequestOptions) => UpstreamRequest;

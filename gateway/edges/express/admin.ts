@@ -4,11 +4,12 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express, { type ErrorRequestHandler, type Express, type Response } from 'express';
 import type { Admin } from '../../domain/operating/admin.ts';
-import { GatewayError, toGatewayError, toProblem } from '../../domain/errors.ts';
+import { GatewayError, toGatewayError } from '../../domain/errors.ts';
 import type { Observe } from '../../domain/events.ts';
 import { keepDescriptors, type DescriptorReserve } from '../descriptors.ts';
 import { addApi } from './admin-api.ts';
 import { allowOnly, guard, type GuardOptions } from './admin-guard.ts';
+import { toProblem } from '../../domain/http/reply.ts';
 
 interface AdminOptions extends GuardOptions {
   readonly port: number;

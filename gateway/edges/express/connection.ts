@@ -1,7 +1,6 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '../../domain/clock.ts';
-import type { HttpWire } from './http-wire.ts';
 import type { ListenOptions, Peer, Intake } from './intake.ts';
 import type { Call, WayBack } from '../../domain/call.ts';
 import type { Deadlines } from '../../domain/deadlines.ts';
@@ -13,6 +12,19 @@ type Bounds = Pick<
   ListenOptions,
   'requestsPerConnectionMax' | 'bytesPerConnectionMax' | 'bodyIdleTimeoutMs' | 'headersTimeoutMs'
 >;
+
+/** A request on the connection, and its answer: `HttpWire`. */
+interface ConnectionWire {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  /** Nothing follows it on the connection. */
+  isLast: boolean;
+  /** Its first bytes wait for the caller to take them. */
+  readonly isStuck: boolean;
+  /** The request becomes a call. */
+  enter(): void;
+  fail(failure: GatewayError): void;
+}
 
 interface AboutConnection {
   readonly peer: Peer;
@@ -32,8 +44,8 @@ export class Connection {
   readonly #bounds: Bounds;
   readonly #clock: Clock;
   /** In flight, in the order in which they are answered. */
-  readonly #wires: HttpWire[] = [];
-  readonly #waiting: HttpWire[] = [];
+  readonly #wires: ConnectionWire[] = [];
+  readonly #waiting: ConnectionWire[] = [];
   /** Of answers that were handed to Node and are not out yet. */
   #bytesUnread = 0;
   #isTimed = false;
@@ -49,7 +61,7 @@ export class Connection {
   }
 
   /** The request whose body the bytes on the connection now belong to, if to any. */
-  get last(): HttpWire | undefined {
+  get last(): ConnectionWire | undefined {
     return this.#waiting.at(-1) ?? this.#wires.at(-1);
   }
 
@@ -69,7 +81,7 @@ export class Connection {
   }
 
   /** A request came: it is taken now, or when others before it are answered. */
-  add(wire: HttpWire): void {
+  add(wire: ConnectionWire): void {
     this.#cancelLate?.();
     this.#cancelLate = undefined;
     if (this.#waiting.length === 0 && this.#hasRoom()) {
@@ -88,7 +100,7 @@ export class Connection {
   }
 
   /** A call's answer is out, or its caller is gone. */
-  leave(wire: HttpWire, bytes: number): void {
+  leave(wire: ConnectionWire, bytes: number): void {
     this.#bytesUnread -= bytes;
     const at = this.#wires.indexOf(wire);
     if (at === 0 && this.#wires.length === 1)

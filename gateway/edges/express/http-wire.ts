@@ -3,11 +3,11 @@ import type { Readable } from 'node:stream';
 import { Call, type BodyReader, type CallerSide, type IncomingBody } from '../../domain/call.ts';
 import { bodyTooLarge, toGatewayError, GatewayError } from '../../domain/errors.ts';
 import { hasField, type RawFields } from '../../domain/http/fields.ts';
-import { dropBody, keepForCaller } from '../../domain/http/reply.ts';
-import type { Answer } from '../../domain/upstream.ts';
+import { keepForCaller } from '../../domain/http/reply.ts';
 import { lingerAtEnd, type Connection, type Listener } from './connection.ts';
 import type { Clock } from '../../domain/clock.ts';
 import type { Deadlines, Timed } from '../../domain/deadlines.ts';
+import { type Answer, dropBody } from '../../domain/upstream.ts';
 
 /** A body up to this size is sent together with its head. */
 const ONE_WRITE_BYTES_MAX = 4 * 1024;

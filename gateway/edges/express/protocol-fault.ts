@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { GatewayError, toProblem } from '../../domain/errors.ts';
+import { GatewayError } from '../../domain/errors.ts';
 import type { Observe } from '../../domain/events.ts';
 import type { Clock } from '../../domain/clock.ts';
 import { answerRaw } from './upgrade-wire.ts';
+import { toProblem } from '../../domain/http/reply.ts';
 
 /** What Node's parser says of bytes that are no request, or not in time; `rawPacket` is what it choked on. */
 export interface ProtocolFault extends Error {

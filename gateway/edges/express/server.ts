@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { Call, WayBack } from '../../domain/call.ts';
 import type { Clock } from '../../domain/clock.ts';
 import type { Deadlines } from '../../domain/deadlines.ts';
-import { GatewayError, toProblem } from '../../domain/errors.ts';
+import { GatewayError } from '../../domain/errors.ts';
 import type { Observe } from '../../domain/events.ts';
 import { createCertificates, type CertificateExpiry } from '../tls/certificates.ts';
 import { createRedirect, type Redirect } from '../tls/redirect.ts';
@@ -18,6 +18,7 @@ import { Intake, type ListenOptions } from './intake.ts';
 import { refuseRaw, toFailure, type ProtocolFault } from './protocol-fault.ts';
 import { UpgradeWire } from './upgrade-wire.ts';
 import { randomUUID } from 'node:crypto';
+import { toProblem } from '../../domain/http/reply.ts';
 
 /** Slow heads are looked for at least so often. */
 const CHECK_INTERVAL_MS_MAX = 1_000;

@@ -2,10 +2,9 @@ import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Call, type BodyReader, type CallerSide, type IncomingBody } from '../../domain/call.ts';
-import { dropBody } from '../../domain/http/reply.ts';
-import type { Answer } from '../../domain/upstream.ts';
 import type { Peer } from './intake.ts';
 import type { Listener } from './connection.ts';
+import { type Answer, dropBody } from '../../domain/upstream.ts';
 
 const NOTHING = Buffer.alloc(0);
 

@@ -4,7 +4,9 @@ import type { Timed } from '../../domain/deadlines.ts';
 import { GatewayError } from '../../domain/errors.ts';
 import { AnswerReader } from './answer-reader.ts';
 import type { Carrier, WireExchange } from './exchange.ts';
-import type { QuickAck } from './transport.ts';
+
+/** Asks the kernel to acknowledge at once what comes next on a connection. It forgets that again: after each write. */
+export type QuickAck = (socket: Socket) => void;
 
 /** Where connections go. */
 export interface Address {

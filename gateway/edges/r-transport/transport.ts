@@ -2,11 +2,10 @@ import type * as Ffi from 'node:ffi';
 import type { Clock } from '../../domain/clock.ts';
 import type { Deadlines } from '../../domain/deadlines.ts';
 import type { ExchangeBounds, ExchangeEnd, SendOptions, Transport, UpstreamMessage } from '../../domain/upstream.ts';
-import { Connection, TurnEnd, type Address, type ConnectionHome } from './connection.ts';
+import { Connection, TurnEnd, type Address, type ConnectionHome, type QuickAck } from './connection.ts';
 import { WireExchange, type ExchangeHome } from './exchange.ts';
 import { requestHead } from './answer-head.ts';
 import { createRequire } from 'node:module';
-import type { Socket } from 'node:net';
 
 /** What a transport to R tells beyond what the domain asks of it. */
 export interface RTransport extends Transport {
@@ -292,9 +291,6 @@ function toAddress(origin: string): Address | undefined {
     authority: host,
   };
 }
-
-/** Asks the kernel to acknowledge at once what comes next on a connection. It forgets that again: after each write. */
-export type QuickAck = (socket: Socket) => void;
 
 const IPPROTO_TCP = 6;
 const TCP_QUICKACK = 12;
