@@ -1,13 +1,21 @@
 import type { CompiledRoutes, RoutedAddress } from './config/compile.ts';
-import type { ConsulConfig } from './config/gateway-config.ts';
+import type { ConsulConfig, GatewayConfig } from './config/gateway-config.ts';
 import type { Problem } from './config/problem.ts';
 import { readConsulListing } from './domain/discovery/consul-entries.ts';
 import type { RosterEntry } from './domain/roster.ts';
-import { createConsulClient, type ConsulClient } from './edges/consul-client.ts';
-import { probeHttp } from './edges/http-probe.ts';
+import { type ConsulClient, createConsulClient } from './edges/consul-client.ts';
+import { askBriefly, probeHttp } from './edges/http-probe.ts';
 import type { Contract } from './load.ts';
-import { askBatches, askRunning } from './online-batches.ts';
-import { askLocal } from './online-local.ts';
+import { isRecord } from './domain/unknown-value.ts';
+import { Deadlines } from './domain/deadlines.ts';
+import { toAnswer } from './domain/http/reply.ts';
+import type { BatchPolicy } from './domain/route.ts';
+import { predictMessage } from './domain/sharing/batch/proof.ts';
+import { Subject } from './domain/sharing/batch/subject.ts';
+import { systemClock as clock } from './edges/clock.ts';
+import { createTransport } from './edges/r-transport/transport.ts';
+import { type AskForProof, DECLARE, proveBatch } from './stages/batch-proof.ts';
+import { dropBody, type ExchangeBounds, type Transport, type UpstreamAnswer } from './domain/upstream.ts';
 
 /** An answer that takes longer is none. */
 const PATIENCE_MS = 3_000;
@@ -98,4 +106,178 @@ async function askService(client: ConsulClient, service: string, tag: string | u
       known: [],
     };
   }
+}
+
+/** Where the R processes are that the running gateway has started, and what could not be asked of them. */
+export interface LocalSaid {
+  readonly known: readonly RoutedAddress[];
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * Asks the gateway of this configuration, if one runs, where its own R processes are: nobody else knows. Where routes to
+ * them batch and none tells, that is a warning.
+ */
+async function askLocal(gateway: GatewayConfig, routes: CompiledRoutes): Promise<LocalSaid> {
+  const services = new Set(gateway.discovery.local.map(({ service }) => service));
+  const batching = routes.specs.filter(
+    ({ serviceName, policy }) => services.has(serviceName) && policy.sharing?.batch !== undefined,
+  );
+  if (batching.length === 0) return { known: [], problems: [] };
+  const known = startedBy(await askAdmin(gateway.admin, '/api/services')).filter(({ service }) =>
+    services.has(service),
+  );
+  const isKnown = (name: string) => known.some(({ service }) => service === name);
+  const unknown = batching.filter(({ serviceName }) => !isKnown(serviceName));
+  return { known, problems: unknown.map(({ id }) => routes.problemAt(id, 'batch', NOBODY_TO_ASK)) };
+}
+
+const NOBODY_TO_ASK = {
+  severity: 'warning',
+  message: 'not proven: no gateway of this configuration runs that would tell where its R processes are',
+  hint: 'start it and check again; it asks them itself, too, and no calls travel together before',
+} as const;
+
+/** What a gateway at this address says there; undefined where none answers, or not as a gateway does. */
+async function askAdmin({ host, port }: GatewayConfig['admin'], path: string): Promise<unknown> {
+  const here = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  const origin = `http://${here.includes(':') ? `[${here}]` : here}:${port}`;
+  const bounds = { timeoutMs: PATIENCE_MS, signal: new AbortController().signal };
+  try {
+    const { body } = await askBriefly({ origin, path, sharedSecret: undefined, ...bounds });
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The R processes that the gateway has started. */
+function startedBy(services: unknown): RoutedAddress[] {
+  if (!Array.isArray(services)) return [];
+  return services.filter(isRecord).flatMap(({ service, instances }) => {
+    if (typeof service !== 'string' || !Array.isArray(instances)) return [];
+    const origins = instances
+      .filter(isRecord)
+      .filter(({ source }) => source === 'local')
+      .flatMap(({ address }) => (typeof address === 'string' ? [address] : []));
+    return origins.length === 0 ? [] : [{ service, instances: origins }];
+  });
+}
+
+/** An exchange that takes longer says nothing. */
+const PROOF_MS_MAX = 10_000;
+/** Of a service so many are asked: they may be of different versions. */
+const INSTANCES_MAX = 8;
+const BYTES_MAX = 1024 * 1024;
+
+/** What an instance has shown: rows together are answered as alone, or what was found instead. */
+interface Shown {
+  readonly origin: string;
+  readonly verdict: 'proven' | 'refuted' | 'open';
+  readonly reason: string;
+}
+
+/**
+ * Asks the instances behind every route that lets calls travel together, with the examples that the model publishes,
+ * whether rows together get the answers they get alone. Where not, the route's `batch` is an error.
+ */
+async function askBatches(routes: CompiledRoutes, known: readonly RoutedAddress[]): Promise<Problem[]> {
+  const deadlines = new Deadlines(clock);
+  const transport = createTransport({ clock, deadlines });
+  try {
+    const asked = routes.specs.map(async ({ id, serviceName, policy }) => {
+      const batch = policy.sharing?.batch;
+      if (batch === undefined) return [];
+      const origins = known.filter(({ service }) => service === serviceName).flatMap(({ instances }) => instances);
+      const shown = origins
+        .slice(0, INSTANCES_MAX)
+        .map(origin => askInstance(origin, { routes, serviceName, batch, transport }));
+      return problemOf(await Promise.all(shown), batch, (severity, message, hint) =>
+        routes.problemAt(id, 'batch', { severity, message, hint }),
+      );
+    });
+    return (await Promise.all(asked)).flat();
+  } finally {
+    await transport.close();
+    deadlines.close();
+  }
+}
+
+/** Asks the gateway of this configuration, if one runs, what it has found out against batches of its routes. */
+async function askRunning(admin: GatewayConfig['admin'], routes: CompiledRoutes): Promise<Problem[]> {
+  const batching = routes.specs.filter(({ policy }) => policy.sharing?.batch !== undefined);
+  const said = batching.length === 0 ? undefined : await askAdmin(admin, '/api/routes');
+  if (!Array.isArray(said)) return [];
+  return said.filter(isRecord).flatMap(({ id, batching: known }) => {
+    const isOurs = batching.some(route => route.id === id);
+    if (!isOurs || typeof id !== 'string' || !isRecord(known) || typeof known['reason'] !== 'string') return [];
+    const message = `the running gateway has found: ${known['reason']}`;
+    return [routes.problemAt(id, 'batch', { severity: 'error', message, hint: LOOK_UP })];
+  });
+}
+
+const LOOK_UP = 'see docs/adding-a-model.md, "What travels together"';
+
+type ToProblem = (severity: 'error' | 'warning', message: string, hint: string) => Problem;
+
+/** The worst that an instance has shown is said for all. */
+function problemOf(shown: readonly Shown[], { rowsIndependent }: BatchPolicy, toProblem: ToProblem): Problem[] {
+  const refuted = shown.find(({ verdict }) => verdict === 'refuted');
+  if (refuted !== undefined) {
+    const message = `${refuted.origin}${refuted.reason}: its calls cannot travel together`;
+    return [toProblem('error', message, `take \`batch\` away: ${LOOK_UP}`)];
+  }
+  const open = shown.find(({ verdict }) => verdict === 'open');
+  if (open === undefined) return [];
+  const hint = rowsIndependent
+    ? 'calls travel singly until those that come have been compared'
+    : `no calls travel together: ${DECLARE}`;
+  return [toProblem('warning', `${open.origin}: ${open.reason}`, hint)];
+}
+
+interface Asking {
+  readonly routes: CompiledRoutes;
+  readonly serviceName: string;
+  readonly batch: BatchPolicy;
+  readonly transport: Transport;
+}
+
+async function askInstance(origin: string, { routes, serviceName, batch, transport }: Asking): Promise<Shown> {
+  const { sharedSecret } = routes.policyOf(serviceName);
+  const message = predictMessage(sharedSecret);
+  const subject = new Subject();
+  const nowMs = () => clock.nowMs();
+  let reason = 'it publishes no examples at /prototype to prove by that rows may travel together';
+  const report = (_: boolean, said: string) => {
+    reason = said;
+  };
+  try {
+    // Nothing is declared to a proof that is asked for its examples alone: what it says otherwise is for the log.
+    const policy = { ...batch, rowsIndependent: true };
+    const wanted = { subject, versions: '', message, policy, bodyBytesMax: BYTES_MAX };
+    await proveBatch(wanted, { ask: asking(origin, transport), nowMs, report });
+  } catch (error) {
+    reason = error instanceof Error ? error.message : 'it could not be asked';
+  }
+  return { origin, verdict: subject.standing('', nowMs()), reason };
+}
+
+const BOUNDS: ExchangeBounds = {
+  reuse: false,
+  connectTimeoutMs: PROOF_MS_MAX,
+  hangMsMax: PROOF_MS_MAX,
+  bufferBytesMax: BYTES_MAX,
+};
+
+function asking(origin: string, transport: Transport): AskForProof {
+  return async message => {
+    const answer = await new Promise<UpstreamAnswer>((resolve, reject) => {
+      const onEnd: Parameters<Transport['send']>[2]['listener']['onEnd'] = end =>
+        end.kind === 'answered' ? resolve(end.answer) : reject(end.failure);
+      const listener = { onInterim: () => undefined, onStream: resolve, onEnd };
+      transport.send(origin, message, { bounds: BOUNDS, listener });
+    });
+    dropBody(answer);
+    return { answer: toAnswer(answer, null), version: '' };
+  };
 }

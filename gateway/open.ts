@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { CommandIo } from './commands/io.ts';
 import type { Asked, Opened } from './commands/serve.ts';
 import { compose } from './compose.ts';
-import { renderProblems, summaryOf } from './config/problem-text.ts';
+import { renderProblems, summaryOf } from './config/problem.ts';
 import { findAccount, isRoot } from './edges/user.ts';
 import { loadRoutesApart } from './load-apart.ts';
 import { isUsable, judgedBy, loadContract } from './load.ts';

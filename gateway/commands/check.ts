@@ -1,7 +1,6 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { renderProblems, summaryOf } from '../config/problem-text.ts';
-import { hasError, type Problem } from '../config/problem.ts';
+import { hasError, type Problem, renderProblems, summaryOf } from '../config/problem.ts';
 import { loadContract } from '../load.ts';
 import { askOnline } from '../online.ts';
 import { judgeRFiles } from '../r-files.ts';

@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { renderProblems } from '../config/problem-text.ts';
-import { hasError } from '../config/problem.ts';
-import { explain, type Explanation } from '../domain/operating/explain.ts';
+import { hasError, renderProblems } from '../config/problem.ts';
+import { type AnsweringRoute, explain, type Explanation, type SentUpstream } from '../domain/operating/explain.ts';
 import { loadContract } from '../load.ts';
-import { explanationText } from './explanation-text.ts';
-import { argumentProblem, PROFILE_OPTION, profilesOf, USAGE_ERROR, type CommandIo, type Run } from './io.ts';
+import { argumentProblem, type CommandIo, PROFILE_OPTION, profilesOf, type Run, USAGE_ERROR } from './io.ts';
+import { durationText, sizeText } from '../config/units.ts';
+import type { BatchPolicy, CachePolicy, Limit, RoutePolicy, RouteSpec, Sharing } from '../domain/route.ts';
 
 const HELP = `penstock explain [--config FILE] [--profile NAME]… [--json] METHOD URL [-H 'Name: value']… [-d BODY]
 
@@ -94,4 +94,119 @@ function tell({ config, profile, json, ...input }: Asked, io: CommandIo): number
   });
   io.stdout.write(json ? `${JSON.stringify(explanation, null, 2)}\n` : explanationText(explanation, routes.specs));
   return explanation.answers === null ? 1 : 0;
+}
+
+/** An explanation as an operator reads it in a terminal. */
+function explanationText(explanation: Explanation, routes: readonly RouteSpec[]): string {
+  const { request, passedOver, answers, refusal } = explanation;
+  const query = request.query === '' ? '' : `?${request.query}`;
+  const width = Math.max(8, ...passedOver.map(({ route }) => route.length), answers?.route.length ?? 0);
+  const lines = [
+    `${request.method} ${request.path}${query}${request.host === '' ? '' : ` (Host: ${request.host})`}`,
+    '',
+    ...passedOver.map(({ route, because }) => `  no   ${route.padEnd(width)}  ${because.join(' · ')}`),
+  ];
+  if (refusal !== null)
+    lines.push(`  ${refusal.status}  ${refusal.code}: ${refusal.detail}`, ...allowLine(refusal.allow));
+  if (answers !== null) {
+    lines.push(`  yes  ${answers.route.padEnd(width)}  ${answers.predicates.join(' · ')}`, '');
+    const policy = routes.find(({ id }) => id === answers.route)?.policy;
+    lines.push(...(policy === undefined ? [] : policyLines(answers, policy)), ...sentLines(answers));
+  }
+  return `${lines.map(printable).join('\n')}\n`;
+}
+
+/** What was asked may hold anything; nothing of it moves the cursor. */
+function printable(line: string): string {
+  return line.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, ' ');
+}
+
+function allowLine(allow: readonly string[]): string[] {
+  return allow.length === 0 ? [] : [`       Allow: ${allow.join(', ')}`];
+}
+
+function row(label: string, text: string): string {
+  return `  ${label.padEnd(9)}${text}`;
+}
+
+function policyLines({ service, variables, filters }: AnsweringRoute, policy: RoutePolicy): string[] {
+  const captured = Object.entries(variables).map(([name, value]) => `{${name}} = ${value}`);
+  return [
+    row('service', service),
+    ...(captured.length === 0 ? [] : [row('captured', captured.join(', '))]),
+    ...(filters.length === 0 ? [] : [row('filters', filters.join(' · '))]),
+    row('auth', authText(policy)),
+    row('limits', policy.limits.length === 0 ? 'none' : policy.limits.map(limitText).join(', ')),
+    row(
+      'body',
+      `at most ${sizeText(policy.bodyBytesMax)}; answers are buffered up to ${sizeText(policy.answerBytesMax)}`,
+    ),
+    row('timeout', timeoutText(policy)),
+    ...(policy.priority === 'normal' ? [] : [row('priority', policy.priority)]),
+    ...(policy.sharing === undefined ? [] : [row('shares', sharingText(policy.sharing))]),
+  ];
+}
+
+function sharingText({ coalesce, cache, batch }: Sharing): string {
+  return [
+    ...(coalesce ? ['equal requests in flight'] : []),
+    ...(cache === undefined ? [] : [cacheText(cache)]),
+    ...(batch === undefined ? [] : [batchText(batch)]),
+  ].join('; ');
+}
+
+/** What is found out of a live model `check --online` and the log say. */
+function batchText({ sizeMax, rowsIndependent }: BatchPolicy): string {
+  const declare = 'where the service publishes no /prototype, none without `rowsIndependent: true`';
+  return `batches of at most ${sizeMax} rows${rowsIndependent ? '' : ` (${declare})`}`;
+}
+
+function cacheText({ ttlMs, methods }: CachePolicy): string {
+  return `answers to ${[...methods].join(', ')} for ${ttlMs === 'http' ? 'as long as R says' : durationText(ttlMs)}`;
+}
+
+function authText({ auth }: RoutePolicy): string {
+  if (auth === undefined) return 'open: gateway.yaml configures no identity';
+  const asks = [
+    auth.allow.join(' or '),
+    ...(auth.scopes.length === 0 ? [] : [`all of the scopes ${auth.scopes.join(', ')}`]),
+    ...(auth.roles.length === 0 ? [] : [`any of the roles ${auth.roles.join(', ')}`]),
+    ...(auth.forwardToken ? ['the token is passed on'] : []),
+  ];
+  return asks.join('; ');
+}
+
+function limitText({ rate, perMs, by }: Limit): string {
+  return `${rate} in ${durationText(perMs)} by ${by.kind === 'header' ? `header ${by.name}` : by.kind}`;
+}
+
+function timeoutText({ isStream, isPure, streamIdleMs, timeoutMs, retry }: RoutePolicy): string {
+  if (isStream) return `none: a stream, ended when idle for ${durationText(streamIdleMs)}`;
+  const repeatable = durationText(retry.repeatableTimeoutMs);
+  const attempt = durationText(retry.attemptTimeoutMs);
+  const each = repeatable === attempt || isPure ? repeatable : `${attempt} (${repeatable} where a repeat is safe)`;
+  return `${durationText(timeoutMs)}; at most ${retry.attempts} ${retry.attempts === 1 ? 'attempt' : 'attempts'} of ${each}`;
+}
+
+function sentLines({ isPreflight, answered, sent }: AnsweringRoute): string[] {
+  if (isPreflight) return ['', '  A preflight: the gateway answers it itself, by the route’s `cors`.'];
+  if (answered !== null) return ['', `  Answered here: ${answered.status}, Location: ${answered.location ?? ''}`];
+  return sent === null ? [] : ['', `  Sent to ${sent.to}:`, '', ...requestLines(sent)];
+}
+
+function requestLines(sent: SentUpstream): string[] {
+  const { method, target, host, headers, identity, withheld, bodyBytes, sharedBy } = sent;
+  return [
+    `    ${method} ${target}`,
+    `    Host: ${host ?? '(the instance’s own)'}`,
+    ...headers.map(([name, value]) => `    ${name}: ${value}`),
+    ...identity.map(name => `    ${name}: (from the token)`),
+    ...(bodyBytes === 0 ? [] : ['', `    ${bodyBytes} bytes`]),
+    ...(withheld.length === 0
+      ? []
+      : ['', '  Not sent:', '', ...withheld.map(({ name, why }) => `    ${name}: ${why}`)]),
+    ...(sharedBy === null
+      ? []
+      : ['', '  Shared by requests that agree in:', '', ...sharedBy.map(part => `    ${part}`)]),
+  ];
 }

@@ -1,13 +1,14 @@
 import type { z } from 'zod';
 import { corsProblem } from '../domain/http/cors.ts';
-import type { Auth, Cors, RetryPolicy, RoutePolicy } from '../domain/route.ts';
+import type { Auth, CachePolicy, Cors, RetryPolicy, RoutePolicy, Sharing } from '../domain/route.ts';
 import { authProblem } from '../domain/admission/scheme.ts';
 import { isRepeatable } from '../domain/service/retry.ts';
-import type { WrittenPolicy } from './written-route.ts';
+import type { WrittenService } from './written-route.ts';
 import type { Complain, KeyPath } from './problem.ts';
-import { compileSharing } from './compile-sharing.ts';
-import { RoutePolicyKeys } from './schema/route-policy.ts';
-import { warnOfUseless, type RequestSize } from './useless.ts';
+import { type RequestSize, warnOfUseless } from './useless.ts';
+import type { BalanceSpec, ServicePolicy } from '../domain/service.ts';
+import { Service } from './schema/service.ts';
+import { RoutePolicyKeys, type WrittenPolicy } from './schema/route-policy.ts';
 
 type FullPolicy = z.output<typeof RoutePolicyKeys>;
 
@@ -142,4 +143,146 @@ function corsOf(full: FullPolicy, written: WrittenPolicy, context: PolicyContext
   const problem = corsProblem(cors);
   if (problem !== undefined) context.complain({ path: placeOf('cors', written, context), message: problem });
   return cors;
+}
+
+type SharingKeys = Pick<z.output<typeof RoutePolicyKeys>, 'coalesce' | 'cache' | 'batch' | 'varyBy' | 'pure'>;
+type SharingKey = 'coalesce' | 'cache' | 'batch' | 'varyBy';
+
+interface SharingContext {
+  readonly complain: Complain;
+  /** Where a key was written: on the route, or among the defaults. */
+  readonly placeOf: (key: SharingKey) => KeyPath;
+  /** From the Method predicate; undefined: any. */
+  readonly methods: readonly string[] | undefined;
+}
+
+/** What a route's callers share; undefined where they share nothing. */
+function compileSharing(written: SharingKeys, context: SharingContext): Sharing | undefined {
+  const shareable = shareableOf(written, context);
+  const cache = cacheOf(written, shareable);
+  const coalesce = written.coalesce && shareable.size > 0;
+  const batch = shareable.has('POST') ? batchOf(written) : undefined;
+  const methods = new Set([...(coalesce ? shareable : []), ...(cache?.methods ?? []), ...(batch ? ['POST'] : [])]);
+  if (cache === undefined) warnOfEmptyCache(written, context);
+  warnOfImpure({ ...written, cache: cache && written.cache }, context);
+  warnOfNothing(written, methods, context);
+  return methods.size === 0 ? undefined : { coalesce, cache, batch, varyBy: written.varyBy, methods };
+}
+
+/** GET and HEAD, and POST where calling twice does no harm, as far as the route takes them. */
+function shareableOf({ pure }: SharingKeys, { methods }: SharingContext): Set<string> {
+  const safe = pure ? ['GET', 'HEAD', 'POST'] : ['GET', 'HEAD'];
+  const takes = (method: string) => methods === undefined || methods.includes(method);
+  return new Set(safe.filter(method => takes(method) || (method === 'HEAD' && takes('GET'))));
+}
+
+function cacheOf({ cache }: SharingKeys, shareable: ReadonlySet<string>): CachePolicy | undefined {
+  if (cache === undefined) return undefined;
+  const { ttl: ttlMs, entriesMax, bytesMax, staleIfError: staleIfErrorMs } = cache;
+  const isHttp = ttlMs === 'http';
+  const methods = new Set(cache.methods.filter(method => shareable.has(method) && !(isHttp && method === 'POST')));
+  return methods.size === 0 ? undefined : { ttlMs, entriesMax, bytesMax, staleIfErrorMs, methods };
+}
+
+function batchOf({ batch }: SharingKeys): Sharing['batch'] {
+  if (batch === undefined) return undefined;
+  const { sizeMax, waitMax: waitMsMax, rows, recheck: recheckShare, rowsIndependent } = batch;
+  return { sizeMax, waitMsMax, rows, recheckShare, rowsIndependent };
+}
+
+function warnOfEmptyCache({ cache, pure }: SharingKeys, { complain, placeOf, methods }: SharingContext): void {
+  if (cache === undefined) return;
+  const path = placeOf('cache');
+  const wantsPost = cache.methods.includes('POST') && (methods?.includes('POST') ?? true);
+  let why = 'the route takes none of its methods';
+  if (wantsPost && cache.ttl === 'http') why = '`ttl: http` is for GET and HEAD';
+  else if (wantsPost && !pure) why = 'POST is cached only where `pure: true`';
+  else if (path[0] === 'defaults') return; // it may be for others
+  complain({ path, severity: 'warning', message: `has no effect: ${why}` });
+}
+
+/** POST is shared only where calling twice does no harm, which nobody but the operator can know. */
+function warnOfImpure(
+  { coalesce, cache, batch, pure }: SharingKeys,
+  { complain, placeOf, methods }: SharingContext,
+): void {
+  if (pure || (methods !== undefined && !methods.includes('POST'))) return;
+  const warn = (key: SharingKey, message: string) =>
+    complain({
+      path: placeOf(key),
+      severity: 'warning',
+      message,
+      hint: 'write `pure: true` if calling the model twice does no harm',
+    });
+  if (batch !== undefined) warn('batch', 'has no effect: only POST is batched, and only where `pure: true`');
+  if (coalesce) warn('coalesce', 'does not share POST: that is done only where `pure: true`');
+  if (cache?.methods.includes('POST') === true && cache.ttl !== 'http') {
+    warn('cache', 'does not store answers to POST: that is done only where `pure: true`');
+  }
+}
+
+/** What was written for this very route, and does nothing there; among the defaults it may be for others. */
+function warnOfNothing(
+  { coalesce, batch, varyBy, pure }: SharingKeys,
+  shared: ReadonlySet<string>,
+  { complain, placeOf }: SharingContext,
+): void {
+  const warn = (key: SharingKey, message: string) => {
+    const path = placeOf(key);
+    if (path[0] !== 'defaults') complain({ path, severity: 'warning', message });
+  };
+  if (varyBy.length > 0 && shared.size === 0) warn('varyBy', 'has no effect: the route shares nothing');
+  if (coalesce && shared.size === 0) warn('coalesce', 'has no effect: the route takes no method that is ever shared');
+  if (batch !== undefined && pure && !shared.has('POST')) {
+    warn('batch', 'has no effect: only POST is batched, and the route takes none');
+  }
+}
+
+/** What is right for R, which computes one thing at a time and may stall on kept connections. */
+const FOR_LB = { concurrency: 1, reuse: 'auto' } as const;
+
+/** What is right for an ordinary server behind a plain URI. */
+const FOR_ADDRESS = { concurrency: 64, reuse: true } as const;
+
+const UNWRITTEN_SERVICE: WrittenService = Service.parse({});
+
+/** How the instances behind a name are treated; a name without an entry gets the defaults. */
+export function compileService(written: WrittenService | undefined, isAddress: boolean): ServicePolicy {
+  const service = written ?? UNWRITTEN_SERVICE;
+  const { balance, queue, connection, health, outlier } = service;
+  const usual = isAddress ? FOR_ADDRESS : FOR_LB;
+  return {
+    balance: balanceOf(balance),
+    concurrency: service.concurrency ?? usual.concurrency,
+    queueDepthMax: queue.depthMax,
+    queueWaitMsMax: queue.waitMax,
+    isFair: queue.fair === 'caller',
+    ahead: service.ahead,
+    hangMsMax: service.hangMax,
+    streamsMax: service.streamsMax,
+    reuse: connection.reuse ?? usual.reuse,
+    connectTimeoutMs: connection.connectTimeout,
+    sharedSecret: service.sharedSecret,
+    health: {
+      path: health.path,
+      intervalMs: health.interval,
+      timeoutMs: health.timeout,
+      passes: health.passes,
+      fails: health.fails,
+    },
+    outlier: {
+      failures: outlier.failures,
+      ejectForMs: outlier.ejectFor,
+      ejectForMsMax: outlier.ejectForMax,
+      percentMax: outlier.percentMax,
+      keepMin: outlier.keepMin,
+      statuses: new Set(outlier.statuses),
+      share: outlier.share,
+    },
+    slowStartMs: service.slowStart,
+  };
+}
+
+function balanceOf({ policy, by = { kind: 'caller' }, strict }: WrittenService['balance']): BalanceSpec {
+  return policy === 'hash' ? { policy, by, strict } : { policy };
 }

@@ -2,14 +2,15 @@ import type { CompileRegex } from '../domain/routing/regex.ts';
 import type { RouteSpec } from '../domain/route.ts';
 import type { ServicePolicy } from '../domain/service.ts';
 import { compileRoute, judgeDefaultFilters, type CompiledRoute, type RouteContext } from './compile-route.ts';
-import { compileService } from './compile-services.ts';
+import { compileService } from './compile-policy.ts';
 import { nearestOf } from './nearest.ts';
 import { parseRouteUri } from './route-uri.ts';
 import { asWarnings, type RoutesData, type RoutesFile } from './parse-routes.ts';
-import type { WrittenPolicy, WrittenRoute } from './written-route.ts';
+import type { WrittenRoute } from './written-route.ts';
 import { durationText } from './units.ts';
 import { warnOfUselessKeys } from './useless.ts';
 import { hasError, inOrder, type Complain, type Complaint, type Problem } from './problem.ts';
+import type { WrittenPolicy } from './schema/route-policy.ts';
 
 /** What the rest of the configuration and the edges have to say about routes. */
 export interface CompileOptions {

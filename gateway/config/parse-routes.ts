@@ -1,8 +1,14 @@
 import type { WrittenPart } from './dialect/written-part.ts';
-import { heeding, warnOfLiteralSecrets } from './parse.ts';
 import { parseRouteUri } from './route-uri.ts';
 import type { Complain, Complaint, KeyPath, Problem } from './problem.ts';
-import { resolveData, resolveText, withoutExtensions, type Surroundings } from './references.ts';
+import {
+  resolveData,
+  resolveText,
+  unsaid,
+  warnOfLiteralSecrets,
+  withoutExtensions,
+  type Surroundings,
+} from './references.ts';
 import type { Properties } from './placeholders.ts';
 import { RoutesFileShape } from './schema/routes.ts';
 import { Service } from './schema/service.ts';
@@ -14,15 +20,15 @@ import { keysOf, unknownKeyWords } from './validate.ts';
 import {
   listOf,
   readDefaults,
+  type Reading,
   readParts,
   readRoute,
   readServices,
-  type Reading,
-  type WrittenPolicy,
   type WrittenRoute,
   type WrittenService,
 } from './written-route.ts';
 import { readDocuments, type YamlDocuments } from './yaml-file.ts';
+import type { WrittenPolicy } from './schema/route-policy.ts';
 
 /** What routes.yaml says: data that may travel to another thread. */
 export interface RoutesData {
@@ -146,7 +152,7 @@ function createResolver({ surroundings, complain, placeholders }: ResolverParts)
   const [referred, failed] = [new Set<string>(), new Set<string>()];
   const secrets: string[] = [];
   return {
-    complain: heeding({ failed }, complain),
+    complain: unsaid({ failed }, complain),
     referred,
     failed,
     secrets,

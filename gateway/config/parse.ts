@@ -9,11 +9,10 @@
  */
 import type { GatewayConfig, IdentityConfig } from './gateway-config.ts';
 import { isLoopback } from '../domain/operating/admin.ts';
-import { hasError, inOrder, type Complain, type Complaint, type KeyPath, type Problem } from './problem.ts';
-import { resolveData, withoutExtensions, type Resolved, type Surroundings } from './references.ts';
+import { hasError, inOrder, type Complain, type Complaint, type Problem } from './problem.ts';
+import { resolveData, unsaid, warnOfLiteralSecrets, withoutExtensions, type Surroundings } from './references.ts';
 import { withCertificates, type CertificateFlaws } from './certificates.ts';
 import { GatewayFile } from './schema/gateway.ts';
-import { secretsIn } from './secret-keys.ts';
 import { warnOfUselessSettings } from './useless.ts';
 import { validate } from './validate.ts';
 import { readYaml, type YamlFile } from './yaml-file.ts';
@@ -57,7 +56,7 @@ export function parseGateway(text: string, surroundings: Surroundings, judges: J
   const complain: Complain = complaint => problems.push(yaml.locate(complaint));
   complainOfNothing(yaml, complain);
   const resolved = resolveData(withoutExtensions(yaml.value ?? {}), surroundings, { complain });
-  const quiet = heeding(resolved, complain);
+  const quiet = unsaid(resolved, complain);
   warnOfLiteralSecrets(resolved, complain);
   const parsed = validate(GatewayFile, resolved.value, { path: [], complain: quiet, referred: resolved.referred });
   if (parsed !== undefined) warnOfUselessSettings(parsed.discovery, quiet);
@@ -81,28 +80,6 @@ function localOf(config: Pick<GatewayConfig, 'discovery'> | undefined): Local {
 function complainOfNothing({ value, problems }: YamlFile, complain: Complain): void {
   if (value !== null || problems.length > 0) return;
   complain({ path: [], message: 'the file is empty', hint: 'for a gateway with every default write `{}`' });
-}
-
-/** What a reference that leads nowhere has broken was said already. */
-export function heeding({ failed }: Pick<Resolved, 'failed'>, complain: Complain): Complain {
-  return complaint => {
-    if (!failed.has(JSON.stringify(complaint.path))) complain(complaint);
-  };
-}
-
-/** A secret in the file itself ends up in version control; better it came from elsewhere. */
-export function warnOfLiteralSecrets(
-  { value, referred, failed }: Omit<Resolved, 'secrets'>,
-  complain: Complain,
-  at: KeyPath = [],
-): void {
-  for (const { path: inner } of secretsIn(value)) {
-    const path = [...at, ...inner];
-    const key = JSON.stringify(path);
-    if (referred.has(key) || failed.has(key)) continue;
-    const hint = "write '${env:NAME}' or '${file:PATH}'"; // in quotes: within {…} its brackets would end the value
-    complain({ path, severity: 'warning', message: 'a secret stands in the file', hint });
-  }
 }
 
 function withFile(audit: GatewayConfig['audit'], { absolute }: Surroundings): GatewayConfig['audit'] {

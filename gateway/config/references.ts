@@ -1,5 +1,6 @@
 import { PROPERTY_NAME, propertyOf, variableOf, type Properties } from './placeholders.ts';
 import type { Complain, KeyPath } from './problem.ts';
+import { secretsIn } from './secret.ts';
 
 /** What a configuration file may refer to, as the edge that reads files offers it. */
 export interface Surroundings {
@@ -250,4 +251,26 @@ export function resolveData(
   }
 
   return { value: resolve(value), referred, failed, secrets };
+}
+
+/** What a reference that leads nowhere has broken was said already. */
+export function unsaid({ failed }: Pick<Resolved, 'failed'>, complain: Complain): Complain {
+  return complaint => {
+    if (!failed.has(JSON.stringify(complaint.path))) complain(complaint);
+  };
+}
+
+/** A secret in the file itself ends up in version control; better it came from elsewhere. */
+export function warnOfLiteralSecrets(
+  { value, referred, failed }: Omit<Resolved, 'secrets'>,
+  complain: Complain,
+  at: KeyPath = [],
+): void {
+  for (const { path: inner } of secretsIn(value)) {
+    const path = [...at, ...inner];
+    const key = JSON.stringify(path);
+    if (referred.has(key) || failed.has(key)) continue;
+    const hint = "write '${env:NAME}' or '${file:PATH}'"; // in quotes: within {…} its brackets would end the value
+    complain({ path, severity: 'warning', message: 'a secret stands in the file', hint });
+  }
 }

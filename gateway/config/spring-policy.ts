@@ -1,9 +1,8 @@
-import type { WrittenPolicy } from './written-route.ts';
 import type { Complain, KeyPath } from './problem.ts';
-import { RoutePolicyKeys } from './schema/route-policy.ts';
 import { durationMs } from './units.ts';
 import { isMap, kebab, textsOf, type Section, type SpringEntry } from './spring-keys.ts';
 import { unknownKeyWords, validate } from './validate.ts';
+import { RoutePolicyKeys, type WrittenPolicy } from './schema/route-policy.ts';
 
 type Cors = NonNullable<WrittenPolicy['cors']>;
 

@@ -2,12 +2,11 @@ import type { z } from 'zod';
 import type { RoutePolicy } from '../domain/route.ts';
 import { isRepeatable } from '../domain/service/retry.ts';
 import type { ServicePolicy } from '../domain/service.ts';
-import type { WrittenPolicy } from './written-route.ts';
 import type { Complain, KeyPath } from './problem.ts';
 import type { GatewayFile } from './schema/gateway.ts';
-import { RoutePolicyKeys } from './schema/route-policy.ts';
 import { Service } from './schema/service.ts';
 import { sizeText } from './units.ts';
+import { RoutePolicyKeys, type WrittenPolicy } from './schema/route-policy.ts';
 
 /** A bound on bodies that a RequestSize filter sets, and where it stands. */
 export interface RequestSize {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { nearestOf } from './nearest.ts';
 import type { Complain, KeyPath } from './problem.ts';
-import { shownKey } from './secret-keys.ts';
+import { shownKey } from './secret.ts';
 import { laterOf } from './schema/later.ts';
 
 interface Where {

@@ -2,17 +2,12 @@ import type { z } from 'zod';
 import { readPart, type PartKind, type WrittenPart } from './dialect/written-part.ts';
 import type { Complain, KeyPath } from './problem.ts';
 import { laterOf } from './schema/later.ts';
-import { RoutePolicyKeys } from './schema/route-policy.ts';
 import { DialectKeys, NOT_IN_DEFAULTS } from './schema/routes.ts';
 import { Service } from './schema/service.ts';
 import { isMap, type Section } from './spring-keys.ts';
 import { corsOf, timeoutMsOf, timeoutOf } from './spring-policy.ts';
 import { keysOf, unknownKeyWords, validate } from './validate.ts';
-
-type PolicyShape = typeof RoutePolicyKeys.shape;
-
-/** What a route, or `defaults`, says of its policy: only the keys that are written, each understood. */
-export type WrittenPolicy = { readonly [K in keyof PolicyShape]?: z.output<PolicyShape[K]> };
+import { RoutePolicyKeys, type WrittenPolicy } from './schema/route-policy.ts';
 
 /** What a service's entry says. */
 export type WrittenService = Readonly<z.output<typeof Service>>;

@@ -2,7 +2,7 @@ import { Composer, isAlias, isMap, isSeq, LineCounter, Parser, type Document, ty
 import type { NonEmpty } from '../domain/non-empty.ts';
 import type { Complaint, KeyPath, Problem } from './problem.ts';
 import { pathText } from './problem.ts';
-import { isSecretName } from './secret-keys.ts';
+import { isSecretName } from './secret.ts';
 import { dataOf, keyText, startOf } from './yaml-data.ts';
 
 /** A YAML text as data, and where each part of it stands. */

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { renderProblems } from '../../gateway/config/problem-text.ts';
-import { problemLine } from '../../gateway/config/problem.ts';
+import { problemLine, renderProblems } from '../../gateway/config/problem.ts';
 import { gatewayOf, routesOf, soundRoutes, told } from '../support/configuration.ts';
 
 const GATEWAY = 'listen: { port: 1 }\n';

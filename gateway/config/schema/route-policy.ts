@@ -163,3 +163,8 @@ export const RoutePolicyKeys = withLater(
   }),
   { keys: ['compress', 'validate', 'addresses'] },
 );
+
+type PolicyShape = typeof RoutePolicyKeys.shape;
+
+/** What a route, or `defaults`, says of its policy: only the keys that are written, each understood. */
+export type WrittenPolicy = { readonly [K in keyof PolicyShape]?: z.output<PolicyShape[K]> };
