@@ -307,7 +307,8 @@ class AttemptedRequest implements UpstreamRequest, PermitRequest, ExchangeListen
     const heldMs = this.#ports.clock.nowMs() - this.#sinceMs;
     const outcome = outcomeOfLeaving({ reason, heldMs, timeoutMs: this.#options.route.policy.timeoutMs });
     const finding = { request: this, callerId: this.callerId, routeId: this.routeId };
-    exchange.listener = new AbandonedExchange({ ...finding, permit, options: this.#options, via: this });
+    const { observe } = this.#ports;
+    exchange.listener = new AbandonedExchange({ ...finding, permit, options: this.#options, via: this, observe });
     this.#report(outcome, null);
     if (keepLate === undefined) exchange.discard();
     this.#permit = undefined;
@@ -365,8 +366,22 @@ class AttemptedRequest implements UpstreamRequest, PermitRequest, ExchangeListen
   #finish(ended: Ended): void {
     const { waiting } = this.#options;
     this.#state = 'over';
-    if (ended.error === undefined) waiting.answered(ended.answer);
-    else waiting.failed(ended.error, this);
+    try {
+      if (ended.error === undefined) waiting.answered(ended.answer);
+      else waiting.failed(ended.error, this);
+    } catch (error) {
+      this.#failInstead(error);
+    }
+  }
+
+  /** A mistake of ours in what waits costs that its answer: the connection and the timer that told of it go on. */
+  #failInstead(mistake: unknown): void {
+    const { waiting, id: requestId } = this.#options;
+    try {
+      waiting.failed(toGatewayError(mistake), this);
+    } catch (error) {
+      this.#ports.observe({ kind: 'internal-error', where: 'attempt', error, requestId });
+    }
   }
 
   /** How long to wait before one more attempt; undefined: there is none. */
@@ -439,6 +454,7 @@ interface AbandonedParts extends Pick<Finding, 'request' | 'callerId' | 'routeId
   readonly permit: Permit;
   readonly options: UpstreamRequestOptions;
   readonly via: Via;
+  readonly observe: Observe;
 }
 
 /**
@@ -463,11 +479,15 @@ export class AbandonedExchange implements ExchangeListener {
   }
 
   onEnd(end: ExchangeEnd): void {
-    const { permit, options } = this.#parts;
-    if (end.kind === 'answered') {
-      permit.prove();
-      this.#keep(end.answer);
-    } else if (end.kind === 'hung' || end.kind === 'lost') this.#report(outcomeOfEnd(end, options.route));
+    const { permit, options, observe } = this.#parts;
+    try {
+      if (end.kind === 'answered') {
+        permit.prove();
+        this.#keep(end.answer);
+      } else if (end.kind === 'hung' || end.kind === 'lost') this.#report(outcomeOfEnd(end, options.route));
+    } catch (error) {
+      observe({ kind: 'internal-error', where: 'attempt', error, requestId: options.id });
+    }
     permit.release();
   }
 

@@ -303,6 +303,36 @@ describe('a request put to R', () => {
     assert.deepEqual([told, request.last?.queueMs, request.queueMs], [[100], 30, 130]);
   });
 
+  test('fails what waits where that makes a mistake of its answer, and lets the connection go on', () => {
+    const failed: string[] = [];
+    const waiting = {
+      answered: () => {
+        throw new TypeError('a mistake');
+      },
+      failed: ({ code }: GatewayError) => void failed.push(code),
+    };
+    const at = anAttempt({ options: { waiting } });
+    at.ask();
+
+    at.exchanges[0]?.end(200);
+
+    assert.deepEqual(failed, ['INTERNAL']);
+    assert.equal(at.held.inUse, 0);
+  });
+
+  test('tells of a mistake made of an answer that nothing waits for, and gives its permit back', () => {
+    const keepLate = () => {
+      throw new TypeError('a mistake');
+    };
+    const at = anAttempt({ options: { keepLate } });
+    at.ask().leave(new GatewayError('CALLER_GONE', 'gone'));
+
+    at.exchanges[0]?.end(200);
+
+    assert.equal(at.held.inUse, 0);
+    assert.ok(at.events.some(({ kind }) => kind === 'internal-error'));
+  });
+
   test('gives its permit back where it cannot be composed', async () => {
     const at = anAttempt({
       options: {
