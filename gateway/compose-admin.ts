@@ -1,10 +1,12 @@
 import type { GatewayAudit } from './compose-audit.ts';
 import type { Batching } from './compose-batching.ts';
+import type { Validation } from './compose-validation.ts';
 import { redactedGateway, type GatewayConfig } from './config/gateway-config.ts';
-import type { Admin, AdminAccess } from './domain/operating/admin.ts';
+import type { Admin, AdminAccess, ExplainInput } from './domain/operating/admin.ts';
 import type { Observe } from './domain/events.ts';
-import { explain, type ExplainParts, routeViews } from './domain/operating/explain.ts';
+import { explain, routeViews, type ExplainParts, type SentUpstream } from './domain/operating/explain.ts';
 import type { Life } from './domain/operating/life.ts';
+import type { InputRequest } from './domain/validation/arguments.ts';
 import type { RouteCaches } from './domain/sharing/cache-entries.ts';
 import type { ServiceRegistry } from './domain/service/service-registry.ts';
 import { systemClock } from './edges/clock.ts';
@@ -21,6 +23,7 @@ interface AdminParts {
   readonly registry: ServiceRegistry;
   readonly caches: RouteCaches;
   readonly batching: Pick<Batching, 'view'>;
+  readonly validation: Pick<Validation, 'view' | 'verdict'>;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly observe: Observe;
@@ -35,11 +38,25 @@ export function composeAdmin(parts: AdminParts): AdminServer {
 /** Without `access` the listener is on loopback, where nobody is asked. */
 const CLOSED: AdminAccess = { open: [], tokens: [] };
 
-function adminOf({ config, audit, life, generations, registry, caches, batching, metrics, log }: AdminParts): Admin {
+function adminOf({
+  config,
+  audit,
+  life,
+  generations,
+  registry,
+  caches,
+  batching,
+  validation,
+  ...parts
+}: AdminParts): Admin {
+  const { metrics, log } = parts;
+
+  /** What a live service has shown. */
+  const foundOut = (route: string) => ({ batching: batching.view(route), validation: validation.view(route) });
   return {
     readiness: () => life.readiness(generations.state()),
     metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
-    routes: () => routeViews(generations.current().routes).map(view => ({ ...view, batching: batching.view(view.id) })),
+    routes: () => routeViews(generations.current().routes).map(view => ({ ...view, ...foundOut(view.id) })),
     services: () => registry.services().map(service => service.view()),
     config: () => redactedGateway(config),
     reload: who => audit.reload(generations, { ...who, what: 'reload' }),
@@ -49,7 +66,8 @@ function adminOf({ config, audit, life, generations, registry, caches, batching,
       const explained = explain(input, explainParts(generations.current(), config.listen));
       const { answers } = explained;
       if (answers === null) return Promise.resolve(explained);
-      return Promise.resolve({ ...explained, answers: { ...answers, batching: batching.view(answers.route) } });
+      const refused = answers.sent === null ? null : validation.verdict(answers.route, inputOf(input, answers.sent));
+      return Promise.resolve({ ...explained, answers: { ...answers, ...foundOut(answers.route), refused } });
     },
     purge(id) {
       const route = generations.current().routes.find(candidate => candidate.id === id);
@@ -64,6 +82,11 @@ function adminOf({ config, audit, life, generations, registry, caches, batching,
     level: () => log.level,
     setLevel: level => log.setLevel(level),
   };
+}
+
+function inputOf({ fields, body }: ExplainInput, { method, target }: SentUpstream): InputRequest {
+  const [path = '', ...query] = target.split('?');
+  return { method, path, query: query.join('?'), fields, content: Buffer.from(body) };
 }
 
 function explainParts({ routes, source }: Generation, { mergeSlashes }: GatewayConfig['listen']): ExplainParts {

@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream';
 import { composeAdmin } from './compose-admin.ts';
 import { composeAudit, type GatewayAudit } from './compose-audit.ts';
 import { composeBatching, type Batching } from './compose-batching.ts';
+import { composeValidation, type Validation } from './compose-validation.ts';
 import { composeDiscovery, type Discovery } from './compose-discovery.ts';
 import { composeIdentity, type ComposedIdentity } from './compose-identity.ts';
 import type { MadeRoutes } from './config/compile.ts';
@@ -83,8 +84,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
     services: () => registry.services().map(service => service.view()),
     ...{ rosterAges: () => discovery.ages(), certificates: () => server.expiries() },
     batching: () => batching.states(),
-    inFlight: () => server.inFlight,
-    linesDropped: () => log.linesDropped,
+    ...{ inFlight: () => server.inFlight, linesDropped: () => log.linesDropped },
     ...{ auditLines: () => audit.counts(), wallMs: () => clock.wallMs(), keysAges: identity.keysAges },
     ...{ catchUp, version, node, withProcess: true },
   });
@@ -116,15 +116,16 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   const attempt = createAttempt({ transport, clock, random, deadlines, observe });
   const routes = () => generations.current().routes;
   const batching: Batching = composeBatching({ ask: attempt, routes, clock, random, deadlines, observe });
-  const { enter, back } = composeFlow({ identity, audit, generations, caches, attempt, batching, observe });
+  const validation = composeValidation({ ask: attempt, routes, clock, deadlines, observe });
+  const { enter, back } = composeFlow({ identity, audit, generations, caches, attempt, batching, validation, observe });
   const server: GatewayServer = composeServer(config, { clock, deadlines, enter, back, observe });
   const services = () => registry.services();
   const checks = createHealthChecks({ services, clock, random, probe });
-  const looked = { ...parts, audit, life, generations, registry, caches, batching, metrics, log, observe };
+  const looked = { ...parts, audit, life, generations, registry, caches, batching, validation, metrics, log, observe };
   const admin: AdminServer = composeAdmin(looked);
   const gateway = createGateway({
     ...{ ...parts, audit, clock, random, observe, life, generations },
-    ...{ deadlines, registry, discovery, transport, batching, identity, server, admin, checks, metrics },
+    ...{ deadlines, registry, discovery, transport, batching, identity, validation, server, admin, checks, metrics },
   });
   return { gateway, log };
 }
@@ -151,11 +152,12 @@ interface FlowParts {
   readonly caches: RouteCaches;
   readonly attempt: Ask;
   readonly batching: Batching;
+  readonly validation: Validation;
   readonly observe: Observe;
 }
 
-function composeFlow({ identity, audit: { port: trail }, generations, caches, attempt, batching, observe }: FlowParts) {
-  const audit = createAudit({ trail, digest: sha256 });
+function composeFlow({ identity, generations, caches, attempt, batching, validation, observe, ...parts }: FlowParts) {
+  const audit = createAudit({ trail: parts.audit.port, digest: sha256 });
   return createFlow({
     match: createMatch({ current: generations.current, clock }),
     audit,
@@ -163,6 +165,7 @@ function composeFlow({ identity, audit: { port: trail }, generations, caches, at
     admit: createAdmit({ schemes: identity.schemes, countLimit: composeLimits() }),
     stream: createStream({ carrier: createCarrier({ clock }), clock, observe }),
     receive: createReceive(),
+    validate: validation.validate,
     digest: sha256,
     cache: createCache({ caches, clock, digest: sha256 }),
     noteWrite: createNoteWrite({ caches }),

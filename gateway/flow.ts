@@ -16,6 +16,7 @@ import type { Preflight } from './stages/preflight.ts';
 import type { Receive } from './stages/receive.ts';
 import type { Respond } from './stages/respond.ts';
 import type { Stream } from './stages/stream.ts';
+import type { Validate } from './stages/validate.ts';
 
 /**
  * The journey of a call. Read this file first.
@@ -26,6 +27,7 @@ import type { Stream } from './stages/stream.ts';
  *   admit      who is calling, may they, and not too often               401 403 429
  *   stream     a stream goes its own way from here                       501 502 503
  *   receive    takes the body in                                         400 408 413
+ *   validate   refuses what the service cannot take                      400 422
  *   cache      an answer that the route keeps
  *   coalesce   equal calls share one upstream request
  *   batch      different calls travel as one upstream request
@@ -42,7 +44,7 @@ import type { Stream } from './stages/stream.ts';
  * The body is taken in after admission, so that a stranger's body costs no memory.
  */
 export function createFlow(stages: Stages): { readonly enter: (call: Call) => void; readonly back: WayBack } {
-  const { match, audit, preflight, admit, stream, receive } = stages;
+  const { match, audit, preflight, admit, stream, receive, validate } = stages;
   const { cache, coalesce, batch, attempt, noteWrite, respond, observe } = stages;
 
   function enter(call: Call): void {
@@ -69,10 +71,11 @@ export function createFlow(stages: Stages): { readonly enter: (call: Call) => vo
 
   function complete(call: Complete): void {
     const own = call.route.filters.find(({ onBehalf }) => onBehalf !== undefined)?.onBehalf?.(call);
-    if (own !== undefined) {
-      respond.answer(call, own);
-      return;
-    }
+    if (own === undefined) validate(call, sound);
+    else respond.answer(call, own);
+  }
+
+  function sound(call: Complete): void {
     const { sharing } = call.route.policy;
     if (sharing?.methods.has(call.method) !== true) {
       call.asks(attempt(requestOf(call)));
@@ -126,6 +129,7 @@ export interface Stages {
   readonly admit: Admit;
   readonly stream: Stream;
   readonly receive: Receive;
+  readonly validate: Validate;
   readonly digest: Digest;
   readonly cache: Cache;
   readonly noteWrite: NoteWrite;

@@ -1,5 +1,6 @@
 import type { GatewayAudit } from './compose-audit.ts';
 import type { Batching } from './compose-batching.ts';
+import type { Validation } from './compose-validation.ts';
 import type { MadeRoutes } from './config/compile.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import { hasError, problemLine } from './config/problem.ts';
@@ -58,6 +59,7 @@ interface GatewayParts {
   readonly transport: Transport;
   readonly batching: Batching;
   readonly identity: { close(): void };
+  readonly validation: Pick<Validation, 'close'>;
   readonly server: GatewayServer;
   readonly admin: AdminServer;
   readonly checks: HealthChecks;
@@ -79,6 +81,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     watch?.close();
     parts.batching.close();
     parts.identity.close();
+    parts.validation.close();
     peers?.close();
     versionCheck?.close();
     await Promise.allSettled([parts.checks.close(), registration?.close()]);

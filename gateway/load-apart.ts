@@ -7,7 +7,7 @@ import type { WrittenRoute, WrittenService } from './config/written-route.ts';
 import { hasError } from './config/problem.ts';
 import { compileRegex } from './edges/re2js.ts';
 import type { Judged, JudgedPart } from './load-worker.ts';
-import type { RoutesInput } from './load.ts';
+import { schemasBeside, type RoutesInput } from './load.ts';
 import type { RoutesNow } from './reload.ts';
 
 const WORKER = new URL('./load-worker.ts', import.meta.url);
@@ -25,8 +25,10 @@ export async function loadRoutesApart(input: RoutesInput, inForce: MadeRoutes): 
     const { problems, secrets, parts } = await heard<Judged>(worker);
     if (hasError(problems)) return { routes: undefined, problems, secrets };
     const file = await gathered(worker, parts);
-    const { identityConfigured } = input;
-    const routes = await inSlices(remakeRoutes(file, { identityConfigured, compileRegex, known: inForce.made }));
+    const { identityConfigured, routesFile, variables } = input;
+    const schemaIn = schemasBeside(routesFile, variables);
+    const options = { identityConfigured, compileRegex, schemaIn, known: inForce.made };
+    const routes = await inSlices(remakeRoutes(file, options));
     return { routes, problems, secrets };
   } finally {
     await worker.terminate();

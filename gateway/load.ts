@@ -1,8 +1,11 @@
 import { compileRoutes, type CompiledRoutes } from './config/compile.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
+import type { SchemaIn } from './config/compile-policy.ts';
 import { parseRoutes, type RoutesFile } from './config/parse-routes.ts';
 import { parseGateway } from './config/parse.ts';
 import { hasError, type Complaint, type Problem } from './config/problem.ts';
+import { parseJson } from './domain/validation/prototype.ts';
+import { compileJsonSchema } from './edges/ajv.ts';
 import { readText, surroundingsOf, whyUnread } from './edges/config-file.ts';
 import { systemClock } from './edges/clock.ts';
 import { compileRegex } from './edges/re2js.ts';
@@ -92,9 +95,23 @@ export function judgeRoutes(input: RoutesInput): LoadedRoutes & { readonly file:
   const text = readText(routesFile);
   if (text === undefined) return { ...unread(routesFile), file: undefined };
   const file = parseRoutes(text, surroundingsOf(routesFile, variables), profiles);
-  const routes = compileRoutes(file, { ...options, compileRegex });
   const texts = new Map([[routesFile, text]]);
+  const schemaIn = schemasBeside(routesFile, variables, texts);
+  const routes = compileRoutes(file, { ...options, compileRegex, schemaIn });
   return { file, routes, problems: routes.problems, texts, secrets: file.secrets };
+}
+
+/** Reads JSON Schemas beside the routes file, and notes their texts: a file that is saved is to be read anew. */
+export function schemasBeside(routesFile: string, variables: Variables, texts?: Map<string, string>): SchemaIn {
+  const { absolute } = surroundingsOf(routesFile, variables);
+  return path => {
+    const file = absolute(path);
+    const text = readText(file);
+    if (text === undefined) return { problem: `cannot be read: ${whyUnread(file)}` };
+    texts?.set(file, text);
+    const schema = parseJson(text);
+    return schema === undefined ? { problem: 'is not JSON' } : compileJsonSchema(schema);
+  };
 }
 
 /** Undefined where Consul may know any. */

@@ -1,6 +1,6 @@
 import { inCounts, inNs, inTimes } from '../figures.ts';
 import { measureMemory, type MemoryRow } from './memory.ts';
-import { measureLookups, measurePermits, measurePicks, type CostRow } from './parts.ts';
+import { measureInput, measureLookups, measurePermits, measurePicks, type CostRow } from './parts.ts';
 
 /** What things cost where there are few of something, and where there are many. */
 export interface Costs {
@@ -18,7 +18,7 @@ export const NO_COSTS: Costs = { expected: [], whole: [], memory: [] };
 export async function measureCosts(tell: (text: string) => void): Promise<Costs> {
   tell('cost: picks and lookups');
   const expected = [...measurePicks(), ...measureLookups()];
-  const whole = measurePermits();
+  const whole = [...measurePermits(), ...measureInput()];
   tell('cost: memory');
   return { expected, whole, memory: await measureMemory() };
 }

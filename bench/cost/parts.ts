@@ -7,6 +7,8 @@ import { createRouteTable } from '../../gateway/domain/routing/route-table.ts';
 import { createBalance } from '../../gateway/domain/service/service-core.ts';
 import { PermitRegistry } from '../../gateway/domain/service/permits.ts';
 import { createService } from '../../gateway/domain/service/upstream-service.ts';
+import { checkInput } from '../../gateway/domain/validation/input.ts';
+import { createRowCheck } from '../../gateway/domain/validation/records.ts';
 import { systemClock } from '../../gateway/edges/clock.ts';
 import { systemRandom } from '../../gateway/edges/random.ts';
 import { soundRoutes } from '../../test/support/configuration.ts';
@@ -43,6 +45,7 @@ const WARM_UP_TIMES = 30_000;
 const TIMES = 10_000;
 
 const INSTANCES = { of: 'instances', few: 10, many: 1_000 };
+const RECORDS = { of: 'records', few: 1, many: 1_000 };
 const ROUTES = { of: 'routes', few: 10, many: 10_000 };
 
 /** So many different requests, spread over all routes; as many where routes are few. */
@@ -81,6 +84,30 @@ export function measureLookups(): CostRow[] {
     compareCost({ ...ROUTES, what: 'a route found', prepare: count => finding(count, 'found') }),
     compareCost({ ...ROUTES, what: 'no route found', prepare: count => finding(count, 'missed') }),
   ];
+}
+
+/** What a record costs that is held against a prototype of four columns, alone and among many in one body. */
+export function measureInput(): CostRow[] {
+  return [compareCost({ ...RECORDS, what: 'a record validated', prepare: validating })];
+}
+
+function validating(count: number): Work {
+  const numeric = { type: 'numeric', levels: [] };
+  const Month = { name: 'Month', type: 'factor', levels: ['May', 'Jun', 'Jul', 'Aug', 'Sep'] };
+  const columns = ['Solar.R', 'Wind', 'Temp'].map(name => ({ name, ...numeric }));
+  const check = createRowCheck([...columns, Month]);
+  const record = { 'Solar.R': 190, Wind: 7.4, Temp: 67, Month: 'May' };
+  const content = Buffer.from(JSON.stringify(Array(count).fill(record)));
+  const request = { method: 'POST', path: '/predict', query: '', fields: [], content };
+  const bounds = { unknown: 'allow', rowsMax: count, depthMax: 32 } as const;
+  return {
+    run(times) {
+      for (let i = 0; i < times; i += count) {
+        if (checkInput({ kind: 'rows', check }, request, { bounds, form: 'array' }).length > 0)
+          throw new Error('refused');
+      }
+    },
+  };
 }
 
 /** As under way: half of the instances are taken; each turn takes one more, and gives back the one taken longest ago. */

@@ -5,7 +5,15 @@ import { type AnsweringRoute, explain, type Explanation, type SentUpstream } fro
 import { loadContract } from '../load.ts';
 import { argumentProblem, type CommandIo, PROFILE_OPTION, profilesOf, type Run, USAGE_ERROR } from './io.ts';
 import { durationText, sizeText } from '../config/units.ts';
-import type { BatchPolicy, CachePolicy, Limit, RoutePolicy, RouteSpec, Sharing } from '../domain/route.ts';
+import type {
+  BatchPolicy,
+  CachePolicy,
+  Limit,
+  RoutePolicy,
+  RouteSpec,
+  Sharing,
+  ValidatePolicy,
+} from '../domain/route.ts';
 
 const HELP = `penstock explain [--config FILE] [--profile NAME]… [--json] METHOD URL [-H 'Name: value']… [-d BODY]
 
@@ -126,7 +134,7 @@ function allowLine(allow: readonly string[]): string[] {
 }
 
 function row(label: string, text: string): string {
-  return `  ${label.padEnd(9)}${text}`;
+  return `  ${label.padEnd(10)}${text}`;
 }
 
 function policyLines({ service, variables, filters }: AnsweringRoute, policy: RoutePolicy): string[] {
@@ -144,7 +152,16 @@ function policyLines({ service, variables, filters }: AnsweringRoute, policy: Ro
     row('timeout', timeoutText(policy)),
     ...(policy.priority === 'normal' ? [] : [row('priority', policy.priority)]),
     ...(policy.sharing === undefined ? [] : [row('shares', sharingText(policy.sharing))]),
+    ...(policy.validate === undefined ? [] : [row('validate', validateText(policy.validate))]),
   ];
+}
+
+/** What a live service publishes, and what that makes of a body, `POST /api/explain` says. */
+function validateText({ from, unknown, rowsMax, depthMax }: ValidatePolicy): string {
+  const published = { prototype: '/prototype', openapi: '/openapi.json' };
+  const by = typeof from === 'string' ? `what the service publishes at ${published[from]}` : from.file;
+  const fields = unknown === 'refuse' ? '; no other fields' : '';
+  return `by ${by}; at most ${rowsMax} records, nested at most ${depthMax} deep${fields}`;
 }
 
 function sharingText({ coalesce, cache, batch }: Sharing): string {

@@ -1,7 +1,8 @@
 import type { z } from 'zod';
 import { corsProblem } from '../domain/http/cors.ts';
-import type { Auth, CachePolicy, Cors, RetryPolicy, RoutePolicy, Sharing } from '../domain/route.ts';
+import type { Auth, CachePolicy, Cors, RetryPolicy, RoutePolicy, Sharing, ValidatePolicy } from '../domain/route.ts';
 import { authProblem } from '../domain/admission/scheme.ts';
+import type { CompileJsonSchema } from '../domain/validation/json-check.ts';
 import { isRepeatable } from '../domain/service/retry.ts';
 import type { WrittenService } from './written-route.ts';
 import type { Complain, KeyPath } from './problem.ts';
@@ -27,7 +28,12 @@ export interface PolicyContext {
   readonly requestSizes: readonly RequestSize[];
   /** A filter answers, and no instance is asked. */
   readonly answersItself: boolean;
+  /** Makes a check of the JSON Schema in a file. */
+  readonly schemaIn?: SchemaIn | undefined;
 }
+
+/** Makes a check of the JSON Schema in a file, named relative to the routes file. */
+export type SchemaIn = (path: string) => ReturnType<CompileJsonSchema>;
 
 interface Placed extends PolicyContext {
   /** Where a key was written: on the route, or among the defaults. */
@@ -41,7 +47,7 @@ const UNWRITTEN: FullPolicy = RoutePolicyKeys.parse({});
 export function compilePolicy(written: WrittenPolicy, context: PolicyContext): RoutePolicy {
   const full: FullPolicy = { ...UNWRITTEN, ...context.defaults, ...written };
   const isStream = full.stream || context.isStream;
-  const placed = { ...context, placeOf: (key: keyof WrittenPolicy) => placeOf(key, written, context) };
+  const placed = { ...context, isStream, placeOf: (key: keyof WrittenPolicy) => placeOf(key, written, context) };
   if (full.audit && context.auditConfigured === false) complainOfAudit(placed);
   const isShared = !isStream && !context.answersItself;
   const sharing = isShared ? compileSharing(full, placed) : undefined;
@@ -62,6 +68,7 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
     streamIdleMs: full.streamIdle,
     priority: full.priority,
     sharing,
+    validate: validateOf(full, placed),
   };
   warnOfUseless({ ...context, written, policy });
   return policy;
@@ -70,6 +77,22 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
 function complainOfAudit({ complain, placeOf }: Placed): void {
   const message = 'asks for an audit trail, and gateway.yaml has none';
   complain({ path: placeOf('audit'), message, hint: 'write `audit: {}` in gateway.yaml, or leave it out here' });
+}
+
+/** A file that does not help is an error: what it was to keep from R would reach it. */
+function validateOf(
+  { validate, batch }: FullPolicy,
+  { complain, placeOf, schemaIn, isStream }: Placed,
+): ValidatePolicy | undefined {
+  if (validate === undefined || isStream) return undefined;
+  const { from, ...bounds } = validate;
+  const form = batch?.rows ?? 'array';
+  if (typeof from === 'string') return { ...bounds, from, form };
+  const check = schemaIn?.(from.file) ?? { problem: 'cannot be read here' };
+  if (typeof check === 'function')
+    return { ...bounds, from: { file: from.file, schemas: [{ kind: 'json', check }] }, form };
+  complain({ path: [...placeOf('validate'), 'from'], message: `${from.file} ${check.problem}` });
+  return undefined;
 }
 
 /** A stream is bounded by what is written, not by a default that was meant for bodies which are taken in whole. */

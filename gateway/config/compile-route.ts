@@ -1,6 +1,6 @@
 import type { CompileRegex } from '../domain/routing/regex.ts';
 import type { RouteSpec } from '../domain/route.ts';
-import { compilePolicy } from './compile-policy.ts';
+import { compilePolicy, type SchemaIn } from './compile-policy.ts';
 import { FILTERS } from './dialect/filters.ts';
 import { makePart, type MadeFilter, type PartTools } from './dialect/part.ts';
 import { PREDICATES, type MadePredicate } from './dialect/predicates.ts';
@@ -18,6 +18,7 @@ export interface RouteContext {
   readonly compileRegex: CompileRegex;
   readonly identityConfigured: boolean;
   readonly auditConfigured?: boolean | undefined;
+  readonly schemaIn?: SchemaIn | undefined;
 }
 
 /** A route that may be bound to its service, and where its service is. */
@@ -39,6 +40,7 @@ export function compileRoute(written: WrittenRoute, id: string, context: RouteCo
     defaults: context.file.defaults,
     identityConfigured: context.identityConfigured,
     auditConfigured: context.auditConfigured,
+    schemaIn: context.schemaIn,
     isStream: target?.isStream ?? false,
     methods,
     requestSizes: requestSizesOf(filters, context),

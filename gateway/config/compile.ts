@@ -2,7 +2,7 @@ import type { CompileRegex } from '../domain/routing/regex.ts';
 import type { RouteSpec } from '../domain/route.ts';
 import type { ServicePolicy } from '../domain/service.ts';
 import { compileRoute, judgeDefaultFilters, type CompiledRoute, type RouteContext } from './compile-route.ts';
-import { compileService } from './compile-policy.ts';
+import { compileService, type SchemaIn } from './compile-policy.ts';
 import { nearestOf } from './nearest.ts';
 import { parseRouteUri } from './route-uri.ts';
 import { asWarnings, type RoutesData, type RoutesFile } from './parse-routes.ts';
@@ -19,6 +19,7 @@ export interface CompileOptions {
   /** Whether it has an `audit`; undefined: not known. */
   readonly auditConfigured?: boolean | undefined;
   readonly compileRegex: CompileRegex;
+  readonly schemaIn?: SchemaIn | undefined;
   /** The services that `local` and `static` discovery know; undefined where Consul may know any. */
   readonly knownServices?: ReadonlySet<string> | undefined;
 }
@@ -93,7 +94,7 @@ function judgeReplaced({ replaced }: RoutesFile, context: RouteContext): void {
 }
 
 /** What making the routes of a file that is known to be sound takes. */
-export type RemakeOptions = Pick<CompileOptions, 'identityConfigured' | 'compileRegex'> & {
+export type RemakeOptions = Pick<CompileOptions, 'identityConfigured' | 'compileRegex' | 'schemaIn'> & {
   /** The routes that are in force. */
   readonly known: Made | undefined;
   readonly auditConfigured?: boolean | undefined;
@@ -117,10 +118,10 @@ type MakeOptions = RemakeOptions & { readonly complain: Complain; readonly ids: 
 
 function* makeSteps(
   file: RoutesData,
-  { known, ids, ...options }: MakeOptions,
+  { known: inForce, ids, ...options }: MakeOptions,
 ): Generator<undefined, MadeRoutes & { readonly placed: readonly Placed[] }> {
   const context: RouteContext = { ...options, file, compileRegex: cachingRegexes(options.compileRegex) };
-  const unchanged = known?.around === aroundOf(file, options.identityConfigured) ? known.byText : NONE;
+  const unchanged = inForce?.around === aroundOf(file, options.identityConfigured) ? inForce.byText : NONE;
   const byText = new Map<string, CompiledRoute>();
   const placed: Placed[] = [];
   for (const [i, route] of file.routes.entries()) {
@@ -129,7 +130,8 @@ function* makeSteps(
       [id, route.uri, route.order, route.predicates, route.filters, route.policy],
       withoutPlace,
     );
-    const compiled = unchanged.get(key) ?? compileRoute(route, id, context);
+    const known = dependsOnFile(route, file) ? undefined : unchanged.get(key);
+    const compiled = known ?? compileRoute(route, id, context);
     if (compiled !== undefined) byText.set(key, compiled);
     if (compiled !== undefined && route.isEnabled) placed.push({ ...compiled, path: route.path });
     yield;
@@ -139,6 +141,11 @@ function* makeSteps(
     made: { around: aroundOf(file, options.identityConfigured), byText },
     placed,
   };
+}
+
+/** A JSON Schema in a file may be another than it was. */
+function dependsOnFile({ policy }: WrittenRoute, { defaults }: RoutesData): boolean {
+  return typeof (policy.validate ?? defaults.validate)?.from === 'object';
 }
 
 /** What all routes depend on; what references became is known only once each has been made. */

@@ -36,7 +36,17 @@ const UNWRITTEN_POLICY = RoutePolicyKeys.parse({});
 const UNWRITTEN_SERVICE = Service.parse({});
 
 /** What is for an answer of an instance that is taken in whole. */
-const OF_CALLS: readonly Key[] = ['answer', 'batch', 'cache', 'coalesce', 'priority', 'pure', 'retry', 'varyBy'];
+const OF_CALLS: readonly Key[] = [
+  'answer',
+  'batch',
+  'cache',
+  'coalesce',
+  'priority',
+  'pure',
+  'retry',
+  'validate',
+  'varyBy',
+];
 
 /** Warns of what a route says that has no effect in its place. */
 export function warnOfUseless(route: Route): void {

@@ -275,6 +275,14 @@ export const FAILURES = {
 /** The public name of a failure. */
 export type FailureCode = keyof typeof FAILURES;
 
+/** One thing that is wrong with a call's input. */
+export interface InputError {
+  /** Its place in the body (RFC 6901); empty for the body as a whole, and for what stands in the query. */
+  readonly pointer: string;
+  /** In the words of a data scientist; it may quote the caller. */
+  readonly detail: string;
+}
+
 interface GatewayErrorOptions {
   readonly cause?: unknown;
   readonly retryAfterMs?: number;
@@ -282,6 +290,8 @@ interface GatewayErrorOptions {
   readonly detail?: string;
   /** Fields the answer must carry: name, value, name, value, … */
   readonly fields?: readonly string[];
+  /** What of the input is wrong. */
+  readonly errors?: readonly InputError[];
 }
 
 /** The one error that travels through the gateway. `message` is for our logs; callers see code and detail. */
@@ -291,6 +301,7 @@ export class GatewayError extends Error {
   readonly retryAfterMs: number | undefined;
   readonly detail: string;
   readonly fields: readonly string[];
+  readonly errors: readonly InputError[] | undefined;
 
   constructor(code: FailureCode, message: string, options: GatewayErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -298,6 +309,7 @@ export class GatewayError extends Error {
     this.retryAfterMs = options.retryAfterMs;
     this.detail = options.detail ?? FAILURES[code].detail;
     this.fields = options.fields ?? [];
+    this.errors = options.errors;
   }
 
   get status(): number {

@@ -1,6 +1,9 @@
 import type { SchemeName } from './caller.ts';
 import type { RawFields } from './http/fields.ts';
 import type { Priority, Service } from './service.ts';
+import type { InputSchema } from './validation/input.ts';
+import type { PublishedAs } from './validation/published.ts';
+import type { InputBounds, RowsForm } from './validation/records.ts';
 
 /** What a predicate may look at. */
 export interface Asked {
@@ -142,6 +145,13 @@ export interface Sharing {
   readonly methods: ReadonlySet<string>;
 }
 
+/** What callers' input is held against. */
+export interface ValidatePolicy extends InputBounds {
+  /** What the service publishes, or a JSON Schema in a file. */
+  readonly from: PublishedAs | { readonly file: string; readonly schemas: readonly InputSchema[] };
+  readonly form: RowsForm;
+}
+
 /** Everything a route promises, compiled: no default is missing, no text is left to parse. */
 export interface RoutePolicy {
   /** Undefined: the route is open, because no identity is configured. */
@@ -163,6 +173,8 @@ export interface RoutePolicy {
   readonly priority: Priority;
   /** Undefined: every request is put to R for its own caller alone. */
   readonly sharing: Sharing | undefined;
+  /** Undefined: input is passed on as it comes. */
+  readonly validate: ValidatePolicy | undefined;
 }
 
 /** Where a route leads before it is bound to a service: what `config/compile.ts` makes. */

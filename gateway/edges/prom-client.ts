@@ -103,6 +103,7 @@ function createSeries(registry: Registry, { wallMs, inFlight }: MetricsOptions) 
     requests: tally(family('requests_total', 'Requests answered.', ['route', 'method', 'status'])),
     requestTime: durations(family('request_duration_seconds', 'From the request to its reply’s end.', ['route'])),
     refusals: tally(family('refusals_total', 'Refusals and failures by code.', ['route', 'code'])),
+    invalidInputs: tally(family('invalid_inputs_total', 'Calls whose input `validate` refused.', ['route'])),
     attempts: tally(family('attempts_total', 'Exchanges with instances.', ['service', 'instance', 'outcome'])),
     attemptStatuses: tally(
       family('attempt_statuses_total', 'Answers of instances by class of status.', ['service', 'instance', 'class']),
@@ -171,11 +172,16 @@ function recordRequest(series: Series, event: RequestEvent): void {
   const route = event.route ?? '';
   series.requests.add(route, METHODS.has(method) ? method : 'OTHER', String(event.status));
   series.requestTime.observe(route, event.totalMs);
-  if (code !== null) series.refusals.add(route, code);
+  if (code !== null) recordRefusal(series, route, code);
   if (cache !== null) series.cacheRequests.add(route, cache);
   if (event.isCoalesced) series.coalesced.add(route);
   if (attempt !== null) recordAttempt(series, event, attempt);
   else if (event.attempts === 0 && event.queueMs > 0) series.queueTime.observe(event.service ?? '', event.queueMs);
+}
+
+function recordRefusal(series: Series, route: string, code: string): void {
+  series.refusals.add(route, code);
+  if (code === 'INVALID_INPUT') series.invalidInputs.add(route);
 }
 
 function removeWhatIsGone(series: Series, { routeIds, services }: MetricsOptions): void {
@@ -184,7 +190,8 @@ function removeWhatIsGone(series: Series, { routeIds, services }: MetricsOptions
   const isRoute = ({ route = '' }) => route === '' || routes.has(route);
   const isService = ({ service = '' }) => instances.has(service);
 
-  for (const family of [series.requests, series.requestTime, series.refusals, series.cacheRequests, series.coalesced]) {
+  const { requests, requestTime, refusals, invalidInputs, cacheRequests, coalesced } = series;
+  for (const family of [requests, requestTime, refusals, invalidInputs, cacheRequests, coalesced]) {
     family.keepWhere(isRoute);
   }
   const { attemptTime, retries, queueTime, ejections, batchRows, batchRechecks, sentAhead } = series;

@@ -13,6 +13,22 @@ export const compileRegex: CompileRegex = source => {
   }
 };
 
+/**
+ * The same for patterns of a JSON Schema, which may match anywhere (ECMA-262, as far as RE2 has it). Throws for others.
+ *
+ * ajv asks for `code`, which it would write into what it generates, and tells patterns apart by their text.
+ */
+export const linearRegExp: RegExpEngine = Object.assign(
+  (pattern: string) => {
+    const compiled = RE2JS.compile(pattern);
+    return { test: (text: string) => compiled.matcher(text).find(), toString: () => `/${pattern}/` };
+  },
+  { code: 'linearRegExp' },
+);
+
+/** As ajv wants it. */
+type RegExpEngine = ((pattern: string, flags: string) => { test(text: string): boolean }) & { code: string };
+
 function adapt(compiled: RE2JS): Regex {
   const groupNames = new Map(Object.entries(compiled.namedGroups()));
   const groupCount = compiled.groupCount();

@@ -373,6 +373,7 @@ export function watchForProofs({ routes, subjects, prover, clock }: WatchPorts):
   return () => cancel();
 }
 
-function hasInstance(service: Service): boolean {
+/** Whether some instance can be asked. */
+export function hasInstance(service: Service): boolean {
   return service.view().instances.some(({ state }) => state === 'in-rotation' || state === 'slow-start');
 }

@@ -13,7 +13,10 @@ function problemsOf(text: string): string[] {
     readText: () => undefined,
     whyUnread: String,
   };
-  const { problems } = compileRoutes(parseRoutes(text, surroundings), { identityConfigured: true, compileRegex });
+  const { problems } = compileRoutes(parseRoutes(text, surroundings), {
+    ...{ identityConfigured: true, compileRegex },
+    schemaIn: () => ({ problem: 'cannot be read' }),
+  });
   return problems.map(problemLine);
 }
 

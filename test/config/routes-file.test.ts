@@ -104,6 +104,7 @@ describe('routes.yaml', () => {
       streamIdleMs: 300_000,
       priority: 'normal',
       sharing: undefined,
+      validate: undefined,
     });
   });
 
@@ -128,6 +129,7 @@ describe('routes.yaml', () => {
       streamIdleMs: 300_000,
       priority: 'normal',
       sharing: undefined,
+      validate: undefined,
     });
   });
 
@@ -410,6 +412,16 @@ describe('routes.yaml, wrong', () => {
       'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 1s, by: user }] }]',
       ['1:58 error routes[0].limits[0].by: must be one of caller, ip, route, header:NAME'],
     ],
+    [
+      'a word for what input is held against',
+      'routes: [{ uri: lb://a, validate: { from: protoype } }]',
+      ['1:43 error routes[0].validate.from: must be prototype, openapi or the path of a JSON Schema'],
+    ],
+    [
+      'a JSON Schema that is not there',
+      'routes: [{ uri: lb://a, validate: { from: car.json } }]',
+      ['1:43 error routes[0].validate.from: car.json cannot be read'],
+    ],
   ];
 
   for (const [what, text, problems] of rows) {
@@ -421,7 +433,7 @@ describe('routes.yaml, wrong', () => {
     });
   }
 
-  for (const key of ['compress', 'validate', 'addresses']) {
+  for (const key of ['compress', 'addresses']) {
     test(`refuses ${key} by name, as not yet supported, on a route and in the defaults`, () => {
       assert.deepEqual(told(routesOf(`routes: [{ uri: lb://a, ${key}: x }]`).problems), [
         `1:25 error routes[0].${key}: ${key}: not yet supported`,

@@ -4,6 +4,7 @@ import { parseGateway, type ParsedGateway } from '../../gateway/config/parse.ts'
 import { problemLine, type Problem } from '../../gateway/config/problem.ts';
 import type { Surroundings } from '../../gateway/config/references.ts';
 import { explain, type Explanation } from '../../gateway/domain/operating/explain.ts';
+import { compileJsonSchema } from '../../gateway/edges/ajv.ts';
 import { compileRegex } from '../../gateway/edges/re2js.ts';
 
 /** What a file in a test may refer to. */
@@ -33,7 +34,12 @@ export function gatewayOf(text: string, around?: Around): ParsedGateway {
 /** routes.yaml of this text, where no identity is configured unless said otherwise. */
 export function routesOf(text: string, options: Partial<CompileOptions> & Around = {}): CompiledRoutes {
   const file = parseRoutes(text, surroundings('routes.yaml', options), options.profiles);
-  return compileRoutes(file, { identityConfigured: false, compileRegex, ...options });
+  const { files = {} } = options;
+  const schemaIn = (path: string) => {
+    const text = files[path];
+    return text === undefined ? { problem: 'cannot be read' } : compileJsonSchema(JSON.parse(text));
+  };
+  return compileRoutes(file, { ...{ identityConfigured: false, compileRegex, schemaIn }, ...options });
 }
 
 /** Routes of this text, which must hold no problem. */

@@ -31,6 +31,7 @@ export function aRoutePolicy(traits: Partial<RoutePolicy> = {}): RoutePolicy {
     streamIdleMs: 300_000,
     priority: 'normal',
     sharing: undefined,
+    validate: undefined,
     ...traits,
   };
 }

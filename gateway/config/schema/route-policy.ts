@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { LimitKey, RetryReason } from '../../domain/route.ts';
+import type { PublishedAs } from '../../domain/validation/published.ts';
 import { withLater } from './later.ts';
 import { duration, flaw, size, text, whole } from './scalars.ts';
 import { isNamedKey, keyOf } from './service.ts';
@@ -109,6 +110,27 @@ const Answer = z.strictObject({
     .describe('R’s answer is taken off R’s hands up to this size, so that a slow reader does not hold R.'),
 });
 
+const ValidateFrom = z
+  .string()
+  .meta({ examples: ['prototype', 'openapi', 'schemas/fuel.json'] })
+  .transform((written, { issues }): PublishedAs | { readonly file: string } => {
+    if (written === 'prototype' || written === 'openapi') return written;
+    if (!/[./]/.test(written)) issues.push(flaw(written, 'must be prototype, openapi or the path of a JSON Schema'));
+    return { file: written };
+  });
+
+const Validate = z.strictObject({
+  from: ValidateFrom.prefault('prototype').describe(
+    'What input is held against: what the service publishes at /prototype (columns, types, factor levels) or at /openapi.json, or a JSON Schema in a file.',
+  ),
+  unknown: z
+    .enum(['allow', 'refuse'])
+    .default('allow')
+    .describe('What comes of fields that the service does not know: R drops them, or the call is refused.'),
+  rowsMax: whole(1, 10_000_000).default(10_000).describe('Records in one body at most.'),
+  depthMax: whole(2, 100).default(32).describe('How deep a body may be nested.'),
+});
+
 /** What a route may have beside the dialect, and `defaults` may say for all. */
 export const RoutePolicyKeys = withLater(
   z.strictObject({
@@ -157,11 +179,14 @@ export const RoutePolicyKeys = withLater(
       .describe(
         'Every call stands in the audit trail (`audit` in gateway.yaml): who, from where, which model and version, a digest of the request, the status.',
       ),
+    validate: Validate.optional().describe(
+      'Input that the service cannot take is refused with INVALID_INPUT, and does not reach R. Off unless written.',
+    ),
     streamIdle: duration({ min: '1s', max: '1d' })
       .prefault('5m')
       .describe('A stream in which nothing moves for so long is ended.'),
   }),
-  { keys: ['compress', 'validate', 'addresses'] },
+  { keys: ['compress', 'addresses'] },
 );
 
 type PolicyShape = typeof RoutePolicyKeys.shape;

@@ -196,6 +196,7 @@ export function toProblem(error: GatewayError, requestId: string): Answer {
       code: error.code,
       requestId,
       message: error.detail, // vetiver's client shows `message`
+      errors: error.errors, // left out where there are none
     }),
   );
   const fields = ['Content-Type', 'application/problem+json', 'Cache-Control', 'no-store', ...error.fields];

@@ -92,6 +92,15 @@ export function compose(call: Admitted, { fields, identity, content, tellsPrefix
   };
 }
 
+/** The resource that R will be asked for, once the route's filters have had their way: path and query. */
+export function upstreamResourceOf(call: Admitted): Pick<RequestDraft, 'path' | 'query'> {
+  const { route, path, query } = call;
+  if (route.filters.length === 0) return call;
+  const draft: RequestDraft = { path, query, fields: [...call.fields], host: undefined, isPrefixed: false };
+  for (const { onRequest } of route.filters) onRequest?.(draft, call);
+  return draft;
+}
+
 /**
  * What becomes of a field, by its name.
  *

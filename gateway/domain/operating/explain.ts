@@ -7,7 +7,7 @@ import { FAILURES, type FailureCode } from '../errors.ts';
 import { fieldOf, type RawFields } from '../http/fields.ts';
 import type { PathRules } from '../http/normal-path.ts';
 import { parseRequestTarget, type RequestTarget } from '../http/request-target.ts';
-import type { Asked, Route, RouteSpec, LimitKey, RoutePolicy, Sharing, VaryKey } from '../route.ts';
+import type { Asked, Route, RouteSpec, LimitKey, RoutePolicy, Sharing, ValidatePolicy, VaryKey } from '../route.ts';
 import { createRouteTable, type FoundRoute, type WrongMethod } from '../routing/route-table.ts';
 import type { Service, ServicePolicy } from '../service.ts';
 import { composeUpstream, SHARED_SECRET_FIELD, withheldFields, type Withheld } from '../http/upstream-request.ts';
@@ -313,7 +313,7 @@ export function routeViews(routes: readonly RouteSpec[]): RouteView[] {
 }
 
 /** A policy as JSON can say it. */
-export function policyView({ limits, retry, cors, sharing, ...policy }: RoutePolicy): unknown {
+export function policyView({ limits, retry, cors, sharing, validate, ...policy }: RoutePolicy): unknown {
   return {
     ...policy,
     auth: policy.auth ?? null,
@@ -321,7 +321,12 @@ export function policyView({ limits, retry, cors, sharing, ...policy }: RoutePol
     retry: { ...retry, on: [...retry.on] },
     cors: cors === undefined ? null : { ...cors, origins: [...cors.origins] },
     sharing: sharing === undefined ? null : sharingView(sharing),
+    validate: validate === undefined ? null : validateView(validate),
   };
+}
+
+function validateView({ from, ...bounds }: ValidatePolicy): unknown {
+  return { ...bounds, from: typeof from === 'string' ? from : from.file };
 }
 
 function sharingView({ methods, varyBy, cache, batch, coalesce }: Sharing): unknown {

@@ -3,8 +3,8 @@ import { concatRows, readRows, type RowFormat, type Rows } from './rows.ts';
 import type { ProofVerdict } from './subject.ts';
 import { sizesUpTo } from './batch-limits.ts';
 import { SHARED_SECRET_FIELD } from '../../http/upstream-request.ts';
-import { isRecord } from '../../unknown-value.ts';
 import type { Answer, UpstreamMessage } from '../../upstream.ts';
+import { readPrototype, type Column } from '../../validation/prototype.ts';
 
 /** Where vetiver's models predict. */
 export const PREDICT_TARGET = '/predict';
@@ -18,13 +18,8 @@ export function predictMessage(sharedSecret: string | undefined): Omit<UpstreamM
 
 /** So many ordinary rows are made of a prototype. */
 const EXAMPLES = 6;
-/** A model with more columns does not publish them by hand: it is a mistake. */
-const COLUMNS_MAX = 1_024;
 /** Calls with missing values at most; of more columns several have theirs in one call. */
 const WITH_MISSING_MAX = 16;
-
-type Column = Readonly<Record<string, unknown>>;
-type Columns = readonly (readonly [name: string, column: Column])[];
 
 /**
  * Calls like those that a model may get, from what it publishes at `/prototype`: its columns, each with type, example
@@ -35,9 +30,9 @@ type Columns = readonly (readonly [name: string, column: Column])[];
  * missing value beside a present one. All are of one shape, as calls are that travel together.
  */
 export function examplesOf(prototype: string, format: RowFormat): readonly Rows[] | undefined {
-  const columns = columnsOf(prototype);
+  const columns = readPrototype(prototype);
   if (columns === undefined) return undefined;
-  const ordinary = Array.from({ length: EXAMPLES }, (_, i) => [columns.map(([, column]) => exampleOf(column, i))]);
+  const ordinary = Array.from({ length: EXAMPLES }, (_, i) => [columns.map(column => exampleOf(column, i))]);
   const calls = [...ordinary, ...extremesOf(columns), ...missingOf(columns)]
     .map(rows => readRows(Buffer.from(bodyOf(columns, rows, format)), format, 2))
     .filter(call => call !== undefined);
@@ -47,27 +42,9 @@ export function examplesOf(prototype: string, format: RowFormat): readonly Rows[
   return texts.size > 1 ? alike : undefined;
 }
 
-function columnsOf(prototype: string): Columns | undefined {
-  const parsed = parse(prototype);
-  if (!isRecord(parsed)) return undefined;
-  const columns = Object.entries(parsed).flatMap(([name, column]) =>
-    isRecord(column) ? [[name, column] as const] : [],
-  );
-  const isWhole = columns.length === Object.keys(parsed).length;
-  return isWhole && columns.length > 0 && columns.length <= COLUMNS_MAX ? columns : undefined;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 /** Each row a list of values as JSON, in the order of the columns. */
-function bodyOf(columns: Columns, rows: readonly (readonly string[])[], format: RowFormat): string {
-  const nameOf = (i: number) => JSON.stringify(columns[i]?.[0] ?? '');
+function bodyOf(columns: readonly Column[], rows: readonly (readonly string[])[], format: RowFormat): string {
+  const nameOf = (i: number) => JSON.stringify(columns[i]?.name ?? '');
   if (format === 'array') {
     const records = rows.map(values => `{${values.map((value, i) => `${nameOf(i)}:${value}`).join(',')}}`);
     return `[${records.join(',')}]`;
@@ -76,7 +53,7 @@ function bodyOf(columns: Columns, rows: readonly (readonly string[])[], format: 
 }
 
 /** Levels are taken forth, and back in the second half. */
-function exampleOf({ type, example, details }: Column, i: number): string {
+function exampleOf({ type, example, levels }: Column, i: number): string {
   switch (type) {
     case 'numeric':
     case 'double':
@@ -87,7 +64,6 @@ function exampleOf({ type, example, details }: Column, i: number): string {
       return String(i % 2 === 0);
     case 'factor':
     case 'ordered': {
-      const levels = levelsOf(details);
       const at = i < EXAMPLES / 2 ? i : EXAMPLES - 1 - i + levels.length;
       return JSON.stringify(levels.length === 0 ? String(example) : levels[at % levels.length]);
     }
@@ -107,15 +83,13 @@ const EXTREMES: readonly Extreme[] = [
 ];
 
 /** Ordinary rows in which all numbers are extreme at once, all texts are of another length, or all levels the last ones. */
-function extremesOf(columns: Columns): string[][][] {
-  const numbers = EXTREMES.map(extreme => [
-    columns.map(([, column]) => extremeOf(column, extreme) ?? exampleOf(column, 1)),
-  ]);
-  const hasText = columns.some(([, { type }]) => type === 'character');
+function extremesOf(columns: readonly Column[]): string[][][] {
+  const numbers = EXTREMES.map(extreme => [columns.map(column => extremeOf(column, extreme) ?? exampleOf(column, 1))]);
+  const hasText = columns.some(({ type }) => type === 'character');
   const texts = hasText ? [textsOf(columns, () => ''), textsOf(columns, text => `${text} ${text} and more`)] : [];
-  const levelsMax = Math.max(...columns.map(([, { details }]) => levelsOf(details).length));
+  const levelsMax = Math.max(...columns.map(({ levels }) => levels.length));
   const levels = Array.from({ length: Math.min(12, levelsMax) }, (_, i) => [
-    columns.map(([, column]) => levelFromEnd(column, i) ?? exampleOf(column, i % EXAMPLES)),
+    columns.map(column => levelFromEnd(column, i) ?? exampleOf(column, i % EXAMPLES)),
   ]);
   return [...numbers, ...texts, ...levels];
 }
@@ -125,26 +99,27 @@ function extremeOf({ type }: Column, extreme: Extreme): string | undefined {
   return type === 'integer' ? extreme.integer : undefined;
 }
 
-function textsOf(columns: Columns, change: (text: string) => string): string[][] {
+function textsOf(columns: readonly Column[], change: (text: string) => string): string[][] {
   return [
-    columns.map(([, column]) =>
-      column['type'] === 'character' && typeof column['example'] === 'string'
-        ? JSON.stringify(change(column['example']))
+    columns.map(column =>
+      column.type === 'character' && typeof column.example === 'string'
+        ? JSON.stringify(change(column.example))
         : exampleOf(column, 2),
     ),
   ];
 }
 
-function levelFromEnd({ type, details }: Column, i: number): string | undefined {
-  const levels = type === 'factor' || type === 'ordered' ? levelsOf(details) : [];
-  return levels.length === 0 ? undefined : JSON.stringify(levels[(2 * levels.length - 1 - i) % levels.length]);
+function levelFromEnd({ type, levels }: Column, i: number): string | undefined {
+  return (type !== 'factor' && type !== 'ordered') || levels.length === 0
+    ? undefined
+    : JSON.stringify(levels[(2 * levels.length - 1 - i) % levels.length]);
 }
 
 /** Two rows, of which one lacks a value that the other has: alone the column would be another to R. */
-function missingOf(columns: Columns): string[][][] {
+function missingOf(columns: readonly Column[]): string[][][] {
   const count = Math.min(columns.length, WITH_MISSING_MAX);
   return Array.from({ length: count }, (_, call) => {
-    const row = (i: number) => columns.map(([, column]) => exampleOf(column, (call + i) % EXAMPLES));
+    const row = (i: number) => columns.map(column => exampleOf(column, (call + i) % EXAMPLES));
     const lacking = row(0).map((value, i) => (i % count === call ? 'null' : value));
     return call % 2 === 0 ? [lacking, row(1)] : [row(1), lacking];
   });
@@ -158,11 +133,6 @@ function doubleText(value: number): string {
 function numberOf(example: unknown, otherwise: number): number {
   const number = Number(Array.isArray(example) ? example[0] : example);
   return Number.isFinite(number) && Math.abs(number) < 1e9 ? number : otherwise;
-}
-
-function levelsOf(details: unknown): readonly string[] {
-  const levels = isRecord(details) ? details['levels'] : undefined;
-  return Array.isArray(levels) ? levels.filter(level => typeof level === 'string') : [];
 }
 
 /** What is asked for a proof, and how far rows may then travel together. */
