@@ -33,6 +33,7 @@ import { createTransport } from './edges/r-transport/transport.ts';
 import { createScripts } from './edges/rscript/transport.ts';
 import type { Account } from './edges/user.ts';
 import { createLog, type Log } from './edges/winston.ts';
+import { unpack } from './edges/zlib.ts';
 import { createFlow } from './flow.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import { inSlices } from './load-apart.ts';
@@ -164,7 +165,7 @@ function composeFlow({ identity, generations, caches, attempt, batching, validat
     preflight: createPreflight(),
     admit: createAdmit({ schemes: identity.schemes, countLimit: composeLimits() }),
     stream: createStream({ carrier: createCarrier({ clock }), clock, observe }),
-    receive: createReceive(),
+    receive: createReceive({ unpack }),
     validate: validation.validate,
     digest: sha256,
     cache: createCache({ caches, clock, digest: sha256 }),

@@ -1,6 +1,7 @@
 import { isMatched, type Admitted, type Call, type Complete, type WayBack } from './domain/call.ts';
 import { toGatewayError, type GatewayError } from './domain/errors.ts';
 import { answerOfOurOwn } from './domain/http/options.ts';
+import { tellOfPlumber } from './domain/http/plumber-error.ts';
 import { filterReply, unlessNotModified } from './domain/http/reply.ts';
 import { SharedCall, type Digest } from './domain/sharing/shared-call.ts';
 import type { Answer, Ask } from './domain/upstream.ts';
@@ -91,7 +92,7 @@ export function createFlow(stages: Stages): { readonly enter: (call: Call) => vo
     answered(call, answer) {
       const { lookup } = call;
       if (lookup === undefined && answer.via !== null && call.method !== 'GET') noteWrite(call, answer.status);
-      const known = lookup?.answered(answer) ?? answer;
+      const known = tellOfPlumber(lookup?.answered(answer) ?? answer, call);
       filterReply(known, call);
       respond.answer(call, unlessNotModified(known, call));
     },

@@ -60,6 +60,7 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
     streamBodyBytesMax: Math.min(isBounded(written, context) ? full.body.max : Infinity, requestSize),
     answerBytesMax: full.answer.bufferMax,
     isAudited: full.audit,
+    tellsErrorMessages: full.answer.errorMessages,
     timeoutMs: full.timeout,
     isPure: full.pure,
     retry: retryOf(full, written, context),

@@ -106,7 +106,8 @@ export class Call implements Timed, Waiting, BodyReader {
   readonly path: string;
   readonly query: string;
   readonly hasQuery: boolean;
-  readonly fields: RawFields;
+  /** As they came, but for what told of a compressed body that was unpacked. */
+  fields: RawFields;
   readonly scheme: 'http' | 'https';
   readonly host: string;
   readonly peerAddress: string;

@@ -83,6 +83,14 @@ export const FAILURES = {
     detail: 'The URL is longer than this gateway accepts.',
     remedy: 'Move the input from the query to the body. Operators: raise `listen.urlBytesMax`.',
   },
+  UNSUPPORTED_MEDIA_TYPE: {
+    status: 415,
+    fault: 'caller',
+    retry: 'never',
+    title: 'Unsupported media type',
+    detail: 'The body is compressed in a way that this route does not take.',
+    remedy: 'Send the body as it is, or in one of the codings that the field `Accept-Encoding` of the answer lists.',
+  },
   HEADERS_TOO_LARGE: {
     status: 431,
     fault: 'caller',

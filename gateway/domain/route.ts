@@ -163,6 +163,8 @@ export interface RoutePolicy {
   readonly answerBytesMax: number;
   /** Every call of it stands in the audit trail. */
   readonly isAudited: boolean;
+  /** R's own message on an error reaches the caller. */
+  readonly tellsErrorMessages: boolean;
   readonly timeoutMs: number;
   /** True: calling twice does no harm, whatever the method. */
   readonly isPure: boolean;

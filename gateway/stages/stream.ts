@@ -2,6 +2,7 @@ import type { Admitted, Leavable } from '../domain/call.ts';
 import type { Clock } from '../domain/clock.ts';
 import { bodyTooLarge, type GatewayError } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
+import { refuseCoded } from '../domain/http/content-coding.ts';
 import { addReplyFields, filterReply, toAnswer } from '../domain/http/reply.ts';
 import { composeUpstream } from '../domain/http/upstream-request.ts';
 import { outcomeWithoutAnswer, type Answer, type UpstreamAnswer, type Via } from '../domain/upstream.ts';
@@ -31,6 +32,7 @@ export function createStream(ports: StreamPorts): Stream {
     const { route, caller, body } = admitted;
     const { streamBodyBytesMax } = route.policy;
     if (body.length !== undefined && body.length > streamBodyBytesMax) throw bodyTooLarge(streamBodyBytesMax);
+    if (body.length !== 0) refuseCoded(admitted.fields); // it would reach R as it comes
     admitted.disarm();
     const affinity = affinityOf(route.service.policy.balance, admitted);
     const place = route.service.acquireStream({ affinity, callerId: caller.id });

@@ -83,6 +83,7 @@ describe('routes.yaml', () => {
       streamBodyBytesMax: 1_048_576,
       answerBytesMax: 1_048_576,
       isAudited: false,
+      tellsErrorMessages: false,
       timeoutMs: 30_000,
       isPure: false,
       retry: {
@@ -123,6 +124,7 @@ describe('routes.yaml', () => {
       streamBodyBytesMax: Infinity,
       answerBytesMax: 1_048_576,
       isAudited: false,
+      tellsErrorMessages: false,
       timeoutMs: 30_000,
       isPure: false,
       isStream: false,

@@ -6,6 +6,7 @@ import { GatewayError } from '../../gateway/domain/errors.ts';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
 import type { Answer } from '../../gateway/domain/upstream.ts';
 import { createObserve } from '../../gateway/stages/observe.ts';
+import { unpack } from '../../gateway/edges/zlib.ts';
 import { createReceive } from '../../gateway/stages/receive.ts';
 import { createRespond } from '../../gateway/stages/respond.ts';
 import { manualClock } from '../support/manual-clock.ts';
@@ -119,7 +120,9 @@ describe('receive', () => {
       leave: () => undefined,
     };
 
-    createReceive()(anAdmitted({ request: { body }, policy: { bodyBytesMax: 77 } }), call => received.push(call));
+    createReceive({ unpack })(anAdmitted({ request: { body }, policy: { bodyBytesMax: 77 } }), call =>
+      received.push(call),
+    );
 
     assert.deepEqual(
       received.map(({ content, record }) => [String(content), record.bytesIn]),
@@ -132,7 +135,7 @@ describe('receive', () => {
     const body = { length: 0, read: () => assert.fail('read'), leave: () => undefined };
     let content: Buffer | undefined;
 
-    createReceive()(anAdmitted({ request: { body } }), call => (content = call.content));
+    createReceive({ unpack })(anAdmitted({ request: { body } }), call => (content = call.content));
 
     assert.equal(content?.length, 0);
   });
@@ -141,7 +144,7 @@ describe('receive', () => {
     let isLeft = false;
     const body = { length: 5, read: () => undefined, leave: () => (isLeft = true) };
     const call = anAdmitted({ request: { body } });
-    createReceive()(call, () => assert.fail('it is not there'));
+    createReceive({ unpack })(call, () => assert.fail('it is not there'));
 
     call.hangUp();
     call.onBody(Buffer.from('late'));
@@ -153,7 +156,7 @@ describe('receive', () => {
   test('refuses an upgrade, naming the key that would carry it', () => {
     const call = anAdmitted({ request: { isUpgrade: true } });
 
-    assert.throws(() => createReceive()(call, () => assert.fail('taken in')), {
+    assert.throws(() => createReceive({ unpack })(call, () => assert.fail('taken in')), {
       code: 'STREAM_NOT_ENABLED',
       detail: /`stream: true`/,
     });

@@ -23,6 +23,7 @@ export function aRoutePolicy(traits: Partial<RoutePolicy> = {}): RoutePolicy {
     streamBodyBytesMax: Infinity,
     answerBytesMax: 1024 * 1024,
     isAudited: false,
+    tellsErrorMessages: false,
     timeoutMs: 30_000,
     isPure: false,
     retry: { attempts: 1, attemptTimeoutMs: 30_000, repeatableTimeoutMs: 30_000, on: new Set(), budgetPercent: 20 },

@@ -108,6 +108,12 @@ const Answer = z.strictObject({
   bufferMax: size({ min: '0B', max: '1GiB' })
     .prefault('1MiB')
     .describe('R’s answer is taken off R’s hands up to this size, so that a slow reader does not hold R.'),
+  errorMessages: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether callers are told R’s own message where Plumber answers 500 with one, as it does with `debug`. It may tell of files and code.',
+    ),
 });
 
 const ValidateFrom = z
