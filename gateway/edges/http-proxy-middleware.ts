@@ -7,6 +7,8 @@ import type { Clock } from '../domain/clock.ts';
 import type { Carrier, StreamOptions } from '../domain/stream.ts';
 import { HttpWire } from './express/http-wire.ts';
 import { UpgradeWire } from './express/upgrade-wire.ts';
+import { carryHttp2 } from './http2/carried.ts';
+import { Http2Wire } from './http2/wire.ts';
 import { ProxiedStream, toHeaders } from './proxied-stream.ts';
 import { createUpgradeStream } from './proxied-upgrade.ts';
 import { bodyTooLarge } from '../domain/errors.ts';
@@ -29,7 +31,8 @@ export function createCarrier({ clock }: { readonly clock: Clock }): Carrier {
       ejectPlugins: true,
       plugins: [tellStreams(req => streams.get(req))],
     });
-  const [plain, secure] = [proxyBy(false), proxyBy(new OwnNameAgent())];
+  const secureAgent = new OwnNameAgent();
+  const [plain, secure] = [proxyBy(false), proxyBy(secureAgent)];
 
   return {
     carry(options) {
@@ -41,6 +44,7 @@ export function createCarrier({ clock }: { readonly clock: Clock }): Carrier {
         proxy(wire.req, wire.res).catch((error: unknown) => stream.fail(error));
         return stream;
       }
+      if (wire instanceof Http2Wire) return carryHttp2(wire, options, { clock, secureAgent });
       if (wire instanceof UpgradeWire) {
         const stream = createUpgradeStream(wire, options, clock);
         streams.set(wire.req, stream);

@@ -12,8 +12,8 @@ const LOOKS_PER_IDLE = 8;
 
 /** What differs between a stream over HTTP and one over an upgraded connection. */
 export interface StreamKind {
-  /** The caller's connection. */
-  readonly socket: Socket;
+  /** The caller's connection, or what of it is this stream's. */
+  readonly socket: Pick<Socket, 'destroyed' | 'bytesRead' | 'bytesWritten'>;
   /** The request to the instance exists, and is not sent yet. */
   begin(proxyReq: ClientRequest): void;
   /** The instance has answered in HTTP. */

@@ -22,6 +22,7 @@ listen:
   connectionsMax: 10000
   requestsPerConnectionMax: 32
   bytesPerConnectionMax: 1MiB
+  h2c: false
   mergeSlashes: false
 admin:
   host: 127.0.0.1
@@ -83,6 +84,7 @@ describe('gateway.yaml', () => {
       connectionsMax: 10_000,
       requestsPerConnectionMax: 32,
       bytesPerConnectionMax: 1_048_576,
+      h2c: false,
       mergeSlashes: false,
     });
     assert.equal(config.user, 'penstock');
@@ -295,6 +297,9 @@ describe('gateway.yaml, wrong', () => {
     assert.deepEqual(told(gatewayOf(`listen: { tls: ${tls} }`, around).problems), [
       '1:76 error listen.tls.more[0].cert: the file cannot be read: no such file or directory (ENOENT)',
     ]);
+    assert.deepEqual(told(gatewayOf('listen: { tls: { cert: /y.pem, key: /y.pem }, h2c: true }', around).problems), [
+      '1:52 error listen.h2c: has no place beside `tls`: there callers agree on HTTP/2 in the handshake',
+    ]);
     assert.deepEqual(told(gatewayOf('listen: { redirectFrom: 8081 }').problems), [
       '1:25 error listen.redirectFrom: redirects to https, and the gateway has no `listen.tls`',
     ]);
@@ -316,7 +321,6 @@ describe('gateway.yaml, wrong', () => {
   });
 
   for (const [path, text] of [
-    ['listen.h2c', 'listen: { h2c: true }'],
     ['listen.tls.clientCa', 'listen: { tls: { cert: c, key: k, clientCa: ca.pem } }'],
     ['identity.apiKeys', 'identity: { apiKeys: {}, jwt: [] }'],
     ['identity.introspection', 'identity: { introspection: [], jwt: [] }'],

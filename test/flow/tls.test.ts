@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
+import { connect as connectHttp2 } from 'node:http2';
 import { request } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -16,6 +17,8 @@ const certificate = aCertificate({ names: ['localhost', 'IP:127.0.0.1'], days: 3
 async function startSecure(t: TestContext) {
   const instance = createServer((req, res) => {
     if (req.url === '/ping') res.end();
+    else if (req.url === '/events/long') res.end(Buffer.alloc(3_000_000));
+    else if (req.url === '/events/cut') res.write('a', () => res.destroy());
     else if (req.url === '/events') res.writeHead(200, { 'Content-Type': 'text/event-stream' }).write('data: 1\n\n');
     else res.end(JSON.stringify(req.headers));
   });
@@ -39,7 +42,7 @@ async function startSecure(t: TestContext) {
     listen: `tls: { cert: ${cert}, key: ${key}, hsts: 1h }`,
     routes: `
 routes:
-  - { id: events, uri: lb://a, predicates: ['Path=/events'], stream: true }
+  - { id: events, uri: lb://a, predicates: ['Path=/events/**'], stream: true }
   - { id: rest, uri: lb://a, predicates: ['Path=/**'] }
 `,
   });
@@ -76,6 +79,39 @@ describe('a gateway with TLS', () => {
     assert.equal(piece.toString(), 'data: 1\n\n');
     assert.equal(answer.headers['strict-transport-security'], 'max-age=3600');
     sent.destroy();
+  });
+
+  test('carries an event stream by HTTP/2, a body towards it, and ends both', async t => {
+    const { gateway } = await startSecure(t);
+    const client = connectHttp2(`https://127.0.0.1:${gateway.port}`, { ca: certificate.cert });
+    t.after(() => client.destroy());
+    const stream = client.request({ ':path': '/events', ':method': 'POST' }).on('error', () => undefined);
+    stream.write('abc');
+
+    const [headers] = (await once(stream, 'response')) as [Record<string, unknown>];
+    const [piece] = (await once(stream, 'data')) as [Buffer];
+    stream.close(8);
+    await gateway.untilIdle();
+
+    assert.deepEqual([headers[':status'], headers['content-type']], [200, 'text/event-stream']);
+    assert.equal(piece.toString(), 'data: 1\n\n');
+    const [line] = gateway.requests();
+    assert.deepEqual([line?.['status'], line?.['bytesIn'], line?.['bytesOut']], [200, 3, 9]);
+  });
+
+  test('carries a long answer by HTTP/2 to its end, and says where it is cut', async t => {
+    const { gateway } = await startSecure(t);
+    const client = connectHttp2(`https://127.0.0.1:${gateway.port}`, { ca: certificate.cert });
+    t.after(() => client.destroy());
+    const read = async (path: string) => {
+      let bytes = 0;
+      const stream = client.request({ ':path': path });
+      for await (const chunk of stream as AsyncIterable<Buffer>) bytes += chunk.length;
+      return bytes;
+    };
+
+    assert.equal(await read('/events/long'), 3_000_000);
+    await assert.rejects(read('/events/cut'), /NGHTTP2_INTERNAL_ERROR/);
   });
 
   test('carries a WebSocket', async t => {

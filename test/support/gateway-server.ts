@@ -44,7 +44,10 @@ export async function startServer(t: TestContext, traits: ServerTraits): Promise
   const listen = { ...LISTEN, ...traits.listen };
   const server = createServer({ listen, clock, deadlines, observe, ...flow });
   const { port } = await server.listen();
-  t.after(() => server.close(0));
+  t.after(async () => {
+    await server.close(0);
+    deadlines.close();
+  });
   return {
     server,
     port,

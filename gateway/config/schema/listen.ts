@@ -32,8 +32,8 @@ const Tls = withLater(
 ).transform(({ hsts, ...rest }) => ({ ...rest, hstsSeconds: Math.floor(hsts / 1_000) }));
 
 /** Where callers come in, and what they may cost before anything is known of them. */
-export const Listen = withLater(
-  z.strictObject({
+export const Listen = z
+  .strictObject({
     host: text().default('0.0.0.0').describe('The address to listen on.'),
     port: listeningPort().default(8080).describe('The port to listen on; 0 takes any that is free.'),
     trustedProxies: z
@@ -58,7 +58,9 @@ export const Listen = withLater(
     connectionsMax: whole(1, 1_000_000).default(10_000).describe('Connections at once; one more is closed.'),
     requestsPerConnectionMax: whole(1, 10_000)
       .default(32)
-      .describe('Requests in flight at once on one connection; the next is read when one of them is answered.'),
+      .describe(
+        'Requests in flight at once on one connection; the next is read when one of them is answered. In HTTP/2 its streams at once.',
+      ),
     bytesPerConnectionMax: size({ min: '1KiB', max: '1GiB' })
       .prefault('1MiB')
       .describe('While so many bytes of answers wait on one connection, unread, no further request on it is begun.'),
@@ -69,15 +71,25 @@ export const Listen = withLater(
         '`//` in a path is read as `/`. Otherwise it is refused with BAD_REQUEST, since R would read another path.',
       ),
     tls: Tls.optional().describe(
-      'Callers speak TLS 1.2 or later. The files are read again when they change, and no connection is lost.',
+      'Callers speak TLS 1.2 or later, and in it HTTP/2 or HTTP/1.1. The files are read again when they change, and no connection is lost.',
     ),
     redirectFrom: listeningPort()
       .optional()
       .describe('A plain port that only redirects to https; 0 takes any that is free. Needs `tls`.'),
-  }),
-  { keys: ['h2c'] },
-)
-  .check(({ value: { tls, redirectFrom, port }, issues }) => {
+    h2c: z
+      .boolean()
+      .default(false)
+      .describe(
+        'HTTP/2 without TLS, by prior knowledge, beside HTTP/1.1 on the same port: for gRPC and the like within a cluster. With `tls` HTTP/2 is there without it.',
+      ),
+  })
+  .check(({ value: { tls, redirectFrom, port, h2c }, issues }) => {
+    if (h2c && tls !== undefined) {
+      issues.push({
+        ...flaw(h2c, 'has no place beside `tls`: there callers agree on HTTP/2 in the handshake'),
+        path: ['h2c'],
+      });
+    }
     if (redirectFrom === undefined) return;
     const add = (message: string) => issues.push({ ...flaw(redirectFrom, message), path: ['redirectFrom'] });
     if (tls === undefined) add('redirects to https, and the gateway has no `listen.tls`');

@@ -280,23 +280,29 @@ interface AboutWire {
 const lookAt = (wire: HttpWire) => wire.look();
 
 /** The answer to HEAD may have brought the length that its body had, or not know it. */
-function pushLength({ status, fields, body }: Answer, { method }: Call): void {
+export function pushLength({ status, fields, body }: Answer, { method }: Call): void {
   if (!Buffer.isBuffer(body) || status === 204 || status === 304) return;
   const isDue = method !== 'HEAD' || (body.length > 0 && !hasField(fields, 'content-length'));
   if (isDue) fields.push('Content-Length', String(body.length));
+}
+
+/** Where a body comes from, and what tells that its rest is none. */
+interface BodySource {
+  readonly req: Readable;
+  onFault(tell: ((fault: GatewayError) => void) | undefined): void;
 }
 
 /** A body that comes in pieces, and is bounded in bytes and by its pauses. */
 export class CollectingBody implements Timed {
   endsMs = Infinity;
   watchedAt = -1;
-  readonly #wire: HttpWire;
+  readonly #wire: BodySource;
   readonly #about: AboutBody;
   readonly #chunks: Buffer[] = [];
   #bytes = 0;
   #lastMs = 0;
 
-  constructor(wire: HttpWire, about: AboutBody) {
+  constructor(wire: BodySource, about: AboutBody) {
     this.#wire = wire;
     this.#about = about;
   }

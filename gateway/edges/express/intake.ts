@@ -27,6 +27,8 @@ export interface ListenOptions {
   /** Absent: callers speak without TLS. */
   readonly tls?:
     (CertificateFiles & { readonly more: readonly CertificateFiles[]; readonly hstsSeconds: number }) | undefined;
+  /** HTTP/2 without TLS, by prior knowledge. */
+  readonly h2c?: boolean | undefined;
   /** A plain port that only redirects to this one. */
   readonly redirectFrom?: number | undefined;
 }
@@ -39,9 +41,15 @@ export interface Peer {
   readonly tls: SecurePeer | undefined;
 }
 
+/** A request's head as Node parsed it; in HTTP/2 as HTTP/1.1 would have said it. */
+export type RequestHead = Pick<
+  IncomingMessage,
+  'method' | 'url' | 'rawHeaders' | 'httpVersion' | 'httpVersionMajor' | 'httpVersionMinor'
+>;
+
 /** A request as Node parsed it, and the edge's object for its caller. */
 interface Came {
-  readonly req: IncomingMessage;
+  readonly req: RequestHead;
   readonly wire: CallerSide & IncomingBody & { length: number | undefined };
   readonly peer: Peer;
   readonly isUpgrade: boolean;
@@ -106,12 +114,12 @@ export class Intake {
     };
   }
 
-  #refusalOf(req: IncomingMessage, target: RequestTarget | string, isUpgrade: boolean): GatewayError | undefined {
+  #refusalOf(req: RequestHead, target: RequestTarget | string, isUpgrade: boolean): GatewayError | undefined {
     const { url = '' } = req;
     return this.#sizeRefusal(url) ?? this.#formRefusal(req, target) ?? this.#framingRefusal(req, isUpgrade);
   }
 
-  #originOf({ rawHeaders }: IncomingMessage, { address, isTrusted, tls }: Peer, host: string): BelievedOrigin {
+  #originOf({ rawHeaders }: RequestHead, { address, isTrusted, tls }: Peer, host: string): BelievedOrigin {
     const scheme = tls === undefined ? 'http' : 'https';
     if (!isTrusted) return { callerAddress: address, scheme, host };
     return believeForwarded(rawHeaders, { peerAddress: address, scheme, host }, this.#trustOf);
@@ -125,27 +133,31 @@ export class Intake {
     return undefined;
   }
 
-  #formRefusal(req: IncomingMessage, target: RequestTarget | string): GatewayError | undefined {
+  #formRefusal(req: RequestHead, target: RequestTarget | string): GatewayError | undefined {
     if (typeof target === 'string') return malformed(target);
     if (target.authority !== undefined && !isHost(target.authority))
       return malformed('The target’s host is malformed.');
     if (req.httpVersionMajor !== 1) return malformed('The request is not HTTP/1.0 or HTTP/1.1.');
-    return this.#hostRefusal(req.httpVersionMinor === 0);
+    return this.#hostRefusal(isTen(req));
   }
 
-  #framingRefusal({ httpVersionMinor }: IncomingMessage, isUpgrade: boolean): GatewayError | undefined {
+  #framingRefusal(req: RequestHead, isUpgrade: boolean): GatewayError | undefined {
     const { transferCoding, contentLength } = this.#head;
     if (isUpgrade && (contentLength !== 0 || transferCoding !== undefined)) return malformed('An upgrade has no body.');
     if (transferCoding === undefined) return undefined;
-    return httpVersionMinor === 0 ? malformed('HTTP/1.0 has no Transfer-Encoding.') : codingRefusal(transferCoding);
+    return isTen(req) ? malformed('HTTP/1.0 has no Transfer-Encoding.') : codingRefusal(transferCoding);
   }
 
-  #hostRefusal(isTen: boolean): GatewayError | undefined {
+  #hostRefusal(mayLack: boolean): GatewayError | undefined {
     const { hosts, host } = this.#head;
     if (hosts > 1) return malformed('The request has more than one Host field.');
-    if (hosts === 0 && !isTen) return malformed('The request has no Host field.');
+    if (hosts === 0 && !mayLack) return malformed('The request has no Host field.');
     return hosts === 1 && !isHost(host) ? malformed('The Host field is malformed.') : undefined;
   }
+}
+
+function isTen({ httpVersionMajor, httpVersionMinor }: RequestHead): boolean {
+  return httpVersionMajor === 1 && httpVersionMinor === 0;
 }
 
 /** What the edge itself wants to know of a request's fields, found in one pass. */

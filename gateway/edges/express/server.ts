@@ -11,10 +11,12 @@ import type { Observe } from '../../domain/events.ts';
 import { createCertificates, type CertificateExpiry } from '../tls/certificates.ts';
 import { createRedirect, type Redirect } from '../tls/redirect.ts';
 import { securePeerOf, type AboutTls } from '../tls/secure-peer.ts';
-import { createTlsServer } from '../tls/server.ts';
+import { createHttp2Server } from '../http2/server.ts';
+import { chooseByPreface } from '../http2/preface.ts';
+import { createTlsServer, endAll } from '../tls/server.ts';
 import { Connection, InHand, type Listener } from './connection.ts';
 import { HttpWire } from './http-wire.ts';
-import { Intake, type ListenOptions } from './intake.ts';
+import { Intake, type ListenOptions, type Peer } from './intake.ts';
 import { refuseRaw, toFailure, type ProtocolFault } from './protocol-fault.ts';
 import { UpgradeWire } from './upgrade-wire.ts';
 import { randomUUID } from 'node:crypto';
@@ -68,15 +70,22 @@ export function createServer(parts: ServerParts): GatewayServer {
   const doors = new Doors(listener, { upgraded, tls });
   const app = createApp(doors.request, observe);
   const options = { ...serverOptions(listen, doors), ...messagesOf(app) };
-  const server = tls === undefined ? createHttpServer(options) : createTlsServer(options, tls);
+  const http2 = createHttp2Server(listener, socket => doors.peerOf(socket));
+  const server =
+    tls === undefined ? createHttpServer(options) : createTlsServer(options, { tls, takeHttp2: http2.take });
   server.maxConnections = listen.connectionsMax;
   server.maxHeadersCount = 0; // bounded by size; a count would drop the rest without a word
   subscribe(server, doors, entranceOf(app, doors.request, observe));
+  if (listen.h2c === true && tls === undefined) {
+    chooseByPreface(server, { take: http2.take, waitMs: listen.headersTimeoutMs });
+    endAll(server);
+  }
   const redirect = redirectTo(server, listen);
 
   const refuse = () => {
     draining ??= new GatewayError('DRAINING', 'the gateway is draining', { retryAfterMs: DRAINING_RETRY_MS });
     server.closeIdleConnections();
+    http2.refuse();
   };
 
   return {
@@ -95,6 +104,7 @@ export function createServer(parts: ServerParts): GatewayServer {
       await redirect?.close();
       const closed = server.listening ? once(server.close(), 'close') : Promise.resolve();
       await inHand.settle(withinMs);
+      http2.closeAll();
       server.closeAllConnections();
       for (const socket of upgraded) socket.destroy();
       await closed;
@@ -203,12 +213,15 @@ class Doors {
     else refuseRaw(failure, socket, this.#listener);
   }
 
+  peerOf(socket: Socket): Peer {
+    return this.#listener.intake.peerOf(socket.remoteAddress, this.#tls && securePeerOf(socket, this.#tls));
+  }
+
   #connectionOf(socket: Socket): Connection {
     const known = this.#connections.get(socket);
     if (known !== undefined) return known;
-    const { intake, listen, clock } = this.#listener;
-    const peer = intake.peerOf(socket.remoteAddress, this.#tls && securePeerOf(socket, this.#tls));
-    const connection = new Connection(socket, { peer, bounds: listen, clock });
+    const { listen, clock } = this.#listener;
+    const connection = new Connection(socket, { peer: this.peerOf(socket), bounds: listen, clock });
     this.#connections.set(socket, connection);
     return connection;
   }
