@@ -56,7 +56,8 @@ export function createFlow(stages: Stages): { readonly enter: (call: Call) => vo
         respond.answer(call, own);
         return;
       }
-      const matched = audit.demand(match(call));
+      const matched = match(call);
+      if (matched.route.policy.isAudited) audit.demand(matched);
       const early = matched.isPreflight ? preflight(matched) : undefined;
       if (early === undefined) admit(matched, admitted);
       else respond.answer(call, early);
@@ -72,8 +73,9 @@ export function createFlow(stages: Stages): { readonly enter: (call: Call) => vo
 
   function complete(call: Complete): void {
     const own = call.route.filters.find(({ onBehalf }) => onBehalf !== undefined)?.onBehalf?.(call);
-    if (own === undefined) validate(call, sound);
-    else respond.answer(call, own);
+    if (own !== undefined) respond.answer(call, own);
+    else if (call.route.policy.validate === undefined) sound(call);
+    else validate(call, sound);
   }
 
   function sound(call: Complete): void {
@@ -90,21 +92,13 @@ export function createFlow(stages: Stages): { readonly enter: (call: Call) => vo
 
   const back: WayBack = {
     answered(call, answer) {
-      const { lookup } = call;
-      if (lookup === undefined && answer.via !== null && call.method !== 'GET') noteWrite(call, answer.status);
-      const known = tellOfPlumber(lookup?.answered(answer) ?? answer, call);
+      if (call.lookup === undefined && answer.via !== null && call.method !== 'GET') noteWrite(call, answer.status);
+      const stored = call.lookup?.answered(answer) ?? answer;
+      const known = stored.status < 400 ? stored : tellOfPlumber(stored, call);
       filterReply(known, call);
       respond.answer(call, unlessNotModified(known, call));
     },
-    failed(call, failure) {
-      try {
-        const instead = insteadOf(call, failure);
-        if (instead === undefined) respond.failure(call, failure);
-        else respond.answer(call, instead);
-      } catch (error) {
-        respond.failure(call, toGatewayError(error));
-      }
-    },
+    failed: (call, failure) => answerFailure(respond, call, failure),
     over: observe,
   };
 
@@ -113,6 +107,16 @@ export function createFlow(stages: Stages): { readonly enter: (call: Call) => vo
 
 /** What is asked of the gateway itself, and of no route, is asked by one of these. */
 const MAY_BE_OURS: ReadonlySet<string> = new Set(['OPTIONS', 'TRACE']);
+
+function answerFailure(respond: Respond, call: Call, failure: GatewayError): void {
+  try {
+    const instead = insteadOf(call, failure);
+    if (instead === undefined) respond.failure(call, failure);
+    else respond.answer(call, instead);
+  } catch (error) {
+    respond.failure(call, toGatewayError(error));
+  }
+}
 
 /** What the caller gets in place of a failure of R's, where the cache has it. */
 function insteadOf(call: Call, failure: GatewayError): Answer | undefined {

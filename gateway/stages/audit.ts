@@ -20,7 +20,7 @@ export interface AuditPort {
 /** What the audit trail has to do with a call whose route asks for it. */
 export interface Audit {
   /** Before anything is done for it. Throws AUDIT_UNAVAILABLE. */
-  demand(call: Matched): Matched;
+  demand(call: Matched): void;
   /** Its reply is over: it is a line of the trail. */
   note(call: Call): void;
 }
@@ -28,13 +28,13 @@ export interface Audit {
 /** Without a trail no route is audited. */
 export function createAudit({ trail, digest }: AuditPorts): Audit {
   return {
-    demand(call) {
-      if (trail === undefined || !call.route.policy.isAudited || trail.isTaking || !trail.isRequired) return call;
+    demand() {
+      if (trail === undefined || trail.isTaking || !trail.isRequired) return;
       throw new GatewayError('AUDIT_UNAVAILABLE', 'the audit trail takes nothing', { retryAfterMs: RETRY_AFTER_MS });
     },
     note(call) {
       const { route, record } = call;
-      if (trail === undefined || route?.policy.isAudited !== true || call.isPreflight) return;
+      if (trail === undefined || route === undefined || call.isPreflight) return;
       if (record.code === 'AUDIT_UNAVAILABLE') return; // there is nowhere to write it
       const { instance, version } = record.via ?? NOT_ASKED;
       trail.append({

@@ -19,7 +19,7 @@ export type ObserveCall = (call: Call) => void;
  */
 export function createObserve({ clock, observe, audit }: ObservePorts): ObserveCall {
   return function observeCall(call) {
-    audit.note(call);
+    if (call.route?.policy.isAudited === true) audit.note(call);
     observe(toEvent(call, clock.nowMs()));
   };
 }
