@@ -160,7 +160,7 @@ interface FlowParts {
 function composeFlow({ identity, generations, caches, attempt, batching, validation, observe, ...parts }: FlowParts) {
   const audit = createAudit({ trail: parts.audit.port, digest: sha256 });
   return createFlow({
-    match: createMatch({ current: generations.current, clock }),
+    match: createMatch({ current: generations.current, clock, random }),
     audit,
     preflight: createPreflight(),
     admit: createAdmit({ schemes: identity.schemes, countLimit: composeLimits() }),

@@ -210,7 +210,16 @@ function finding(count: number, end: 'found' | 'missed'): Work {
   const asked = Array.from({ length: REQUESTS }, (_, i): Asked => {
     const number = Math.floor((i * count) / REQUESTS);
     const path = `/api/team-${number % 100}/model-${number}${end === 'found' ? '' : 'x'}/predict-${i}`;
-    return { method: 'POST', path, query: '', fields: [], host: 'localhost', peerAddress: '127.0.0.1', wallMs: 0 };
+    return {
+      method: 'POST',
+      path,
+      query: '',
+      fields: [],
+      host: 'localhost',
+      peerAddress: '127.0.0.1',
+      callerAddress: '127.0.0.1',
+      wallMs: 0,
+    };
   });
   for (const one of asked) {
     if ((table.find(one)?.kind === 'route') !== (end === 'found')) throw new Error(`${one.path} is not ${end}`);

@@ -6,6 +6,7 @@ import { makePart, type MadeFilter, type PartTools } from './dialect/part.ts';
 import { PREDICATES, type MadePredicate } from './dialect/predicates.ts';
 import type { WrittenPart } from './dialect/written-part.ts';
 import { resolvedKey, type RoutesData, type RoutesFile } from './parse-routes.ts';
+import type { WrittenPolicy } from './schema/route-policy.ts';
 import type { WrittenRoute } from './written-route.ts';
 import type { Complain, KeyPath } from './problem.ts';
 import { parseRouteUri, type RouteTarget } from './route-uri.ts';
@@ -34,7 +35,7 @@ export function compileRoute(written: WrittenRoute, id: string, context: RouteCo
   const captured = new Set(predicates.flatMap(({ captures = [] }) => captures));
   const filters = filtersOf(written, captured, context);
   const methods = methodsOf(predicates);
-  const policy = compilePolicy(written.policy, {
+  const policy = compilePolicy(withFilters(written, filters, context), {
     path: written.path,
     complain: context.complain,
     defaults: context.file.defaults,
@@ -52,6 +53,7 @@ export function compileRoute(written: WrittenRoute, id: string, context: RouteCo
     order: written.order,
     predicates: predicates.map(({ predicate }) => predicate),
     methods,
+    weight: predicates.find(({ weight }) => weight !== undefined)?.weight,
     paths: predicates.find(({ paths }) => paths !== undefined)?.paths ?? [],
     filters: filters.map(({ filter }) => filter),
     serviceName: target.serviceName,
@@ -100,6 +102,17 @@ function filtersOf(written: WrittenRoute, captured: ReadonlySet<string>, context
     interleaved.filter(part => part !== undefined),
     part => makePart(part, { kind: 'filter', definitions: FILTERS }, tools),
   );
+}
+
+/** What the route says of its policy, and what filters stand for; the route's own key wins. */
+function withFilters(written: WrittenRoute, filters: readonly MadeFilter[], { complain }: RouteContext): WrittenPolicy {
+  const stated = Object.assign({}, ...filters.map(({ policy }) => policy ?? {})) as WrittenPolicy;
+  for (const key of Object.keys(stated).filter(each => each in written.policy)) {
+    const message = `has no effect beside \`${key}\` of the route`;
+    const path = written.filters.find(({ name }) => name === 'Retry')?.path ?? written.path;
+    complain({ path, severity: 'warning', message });
+  }
+  return { ...stated, ...written.policy };
 }
 
 function requestSizesOf(filters: readonly MadeFilter[], { file }: RouteContext): RequestSize[] {

@@ -63,6 +63,9 @@ const DIALECT = `## The dialect, and where it is safer than its origin
 - **Commas** within balanced brackets do not split a shortcut, so that \`{id:\\d{1,3}}\` is one value; where brackets are not balanced, \`check\` asks for the \`args\` form. A value too many is an error, not ignored.
 - **Paths** have one spelling (docs/paths.md): escapes that are not needed are undone before a route is sought, and what leads elsewhere (dot segments, \`//\`, \`%2F\`, \`;\`, …) is refused with 400. Predicates see it, filters change it, the instance is sent it. Paths are compared part by part, case-sensitively; a slash at the end counts. A pattern is compared with the text: \`Path=/a b\` meets \`/a%20b\`. \`**\` and \`{*rest}\` stand at the end or the start. Captured values are encoded as they stand in the path.
 - **Hosts** are compared without regard to case, and with the port if the caller sent one; \`args: { patterns: […], includePort: false }\` leaves it out.
+- **Weight** draws among the routes of its group whose other predicates hold, so that a group may span several paths; with \`by: ip\`, \`cookie:NAME\` or \`header:NAME\` in its \`args\` a caller keeps its side.
+- **XForwardedRemoteAddr** looks at the address that \`listen.trustedProxies\` justify: what a stranger writes into \`X-Forwarded-For\` is not believed.
+- **Retry** is the route’s \`retry\`, with the gateway’s own back-off and budget; what may be repeated goes by the method and \`pure\`. **CircuitBreaker** changes nothing, since failing instances are ejected; its \`fallbackUri\` is an error.
 - **RequestSize** counts the bytes that come, not those that are announced; its size may also stand in the shortcut. The smaller of it and \`body.max\` holds.
 - **AddRequestParameter** encodes what it takes from a captured value, so that no caller adds a parameter of their own.
 - **Templates** name what the route’s predicates capture; any other name is an error of \`check\`, not of the request.

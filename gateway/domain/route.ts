@@ -13,6 +13,7 @@ export interface Asked {
   readonly fields: RawFields;
   readonly host: string;
   readonly peerAddress: string;
+  readonly callerAddress: string;
   readonly wallMs: number;
 }
 
@@ -20,7 +21,6 @@ export interface Asked {
 export interface Filtered extends Asked {
   readonly id: string;
   readonly scheme: 'http' | 'https';
-  readonly callerAddress: string;
   /** What the route's patterns captured, by name. */
   readonly variables: ReadonlyMap<string, string>;
 }
@@ -179,6 +179,19 @@ export interface RoutePolicy {
   readonly validate: ValidatePolicy | undefined;
 }
 
+/** By what a caller is kept on its side of a weighted choice. */
+export type WeightKey =
+  | { readonly kind: 'ip' }
+  | { readonly kind: 'cookie' | 'header'; /** A header's in lower case. */ readonly name: string };
+
+/** A route's share of its group: of the routes whose other predicates hold, one is drawn. */
+export interface Weight {
+  readonly group: string;
+  readonly weight: number;
+  /** Undefined: each request is drawn for by itself. */
+  readonly by: WeightKey | undefined;
+}
+
 /** Where a route leads before it is bound to a service: what `config/compile.ts` makes. */
 export interface RouteSpec {
   readonly id: string;
@@ -186,6 +199,8 @@ export interface RouteSpec {
   readonly predicates: readonly Predicate[];
   /** From the Method predicate, kept apart for 405, `Allow` and preflights; undefined: any. */
   readonly methods: readonly string[] | undefined;
+  /** From the Weight predicate; undefined: the route stands for itself. */
+  readonly weight?: Weight | undefined;
   /** Path patterns, for the index; empty: any path. */
   readonly paths: readonly string[];
   readonly filters: readonly Filter[];

@@ -1,5 +1,5 @@
 import type { Call, Matched } from '../domain/call.ts';
-import type { Clock } from '../domain/clock.ts';
+import type { Clock, Random } from '../domain/clock.ts';
 import { GatewayError } from '../domain/errors.ts';
 import { isPreflight } from '../domain/http/cors.ts';
 import { fieldOf } from '../domain/http/fields.ts';
@@ -10,6 +10,8 @@ interface MatchPorts {
   /** The current generation. */
   readonly current: () => { readonly table: RouteTable<Route> };
   readonly clock: Clock;
+  /** Draws among weighted routes. */
+  readonly random: Random;
 }
 
 /** Finds the route of a call. */
@@ -21,28 +23,28 @@ export type Match = (call: Call) => Matched;
  * A browser's preflight is matched by the method it asks for: it is the route of the request to come that says whether
  * it may. Where that route has no `cors`, the preflight is an OPTIONS request like any other.
  */
-export function createMatch({ current, clock }: MatchPorts): Match {
+export function createMatch({ current, clock, random }: MatchPorts): Match {
   return function match(call) {
     const routes = current().table;
     call.wallMs = clock.wallMs();
     const preflighted =
-      call.method === 'OPTIONS' && isPreflight(call.fields) ? findPreflighted(routes, call) : undefined;
+      call.method === 'OPTIONS' && isPreflight(call.fields) ? findPreflighted(routes, call, random) : undefined;
     call.isPreflight = preflighted !== undefined;
-    const { route, variables } = preflighted ?? findOrRefuse(routes, call);
+    const { route, variables } = preflighted ?? findOrRefuse(routes, call, random);
     if (!route.policy.isStream) call.arm(route.policy.timeoutMs);
     return call.matched(route, variables);
   };
 }
 
-function findPreflighted(routes: RouteTable<Route>, call: Call): FoundRoute<Route> | undefined {
-  const { path, query, fields, host, peerAddress, wallMs } = call;
+function findPreflighted(routes: RouteTable<Route>, call: Call, random: Random): FoundRoute<Route> | undefined {
+  const { path, query, fields, host, peerAddress, callerAddress, wallMs } = call;
   const method = fieldOf(fields, 'access-control-request-method') ?? '';
-  const found = routes.find({ method, path, query, fields, host, peerAddress, wallMs });
+  const found = routes.find({ method, path, query, fields, host, peerAddress, callerAddress, wallMs }, random);
   return found?.kind === 'route' && found.route.policy.cors !== undefined ? found : undefined;
 }
 
-function findOrRefuse(routes: RouteTable<Route>, call: Call): FoundRoute<Route> {
-  const found = routes.find(call);
+function findOrRefuse(routes: RouteTable<Route>, call: Call, random: Random): FoundRoute<Route> {
+  const found = routes.find(call, random);
   if (found === undefined) throw new GatewayError('NO_ROUTE', `no route for ${call.method} ${call.path}`);
   if (found.kind === 'route') return found;
   call.corsOf = found.route.policy.cors; // a script is to read the refusal, not a network error

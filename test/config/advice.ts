@@ -26,7 +26,7 @@ const prose = (hint: string, wrong: string, ...right: string[]): Mistake => ({ h
 /** Routes of one route. */
 const route = (rest = '') => `routes: [{ id: a, uri: lb://a, ${rest} }]`;
 
-const PREDICATES = ['Version', 'ReadBody', 'CloudFoundryRouteService', 'Weight', 'XForwardedRemoteAddr'];
+const PREDICATES = ['Version', 'ReadBody', 'CloudFoundryRouteService'];
 
 /** A part of the dialect that is not there: advised is a part, a key of the route or the service, or none. */
 function wayOf([name, hint]: readonly [string, string]): Mistake {
@@ -306,6 +306,47 @@ const LOCATOR =
   "leave it out, and write under `routes:` for each service `- { id: NAME, uri: 'lb://NAME', predicates: ['Path=/NAME/**'], filters: ['RewritePath=/NAME/?(?<remaining>.*), /$\\{remaining}'] }`";
 const ORIGINS = "write each in full: `allowedOrigins: ['https://app.example.org', 'http://localhost:3000']`";
 
+/** Of filters and predicates that came from Spring as they are. */
+const DIALECT: readonly Mistake[] = [
+  prose(
+    'for example Weight=group1, 8',
+    route("predicates: [«'Weight=group1'»]"),
+    route("predicates: ['Weight=group1, 8']"),
+  ),
+  row('for example 8', route("predicates: ['Weight=group1, «x»']")),
+  row(
+    'for example cookie:session',
+    route('predicates: [{ name: Weight, args: { group: a, weight: 1, by: «session» } }]'),
+  ),
+  prose(
+    'write `listen: { trustedProxies: [10.0.0.0/8] }` in gateway.yaml',
+    route('predicates: [«{ name: XForwardedRemoteAddr, args: { sources: 10.0.0.1, maxTrustedIndex: 1 } }»]'),
+    route("predicates: ['XForwardedRemoteAddr=10.0.0.1']"),
+  ),
+  row('for example X-Env:prod', route("filters: ['AddRequestHeadersIfNotPresent=«X-Env»']")),
+  row('did you mean RETAIN_UNIQUE?', route("filters: ['DedupeResponseHeader=A, «RETAIN_UNIQ»']")),
+  row('for example example.org or example.org:8080', route("filters: ['SetRequestHostHeader=«a/b»']"), {
+    right: [route("filters: ['SetRequestHostHeader=example.org:8080']")],
+  }),
+  row('for example example.org', route("filters: ['RewriteLocationResponseHeader=NEVER_STRIP, Location, «a/b»']")),
+  prose(
+    'leave `fallbackUri` out: a failure is answered as problem+json with its `code`',
+    route('filters: [{ name: CircuitBreaker, args: { fallbackUri: «forward:/x» } }]'),
+    route(),
+  ),
+  prose(
+    'write `services: { NAME: { outlier: { failures: 5 } } }` where its defaults do not fit',
+    route('filters: [«CircuitBreaker=x»]'),
+    `services: { a: { outlier: { failures: 5 } } }\n${route()}`,
+  ),
+  row('for example BAD_GATEWAY', route("predicates: [Method=GET], filters: ['Retry=3, «OK»']")),
+  prose(
+    'write `pure: true` on the route if it does none',
+    route("filters: ['Retry=3, BAD_GATEWAY, «POST»']"),
+    route('pure: true, filters: [Retry=3]'),
+  ),
+];
+
 const SPRING: readonly Mistake[] = [
   spring('httpclient.proxy: {}', 'leave it out: instances are called without a proxy between'),
   spring('discovery.locator.enabled: true', LOCATOR),
@@ -364,7 +405,15 @@ const SPRING: readonly Mistake[] = [
   ),
 ];
 
-export const ROUTES_ADVICE: readonly Mistake[] = [...FILES, ...KEYS, ...URIS, ...PLACEHOLDERS, ...PARTS, ...SPRING];
+export const ROUTES_ADVICE: readonly Mistake[] = [
+  ...FILES,
+  ...KEYS,
+  ...URIS,
+  ...PLACEHOLDERS,
+  ...PARTS,
+  ...DIALECT,
+  ...SPRING,
+];
 
 const pem = (kind: string) => `-----BEGIN ${kind} KEY-----\n`;
 const ISSUER = `identity:\n  jwt:\n  - issuer: i\n    audience: a\n`;

@@ -24,7 +24,16 @@ const MERGED = { mergeSlashes: true };
 const repeated = (piece: string, length: number) => piece.repeat(Math.ceil(length / piece.length)).slice(0, length);
 
 function asked(traits: Partial<Asked>): Asked {
-  const blank = { method: 'GET', path: '/', query: '', fields: [], host: 'a', peerAddress: '127.0.0.1', wallMs: 0 };
+  const blank = {
+    method: 'GET',
+    path: '/',
+    query: '',
+    fields: [],
+    host: 'a',
+    peerAddress: '127.0.0.1',
+    callerAddress: '127.0.0.1',
+    wallMs: 0,
+  };
   return { ...blank, ...traits };
 }
 
@@ -37,6 +46,32 @@ function predicate(text: string, traits: (length: number) => Partial<Asked>): Wo
     return () => made?.holds(request, new Map());
   };
 }
+
+/** A filter as operators write it, at work on a caller's request. */
+function filter(text: string, traits: (length: number) => Partial<Asked>): Work {
+  const [made] = soundRoutes(`routes: [{ uri: lb://a, filters: [${JSON.stringify(text)}] }]`).specs[0]?.filters ?? [];
+  return length => {
+    const { path, query, fields } = asked(traits(length));
+    return () => {
+      const draft = { path, query, fields: [...fields], host: undefined, isPrefixed: false };
+      made?.onRequest?.(draft, { fields, variables: new Map() } as never);
+    };
+  };
+}
+
+/** A filter at work on what an instance answers. */
+function reply(text: string, fieldsOf: (length: number) => string[]): Work {
+  const [made] = soundRoutes(`routes: [{ uri: lb://a, filters: [${JSON.stringify(text)}] }]`).specs[0]?.filters ?? [];
+  return length => {
+    const fields = fieldsOf(length);
+    return () =>
+      made?.onReply?.({ status: 200, fields: [...fields] }, { host: 'b', path: '/', variables: new Map() } as never);
+  };
+}
+
+/** So many characters as lines of one field. */
+const fieldsOf64 = (length: number) =>
+  Array.from({ length: Math.floor(length / 2) }, (_, i) => (i % 2 ? String(i) : 'A'));
 
 const field =
   (name: string, piece: string, end = '') =>
@@ -76,6 +111,27 @@ const cases: Readonly<Record<string, Work>> = {
   'Host: stars': predicate('Host=**.*a*b*.org', length => ({ host: `${repeated('a', length)}.org` })),
   'Host: braces': predicate('Host={a}.**.b', length => ({ host: repeated('{', length) })),
   'Host: ports': predicate('Host=a', length => ({ host: repeated(':1', length) })),
+  'Weight: a cookie': predicate('Weight=g, 1', field('Cookie', 'a="b;')),
+  'RequestHeaderSize: many fields': filter('RequestHeaderSize=1GB', length => ({ fields: fieldsOf64(length) })),
+  'RemoveRequestParameter: parameters': filter('RemoveRequestParameter=a', length => ({
+    query: repeated('a=%a&', length),
+  })),
+  'RewriteRequestParameter: parameters': filter('RewriteRequestParameter=a, b', length => ({
+    query: repeated('&%61=', length),
+  })),
+  'MapRequestHeader: lines': filter('MapRequestHeader=A, B', length => ({ fields: fieldsOf64(length) })),
+  'RewritePath: a pattern that might try all ways': filter('RewritePath=(a*)*b, c', length => ({
+    path: `/${repeated('a', length)}`,
+  })),
+  'RewriteResponseHeader: a pattern that might try all ways': reply('RewriteResponseHeader=A, (a*)*b, c', length => [
+    'A',
+    repeated('a', length),
+  ]),
+  'RewriteLocationResponseHeader: versions': reply('RewriteLocationResponseHeader=ALWAYS_STRIP', length => [
+    'Location',
+    `http://a/${repeated('/v1', length)}`,
+  ]),
+  'DedupeResponseHeader: lines': reply('DedupeResponseHeader=A, RETAIN_UNIQUE', length => fieldsOf64(length)),
   RemoteAddr: predicate('RemoteAddr=fd00::/8', length => ({ peerAddress: repeated('1:', length) })),
   'a target': length => () => parseRequestTarget(`/${repeated('%2e/', length)}`, AS_IS),
   'a target of slashes': length => () => parseRequestTarget(`${repeated('/a%25', length)}//`, MERGED),

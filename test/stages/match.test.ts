@@ -20,7 +20,8 @@ routes:
 function stage() {
   const clock = manualClock();
   const specs = soundRoutes(ROUTES).specs as readonly Route[]; // matching does not look at services
-  const match = createMatch({ current: () => ({ table: createRouteTable(specs) }), clock });
+  const random = { below: () => 0 };
+  const match = createMatch({ current: () => ({ table: createRouteTable(specs) }), clock, random });
   const receive = (method: string, path: string, fields: readonly string[] = []): Call =>
     aCall({ request: { method, path, fields }, clock });
   return { clock, match, receive };

@@ -1,8 +1,8 @@
 import { parseStatus } from '../../domain/http/http-status.ts';
 import { redirectTo, setStatus } from '../../domain/routing/reply-filters.ts';
-import { sizeBytes } from '../units.ts';
 import { FIELD_FILTERS } from './field-filters.ts';
-import { flagOf, type FilterDefinition, type MadeFilter, type Part } from './part.ts';
+import { flagOf, sizeOf, type FilterDefinition, type MadeFilter, type Part } from './part.ts';
+import { POLICY_FILTERS } from './policy-filters.ts';
 import { TARGET_FILTERS } from './target-filters.ts';
 
 /** Filters that answer, refuse or change the status, by name. */
@@ -44,7 +44,7 @@ const ANSWER_FILTERS: readonly (readonly [string, FilterDefinition])[] = [
 
 /** The filters there are, by name, in the order of the alphabet. */
 export const FILTERS: ReadonlyMap<string, FilterDefinition> = new Map(
-  [...FIELD_FILTERS, ...TARGET_FILTERS, ...ANSWER_FILTERS].sort(([a], [b]) => (a < b ? -1 : 1)),
+  [...FIELD_FILTERS, ...TARGET_FILTERS, ...ANSWER_FILTERS, ...POLICY_FILTERS].sort(([a], [b]) => (a < b ? -1 : 1)),
 );
 
 function redirectOf(part: Part): MadeFilter | undefined {
@@ -64,25 +64,12 @@ function redirectStatusOf(text: string): number | undefined {
   return status >= 300 && status <= 399 && status !== 304 ? status : undefined;
 }
 
-const SPRING_UNIT: ReadonlyMap<string, number> = new Map([
-  ['', 1],
-  ['B', 1],
-  ['KB', 1_024],
-  ['MB', 1_024 ** 2],
-  ['GB', 1_024 ** 3],
-]);
-
 /** Spring's default where none is given: 5,000,000 bytes. */
 function requestSizeOf(part: Part): MadeFilter | undefined {
-  const text = part.one('maxSize') ?? '5000000';
-  const [, amount, unit = ''] = /^(\d{1,12})([KMG]?B)?$/.exec(text) ?? [];
-  const bytesMax = amount === undefined ? sizeBytes(text) : Number(amount) * (SPRING_UNIT.get(unit) ?? 1);
-  if (bytesMax !== undefined && Number.isSafeInteger(bytesMax)) {
-    const { text: written, path } = part.written;
-    return { filter: { name: 'RequestSize', text: written }, requestSize: { bytesMax, path } };
-  }
-  part.complain('maxSize must be a size', { hint: 'write 5000000, 5MB or 5MiB', piece: text });
-  return undefined;
+  const bytesMax = sizeOf(part, 'maxSize', 5_000_000);
+  if (bytesMax === undefined) return undefined;
+  const { text, path } = part.written;
+  return { filter: { name: 'RequestSize', text }, requestSize: { bytesMax, path } };
 }
 
 function setStatusOf(part: Part): MadeFilter | undefined {

@@ -1,11 +1,13 @@
 import type { Filter } from '../../domain/route.ts';
-import { isProblem, type CompileRegex, type Regex } from '../../domain/routing/regex.ts';
+import { isProblem, parseReplacement, type CompileRegex, type Regex } from '../../domain/routing/regex.ts';
 import { parseTemplate, type Template } from '../../domain/routing/template.ts';
 import { nearestOf } from '../nearest.ts';
 import type { Complaint, KeyPath } from '../problem.ts';
 import type { ResolveValue } from '../parse-routes.ts';
 import { LATER_NAMES, LATER_WAY, OUR_WAY } from '../schema/dialect-names.ts';
+import { sizeBytes } from '../units.ts';
 import type { RequestSize } from '../useless.ts';
+import type { WrittenPolicy } from '../schema/route-policy.ts';
 import { parseShortcut, type PartKind, type WrittenPart } from './written-part.ts';
 
 /** How a predicate or filter takes its values, and what it becomes. */
@@ -191,6 +193,8 @@ export function regexOf(part: Part, field: string): Regex | undefined {
 export interface MadeFilter {
   readonly filter: Filter;
   readonly requestSize?: RequestSize;
+  /** What of the route's policy the filter stands for. */
+  readonly policy?: WrittenPolicy;
 }
 
 /** How a filter takes its values, and what it becomes. */
@@ -214,4 +218,32 @@ export function flagOf(part: Part, field: string, otherwise: boolean): boolean {
   if (text === undefined) return otherwise;
   if (!/^(?:true|false)$/i.test(text)) part.complain(`${field} must be true or false`, { piece: text });
   return text.toLowerCase() === 'true';
+}
+
+/** The replacement of a part's regex; undefined after saying what is wrong with it. */
+export function replacementOf(part: Part, regex: Regex): readonly (string | number)[] | undefined {
+  const written = part.one('replacement') ?? '';
+  // Spring reads `$\` as `$`, because `${` would have meant a property.
+  const replacement = parseReplacement(written.replaceAll('$\\', '$'), regex);
+  if (!('problem' in replacement)) return replacement;
+  part.complain(`replacement: ${replacement.problem}`, { piece: written });
+  return undefined;
+}
+
+const SPRING_UNIT: ReadonlyMap<string, number> = new Map([
+  ['', 1],
+  ['B', 1],
+  ['KB', 1_024],
+  ['MB', 1_024 ** 2],
+  ['GB', 1_024 ** 3],
+]);
+
+/** A size in bytes, as Spring writes it or as we do; undefined after a complaint. */
+export function sizeOf(part: Part, field: string, otherwise: number): number | undefined {
+  const text = part.one(field) ?? String(otherwise);
+  const [, amount, unit = ''] = /^(\d{1,12})([KMG]?B)?$/.exec(text) ?? [];
+  const bytes = amount === undefined ? sizeBytes(text) : Number(amount) * (SPRING_UNIT.get(unit) ?? 1);
+  if (bytes !== undefined && Number.isSafeInteger(bytes)) return bytes;
+  part.complain(`${field} must be a size`, { hint: 'write 5000000, 5MB or 5MiB', piece: text });
+  return undefined;
 }

@@ -13,10 +13,13 @@ import {
   path,
   query,
   remoteAddr,
+  weight,
+  xForwardedRemoteAddr,
 } from '../../domain/routing/predicates.ts';
 import { isProblem, type RegexProblem } from '../../domain/routing/regex.ts';
-import type { Predicate } from '../../domain/route.ts';
+import type { Predicate, Weight, WeightKey } from '../../domain/route.ts';
 import { nearestOf } from '../nearest.ts';
+import { isNamedKey, keyOf } from '../schema/service.ts';
 import { regexOf, type Part, type PartDefinition } from './part.ts';
 
 /** A predicate, and what the route table and the filters need to know of it. */
@@ -25,6 +28,7 @@ export interface MadePredicate {
   readonly captures?: readonly string[];
   readonly paths?: readonly string[];
   readonly methods?: readonly string[];
+  readonly weight?: Weight;
 }
 
 const INSTANT_HINT =
@@ -155,7 +159,38 @@ export const PREDICATES: ReadonlyMap<string, PartDefinition<MadePredicate>> = ne
       required: 1,
       manual: 'The connection comes from one of these addresses or ranges.',
       example: 'RemoteAddr=192.168.1.1/24, 10.1.2.3',
-      make: remoteAddrOf,
+      make: part => addressesOf(part, remoteAddr),
+    },
+  ],
+  [
+    'Weight',
+    {
+      shape: 'fields',
+      fields: ['weight.group', 'weight.weight'],
+      required: 0,
+      named: ['group', 'weight', 'by'],
+      manual:
+        'Of the routes of a group whose other predicates hold one is drawn, as often as its weight says; `by: ip`, `cookie:NAME` or `header:NAME` in its `args` keeps a caller on its side.',
+      example: 'Weight=group1, 8',
+      make: weightOf,
+    },
+  ],
+  [
+    'XForwardedRemoteAddr',
+    {
+      shape: 'list',
+      fields: ['sources'],
+      required: 1,
+      named: ['maxTrustedIndex'],
+      manual:
+        'The caller is at one of these addresses or ranges, as `X-Forwarded-For` says where `listen.trustedProxies` justify it.',
+      example: 'XForwardedRemoteAddr=192.168.1.1/24',
+      make(part) {
+        const hint = 'write `listen: { trustedProxies: [10.0.0.0/8] }` in gateway.yaml';
+        if (part.one('maxTrustedIndex') !== undefined)
+          part.complain('maxTrustedIndex has no effect: proxies are trusted by address', { severity: 'warning', hint });
+        return addressesOf(part, xForwardedRemoteAddr);
+      },
     },
   ],
 ] satisfies [string, PartDefinition<MadePredicate>][]);
@@ -251,11 +286,42 @@ function pathOf(part: Part): MadePredicate | undefined {
   return { predicate: path(part.written.text, patterns), captures, paths: texts };
 }
 
-function remoteAddrOf(part: Part): MadePredicate | undefined {
+function addressesOf(
+  part: Part,
+  create: (text: string, ranges: readonly string[]) => Predicate,
+): MadePredicate | undefined {
   const ranges = part.all('sources');
   const wrong = ranges.filter(text => !isAddressRange(text));
   for (const piece of wrong) {
     part.complain('is no address or range', { hint: 'write 192.168.1.0/24, or fd00::/8', piece });
   }
-  return wrong.length === 0 ? { predicate: remoteAddr(part.written.text, ranges) } : undefined;
+  return wrong.length === 0 ? { predicate: create(part.written.text, ranges) } : undefined;
+}
+
+function weightOf(part: Part): MadePredicate | undefined {
+  const group = part.one('weight.group') ?? part.one('group');
+  const text = part.one('weight.weight') ?? part.one('weight');
+  if (group === undefined || text === undefined) {
+    part.complain('a group and a weight are wanted', { hint: 'for example Weight=group1, 8' });
+    return undefined;
+  }
+  if (!/^\d{1,7}$/.test(text)) {
+    part.complain('a weight is a whole number', { hint: 'for example 8', piece: text });
+    return undefined;
+  }
+  const by = weightKeyOf(part);
+  if (by === 'wrong') return undefined;
+  return { predicate: weight(part.written.text), weight: { group, weight: Number(text), by } };
+}
+
+function weightKeyOf(part: Part): WeightKey | 'wrong' | undefined {
+  const written = part.one('by');
+  if (written === undefined) return undefined;
+  if (written === 'ip') return { kind: 'ip' };
+  if (isNamedKey(written, ['header', 'cookie'])) {
+    const { kind, name } = keyOf(written);
+    return kind === 'header' ? { kind, name: name.toLowerCase() } : { kind: 'cookie', name };
+  }
+  part.complain('by is none of ip, cookie:NAME, header:NAME', { hint: 'for example cookie:session', piece: written });
+  return 'wrong';
 }

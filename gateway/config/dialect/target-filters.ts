@@ -1,14 +1,15 @@
-import { parseReplacement } from '../../domain/routing/regex.ts';
 import type { Filter } from '../../domain/route.ts';
 import {
   addRequestParameter,
   prefixPath,
+  removeRequestParameter,
   rewritePath,
+  rewriteRequestParameter,
   setPath,
   stripPrefix,
 } from '../../domain/routing/request-filters.ts';
 import type { Template } from '../../domain/routing/template.ts';
-import { regexOf, templateOf, type FilterDefinition, type MadeFilter, type Part } from './part.ts';
+import { regexOf, replacementOf, templateOf, type FilterDefinition, type MadeFilter, type Part } from './part.ts';
 
 /** Filters that change path and query, by name. */
 export const TARGET_FILTERS: readonly (readonly [string, FilterDefinition])[] = [
@@ -35,6 +36,17 @@ export const TARGET_FILTERS: readonly (readonly [string, FilterDefinition])[] = 
     },
   ],
   [
+    'RemoveRequestParameter',
+    {
+      shape: 'fields',
+      fields: ['name'],
+      required: 1,
+      manual: 'Takes a parameter out of the query.',
+      example: 'RemoveRequestParameter=red',
+      make: part => ({ filter: removeRequestParameter(part.written.text, part.one('name') ?? '') }),
+    },
+  ],
+  [
     'RewritePath',
     {
       shape: 'fields',
@@ -44,6 +56,17 @@ export const TARGET_FILTERS: readonly (readonly [string, FilterDefinition])[] = 
         'Replaces what the regex finds in the path, encoded as it is sent (docs/paths.md); `$\\{name}` stands for a group.',
       example: 'RewritePath=/api/?(?<rest>.*), /$\\{rest}',
       make: rewriteOf,
+    },
+  ],
+  [
+    'RewriteRequestParameter',
+    {
+      shape: 'fields',
+      fields: ['name', 'replacement'],
+      required: 2,
+      manual: 'Gives a parameter that is in the query another value, as it is written here: encoded.',
+      example: 'RewriteRequestParameter=campaign, fall2023',
+      make: otherValueOf,
     },
   ],
   [
@@ -86,27 +109,30 @@ function withTemplate(
 
 function parameterOf(part: Part): MadeFilter | undefined {
   const [name = '', text = ''] = [part.one('name'), part.one('value')];
-  const isSound = [name, text].every(piece => {
-    if (/^[!$%&'()*+,./0-9:;=?@A-Z_a-z{}~-]*$/.test(piece)) return true;
-    part.complain('must be written as it stands in a URL, percent-encoded', { piece });
-    return false;
-  });
+  const isSound = [name, text].every(piece => isEncoded(part, piece));
   const value = templateOf(part, text);
   return isSound && value ? { filter: addRequestParameter(part.written.text, { name, value }) } : undefined;
+}
+
+function otherValueOf(part: Part): MadeFilter | undefined {
+  const [name = '', value = ''] = [part.one('name'), part.one('replacement')];
+  if (!isEncoded(part, value)) return undefined;
+  return { filter: rewriteRequestParameter(part.written.text, { name, value }) };
+}
+
+function isEncoded(part: Part, piece: string): boolean {
+  if (/^[!$%&'()*+,./0-9:;=?@A-Z_a-z{}~-]*$/.test(piece)) return true;
+  part.complain('must be written as it stands in a URL, percent-encoded', { piece });
+  return false;
 }
 
 function rewriteOf(part: Part): MadeFilter | undefined {
   const regex = regexOf(part, 'regexp');
   if (regex === undefined) return undefined;
-  // Spring reads `$\` as `$`, because `${` would have meant a property.
-  const text = (part.one('replacement') ?? '').replaceAll('$\\', '$');
-  const replacement = parseReplacement(text, regex);
-  if ('problem' in replacement) {
-    part.complain(`replacement: ${replacement.problem}`, { piece: part.one('replacement') });
-    return undefined;
-  }
+  const replacement = replacementOf(part, regex);
+  if (replacement === undefined) return undefined;
   if (replacement.some(piece => typeof piece === 'string' && /[#\s]/.test(piece))) {
-    part.complain('replacement is a path: no fragment or space', { piece: text });
+    part.complain('replacement is a path: no fragment or space', { piece: part.one('replacement') });
     return undefined;
   }
   return { filter: rewritePath(part.written.text, { regex, replacement }) };

@@ -1,22 +1,21 @@
 /** Predicates there are. */
 export const PREDICATE_NAMES = [
   ...['After', 'Before', 'Between', 'Cookie', 'Header', 'Host', 'Method', 'Path', 'Query', 'RemoteAddr'],
+  ...['Weight', 'XForwardedRemoteAddr'],
 ] as const;
 
 /** Filters there are. */
 export const FILTER_NAMES = [
-  ...['AddRequestHeader', 'AddRequestParameter', 'AddResponseHeader', 'PrefixPath', 'PreserveHostHeader', 'RedirectTo'],
-  ...['RemoveRequestHeader', 'RemoveResponseHeader', 'RequestSize', 'RewritePath', 'SecureHeaders', 'SetPath'],
-  ...['SetRequestHeader', 'SetResponseHeader', 'SetStatus', 'StripPrefix'],
+  ...['AddRequestHeader', 'AddRequestHeadersIfNotPresent', 'AddRequestParameter', 'AddResponseHeader'],
+  ...['CircuitBreaker', 'DedupeResponseHeader', 'MapRequestHeader', 'PrefixPath', 'PreserveHostHeader', 'RedirectTo'],
+  ...['RemoveRequestHeader', 'RemoveRequestParameter', 'RemoveResponseHeader', 'RequestHeaderSize', 'RequestSize'],
+  ...['Retry', 'RewriteLocationResponseHeader', 'RewritePath', 'RewriteRequestParameter', 'RewriteResponseHeader'],
+  ...['SecureHeaders', 'SetPath', 'SetRequestHeader', 'SetRequestHostHeader', 'SetResponseHeader', 'SetStatus'],
+  ...['StripPrefix'],
 ] as const;
 
 /** Predicates and filters that will be there one day. */
-export const LATER_NAMES: ReadonlySet<string> = new Set([
-  ...['Weight', 'XForwardedRemoteAddr'],
-  ...['AddRequestHeadersIfNotPresent', 'DedupeResponseHeader', 'MapRequestHeader', 'RemoveRequestParameter'],
-  ...['RequestHeaderSize', 'RewriteLocationResponseHeader', 'RewriteRequestParameter', 'RewriteResponseHeader'],
-  ...['SetRequestHostHeader', 'Retry', 'RequestRateLimiter', 'LocalResponseCache', 'CircuitBreaker'],
-]);
+export const LATER_NAMES: ReadonlySet<string> = new Set(['RequestRateLimiter', 'LocalResponseCache']);
 
 /** Parts of the dialect that have another way here, or none: what to write instead. */
 export const OUR_WAY: ReadonlyMap<string, string> = new Map([
@@ -37,9 +36,5 @@ export const OUR_WAY: ReadonlyMap<string, string> = new Map([
 
 /** What is to be written, already, for filters that will come as their equivalents. */
 export const LATER_WAY: ReadonlyMap<string, string> = new Map([
-  ['Retry', 'write `retry: { attempts: 3 }` on the route, beside `filters`'],
   ['RequestRateLimiter', 'write `limits: [{ rate: 10, per: 1s }]` on the route, beside `filters`'],
-  ['CircuitBreaker', 'ejection of failing instances replaces it: `services: { NAME: { outlier } }`'],
-  ['RequestHeaderSize', 'write `listen: { headerBytesMax: 16KiB }` in gateway.yaml'],
-  ['SetRequestHostHeader', '`PreserveHostHeader` keeps the caller’s'],
 ]);

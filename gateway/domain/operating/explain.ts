@@ -112,8 +112,11 @@ const EMPTY: RequestTarget = { path: '', query: '', hasQuery: false, authority: 
 function askedOf(input: ExplainInput, target: RequestTarget, wallMs: number): Asked {
   const { method, fields } = input;
   const host = fieldOf(fields, 'host') ?? target.authority ?? 'localhost';
-  return { method, path: target.path, query: target.query, fields, host, peerAddress: '127.0.0.1', wallMs };
+  return { method, path: target.path, query: target.query, fields, host, ...HERE, wallMs };
 }
+
+/** Where the request is taken to come from. */
+const HERE = { peerAddress: '127.0.0.1', callerAddress: '127.0.0.1' };
 
 function requestOf({ method, path, query, host }: Asked): Explanation['request'] {
   return { method, path, query, host };
@@ -166,8 +169,14 @@ function notFound(input: ExplainInput, { asked, found, routes }: NotFound): Expl
 function passedOver(routes: readonly RouteSpec[], asked: Asked): PassedOver[] {
   return routes.map(({ id, predicates }) => ({
     route: id,
-    because: predicates.filter(predicate => !predicate.holds(asked, new Map())).map(({ text }) => text),
+    because: reasonsOf(predicates, asked),
   }));
+}
+
+/** Where all hold, chance drew another route of the group. */
+function reasonsOf(predicates: RouteSpec['predicates'], asked: Asked): string[] {
+  const failed = predicates.filter(predicate => !predicate.holds(asked, new Map()));
+  return (failed.length > 0 ? failed : predicates.filter(({ name }) => name === 'Weight')).map(({ text }) => text);
 }
 
 interface AnswerParts {

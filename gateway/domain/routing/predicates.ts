@@ -76,6 +76,20 @@ export function remoteAddr(text: string, ranges: readonly string[]): Predicate {
   return { name: 'RemoteAddr', text, holds: asked => isWithin(asked.peerAddress) };
 }
 
+/**
+ * Holds when the caller is in one of the ranges, as `X-Forwarded-For` says and `listen.trustedProxies` justify; where no
+ * trusted proxy says anything it is the peer itself.
+ */
+export function xForwardedRemoteAddr(text: string, ranges: readonly string[]): Predicate {
+  const isWithin = withinRanges(ranges);
+  return { name: 'XForwardedRemoteAddr', text, holds: asked => isWithin(asked.callerAddress) };
+}
+
+/** Always holds by itself: among the routes of its group the table draws one. */
+export function weight(text: string): Predicate {
+  return { name: 'Weight', text, holds: () => true };
+}
+
 /** Holds when the parameter is there; with a regex, when it matches the whole of one of its values. */
 export function query(text: string, { param, regex }: { param: string; regex: Regex | undefined }): Predicate {
   return {
@@ -93,11 +107,16 @@ export function query(text: string, { param, regex }: { param: string; regex: Re
 /** The values of a parameter, decoded as a form's; undefined for one without `=`. */
 function parameterValues(rawQuery: string, param: string): (string | undefined)[] {
   return rawQuery.split('&').flatMap(pair => {
+    if (parameterName(pair) !== param || pair === '') return [];
     const at = pair.indexOf('=');
-    const name = at === -1 ? pair : pair.slice(0, at);
-    if (name === '' || decodeForm(name) !== param) return [];
     return [at === -1 ? undefined : decodeForm(pair.slice(at + 1))];
   });
+}
+
+/** The name in one part of a query, decoded as a form's. */
+export function parameterName(pair: string): string {
+  const at = pair.indexOf('=');
+  return decodeForm(at === -1 ? pair : pair.slice(0, at));
 }
 
 function decodeForm(text: string): string {

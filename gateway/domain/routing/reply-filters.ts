@@ -1,5 +1,6 @@
 import { appendField, fieldsOf, hasField, removeField, setField } from '../http/fields.ts';
 import type { Filter } from '../route.ts';
+import type { Regex } from './regex.ts';
 import type { Template } from './template.ts';
 
 interface FieldArgs {
@@ -35,6 +36,101 @@ export function setResponseHeader(text: string, { name, value }: FieldArgs): Fil
 export function removeResponseHeader(text: string, name: string): Filter {
   const lowerName = name.toLowerCase();
   return { name: 'RemoveResponseHeader', text, onReply: ({ fields }) => removeField(fields, lowerName) };
+}
+
+/** Which lines of a field stay where it stands several times. */
+export type DedupeStrategy = 'RETAIN_FIRST' | 'RETAIN_LAST' | 'RETAIN_UNIQUE';
+
+/** Leaves of each of these fields one line, or each value once. */
+export function dedupeResponseHeader(
+  text: string,
+  { names, strategy }: { readonly names: readonly string[]; readonly strategy: DedupeStrategy },
+): Filter {
+  return {
+    name: 'DedupeResponseHeader',
+    text,
+    onReply({ fields }) {
+      for (const name of names) {
+        const lines = fieldsOf(fields, name.toLowerCase());
+        if (lines.length > 1) setLines(fields, name, retained(lines, strategy));
+      }
+    },
+  };
+}
+
+function retained(lines: readonly string[], strategy: DedupeStrategy): readonly string[] {
+  if (strategy === 'RETAIN_UNIQUE') return [...new Set(lines)];
+  return strategy === 'RETAIN_FIRST' ? lines.slice(0, 1) : lines.slice(-1);
+}
+
+function setLines(fields: string[], name: string, lines: readonly string[]): void {
+  removeField(fields, name.toLowerCase());
+  for (const line of lines) appendField(fields, name, line);
+}
+
+interface RewriteArgs {
+  readonly name: string;
+  readonly regex: Regex;
+  readonly replacement: readonly (string | number)[];
+}
+
+/** Replaces what the regex finds in each line of a field of the reply. */
+export function rewriteResponseHeader(text: string, { name, regex, replacement }: RewriteArgs): Filter {
+  const lowerName = name.toLowerCase();
+  return {
+    name: 'RewriteResponseHeader',
+    text,
+    onReply({ fields }) {
+      const lines = fieldsOf(fields, lowerName);
+      if (lines.length === 0) return;
+      setLines(
+        fields,
+        name,
+        lines.map(line => regex.replaceAll(line, replacement)),
+      );
+    },
+  };
+}
+
+/** When the version in a location's path is taken out. */
+export type StripVersion = 'AS_IN_REQUEST' | 'NEVER_STRIP' | 'ALWAYS_STRIP';
+
+interface LocationArgs {
+  readonly stripVersion: StripVersion;
+  readonly name: string;
+  /** What stands for the host; undefined: what the caller called it. */
+  readonly host: string | undefined;
+  /** Which schemes a location may have to be changed; undefined: http, https, ftp and ftps. */
+  readonly protocols: Regex | undefined;
+}
+
+const VERSION = /\/v\d+\//;
+
+/** Puts the host that the caller knows in place of the instance's, and takes out a version that the caller did not ask for. */
+export function rewriteLocationResponseHeader(text: string, args: LocationArgs): Filter {
+  const { stripVersion, name, protocols } = args;
+  const lowerName = name.toLowerCase();
+  return {
+    name: 'RewriteLocationResponseHeader',
+    text,
+    onReply({ fields }, { host, path }) {
+      const [location] = fieldsOf(fields, lowerName);
+      if (location === undefined) return;
+      const isStripped =
+        stripVersion === 'ALWAYS_STRIP' || (stripVersion === 'AS_IN_REQUEST' && !/^\/v\d+\//.test(path));
+      const moved = withHost(location, args.host ?? host, protocols);
+      setField(fields, name, isStripped ? moved.replace(VERSION, '/') : moved);
+    },
+  };
+}
+
+function withHost(location: string, host: string, protocols: Regex | undefined): string {
+  const at = location.indexOf('://');
+  const scheme = location.slice(0, Math.max(0, at));
+  const isMeant = protocols === undefined ? /^(?:http|ftp)s?$/.test(scheme) : protocols.matches(scheme);
+  const end = location.indexOf('/', at + 3);
+  if (at < 1 || !isMeant || host === '' || end <= at + 3) return location;
+  return location.slice(0, at + 3) + host + location.slice(end);
 }
 
 /** Answers with another status than the instance's; the rest of the reply stays. */

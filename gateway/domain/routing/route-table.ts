@@ -1,6 +1,8 @@
 import { segmentsOf, parsePathPattern, type PathPattern, type PathSegments } from './path-pattern.ts';
-import type { Asked, Predicate, RouteSpec } from '../route.ts';
+import type { Random } from '../clock.ts';
+import type { Asked, Predicate, RouteSpec, Weight } from '../route.ts';
 import { isProblem } from './regex.ts';
+import { drawMember } from './weight.ts';
 
 /** The route that answers, and what its patterns captured. */
 export interface FoundRoute<R extends RouteSpec> {
@@ -20,8 +22,11 @@ export interface WrongMethod<R extends RouteSpec> {
 /** The routes of one generation, in their order. It never changes. */
 export interface RouteTable<R extends RouteSpec> {
   readonly routes: readonly R[];
-  /** The first route whose predicates all hold, as if they were asked one by one in order; undefined: none does. */
-  find(asked: Asked): FoundRoute<R> | WrongMethod<R> | undefined;
+  /**
+   * The first route whose predicates all hold, as if they were asked one by one in order; undefined: none does. Of the
+   * routes that share a weighted group chance draws one.
+   */
+  find(asked: Asked, random?: Random): FoundRoute<R> | WrongMethod<R> | undefined;
 }
 
 /**
@@ -34,6 +39,9 @@ interface Entry<R> {
   readonly predicates: readonly Predicate[];
   readonly methods: RouteSpec['methods'];
 }
+
+/** The first of a group, for those who only look. */
+const NO_CHANCE: Random = { below: () => 0 };
 
 const NO_PREDICATES: readonly Predicate[] = [];
 
@@ -55,7 +63,7 @@ export function* routeTableSteps<R extends RouteSpec>(routes: readonly R[]): Gen
   const entries: Entry<R>[] = [];
   for (const route of routes) {
     const isDecided = isPathDecided(route);
-    const predicates = route.predicates.filter(({ name }) => name !== 'Method' && !(isDecided && name === 'Path'));
+    const predicates = route.predicates.filter(({ name }) => !KEPT_APART.has(name) && !(isDecided && name === 'Path'));
     const methods = share(route.methods);
     entries.push({ route, predicates: predicates.length === 0 ? NO_PREDICATES : predicates, methods });
     index.add(route.paths);
@@ -64,20 +72,85 @@ export function* routeTableSteps<R extends RouteSpec>(routes: readonly R[]): Gen
 
   return {
     routes,
-    find(asked) {
-      let wrong: { readonly allow: Set<string>; readonly route: R } | undefined;
-      for (const position of inOrder(index.candidates(segmentsOf(asked.path)))) {
+    find(asked, random = NO_CHANCE) {
+      let wrong: Wrong<R> | undefined;
+      const candidates = index.candidates(segmentsOf(asked.path));
+      for (const position of inOrder(candidates)) {
         const entry = entries[position];
         const variables = entry && variablesOf(entry, asked);
         if (entry === undefined || variables === undefined) continue;
         const { route, methods } = entry;
-        if (methods === undefined || isAmong(asked.method, methods)) return { kind: 'route', route, variables };
-        wrong ??= { allow: new Set(), route };
-        for (const method of methods) wrong.allow.add(method);
+        if (isAmong(asked.method, methods)) {
+          if (route.weight === undefined) return { kind: 'route', route, variables };
+          return findWeighted({ entries, candidates, asked, random, drawn: new Map() });
+        }
+        wrong = withMethods(wrong, entry);
       }
-      return wrong && { kind: 'method', allow: withHead(wrong.allow), route: wrong.route };
+      return wrong && wrongMethod(wrong);
     },
   };
+}
+
+interface Wrong<R> {
+  readonly allow: Set<string>;
+  readonly route: R;
+}
+
+function withMethods<R extends RouteSpec>(wrong: Wrong<R> | undefined, { route, methods = [] }: Entry<R>): Wrong<R> {
+  const known = wrong ?? { allow: new Set(), route };
+  for (const method of methods) known.allow.add(method);
+  return known;
+}
+
+function wrongMethod<R extends RouteSpec>({ allow, route }: Wrong<R>): WrongMethod<R> {
+  return { kind: 'method', allow: withHead(allow), route };
+}
+
+/** The same where a route of a group has come up, which answers only where it is drawn. */
+function findWeighted<R extends RouteSpec>(weighing: Weighing<R>): FoundRoute<R> | WrongMethod<R> | undefined {
+  const { entries, candidates, asked } = weighing;
+  let wrong: Wrong<R> | undefined;
+  for (const position of inOrder(candidates)) {
+    const entry = entries[position];
+    const variables = entry && variablesOf(entry, asked);
+    if (entry === undefined || variables === undefined) continue;
+    const { route, methods } = entry;
+    if (!isAmong(asked.method, methods)) wrong = withMethods(wrong, entry);
+    else if (route.weight === undefined || drawnOf(route.weight.group, weighing) === route)
+      return { kind: 'route', route, variables };
+  }
+  return wrong && wrongMethod(wrong);
+}
+
+/** Predicates that are not asked with the others: Method, for 405, and Weight, which chooses among routes. */
+const KEPT_APART: ReadonlySet<string> = new Set(['Method', 'Weight']);
+
+interface Weighing<R extends RouteSpec> {
+  readonly entries: readonly Entry<R>[];
+  readonly candidates: readonly (readonly number[])[];
+  readonly asked: Asked;
+  readonly random: Random;
+  /** By group; once a request, as Spring draws too. */
+  readonly drawn: Map<string, R | undefined>;
+}
+
+/** The route of a group that is drawn among those whose other predicates hold. */
+function drawnOf<R extends RouteSpec>(group: string, weighing: Weighing<R>): R | undefined {
+  const { entries, candidates, asked, random, drawn } = weighing;
+  if (drawn.has(group)) return drawn.get(group);
+  const members: (R & { readonly weight: Weight })[] = [];
+  for (const position of inOrder(candidates)) {
+    const entry = entries[position];
+    if (entry === undefined || !isMember(entry.route, group) || !isAmong(asked.method, entry.methods)) continue;
+    if (variablesOf(entry, asked) !== undefined) members.push(entry.route);
+  }
+  const member = drawMember(members, asked, random);
+  drawn.set(group, member);
+  return member;
+}
+
+function isMember<R extends RouteSpec>(route: R, group: string): route is R & { readonly weight: Weight } {
+  return route.weight?.group === group;
 }
 
 /** Gives equal lists of methods as one. */

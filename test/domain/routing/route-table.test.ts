@@ -14,7 +14,16 @@ function specsOf(...routes: readonly { readonly predicates: readonly string[] }[
 function asked(line: string, fields: readonly string[] = []): Asked {
   const [method = '', url = ''] = line.split(' ');
   const [path = '', query = ''] = url.split('?');
-  return { method, path, query, fields, host: 'localhost', peerAddress: '127.0.0.1', wallMs: 0 };
+  return {
+    method,
+    path,
+    query,
+    fields,
+    host: 'localhost',
+    peerAddress: '127.0.0.1',
+    callerAddress: '127.0.0.1',
+    wallMs: 0,
+  };
 }
 
 /** What the table promises, said without an index. */
