@@ -4,6 +4,7 @@ import type { ServicePolicy } from '../domain/service.ts';
 import { compileRoute, judgeDefaultFilters, type CompiledRoute, type RouteContext } from './compile-route.ts';
 import { compileService, type SchemaIn } from './compile-policy.ts';
 import { nearestOf } from './nearest.ts';
+import { shadowedRoutes } from './shadowed.ts';
 import { parseRouteUri } from './route-uri.ts';
 import { asWarnings, type RoutesData, type RoutesFile } from './parse-routes.ts';
 import type { WrittenRoute } from './written-route.ts';
@@ -75,6 +76,7 @@ export function compileRoutes(file: RoutesFile, options: CompileOptions): Compil
   warnOfUnused(file, complain);
   warnOfUselessKeysOf(placed, { file, policyOf: made.policyOf, complain });
   warnOfImpatience(placed, made.policyOf, complain);
+  warnOfShadowed(placed, complain);
   const isSound = !hasError(problems);
   return {
     ...made,
@@ -266,6 +268,17 @@ function warnOfUselessKeysOf(routes: readonly Placed[], { file, policyOf, compla
   const streaming = new Set(routes.filter(({ spec }) => spec.policy.isStream).map(({ spec }) => spec.serviceName));
   for (const name of file.services.keys()) {
     if (names.has(name)) warnOfUselessKeys(name, policyOf(name), { hasStreams: streaming.has(name), complain });
+  }
+}
+
+/** A route behind one that answers all that it would is mostly in the wrong place. */
+function warnOfShadowed(placed: readonly Placed[], complain: Complain): void {
+  const inTurn = placed.toSorted((a, b) => a.spec.order - b.spec.order);
+  for (const { position, by } of shadowedRoutes(inTurn.map(({ spec }) => spec))) {
+    const path = inTurn[position]?.path ?? [];
+    const names = by.join(' and ');
+    const message = `can never be reached: ${names} before it ${by.length > 1 ? 'answer' : 'answers'} all that it would`;
+    complain({ path, severity: 'warning', message, hint: `move it before ${names}, or give it a smaller \`order\`` });
   }
 }
 

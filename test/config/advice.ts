@@ -152,6 +152,11 @@ const KEYS: readonly Mistake[] = [
   row('write ${file:PATH}', 'routes:\n  - uri: «${file:}»'),
   row('did you mean `a`?', `services: { «aa»: {} }\n${route()}`),
   prose(
+    'move it before wide, or give it a smaller `order`',
+    'routes: [{ id: wide, uri: lb://a }, «{ id: a, uri: lb://a, predicates: [Path=/a] }»]',
+    'routes: [{ id: a, uri: lb://a, predicates: [Path=/a] }, { id: wide, uri: lb://a }]',
+  ),
+  prose(
     'write `hangMax: 3m` for the service, or a shorter `timeout` for the route',
     'routes: [{ uri: «lb://a», timeout: 3m }]',
     'services: { a: { hangMax: 3m } }\nroutes: [{ uri: lb://a, timeout: 3m }]',
@@ -401,7 +406,7 @@ const SPRING: readonly Mistake[] = [
   prose(
     'write `services: { a: { connection: { connectTimeout } } }`',
     'routes: [{ id: a, uri: lb://a, metadata: { connect-timeout: 1 } }, { id: b, uri: lb://a, metadata: { «connect-timeout»: 2 } }]',
-    'services: { a: { connection: { connectTimeout: 2ms } } }\nroutes: [{ id: a, uri: lb://a }, { id: b, uri: lb://a }]',
+    'services: { a: { connection: { connectTimeout: 2ms } } }\nroutes: [{ id: a, uri: lb://a, predicates: [Path=/a] }, { id: b, uri: lb://a }]',
   ),
 ];
 

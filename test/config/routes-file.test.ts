@@ -329,8 +329,8 @@ describe('routes.yaml, wrong', () => {
     ['a route without a uri', 'routes: [{ id: a }]', ['1:10 error routes[0].uri: is missing']],
     [
       'two routes of one name',
-      'routes: [{ id: a, uri: lb://x }, { id: a, uri: lb://x }]',
-      ['1:40 error routes[1].id: another route is called a already'],
+      'routes: [{ id: a, uri: lb://x, predicates: [Path=/a] }, { id: a, uri: lb://x }]',
+      ['1:63 error routes[1].id: another route is called a already'],
     ],
     [
       'what belongs to each route in the defaults',
@@ -357,8 +357,8 @@ describe('routes.yaml, wrong', () => {
     ],
     [
       'one address by two schemes',
-      'routes: [{ uri: "http://h:443" }, { uri: "https://h" }]',
-      ['1:42 error routes[1].uri: h:443 is called by http elsewhere'],
+      'routes: [{ uri: "http://h:443", predicates: [Path=/a] }, { uri: "https://h" }]',
+      ['1:65 error routes[1].uri: h:443 is called by http elsewhere'],
     ],
     [
       'credentials for any origin',

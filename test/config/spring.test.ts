@@ -81,7 +81,7 @@ spring:
 services: { user: { url: 'http://users:8081' }, fuel: { concurrency: 2 } }
 defaults: { region: eu }
 spring.cloud.gateway.routes:
-- { id: users, uri: '\${services.user.url}' }
+- { id: users, uri: '\${services.user.url}', predicates: [Path=/users] }
 - { id: fuel, uri: lb://fuel }
 `);
 
