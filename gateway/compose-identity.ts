@@ -1,13 +1,25 @@
+import { parseApiKeys } from './config/api-keys-file.ts';
 import type { IdentityConfig, IssuerConfig } from './config/gateway-config.ts';
+import { problemLine } from './config/problem.ts';
+import { ApiKeyScheme } from './domain/admission/api-key.ts';
+import { Guessing } from './domain/admission/guessing.ts';
+import type { NameAndPassword } from './domain/admission/ldap.ts';
 import { Schemes, type Scheme } from './domain/admission/scheme.ts';
 import type { Clock } from './domain/clock.ts';
+import type { AddressRules } from './domain/route.ts';
 import type { Observe } from './domain/events.ts';
+import { readText, watchFiles, whyUnread } from './edges/config-file.ts';
+import { keyDigests } from './edges/digest.ts';
+import { OpaqueScheme } from './edges/introspection.ts';
 import { JwtScheme, type TrustedIssuer } from './edges/jsonwebtoken.ts';
 import { KeySet } from './edges/jwks.ts';
+import { LdapScheme } from './edges/ldap-scheme.ts';
+import { Directory } from './edges/ldapts.ts';
 import type { TrustedKey } from './edges/token-keys.ts';
 
 interface IdentityParts {
   readonly identity: IdentityConfig | undefined;
+  readonly addresses: AddressRules | undefined;
   readonly clock: Clock;
   readonly observe: Observe;
 }
@@ -21,54 +33,156 @@ export interface KeysAge {
 /** By what callers say who they are, and what keeps that up to date. */
 export interface ComposedIdentity {
   readonly schemes: Schemes;
+  /** From where callers may come; undefined: from anywhere. */
+  readonly addresses: AddressRules | undefined;
   readonly keysAges: () => readonly KeysAge[];
-  close(): void;
+  /** Begins to watch what may change. */
+  start(): void;
+  close(): Promise<void>;
 }
 
 /** The schemes by which callers say who they are. Without an identity no route asks, and there are none. */
-export function composeIdentity({ identity, clock, observe }: IdentityParts): ComposedIdentity {
-  const schemes: Scheme[] = [];
-  const keySets: { readonly issuer: string; readonly keySet: KeySet }[] = [];
-  if (identity !== undefined && identity.jwt.length > 0) schemes.push(composeJwt(identity));
-
-  function composeJwt({ jwt, tokenBytesMax }: IdentityConfig): JwtScheme {
-    const onGone = (keys: ReadonlySet<TrustedKey>) => scheme.forget(keys);
-    const issuers = jwt.map((config): TrustedIssuer => {
-      const issuer = { ...config, secret: config.secret?.reveal(), isFetched: isFetched(config) };
-      if (!issuer.isFetched) return issuer;
-      const { algorithms, jwks: url, jwksStaleMsMax: staleMsMax } = config;
-      const keySet = new KeySet({ issuer: config.issuer, algorithms, url, staleMsMax, clock, observe, onGone });
-      keySets.push({ issuer: config.issuer, keySet });
-      return { ...issuer, keySet };
-    });
-    const scheme = new JwtScheme({ issuers, tokenBytesMax, clock, onOtherSecret: createHints(clock, observe) });
-    return scheme;
-  }
-
+export function composeIdentity({ identity, addresses, clock, observe }: IdentityParts): ComposedIdentity {
+  if (identity === undefined) return { ...NO_IDENTITY, addresses };
+  const guessing = new Guessing(identity.guessing, clock);
+  const world: World = { identity, clock, observe, guessing };
+  const keySets: NamedKeySet[] = [];
+  const keys = composeApiKeys(world);
+  const directory = identity.ldap && composeDirectory(identity.ldap, clock);
+  const schemes: (Scheme | undefined)[] = [
+    identity.introspection.length === 0 ? undefined : composeOpaque(world),
+    identity.jwt.length === 0 ? undefined : composeJwt(world, keySets),
+    keys,
+    directory && composeLdap(world, directory),
+  ];
+  let watch: ReturnType<typeof watchFiles> | undefined;
   return {
-    schemes: new Schemes(schemes),
+    schemes: new Schemes(schemes.filter(scheme => scheme !== undefined)),
+    addresses,
     keysAges: () =>
       keySets.flatMap(({ issuer, keySet: { ageSeconds } }) =>
         ageSeconds === undefined ? [] : [{ issuer, ageSeconds }],
       ),
-    close() {
+    start: () => (watch = keys && watchKeys(world, keys)),
+    async close() {
+      watch?.close();
       for (const { keySet } of keySets) keySet.close();
+      await directory?.close();
     },
   };
+}
+
+const NO_IDENTITY: Omit<ComposedIdentity, 'addresses'> = {
+  schemes: new Schemes([]),
+  keysAges: () => [],
+  start: () => undefined,
+  close: () => Promise.resolve(),
+};
+
+interface World {
+  readonly identity: IdentityConfig;
+  readonly clock: Clock;
+  readonly observe: Observe;
+  readonly guessing: Guessing;
+}
+
+interface NamedKeySet {
+  readonly issuer: string;
+  readonly keySet: KeySet;
+}
+
+function composeJwt({ identity, clock, observe, guessing }: World, keySets: NamedKeySet[]): JwtScheme {
+  const onGone = (keys: ReadonlySet<TrustedKey>) => scheme.forget(keys);
+  const issuers = identity.jwt.map((config): TrustedIssuer => {
+    const issuer = { ...config, secret: config.secret?.reveal(), isFetched: isFetched(config) };
+    if (!issuer.isFetched) return issuer;
+    const { algorithms, jwks: url, jwksStaleMsMax: staleMsMax } = config;
+    const keySet = new KeySet({ issuer: config.issuer, algorithms, url, staleMsMax, clock, observe, onGone });
+    keySets.push({ issuer: config.issuer, keySet });
+    return { ...issuer, keySet };
+  });
+  const tell = createTeller(clock, observe);
+  const onOtherSecret = (issuer: string, hint: string) => tell(`a token was refused: ${hint}`, { issuer });
+  const { tokenBytesMax } = identity;
+  const scheme = new JwtScheme({ issuers, tokenBytesMax, clock, guessing, onOtherSecret });
+  return scheme;
+}
+
+function composeApiKeys({ identity, clock, observe, guessing }: World): ApiKeyScheme | undefined {
+  const { apiKeys, tokenBytesMax: keyBytesMax } = identity;
+  if (apiKeys === undefined) return undefined;
+  const { keys, header: field } = apiKeys;
+  const tell = createTeller(clock, observe);
+  return new ApiKeyScheme({
+    ...{ keys, field, keyBytesMax, clock, guessing, digests: keyDigests() },
+    onKeyInUrl: ({ route, callerAddress }) =>
+      tell('an API key came in a URL: it is to be replaced', { route: route?.id ?? '', address: callerAddress }),
+  });
+}
+
+/** The keys of the file count as soon as it is saved; one with an error changes nothing, and says so. */
+function watchKeys({ identity, observe }: World, scheme: ApiKeyScheme) {
+  const { file } = identity.apiKeys ?? { file: '' };
+  return watchFiles({
+    files: new Map([[file, readText(file)]]),
+    onChange(path, text) {
+      const { keys, problems } = parseApiKeys(text ?? '', path);
+      if (text !== undefined && keys !== undefined) {
+        scheme.replace(keys);
+        observe({ kind: 'notice', level: 'info', text: 'API keys were read anew', about: { file, keys: keys.length } });
+        return;
+      }
+      const problem = text === undefined ? whyUnread(path) : problems.map(problemLine).join('; ');
+      const said = 'API keys cannot be read: those known count on';
+      observe({ kind: 'notice', level: 'error', text: said, about: { file, problem } });
+    },
+  });
+}
+
+function composeOpaque({ identity, clock, observe, guessing }: World): OpaqueScheme {
+  const tell = createTeller(clock, observe);
+  const endpoints = identity.introspection.map(({ endpoint, clientSecret, ...rest }) => ({
+    ...{ ...rest, url: endpoint, clientSecret: clientSecret.reveal(), audience: rest.audience, match: rest.match },
+    issuer: new URL(endpoint).origin,
+  }));
+  return new OpaqueScheme({
+    ...{ endpoints, tokenBytesMax: identity.tokenBytesMax, clock, guessing },
+    onFailure: (endpoint, problem) => tell('tokens cannot be asked about', { endpoint, problem }),
+  });
+}
+
+function composeDirectory(
+  { bindPassword, bindDn, ca, groups, ...rest }: NonNullable<IdentityConfig['ldap']>,
+  clock: Clock,
+) {
+  return new Directory({ ...rest, bindDn, ca, groups, bindPassword: bindPassword?.reveal(), clock });
+}
+
+function composeLdap({ identity, clock, observe, guessing }: World, directory: Directory): LdapScheme {
+  const tell = createTeller(clock, observe);
+  const { roles = new Map<string, string>(), cacheMs = 0 } = identity.ldap ?? {};
+  return new LdapScheme({
+    ...{ roles, cacheMs, clock, guessing, check: (who: NameAndPassword) => directory.check(who) },
+    onFailure: problem => tell('the directory cannot be asked', { problem }),
+  });
 }
 
 function isFetched({ jwks, discovery }: IssuerConfig): boolean {
   return jwks !== undefined || discovery;
 }
 
-const HINT_EVERY_MS = 60_000;
+const TOLD_EVERY_MS = 60_000;
+/** Sayings remembered as told; where there are more, some are told again. */
+const TOLD_MAX = 1_000;
 
-/** Says it once a minute: many callers have such tokens at once. */
-function createHints(clock: Clock, observe: Observe): (issuer: string, hint: string) => void {
-  const toldMs = new Map<string, number>(); // as many as there are issuers
-  return (issuer, hint) => {
-    if (clock.nowMs() - (toldMs.get(issuer) ?? -Infinity) < HINT_EVERY_MS) return;
-    toldMs.set(issuer, clock.nowMs());
-    observe({ kind: 'notice', level: 'warn', text: `a token was refused: ${hint}`, about: { issuer } });
+/** Says the same of the same once a minute: many callers meet it at once. */
+function createTeller(clock: Clock, observe: Observe) {
+  const toldMs = new Map<string, number>();
+  return (text: string, about: Readonly<Record<string, string>>) => {
+    const key = Object.values(about).join(' ');
+    if (clock.nowMs() - (toldMs.get(key) ?? -Infinity) < TOLD_EVERY_MS) return;
+    if (toldMs.size >= TOLD_MAX) toldMs.clear();
+    toldMs.set(key, clock.nowMs());
+    observe({ kind: 'notice', level: 'warn', text, about });
   };
 }

@@ -12,6 +12,8 @@ import type { Ask } from './domain/upstream.ts';
 import { Deadlines } from './domain/deadlines.ts';
 import { createHeldEvents } from './domain/operating/held-events.ts';
 import { createLife, type Life } from './domain/operating/life.ts';
+import { refuseAddress } from './domain/admission/addresses.ts';
+import type { AddressRules } from './domain/route.ts';
 import type { CountLimit } from './domain/admission/limits.ts';
 import { PermitRegistry } from './domain/service/permits.ts';
 import { createService } from './domain/service/upstream-service.ts';
@@ -43,7 +45,7 @@ import { createAttempt } from './stages/attempt.ts';
 import { createAudit } from './stages/audit.ts';
 import { createCache, createNoteWrite } from './stages/cache.ts';
 import { createCoalesce } from './stages/coalesce.ts';
-import { createMatch } from './stages/match.ts';
+import { createMatch, type Match } from './stages/match.ts';
 import { createObserve } from './stages/observe.ts';
 import { createPreflight } from './stages/preflight.ts';
 import { createReceive } from './stages/receive.ts';
@@ -78,7 +80,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   };
   const { observe, tell: catchUp } = createHeldEvents(clock, told, () => log.observedAll());
   const log = createLog({ ...config.log, stream: parts.stdout, wallMs: () => clock.wallMs(), catchUp });
-  const identity: ComposedIdentity = composeIdentity({ identity: config.identity, clock, observe });
+  const identity: ComposedIdentity = composeIdentity({ ...config, clock, observe });
   const audit = composeAudit({ config, clock, observe });
   const metrics: Metrics = createMetrics({
     routeIds: () => new Set(generations.current().routes.map(({ id }) => id)),
@@ -160,7 +162,7 @@ interface FlowParts {
 function composeFlow({ identity, generations, caches, attempt, batching, validation, observe, ...parts }: FlowParts) {
   const audit = createAudit({ trail: parts.audit.port, digest: sha256 });
   return createFlow({
-    match: createMatch({ current: generations.current, clock, random }),
+    match: withinAddresses(identity.addresses, createMatch({ current: generations.current, clock, random })),
     audit,
     preflight: createPreflight(),
     admit: createAdmit({ schemes: identity.schemes, countLimit: composeLimits() }),
@@ -176,6 +178,15 @@ function composeFlow({ identity, generations, caches, attempt, batching, validat
     respond: createRespond({ observe }),
     observe: createObserve({ clock, observe, audit }),
   });
+}
+
+/** Where the gateway as a whole has rules of addresses, they stand before all else. */
+function withinAddresses(rules: AddressRules | undefined, match: Match): Match {
+  if (rules === undefined) return match;
+  return call => {
+    refuseAddress(rules, call);
+    return match(call);
+  };
 }
 
 function composeLimits(): CountLimit {

@@ -58,7 +58,7 @@ interface GatewayParts {
   readonly discovery: Discovery;
   readonly transport: Transport;
   readonly batching: Batching;
-  readonly identity: { close(): void };
+  readonly identity: { start(): void; close(): Promise<void> };
   readonly validation: Pick<Validation, 'close'>;
   readonly server: GatewayServer;
   readonly admin: AdminServer;
@@ -80,11 +80,10 @@ export function createGateway(parts: GatewayParts): Gateway {
   async function release(): Promise<void> {
     watch?.close();
     parts.batching.close();
-    parts.identity.close();
     parts.validation.close();
     peers?.close();
     versionCheck?.close();
-    await Promise.allSettled([parts.checks.close(), registration?.close()]);
+    await Promise.allSettled([parts.checks.close(), registration?.close(), parts.identity.close()]);
     parts.registry.close();
     await Promise.allSettled([parts.discovery.close(), parts.transport.close()]);
     await admin.close();
@@ -104,6 +103,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       changeUser(parts); // before anything is started: R is that user's as well
       await audit.open(); // by the user it runs as; nothing has been called yet
       generations.begin();
+      parts.identity.start();
       watch = watchFiles({ files: parts.files.texts, onChange: file => onSaved(parts, file, reload) });
       registration = composeRegistration(parts, callers);
       registration?.start();

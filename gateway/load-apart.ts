@@ -25,9 +25,9 @@ export async function loadRoutesApart(input: RoutesInput, inForce: MadeRoutes): 
     const { problems, secrets, parts } = await heard<Judged>(worker);
     if (hasError(problems)) return { routes: undefined, problems, secrets };
     const file = await gathered(worker, parts);
-    const { identityConfigured, routesFile, variables } = input;
+    const { identityConfigured, identity, routesFile, variables } = input;
     const schemaIn = schemasBeside(routesFile, variables);
-    const options = { identityConfigured, compileRegex, schemaIn, known: inForce.made };
+    const options = { identityConfigured, identity, compileRegex, schemaIn, known: inForce.made };
     const routes = await inSlices(remakeRoutes(file, options));
     return { routes, problems, secrets };
   } finally {

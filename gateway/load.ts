@@ -1,9 +1,11 @@
 import { compileRoutes, type CompiledRoutes } from './config/compile.ts';
-import type { GatewayConfig } from './config/gateway-config.ts';
+import type { GatewayConfig, IdentityConfig } from './config/gateway-config.ts';
 import type { SchemaIn } from './config/compile-policy.ts';
 import { parseRoutes, type RoutesFile } from './config/parse-routes.ts';
 import { parseGateway } from './config/parse.ts';
 import { hasError, type Complaint, type Problem } from './config/problem.ts';
+import type { SchemeName } from './domain/caller.ts';
+import type { IdentityTraits } from './domain/route.ts';
 import { parseJson } from './domain/validation/prototype.ts';
 import { compileJsonSchema } from './edges/ajv.ts';
 import { readText, surroundingsOf, whyUnread } from './edges/config-file.ts';
@@ -77,16 +79,18 @@ export interface RoutesInput {
   readonly profiles?: readonly string[];
   readonly identityConfigured: boolean;
   readonly auditConfigured: boolean;
+  readonly identity: IdentityTraits | undefined;
   readonly knownServices: ReadonlySet<string> | undefined;
 }
 
 /** What gateway.yaml has to say of routes. */
 export function judgedBy(
   gateway: GatewayConfig | undefined,
-): Pick<RoutesInput, 'identityConfigured' | 'auditConfigured' | 'knownServices'> {
+): Pick<RoutesInput, 'identityConfigured' | 'identity' | 'auditConfigured' | 'knownServices'> {
   const identityConfigured = gateway === undefined || gateway.identity !== undefined;
   const auditConfigured = gateway === undefined || gateway.audit !== undefined;
-  return { identityConfigured, auditConfigured, knownServices: gateway && knownServices(gateway) };
+  const identity = gateway?.identity && traitsOf(gateway.identity);
+  return { identityConfigured, identity, auditConfigured, knownServices: gateway && knownServices(gateway) };
 }
 
 /** Reads and understands a routes file; `file` is what it says, undefined where it cannot be read. */
@@ -112,6 +116,15 @@ export function schemasBeside(routesFile: string, variables: Variables, texts?: 
     const schema = parseJson(text);
     return schema === undefined ? { problem: 'is not JSON' } : compileJsonSchema(schema);
   };
+}
+
+function traitsOf({ jwt, apiKeys, introspection, ldap }: IdentityConfig): IdentityTraits {
+  const schemes: SchemeName[] = [];
+  if (jwt.length > 0) schemes.push('jwt');
+  if (apiKeys !== undefined) schemes.push('api-key');
+  if (introspection.length > 0) schemes.push('opaque');
+  if (ldap !== undefined) schemes.push('ldap');
+  return { schemes, keyField: apiKeys?.header };
 }
 
 /** Undefined where Consul may know any. */

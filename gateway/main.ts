@@ -20,6 +20,10 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'print the JSON Schema of gateway.yaml or routes.yaml',
     load: async () => (await import('./commands/schema.ts')).run,
   },
+  key: {
+    summary: 'make, list and revoke API keys',
+    load: async () => (await import('./commands/key.ts')).run,
+  },
   token: {
     summary: 'make a token of a configured issuer, for trying things out',
     load: async () => (await import('./commands/token.ts')).run,

@@ -29,6 +29,7 @@ const ONLY_IN: Readonly<Record<string, RegExp>> = {
   'http-proxy-middleware': /^edges\/http-proxy-middleware/,
   'lru-cache': /^edges\/memory-store/,
   jsonwebtoken: /^edges\/(jsonwebtoken|token-keys)/,
+  ldapts: /^edges\/ldapts/,
   'node:process': RUN,
   'prom-client': /^edges\/prom-client/,
   re2js: /^edges\/re2js/,
@@ -49,7 +50,7 @@ const IMPURE =
 const IMPORT = /^(?:import|export)\b[^;]*?from '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)/gm;
 
 /** What opens connections: the one transport to instances, and what speaks with Consul. */
-const CONNECTING = /^edges\/(r-transport\/|consul-client\.ts$)/;
+const CONNECTING = /^edges\/(ldapts|r-transport\/|consul-client\.ts$)/;
 
 /** What of `node:net` opens nothing. */
 const ADDRESSES = /^import \{ (BlockList|isIP|, )+ \} from 'node:net';$/m;

@@ -8,6 +8,7 @@ import { durationText, sizeText } from '../config/units.ts';
 import type {
   BatchPolicy,
   CachePolicy,
+  CredentialPlace,
   Limit,
   RoutePolicy,
   RouteSpec,
@@ -188,9 +189,14 @@ function authText({ auth }: RoutePolicy): string {
     auth.allow.join(' or '),
     ...(auth.scopes.length === 0 ? [] : [`all of the scopes ${auth.scopes.join(', ')}`]),
     ...(auth.roles.length === 0 ? [] : [`any of the roles ${auth.roles.join(', ')}`]),
+    ...(auth.from === undefined ? [] : [`in ${auth.from.map(placeText).join(', ')}`]),
     ...(auth.forwardToken ? ['the token is passed on'] : []),
   ];
   return asks.join('; ');
+}
+
+function placeText(place: CredentialPlace): string {
+  return place.kind === 'cookie' ? `cookie ${place.name}` : place.kind;
 }
 
 function limitText({ rate, perMs, by }: Limit): string {

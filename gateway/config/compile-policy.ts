@@ -1,6 +1,15 @@
 import type { z } from 'zod';
 import { corsProblem } from '../domain/http/cors.ts';
-import type { Auth, CachePolicy, Cors, RetryPolicy, RoutePolicy, Sharing, ValidatePolicy } from '../domain/route.ts';
+import type {
+  Auth,
+  CachePolicy,
+  Cors,
+  IdentityTraits,
+  RetryPolicy,
+  RoutePolicy,
+  Sharing,
+  ValidatePolicy,
+} from '../domain/route.ts';
 import { authProblem } from '../domain/admission/scheme.ts';
 import type { CompileJsonSchema } from '../domain/validation/json-check.ts';
 import { isRepeatable } from '../domain/service/retry.ts';
@@ -21,6 +30,7 @@ export interface PolicyContext {
   readonly identityConfigured: boolean;
   /** Undefined: not known. */
   readonly auditConfigured?: boolean | undefined;
+  readonly identity?: IdentityTraits | undefined;
   readonly isStream: boolean;
   /** From the Method predicate; undefined: any. */
   readonly methods: readonly string[] | undefined;
@@ -55,6 +65,7 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
   const requestSize = Math.min(...context.requestSizes.map(({ bytesMax }) => bytesMax));
   const policy = {
     auth: authOf(full, written, context),
+    ...addressesOf(full),
     limits: full.limits,
     bodyBytesMax: Math.min(full.body.max, requestSize),
     streamBodyBytesMax: Math.min(isBounded(written, context) ? full.body.max : Infinity, requestSize),
@@ -73,6 +84,10 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
   };
   warnOfUseless({ ...context, written, policy });
   return policy;
+}
+
+function addressesOf({ addresses }: FullPolicy): Pick<RoutePolicy, 'addresses'> {
+  return addresses === undefined ? {} : { addresses };
 }
 
 function complainOfAudit({ complain, placeOf }: Placed): void {
@@ -115,7 +130,7 @@ function warnOfToken({ varyBy }: FullPolicy, { complain, placeOf }: Placed): voi
 /** Secure by default: where there is an identity, a route without `auth` asks for a credential. */
 function authOf(full: FullPolicy, written: WrittenPolicy, context: PolicyContext): Auth | undefined {
   const { identityConfigured } = context;
-  const asks = full.auth !== undefined && !full.auth.allow.includes('anonymous');
+  const asks = full.auth !== undefined && full.auth.allow?.includes('anonymous') !== true;
   const needs = full.auth !== undefined && full.auth.scopes.length + full.auth.roles.length > 0;
   if (!identityConfigured && (asks || needs)) {
     context.complain({
@@ -125,13 +140,44 @@ function authOf(full: FullPolicy, written: WrittenPolicy, context: PolicyContext
       isAboutKey: true,
     });
   }
-  warnOfUnmeetable(full, written, context);
   if (!identityConfigured) return undefined;
-  return full.auth ?? { allow: ['jwt'], scopes: [], roles: [], forwardToken: false };
+  const auth = compiledAuth(full, context);
+  warnOfUnmeetable(auth, written, context);
+  complainOfUnknown(auth, written, context);
+  complainOfCookie(full, written, context);
+  return auth;
 }
 
-function warnOfUnmeetable({ auth }: FullPolicy, written: WrittenPolicy, context: PolicyContext): void {
-  const problem = auth && authProblem(auth);
+function compiledAuth({ auth }: FullPolicy, { identity = JWT_ALONE }: PolicyContext): Auth {
+  const { schemes, keyField } = identity;
+  const { allow = schemes, scopes = [], roles = [], forwardToken = false, from } = auth ?? {};
+  return {
+    ...{ allow, scopes, roles, forwardToken },
+    ...(from !== undefined && { from }),
+    ...(keyField !== undefined && { keyField }),
+  };
+}
+
+const JWT_ALONE: IdentityTraits = { schemes: ['jwt'], keyField: undefined };
+
+function complainOfUnknown(auth: Auth, written: WrittenPolicy, context: PolicyContext): void {
+  const { schemes } = context.identity ?? JWT_ALONE;
+  for (const name of auth.allow) {
+    if (name === 'anonymous' || schemes.includes(name)) continue;
+    const message = `asks for \`${name}\`, of which \`identity\` in gateway.yaml says nothing`;
+    context.complain({ path: [...placeOf('auth', written, context), 'allow'], message });
+  }
+}
+
+/** With a cookie any page may ask: which of them count must be said by name. */
+function complainOfCookie({ auth, cors }: FullPolicy, written: WrittenPolicy, context: PolicyContext): void {
+  if (auth?.from?.some(({ kind }) => kind === 'cookie') !== true || cors?.origins.includes('*') !== true) return;
+  const message = 'takes a cookie, and `cors.origins` has `*`: pages that may use the cookie are listed by name';
+  context.complain({ path: [...placeOf('auth', written, context), 'from'], message });
+}
+
+function warnOfUnmeetable(auth: Auth, written: WrittenPolicy, context: PolicyContext): void {
+  const problem = authProblem(auth);
   if (problem === undefined) return;
   context.complain({ path: placeOf('auth', written, context), severity: 'warning', message: problem });
 }

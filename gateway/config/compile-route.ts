@@ -1,3 +1,4 @@
+import type { IdentityTraits } from '../domain/route.ts';
 import type { CompileRegex } from '../domain/routing/regex.ts';
 import type { RouteSpec } from '../domain/route.ts';
 import { compilePolicy, type SchemaIn } from './compile-policy.ts';
@@ -20,6 +21,7 @@ export interface RouteContext {
   readonly identityConfigured: boolean;
   readonly auditConfigured?: boolean | undefined;
   readonly schemaIn?: SchemaIn | undefined;
+  readonly identity?: IdentityTraits | undefined;
 }
 
 /** A route that may be bound to its service, and where its service is. */
@@ -42,6 +44,7 @@ export function compileRoute(written: WrittenRoute, id: string, context: RouteCo
     identityConfigured: context.identityConfigured,
     auditConfigured: context.auditConfigured,
     schemaIn: context.schemaIn,
+    identity: context.identity,
     isStream: target?.isStream ?? false,
     methods,
     requestSizes: requestSizesOf(filters, context),

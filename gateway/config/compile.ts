@@ -1,5 +1,5 @@
 import type { CompileRegex } from '../domain/routing/regex.ts';
-import type { RouteSpec } from '../domain/route.ts';
+import type { IdentityTraits, RouteSpec } from '../domain/route.ts';
 import type { ServicePolicy } from '../domain/service.ts';
 import { compileRoute, judgeDefaultFilters, type CompiledRoute, type RouteContext } from './compile-route.ts';
 import { compileService, type SchemaIn } from './compile-policy.ts';
@@ -19,6 +19,8 @@ export interface CompileOptions {
   readonly identityConfigured: boolean;
   /** Whether it has an `audit`; undefined: not known. */
   readonly auditConfigured?: boolean | undefined;
+  /** What it is; undefined: tokens alone. */
+  readonly identity?: IdentityTraits | undefined;
   readonly compileRegex: CompileRegex;
   readonly schemaIn?: SchemaIn | undefined;
   /** The services that `local` and `static` discovery know; undefined where Consul may know any. */
@@ -96,7 +98,7 @@ function judgeReplaced({ replaced }: RoutesFile, context: RouteContext): void {
 }
 
 /** What making the routes of a file that is known to be sound takes. */
-export type RemakeOptions = Pick<CompileOptions, 'identityConfigured' | 'compileRegex' | 'schemaIn'> & {
+export type RemakeOptions = Pick<CompileOptions, 'identityConfigured' | 'identity' | 'compileRegex' | 'schemaIn'> & {
   /** The routes that are in force. */
   readonly known: Made | undefined;
   readonly auditConfigured?: boolean | undefined;

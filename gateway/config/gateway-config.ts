@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { ApiKey } from '../domain/admission/api-key.ts';
 import type { GatewayFile } from './schema/gateway.ts';
 import { REDACTED } from './secret.ts';
 
@@ -18,6 +19,12 @@ export type IssuerConfig = Readonly<Omit<ParsedIssuer, 'publicKey'>> & {
 export interface IdentityConfig {
   readonly jwt: readonly IssuerConfig[];
   readonly tokenBytesMax: number;
+  /** The keys as they are in the file now; its path is absolute. */
+  readonly apiKeys: (NonNullable<ParsedIdentity['apiKeys']> & { readonly keys: readonly ApiKey[] }) | undefined;
+  readonly introspection: NonNullable<ParsedIdentity['introspection']>;
+  readonly guessing: ParsedIdentity['guessing'];
+  /** `ca` is the text of the file. */
+  readonly ldap: ParsedIdentity['ldap'];
 }
 
 /**

@@ -7,6 +7,7 @@
  *
  * Pure: `surroundings` offers the environment and the files that may be referred to; gateway/load.ts puts all together.
  */
+import { parseApiKeys } from './api-keys-file.ts';
 import type { GatewayConfig, IdentityConfig } from './gateway-config.ts';
 import { isLoopback } from '../domain/operating/admin.ts';
 import { hasError, inOrder, type Complain, type Complaint, type Problem } from './problem.ts';
@@ -66,7 +67,7 @@ export function parseGateway(text: string, surroundings: Surroundings, judges: J
     listen: withCertificates(parsed.listen, { surroundings, complain: quiet, certificateFlaws }),
     audit: withFile(parsed.audit, surroundings),
     discovery: withPaths(parsed.discovery, { surroundings, complain: quiet }),
-    identity: parsed.identity && withKeys(parsed.identity, { surroundings, complain: quiet, keysProblem }),
+    identity: parsed.identity && withKeys(parsed.identity, { surroundings, complain: quiet, keysProblem, problems }),
   };
   const said = { problems: inOrder(problems), problemAt, local: localOf(config) };
   return { config: hasError(problems) ? undefined : config, ...said };
@@ -112,13 +113,46 @@ interface KeysIo {
   readonly surroundings: Surroundings;
   readonly complain: Complain;
   readonly keysProblem: KeysProblem;
+  /** Grows by those of other files. */
+  readonly problems: Problem[];
 }
 
 function withKeys(identity: Identity, io: KeysIo): IdentityConfig {
   return {
     ...identity,
     jwt: (identity.jwt ?? []).map((issuer, i) => ({ ...issuer, ...keysOf(issuer, i, io) })),
+    apiKeys: identity.apiKeys && withKeysOfFile(identity.apiKeys, io),
+    introspection: identity.introspection ?? [],
+    ldap: identity.ldap && withAuthority(identity.ldap, io),
   };
+}
+
+/** A file that is not there yet has no keys: `penstock key create` makes it. */
+function withKeysOfFile(apiKeys: NonNullable<Identity['apiKeys']>, { surroundings, complain, problems }: KeysIo) {
+  const file = surroundings.absolute(apiKeys.file);
+  const content = surroundings.readText(file);
+  if (content === undefined) {
+    const message = `no key is known: ${file} cannot be read: ${surroundings.whyUnread(file)}`;
+    complain({ path: ['identity', 'apiKeys', 'file'], severity: 'warning', message });
+  }
+  const parsed = parseApiKeys(content ?? '', file);
+  problems.push(...parsed.problems);
+  return { ...apiKeys, file, keys: parsed.keys ?? [] };
+}
+
+function withAuthority(ldap: NonNullable<Identity['ldap']>, { surroundings, complain }: KeysIo) {
+  const [server = ''] = ldap.servers;
+  if (/^ldap:/i.test(server) && !ldap.startTls && !isLoopback(new URL(server).hostname)) {
+    const message = 'sends passwords in the clear: ldaps://, or `startTls: true`, keeps them';
+    complain({ path: ['identity', 'ldap', 'servers'], severity: 'warning', message });
+  }
+  if (ldap.ca === undefined) return ldap;
+  const file = surroundings.absolute(ldap.ca);
+  const ca = surroundings.readText(file);
+  if (ca?.includes('-----BEGIN CERTIFICATE-----') === true) return { ...ldap, ca };
+  const why = ca === undefined ? `cannot be read: ${surroundings.whyUnread(file)}` : 'holds no certificate in PEM form';
+  complain({ path: ['identity', 'ldap', 'ca'], message: `the file ${why}` });
+  return ldap;
 }
 
 function keysOf(issuer: NonNullable<Identity['jwt']>[number], i: number, io: KeysIo) {

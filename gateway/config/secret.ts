@@ -32,6 +32,8 @@ const SECRET_PATHS: readonly (readonly string[])[] = [
   ['discovery', 'consul', 'token'],
   ['identity', 'jwt', '*', 'secret'],
   ['identity', 'jwt', '*', 'secret', 'base64'],
+  ['identity', 'introspection', '*', 'clientSecret'],
+  ['identity', 'ldap', 'bindPassword'],
   ['services', '*', 'sharedSecret'],
 ];
 

@@ -70,7 +70,30 @@ export interface Auth {
   readonly scopes: readonly string[];
   readonly roles: readonly string[];
   readonly forwardToken: boolean;
+  /** Where a credential may stand; undefined: in `Authorization` alone. */
+  readonly from?: readonly CredentialPlace[] | undefined;
+  /** The field of API keys, in lower case, where there are any: no instance is sent it. */
+  readonly keyField?: string | undefined;
 }
+
+/** From where callers may come: ranges in CIDR notation. */
+export interface AddressRules {
+  /** Empty: from anywhere. */
+  readonly allow: readonly string[];
+  /** From there none may, not even where `allow` holds them. */
+  readonly deny: readonly string[];
+  readonly admits: (address: string) => boolean;
+}
+
+/** What routes must know of the identity that is configured. */
+export interface IdentityTraits {
+  readonly schemes: readonly SchemeName[];
+  readonly keyField: string | undefined;
+}
+
+/** Where a credential may stand. */
+export type CredentialPlace =
+  { readonly kind: 'header' | 'protocol' } | { readonly kind: 'cookie'; readonly name: string };
 
 /** What is counted together: a caller, an address, the route as a whole, or the value of a header. */
 export type LimitKey =
@@ -156,6 +179,8 @@ export interface ValidatePolicy extends InputBounds {
 export interface RoutePolicy {
   /** Undefined: the route is open, because no identity is configured. */
   readonly auth: Auth | undefined;
+  /** Undefined: callers may come from anywhere. */
+  readonly addresses?: AddressRules | undefined;
   readonly limits: readonly Limit[];
   readonly bodyBytesMax: number;
   /** Of a stream, whose request's body is counted as it passes; Infinity where no bound is written. */

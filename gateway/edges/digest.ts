@@ -1,4 +1,5 @@
-import { hash, randomBytes } from 'node:crypto';
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { KeyDigests } from '../domain/admission/api-key.ts';
 import type { Digest } from '../domain/sharing/shared-call.ts';
 
 /** SHA-256, in the alphabet of base64url; of a string its UTF-8. */
@@ -30,3 +31,12 @@ const UTF8_BYTES_MAX = 3;
 
 /** A longer text is put together anew. */
 const TEXT_BYTES_MAX = 8 * 1024;
+
+/** What API keys are known by. */
+export function keyDigests(): KeyDigests {
+  return {
+    sha256: text => hash('sha256', text, 'hex'),
+    keyed: keyedDigest(),
+    isEqual: (a, b) => a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b)),
+  };
+}

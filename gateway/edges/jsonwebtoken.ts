@@ -12,7 +12,9 @@ import {
   type LookedFor,
 } from '../domain/admission/scheme.ts';
 import { claimAt } from '../domain/admission/claim-path.ts';
+import type { Guessing } from '../domain/admission/guessing.ts';
 import { clientOf, isSubject, parseToken, type ParsedToken } from '../domain/admission/token.ts';
+import type { Call } from '../domain/call.ts';
 import { knownCaller, type Caller } from '../domain/caller.ts';
 import type { Clock } from '../domain/clock.ts';
 import { keyedDigest } from './digest.ts';
@@ -39,6 +41,7 @@ interface JwtOptions {
   readonly tokenBytesMax: number;
   readonly clock: Pick<Clock, 'wallMs'>;
   readonly tokensCachedMax?: number;
+  readonly guessing?: Guessing | undefined;
   /** A token is good but for the form in which its issuer's secret is written. */
   readonly onOtherSecret?: (issuer: string, hint: string) => void;
 }
@@ -84,11 +87,15 @@ export class JwtScheme implements Scheme {
     return kind === 'bearer';
   }
 
-  identify(credential: Credential): Finding | Promise<Finding> {
+  identify(credential: Credential, call?: Pick<Call, 'callerAddress'>): Finding | Promise<Finding> {
     const token = credential.kind === 'bearer' ? credential.token : '';
     if (token.length > this.#options.tokenBytesMax) return refused('too-large');
     const digest = this.#digest(token);
-    return this.#cache.find(digest, this.#options.clock.wallMs()) ?? this.#meet(token, digest);
+    const known = this.#cache.find(digest, this.#options.clock.wallMs());
+    if (known !== undefined) return known;
+    const { guessing } = this.#options;
+    if (guessing === undefined || call === undefined) return this.#meet(token, digest);
+    return guessing.judge({ address: call.callerAddress }, () => this.#meet(token, digest));
   }
 
   lookedFor({ issuer }: Caller): LookedFor | undefined {

@@ -1,4 +1,6 @@
 import { badCredential, insufficientScope, missingCredential } from '../domain/admission/challenge.ts';
+import { refuseAddress } from '../domain/admission/addresses.ts';
+import { answerProtocol } from '../domain/admission/credential-places.ts';
 import {
   inCountingOrder,
   isEarly,
@@ -38,7 +40,8 @@ export function createAdmit({ schemes, countLimit }: AdmitPorts): Admit {
   const plans = new WeakMap<Route, LimitPlan>();
 
   return function admit(call, next) {
-    const { limits } = call.route.policy;
+    const { limits, addresses } = call.route.policy;
+    if (addresses !== undefined) refuseAddress(addresses, call);
     const plan = limits.length === 0 ? undefined : planOf(call.route);
     let before = NO_TALLIES;
     if (plan !== undefined && plan.early.length > 0) before = countAll({ call, limits: plan.early, before });
@@ -50,6 +53,7 @@ export function createAdmit({ schemes, countLimit }: AdmitPorts): Admit {
 
   function letIn({ call, limits, before, next }: Arriving, caller: Caller): void {
     if (limits.length > 0) countAll({ call, limits, before, caller });
+    if (call.route.policy.auth?.from !== undefined) answerProtocol(call);
     next(call.admitted(caller));
   }
 

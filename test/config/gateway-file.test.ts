@@ -322,9 +322,6 @@ describe('gateway.yaml, wrong', () => {
 
   for (const [path, text] of [
     ['listen.tls.clientCa', 'listen: { tls: { cert: c, key: k, clientCa: ca.pem } }'],
-    ['identity.apiKeys', 'identity: { apiKeys: {}, jwt: [] }'],
-    ['identity.introspection', 'identity: { introspection: [], jwt: [] }'],
-    ['addresses', 'addresses: {}'],
     ['redis', 'redis: {}'],
   ] as const) {
     test(`refuses ${path} by name, as not yet supported`, () => {

@@ -435,7 +435,7 @@ describe('routes.yaml, wrong', () => {
     });
   }
 
-  for (const key of ['compress', 'addresses']) {
+  for (const key of ['compress']) {
     test(`refuses ${key} by name, as not yet supported, on a route and in the defaults`, () => {
       assert.deepEqual(told(routesOf(`routes: [{ uri: lb://a, ${key}: x }]`).problems), [
         `1:25 error routes[0].${key}: ${key}: not yet supported`,
@@ -448,8 +448,6 @@ describe('routes.yaml, wrong', () => {
 
   for (const [path, text] of [
     ['services.a.tls: tls', 'services: { a: { tls: {} } }\nroutes: []'],
-    ['routes[0].auth.allow[0]: api-key', 'routes: [{ uri: lb://a, auth: { allow: [api-key] } }]'],
-    ['routes[0].auth.allow[0]: opaque', 'routes: [{ uri: lb://a, auth: { allow: [opaque] } }]'],
     ['routes[0].limits[0].excess: queue', 'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 1s, excess: queue }] }]'],
     ['routes[0].limits[0].burst: burst', 'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 1s, burst: 1 }] }]'],
     ['routes[0].limits[0].cost: cost', 'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 1s, cost: rows }] }]'],

@@ -8,6 +8,7 @@ const SERVERS = {
   'redis-server': { packages: ['redis-server'], program: 'usr/bin/redis-server', probe: '--version' },
   promtool: { packages: ['prometheus'], program: 'usr/bin/promtool', probe: '--version' },
   wrk: { packages: ['wrk'], program: 'usr/bin/wrk', probe: '-v' },
+  slapd: { packages: ['slapd'], program: 'usr/sbin/slapd', probe: '-VV' },
   chromium: { packages: ['chromium', 'fonts-dejavu-core'], program: 'usr/lib/chromium/chromium', probe: '--version' },
 };
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Addresses } from './addresses.ts';
 import { Admin } from './admin.ts';
 import { Discovery } from './discovery.ts';
 import { Identity } from './identity.ts';
@@ -58,8 +59,11 @@ export const GatewayFile = withLater(
     audit: Audit.optional().describe(
       'The audit trail: every change made by hand or by a saved file, and every call of routes with `audit: true`. Off unless written.',
     ),
+    addresses: Addresses.prefault({}).describe(
+      'From where callers may come, by the address that `listen.trustedProxies` justify. Others are refused with FORBIDDEN, before anything is looked at.',
+    ),
     log: Log.prefault({}).describe('What is written to standard output: one JSON object a line.'),
     drain: Drain.prefault({}).describe('How the gateway ends on SIGTERM or SIGINT.'),
   }),
-  { keys: ['addresses', 'redis'] },
+  { keys: ['redis'] },
 );

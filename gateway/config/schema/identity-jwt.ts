@@ -31,7 +31,8 @@ function claimPath() {
     });
 }
 
-const Claims = z.strictObject({
+/** Where in what an issuer says things stand. */
+export const Claims = z.strictObject({
   scopes: claimPath()
     .optional()
     .describe(
@@ -130,7 +131,8 @@ export const Issuer = z
 /** Whose callers have no issuer: `api-key/…`. */
 const RESERVED_ISSUERS = ['api-key', 'ldap', 'mtls'];
 
-function isUrl(written: string | undefined): boolean {
+/** True for a URL of HTTP, and for none. */
+export function isUrl(written: string | undefined): boolean {
   return written === undefined || (/^https?:\/\//i.test(written) && URL.canParse(written));
 }
 

@@ -3,7 +3,8 @@ import { isAddressRange } from '../../domain/http/address-range.ts';
 import { withLater } from './later.ts';
 import { duration, flaw, listeningPort, size, text, whole } from './scalars.ts';
 
-const AddressRange = z
+/** An address, or a range of them. */
+export const AddressRange = z
   .string()
   .meta({ examples: ['10.0.0.0/8', '::1'] })
   .check(({ value, issues }) => {

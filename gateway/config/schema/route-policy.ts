@@ -1,17 +1,39 @@
 import { z } from 'zod';
-import type { LimitKey, RetryReason } from '../../domain/route.ts';
+import type { CredentialPlace, LimitKey, RetryReason } from '../../domain/route.ts';
 import type { PublishedAs } from '../../domain/validation/published.ts';
+import { Addresses } from './addresses.ts';
 import { withLater } from './later.ts';
 import { duration, flaw, size, text, whole } from './scalars.ts';
 import { isNamedKey, keyOf } from './service.ts';
 import { Batch, Cache, VaryBy } from './sharing.ts';
 
+const SCHEMES = withLater(z.enum(['jwt', 'api-key', 'opaque', 'ldap', 'anonymous']), { values: ['mtls'] });
+
+const CredentialPlaceText = z
+  .string()
+  .meta({ pattern: '^(header|protocol|cookie:.+)$', examples: ['header', 'cookie:session', 'protocol'] })
+  .transform((written, { issues }): CredentialPlace => {
+    if (written === 'header' || written === 'protocol') return { kind: written };
+    const name = /^cookie:([!#$%&'*+.^_`|~0-9A-Za-z-]+)$/.exec(written)?.[1];
+    if (name === undefined) issues.push(flaw(written, 'must be one of header, cookie:NAME, protocol'));
+    return { kind: 'cookie', name: name ?? '' };
+  });
+
 const Auth = z.strictObject({
   allow: z
-    .array(withLater(z.enum(['jwt', 'anonymous']), { values: ['api-key', 'opaque'] }))
+    .array(SCHEMES)
     .min(1)
-    .default(['jwt'])
-    .describe('Schemes that are accepted. A bad credential is refused even where `anonymous` is allowed.'),
+    .optional()
+    .describe(
+      'Schemes that are accepted. Default: those that `identity` names. A bad credential is refused even where `anonymous` is allowed.',
+    ),
+  from: z
+    .array(CredentialPlaceText)
+    .min(1)
+    .optional()
+    .describe(
+      'Where a token may stand: `header`; `cookie:NAME`, from pages of `cors.origins` and the gateway’s own; `protocol`, after `bearer` in `Sec-WebSocket-Protocol`. Default: `header`. Nothing of it is passed on.',
+    ),
   scopes: z.array(text()).default([]).describe('All of them are needed.'),
   roles: z.array(text()).default([]).describe('Any of them is needed.'),
   forwardToken: z.boolean().default(false).describe('Whether the instance gets the `Authorization` field.'),
@@ -154,6 +176,9 @@ export const RoutePolicyKeys = withLater(
         'True: calling twice does no harm, whatever the method. Then a POST may be repeated, shared, cached and batched.',
       ),
     retry: Retry.prefault({}).describe('When, and how often, a request is sent again.'),
+    addresses: Addresses.prefault({}).describe(
+      'From where callers may come, beside what `addresses` of gateway.yaml says.',
+    ),
     cors: Cors.optional().describe('What scripts of other origins may do. Off unless written.'),
     priority: z
       .enum(['high', 'normal', 'low'])
@@ -192,7 +217,7 @@ export const RoutePolicyKeys = withLater(
       .prefault('5m')
       .describe('A stream in which nothing moves for so long is ended.'),
   }),
-  { keys: ['compress', 'addresses'] },
+  { keys: ['compress'] },
 );
 
 type PolicyShape = typeof RoutePolicyKeys.shape;

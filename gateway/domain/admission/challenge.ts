@@ -18,6 +18,11 @@ export const CREDENTIAL_FAULTS = {
   'no-subject': 'The token names no usable subject.',
   'wrong-type': 'The token is of a type that gives no access.',
   'wrong-client': 'The token was issued to another client.',
+  'unknown-token': 'The token is not active.',
+  'unknown-key-text': 'The API key is not known here.',
+  'expired-key': 'The API key has expired.',
+  'key-in-url': 'An API key does not belong into a URL, where logs and histories keep it: send it in a header field.',
+  'wrong-password': 'The name or the password is not right.',
   'unknown-key': 'The token is signed with a key that its issuer does not publish.',
 } as const;
 

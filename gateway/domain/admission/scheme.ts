@@ -1,10 +1,11 @@
 import type { Call } from '../call.ts';
 import type { Caller, SchemeName } from '../caller.ts';
-import type { Auth } from '../route.ts';
+import type { Auth, CredentialPlace } from '../route.ts';
 import { type CredentialFault, badCredential, challenge } from './challenge.ts';
 import { GatewayError } from '../errors.ts';
-import { fieldOf, lowerNameOf, type RawFields } from '../http/fields.ts';
+import { cookiesOf, fieldOf, lowerNameOf, type RawFields } from '../http/fields.ts';
 import { claimAt, claimPathText, type ClaimPath } from './claim-path.ts';
+import { protocolTokenOf } from './credential-places.ts';
 
 /** What judging a credential came to. */
 export type Finding =
@@ -25,8 +26,8 @@ export interface Scheme {
   identify(credential: Credential, call: Call): Finding | Promise<Finding>;
   /** Where it looked for scopes and roles of such a caller. */
   lookedFor?(caller: Caller): LookedFor | undefined;
-  /** What a call brings of it elsewhere than in `Authorization`: a field of its own, the connection's certificate. */
-  brought?(call: Call): Credential | undefined;
+  /** What a call brings of it elsewhere than in `Authorization`, which holds what was `said`: a field of its own, the connection's certificate. */
+  brought?(call: Call, said: Credential): Credential | undefined;
   /** Counts only where the call brings nothing else: a certificate is the connection's, whoever calls over it. */
   readonly standsBack?: boolean;
 }
@@ -48,7 +49,7 @@ export class Schemes {
 
   /** What a call presents to a route that takes these schemes. BAD_REQUEST where that would be a guess. */
   credentialOf(call: Call, auth: Auth): Credential {
-    const said = readCredential(call.fields);
+    const said = auth.from === undefined ? readCredential(call.fields) : readFrom(call, auth.from);
     return this.#elsewhere.length === 0 ? said : this.#choose(said, call, auth);
   }
 
@@ -64,7 +65,7 @@ export class Schemes {
     let isTaken = said.kind !== 'none' && auth.allow.some(name => this.of(said)?.name === name);
     for (const scheme of this.#elsewhere) {
       if (!auth.allow.includes(scheme.name) || (scheme.standsBack === true && chosen.kind !== 'none')) continue;
-      const found = scheme.brought?.(call);
+      const found = scheme.brought?.(call, said);
       if (found === undefined) continue;
       if (isTaken) throw ambiguous('The request has more than one credential that this route takes.');
       chosen = found;
@@ -81,6 +82,8 @@ export type Credential =
   | { readonly kind: 'api-key'; readonly key: string }
   /** User and password as they came: base64 (RFC 7617). */
   | { readonly kind: 'basic'; readonly encoded: string }
+  /** An API key where logs and histories keep it. */
+  | { readonly kind: 'key-in-url' }
   /** Of a scheme that means nothing here. */
   | { readonly kind: 'foreign' };
 
@@ -100,6 +103,51 @@ export function readCredential(fields: RawFields): Credential {
   if (!isOnly(fields)) throw ambiguous('The request has more than one Authorization field.');
   const plain = value.startsWith('Bearer ') ? value.slice(7) : '';
   return TOKEN68.test(plain) ? { kind: 'bearer', token: plain } : readOther(value);
+}
+
+/** What a call presents in the places that its route names: browsers cannot set `Authorization` for a stream. */
+function readFrom(call: Call, places: readonly CredentialPlace[]): Credential {
+  const found = places.map(place => readAt(call, place)).filter(({ kind }) => kind !== 'none');
+  if (found.length > 1) throw ambiguous('The request has credentials in more than one place.');
+  return found[0] ?? NO_CREDENTIAL;
+}
+
+function readAt(call: Call, place: CredentialPlace): Credential {
+  if (place.kind !== 'cookie') {
+    return place.kind === 'header' ? readCredential(call.fields) : bearerOf(protocolTokenOf(call));
+  }
+  const cookies = cookiesOf(call.fields, place.name);
+  if (cookies.length > 1) throw ambiguous('The request has a credential cookie more than once.');
+  if (cookies.length === 1) refuseOtherSites(call);
+  return bearerOf(cookies[0]);
+}
+
+function bearerOf(token: string | undefined): Credential {
+  if (token === undefined) return NO_CREDENTIAL;
+  if (!TOKEN68.test(token)) throw badCredential('jwt', 'malformed');
+  return { kind: 'bearer', token };
+}
+
+/**
+ * A browser sends a cookie along with what any page asks: only pages of the route's `cors.origins`, and the gateway's
+ * own, may ask with it. Where the browser does not say which page asks (`Origin`), it says from how far
+ * (`Sec-Fetch-Site`); a request that says neither is refused.
+ */
+function refuseOtherSites(call: Call): void {
+  const origin = fieldOf(call.fields, 'origin');
+  const isWelcome = origin === undefined ? isNear(fieldOf(call.fields, 'sec-fetch-site')) : isKnown(origin, call);
+  if (isWelcome) return;
+  throw new GatewayError('FORBIDDEN', 'a cookie from a page of another origin', {
+    detail: 'The credential is a cookie, and the request does not come from a page that may use it.',
+  });
+}
+
+function isNear(site: string | undefined): boolean {
+  return site === 'same-origin' || site === 'none';
+}
+
+function isKnown(origin: string, { route, scheme, host }: Call): boolean {
+  return origin === `${scheme}://${host}` || route?.policy.cors?.origins.has(origin) === true;
 }
 
 /** What is not spelled as most callers spell it, or is no bearer token. */

@@ -55,7 +55,8 @@ function objectIn(part: string): Claims | undefined {
   }
 }
 
-function audiencesIn(claim: unknown): string[] {
+/** The audiences that a claim names: one, or a list. */
+export function audiencesIn(claim: unknown): string[] {
   const audiences: readonly unknown[] = Array.isArray(claim) ? claim : [claim];
   return audiences.filter(audience => typeof audience === 'string');
 }

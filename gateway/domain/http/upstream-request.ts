@@ -1,6 +1,7 @@
+import { withholdCredentials } from '../admission/credential-places.ts';
 import type { Admitted } from '../call.ts';
 import { GatewayError } from '../errors.ts';
-import type { Filter, RequestDraft } from '../route.ts';
+import type { Auth, Filter, RequestDraft } from '../route.ts';
 import type { UpstreamMessage } from '../upstream.ts';
 import {
   hopByHopOf,
@@ -144,6 +145,12 @@ export function callersFields(call: Admitted, isWanted?: (name: string) => boole
     if (isNamed?.(lowerNameOf(name)) === true || isWanted?.(lowerNameOf(name)) === false) continue;
     if (isField(name, value)) kept.push(name, value);
   }
+  return withoutCredentials(kept, call.route.policy.auth);
+}
+
+/** Mostly a credential stands in `Authorization`, and that was seen to. */
+function withoutCredentials(kept: string[], auth: Auth | undefined): string[] {
+  if (auth !== undefined && (auth.from !== undefined || auth.keyField !== undefined)) withholdCredentials(kept, auth);
   return kept;
 }
 

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test, type TestContext } from 'node:test';
+import { run } from '../../gateway/commands/key.ts';
+import { parseApiKeys } from '../../gateway/config/api-keys-file.ts';
+
+function inFolder(t: TestContext, yaml = 'identity: { apiKeys: { file: keys/api-keys.yaml } }') {
+  const cwd = mkdtempSync(join(tmpdir(), 'penstock-key-'));
+  t.after(() => rmSync(cwd, { recursive: true }));
+  writeFileSync(join(cwd, 'gateway.yaml'), yaml);
+  const file = join(cwd, 'keys/api-keys.yaml');
+  const key = async (...args: string[]) => {
+    const said = { stdout: '', stderr: '' };
+    const status = await run([...args, '--config', 'gateway.yaml'], {
+      stdout: { write: text => (said.stdout += text) },
+      stderr: { write: text => (said.stderr += text) },
+      env: {},
+      cwd,
+    });
+    return { status, ...said };
+  };
+  return { key, file, content: () => readFileSync(file, 'utf8') };
+}
+
+describe('penstock key', () => {
+  test('makes a key, shows it once, and keeps its digest alone', async t => {
+    const { key, content, file } = inFolder(t);
+
+    const made = await key('create', '--subject', 'app/a', '--id', 'one', '--scope', 'predict', '--expires', '90d');
+
+    assert.equal(made.status, 0, made.stderr);
+    assert.match(made.stdout, /^penstock_[\w-]{43}\n$/);
+    const [known] = parseApiKeys(content(), file).keys ?? [];
+    assert.equal(known?.sha256, createHash('sha256').update(made.stdout.trim()).digest('hex'));
+    assert.deepEqual([known.id, known.subject, known.scopes, known.roles], ['one', 'app/a', ['predict'], []]);
+    assert.ok(Math.abs(known.expiresMs - Date.now() - 90 * 86_400_000) < 60_000);
+    assert.ok(!content().includes(made.stdout.trim()));
+  });
+
+  test('adds to what is there, comments and all, lists it, and takes out one that is revoked', async t => {
+    const { key, content, file } = inFolder(t);
+    await key('create', '--subject', 'a', '--id', 'one');
+    writeFileSync(file, `# ours\n${content()}`);
+    await key('create', '--subject', 'b', '--id', 'two', '--role', 'r');
+
+    assert.match(content(), /^# ours/);
+    const listed = await key('list');
+    assert.equal(
+      listed.stdout,
+      'one  a  no scopes  no roles  until revoked\ntwo  b  no scopes  roles r  until revoked\n',
+    );
+
+    assert.equal((await key('revoke', 'one')).stdout, 'revoked one\n');
+    assert.deepEqual(
+      (JSON.parse((await key('list', '--json')).stdout) as { id: string }[]).map(({ id }) => id),
+      ['two'],
+    );
+    await key('revoke', 'two');
+    assert.deepEqual(parseApiKeys(content(), file), { keys: [], problems: [] });
+    assert.equal((await key('create', '--subject', 'c')).status, 0);
+  });
+
+  const refused: [what: string, args: string[], status: number, told: RegExp][] = [
+    ['without a subject', ['create'], 2, /--subject NAME/],
+    ['a key that is not there', ['revoke', 'x'], 1, /there is no key "x"/],
+    ['no key in particular', ['revoke'], 2, /which key/],
+    ['a lifetime that is none', ['create', '--subject', 'a', '--expires', 'soon'], 2, /--expires takes/],
+    ['nothing', [], 2, /create, list or revoke/],
+    ['an unknown option', ['list', '--jsn'], 2, /did you mean --json/],
+  ];
+  for (const [what, args, status, told] of refused) {
+    test(`refuses ${what}`, async t => {
+      const said = await inFolder(t).key(...args);
+      assert.equal(said.status, status);
+      assert.match(said.stderr, told);
+    });
+  }
+
+  test('refuses a second key of an id, and where no file of keys is configured', async t => {
+    const { key } = inFolder(t);
+    await key('create', '--subject', 'a', '--id', 'one');
+    assert.match((await key('create', '--subject', 'b', '--id', 'one')).stderr, /there is a key one already/);
+    const jwt =
+      "identity: { jwt: [{ issuer: a, audience: b, algorithms: [HS256], secret: 'a secret of thirty-two bytes or more' }] }";
+    assert.match((await inFolder(t, jwt).key('list')).stderr, /has no `identity.apiKeys`/);
+  });
+});
