@@ -56,7 +56,7 @@ describe('check', () => {
     const entries = ['well', 'broken', 'deep', 'missing'].map(name => `{ service: ${name}, entry: ../${name} }`);
     const run = inFolder(t, {
       gateway: `discovery:\n  local:\n    - ${entries.join('\n    - ')}\n`,
-      routes: `routes: [${['well', 'broken', 'deep', 'missing'].map(name => `{ uri: lb://${name} }`).join()}]`,
+      routes: `routes: [${['well', 'broken', 'deep', 'missing'].map(name => `{ uri: lb://${name}, predicates: [Path=/${name}] }`).join()}]`,
       env: { PATH: process.env['PATH'] },
     });
     const { cwd } = await run(schema, 'gateway');
