@@ -9,6 +9,7 @@ import type { AuditEntry } from '../../gateway/domain/operating/audit.ts';
 import { linesOfTrail, openAuditTrail, type AuditConfig } from '../../gateway/edges/audit-file.ts';
 import { verifyTrail } from '../../gateway/compose-audit.ts';
 import { systemClock as clock } from '../../gateway/edges/clock.ts';
+import { until } from '../support/until.ts';
 
 const aChange = (what: string): AuditEntry => ({
   ...{ kind: 'change', by: 'ops', from: null, what, before: null, after: null, outcome: 'done' },
@@ -52,7 +53,7 @@ describe('the file of an audit trail', () => {
     const trail = await open(config);
     for (let i = 0; i < 40; i += 1) {
       trail.append(aChange(`change ${i}`));
-      if (i % 4 === 3) await new Promise<void>(resolve => setImmediate(resolve));
+      await until(() => trail.written === i + 2, 'it is written'); // beside `opened`
     }
     await trail.close();
     const { check, end } = await verifyTrail(config.file, trail.head.hash);
