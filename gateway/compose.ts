@@ -35,7 +35,7 @@ import { createTransport } from './edges/r-transport/transport.ts';
 import { createScripts } from './edges/rscript/transport.ts';
 import type { Account } from './edges/user.ts';
 import { createLog, type Log } from './edges/winston.ts';
-import { unpack } from './edges/zlib.ts';
+import { createCompressor, unpack } from './edges/zlib.ts';
 import { createFlow } from './flow.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import { inSlices } from './load-apart.ts';
@@ -45,6 +45,7 @@ import { createAttempt } from './stages/attempt.ts';
 import { createAudit } from './stages/audit.ts';
 import { createCache, createNoteWrite } from './stages/cache.ts';
 import { createCoalesce } from './stages/coalesce.ts';
+import { createCompress } from './stages/compress.ts';
 import { createMatch, type Match } from './stages/match.ts';
 import { createObserve } from './stages/observe.ts';
 import { createPreflight } from './stages/preflight.ts';
@@ -175,6 +176,7 @@ function composeFlow({ identity, generations, caches, attempt, batching, validat
     coalesce: createCoalesce({ clock }),
     batch: batching.batch,
     attempt,
+    compress: createCompress({ compressor: createCompressor() }),
     respond: createRespond({ observe }),
     observe: createObserve({ clock, observe, audit }),
   });

@@ -11,6 +11,7 @@ import { requestOf } from './stages/attempt.ts';
 import type { AskShared } from './domain/sharing/flight.ts';
 import type { Cache, NoteWrite } from './stages/cache.ts';
 import type { Coalesce } from './stages/coalesce.ts';
+import type { Compress } from './stages/compress.ts';
 import type { Match } from './stages/match.ts';
 import type { ObserveCall } from './stages/observe.ts';
 import type { Preflight } from './stages/preflight.ts';
@@ -35,7 +36,7 @@ import type { Validate } from './stages/validate.ts';
  *   attempt    queues for an instance, tries and retries                 502 503 504
  *   forward    one exchange with one instance
  *
- * and back: cache, the route's filters, `respond` (any failure becomes problem+json), and `observe` when the reply is over.
+ * and back: cache, the route's filters, `compress`, `respond` (any failure becomes problem+json), and `observe` when the reply is over.
  *
  * Every stage takes a call as the stage before it left it; the types make it impossible to forward what was not admitted.
  * The common way runs through in one go, from the arrival to the write towards R; a stage that has to wait keeps the next
@@ -46,7 +47,7 @@ import type { Validate } from './stages/validate.ts';
  */
 export function createFlow(stages: Stages): { readonly enter: (call: Call) => void; readonly back: WayBack } {
   const { match, audit, preflight, admit, stream, receive, validate } = stages;
-  const { cache, coalesce, batch, attempt, noteWrite, respond, observe } = stages;
+  const { cache, coalesce, batch, attempt, noteWrite, compress, respond, observe } = stages;
 
   function enter(call: Call): void {
     try {
@@ -96,7 +97,9 @@ export function createFlow(stages: Stages): { readonly enter: (call: Call) => vo
       const stored = call.lookup?.answered(answer) ?? answer;
       const known = stored.status < 400 ? stored : tellOfPlumber(stored, call);
       filterReply(known, call);
-      respond.answer(call, unlessNotModified(known, call));
+      const reply = unlessNotModified(known, call);
+      if (call.route.policy.compress) compress(call, reply, coded => respond.answer(call, coded));
+      else respond.answer(call, reply);
     },
     failed: (call, failure) => answerFailure(respond, call, failure),
     over: observe,
@@ -141,6 +144,7 @@ export interface Stages {
   readonly coalesce: Coalesce;
   readonly batch: AskShared;
   readonly attempt: Ask;
+  readonly compress: Compress;
   readonly respond: Respond;
   readonly observe: ObserveCall;
 }

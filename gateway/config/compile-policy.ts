@@ -79,6 +79,7 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
     isStream,
     streamIdleMs: full.streamIdle,
     priority: full.priority,
+    compress: full.compress,
     sharing,
     validate: validateOf(full, placed),
   };

@@ -41,6 +41,7 @@ const OF_CALLS: readonly Key[] = [
   'batch',
   'cache',
   'coalesce',
+  'compress',
   'priority',
   'pure',
   'retry',

@@ -198,6 +198,8 @@ export interface RoutePolicy {
   readonly isStream: boolean;
   readonly streamIdleMs: number;
   readonly priority: Priority;
+  /** Answers are coded for callers that like it. */
+  readonly compress: boolean;
   /** Undefined: every request is put to R for its own caller alone. */
   readonly sharing: Sharing | undefined;
   /** Undefined: input is passed on as it comes. */

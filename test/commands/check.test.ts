@@ -388,7 +388,7 @@ describe('schema', () => {
     const keys = Object.keys(properties.routes.items.properties);
     for (const key of ['id', 'uri', 'predicates', 'filters', 'auth', 'limits', 'retry', 'cors', 'stream', 'cache'])
       assert.ok(keys.includes(key), key);
-    assert.ok(keys.includes('validate') && !keys.includes('compress'));
+    assert.ok(keys.includes('validate') && !keys.includes('mirror'));
     assert.equal((await run(schema, 'gateway')).code, 0);
     assert.equal((await run(schema, 'gatway')).code, 2);
   });

@@ -323,6 +323,8 @@ describe('gateway.yaml, wrong', () => {
   for (const [path, text] of [
     ['listen.tls.clientCa', 'listen: { tls: { cert: c, key: k, clientCa: ca.pem } }'],
     ['redis', 'redis: {}'],
+    ['jobs', 'jobs: {}'],
+    ['tracing', 'tracing: {}'],
   ] as const) {
     test(`refuses ${path} by name, as not yet supported`, () => {
       const key = path.split('.').at(-1) ?? '';

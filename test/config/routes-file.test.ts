@@ -104,6 +104,7 @@ describe('routes.yaml', () => {
       isStream: false,
       streamIdleMs: 300_000,
       priority: 'normal',
+      compress: false,
       sharing: undefined,
       validate: undefined,
     });
@@ -130,6 +131,7 @@ describe('routes.yaml', () => {
       isStream: false,
       streamIdleMs: 300_000,
       priority: 'normal',
+      compress: false,
       sharing: undefined,
       validate: undefined,
     });
@@ -435,7 +437,7 @@ describe('routes.yaml, wrong', () => {
     });
   }
 
-  for (const key of ['compress']) {
+  for (const key of ['rserve', 'csv', 'grpc', 'async', 'experiment', 'mirror', 'askVersion', 'slo']) {
     test(`refuses ${key} by name, as not yet supported, on a route and in the defaults`, () => {
       assert.deepEqual(told(routesOf(`routes: [{ uri: lb://a, ${key}: x }]`).problems), [
         `1:25 error routes[0].${key}: ${key}: not yet supported`,

@@ -29,6 +29,7 @@ export function aRoutePolicy(traits: Partial<RoutePolicy> = {}): RoutePolicy {
     retry: { attempts: 1, attemptTimeoutMs: 30_000, repeatableTimeoutMs: 30_000, on: new Set(), budgetPercent: 20 },
     cors: undefined,
     isStream: false,
+    compress: false,
     streamIdleMs: 300_000,
     priority: 'normal',
     sharing: undefined,

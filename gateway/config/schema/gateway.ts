@@ -65,5 +65,5 @@ export const GatewayFile = withLater(
     log: Log.prefault({}).describe('What is written to standard output: one JSON object a line.'),
     drain: Drain.prefault({}).describe('How the gateway ends on SIGTERM or SIGINT.'),
   }),
-  { keys: ['redis'] },
+  { keys: ['redis', 'inference', 'jobs', 'plugins', 'state', 'tracing', 'docs'] },
 );

@@ -213,11 +213,17 @@ export const RoutePolicyKeys = withLater(
     validate: Validate.optional().describe(
       'Input that the service cannot take is refused with INVALID_INPUT, and does not reach R. Off unless written.',
     ),
+    compress: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Answers in text are compressed for callers that take it (br, gzip). Off unless written: from the length of a compressed answer a secret can be guessed that stands beside a caller’s own text.',
+      ),
     streamIdle: duration({ min: '1s', max: '1d' })
       .prefault('5m')
       .describe('A stream in which nothing moves for so long is ended.'),
   }),
-  { keys: ['compress'] },
+  { keys: ['rserve', 'csv', 'grpc', 'async', 'experiment', 'mirror', 'askVersion', 'slo'] },
 );
 
 type PolicyShape = typeof RoutePolicyKeys.shape;

@@ -181,5 +181,5 @@ export const Service = withLater(
       .prefault('0s')
       .describe('A new or returning instance gets its full share only after so long.'),
   }),
-  { keys: ['tls'] },
+  { keys: ['tls', 'release', 'drift'] },
 );
