@@ -7,7 +7,7 @@
 #   GET  /who              {"pid":…,"port":…,"calls":…}: so many calls of /who, /sleep and /wait yet
 #   ANY  /sleep?ms=        answers {"slept":ms,"pid":…} after so many milliseconds of R's one thread
 #   ANY  /busy?ms=         the same, computing instead of sleeping
-#   GET  /wait?file=       answers {"pid":…} once there is such a file, and keeps R's one thread until then
+#   GET  /wait?file=       answers {"pid":…} once that file is there, and keeps R till then
 #   ANY  /loop             never answers, and keeps R's one thread for ever
 #                          (these four print a line "at work" when they begin)
 #   ANY  /crash            ends R at once (kill -9), so that the connection is lost
