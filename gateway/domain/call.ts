@@ -7,34 +7,25 @@ import type { Cors, Route } from './route.ts';
 import { type Answer, dropBody, type UpstreamRequest, type Via, type Waiting } from './upstream.ts';
 
 /** A request as an edge read it. */
-export interface Received {
-  readonly id: string;
-  readonly method: string;
-  /** In its normal form, percent-encoded, without the query; of a refused request, as it came. */
-  readonly path: string;
-  /** Without its question mark; empty when there is none, or nothing behind it. */
-  readonly query: string;
-  /** There is a question mark, though nothing may stand behind it. */
-  readonly hasQuery: boolean;
-  readonly fields: RawFields;
-  readonly scheme: 'http' | 'https';
-  /** Host and port as the caller named them, believing `X-Forwarded-Host` only from trusted proxies. */
-  readonly host: string;
-  /** Whose connection it is. */
-  readonly peerAddress: string;
-  /** Who is calling, believing `X-Forwarded-For` only from trusted proxies. */
-  readonly callerAddress: string;
-  /** The peer is one of `listen.trustedProxies`: what it says of where a request came from is believed. */
-  readonly isPeerTrusted: boolean;
-  readonly isUpgrade: boolean;
-  /** `1.0` or `1.1`; what `Via` says. */
-  readonly httpVersion: string;
-  readonly body: IncomingBody;
-  /** The caller's side of the connection. */
-  readonly wire: CallerSide;
-  /** Why the edge itself refuses the request, where it does: `respond` answers with it and nothing else happens. */
-  readonly refusal: GatewayError | undefined;
-}
+export type Received = Pick<
+  Call,
+  | 'id'
+  | 'method'
+  | 'path'
+  | 'query'
+  | 'hasQuery'
+  | 'fields'
+  | 'scheme'
+  | 'host'
+  | 'peerAddress'
+  | 'callerAddress'
+  | 'isPeerTrusted'
+  | 'isUpgrade'
+  | 'httpVersion'
+  | 'body'
+  | 'wire'
+  | 'refusal'
+>;
 
 /** A request's body, not yet taken in. */
 export interface IncomingBody {
@@ -103,20 +94,30 @@ export interface WayBack {
 export class Call implements Timed, Waiting, BodyReader {
   readonly id: string;
   readonly method: string;
+  /** In its normal form, percent-encoded, without the query; of a refused request, as it came. */
   readonly path: string;
+  /** Without its question mark; empty when there is none, or nothing behind it. */
   readonly query: string;
+  /** There is a question mark, though nothing may stand behind it. */
   readonly hasQuery: boolean;
   /** As they came, but for what told of a compressed body that was unpacked. */
   fields: RawFields;
   readonly scheme: 'http' | 'https';
+  /** Host and port as the caller named them, believing `X-Forwarded-Host` only from trusted proxies. */
   readonly host: string;
+  /** Whose connection it is. */
   readonly peerAddress: string;
+  /** Who is calling, believing `X-Forwarded-For` only from trusted proxies. */
   readonly callerAddress: string;
+  /** The peer is one of `listen.trustedProxies`: what it says of where a request came from is believed. */
   readonly isPeerTrusted: boolean;
   readonly isUpgrade: boolean;
+  /** `1.0` or `1.1`; what `Via` says. */
   readonly httpVersion: string;
   readonly body: IncomingBody;
+  /** The caller's side of the connection. */
   readonly wire: CallerSide;
+  /** Why the edge itself refuses the request, where it does: `respond` answers with it and nothing else happens. */
   readonly refusal: GatewayError | undefined;
   readonly record: AccessRecord;
 
