@@ -1,12 +1,11 @@
 import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { remakeRoutes, type MadeRoutes } from './config/compile.ts';
-import type { RoutesData } from './config/parse-routes.ts';
-import type { WrittenRoute, WrittenService } from './config/written-route.ts';
+import { remakeRoutes, type AroundRoutes, type MadeRoutes, type RouteToMake } from './config/compile.ts';
+import type { WrittenService } from './config/written-route.ts';
 import { hasError } from './config/problem.ts';
 import { compileRegex } from './edges/re2js.ts';
-import type { Judged, JudgedPart } from './load-worker.ts';
+import type { Judged, JudgedPart, WorkerInput } from './load-worker.ts';
 import { schemasBeside, type RoutesInput } from './load.ts';
 import type { RoutesNow } from './reload.ts';
 
@@ -20,15 +19,17 @@ const RESOURCES = { maxYoungGenerationSizeMb: 64 };
  * into routes here, a few at a time. Routes that have not changed are those in force.
  */
 export async function loadRoutesApart(input: RoutesInput, inForce: MadeRoutes): Promise<RoutesNow> {
-  const worker = new Worker(WORKER, { workerData: input, resourceLimits: RESOURCES });
+  const { made } = inForce;
+  const workerData: WorkerInput = { input, around: made.around, keys: [...made.byKey.keys()] };
+  const worker = new Worker(WORKER, { workerData, resourceLimits: RESOURCES });
   try {
     const { problems, secrets, parts } = await heard<Judged>(worker);
     if (hasError(problems)) return { routes: undefined, problems, secrets };
-    const file = await gathered(worker, parts);
+    const { routes: toMake, ...around } = await gathered(worker, parts);
     const { identityConfigured, identity, routesFile, variables } = input;
     const schemaIn = schemasBeside(routesFile, variables);
-    const options = { identityConfigured, identity, compileRegex, schemaIn, known: inForce.made };
-    const routes = await inSlices(remakeRoutes(file, options));
+    const options = { identityConfigured, identity, compileRegex, schemaIn, inForce: made };
+    const routes = await inSlices(remakeRoutes(toMake, around, options));
     return { routes, problems, secrets };
   } finally {
     await worker.terminate();
@@ -41,9 +42,12 @@ async function heard<T>(worker: Worker): Promise<T> {
   return said;
 }
 
-async function gathered(worker: Worker, parts: number): Promise<RoutesData> {
+async function gathered(
+  worker: Worker,
+  parts: number,
+): Promise<AroundRoutes & { readonly routes: readonly RouteToMake[] }> {
   const services = new Map<string, WrittenService>();
-  const routes: WrittenRoute[] = [];
+  const routes: RouteToMake[] = [];
   let rest: JudgedPart = {};
   for (let at = 0; at < parts; at++) {
     worker.postMessage(at);

@@ -1,7 +1,15 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { aroundOf, routesToRemake, type AroundRoutes, type RouteToMake } from './config/compile.ts';
 import type { RoutesData } from './config/parse-routes.ts';
 import { hasError, type Problem } from './config/problem.ts';
 import { judgeRoutes, type RoutesInput } from './load.ts';
+
+/** What the thread is given: where the file is, and what is in force. */
+export interface WorkerInput {
+  readonly input: RoutesInput;
+  readonly around: string;
+  readonly keys: readonly string[];
+}
 
 /** What the thread says first: all there is to say of the file, and how many parts follow where it can be used. */
 export interface Judged {
@@ -11,22 +19,28 @@ export interface Judged {
 }
 
 /** A part of what the file says, sent when it is asked for: each small enough to be taken in between two calls. */
-export type JudgedPart = Partial<RoutesData>;
+export type JudgedPart = Partial<AroundRoutes> & { readonly routes?: readonly RouteToMake[] };
+
+// The YAML library asks for a variable with each token, which is slow where the process answers.
+process.env = { ...process.env };
 
 const ITEMS_A_PART = 200;
 
-const { file, problems, secrets } = judgeRoutes(workerData as RoutesInput);
+const { input, around, keys } = workerData as WorkerInput;
+const { file, problems, secrets } = judgeRoutes(input);
 const parts = file === undefined || hasError(problems) ? [] : partsOf(file);
 
 const said: Judged = { problems, secrets, parts: parts.length };
 parentPort?.postMessage(said);
 parentPort?.on('message', (at: number) => parentPort?.postMessage(parts[at]));
 
-function partsOf({ defaults, defaultFilters, services, routes, resolved }: RoutesData): JudgedPart[] {
+function partsOf(judged: RoutesData): JudgedPart[] {
+  const { defaults, defaultFilters, services, resolved } = judged;
+  const known = new Set(around === aroundOf(judged, input.identityConfigured) ? keys : []);
   return [
     { defaults, defaultFilters, resolved },
     ...chunks([...services]).map(some => ({ services: new Map(some) })),
-    ...chunks(routes).map(some => ({ routes: some })),
+    ...chunks(routesToRemake(judged, known)).map(some => ({ routes: some })),
   ];
 }
 

@@ -18,7 +18,7 @@ const MAY_IMPORT: Record<string, { layers: string[]; packages: string[] }> = {
 };
 
 /** Those that are run: they hand what they ask of the process on to those that are not. */
-const RUN = /^(main|commands\/generate)\.ts$/;
+const RUN = /^(main|load-worker|commands\/generate)\.ts$/;
 
 /** Where a package may be imported, where its layer alone does not say it. */
 const ONLY_IN: Readonly<Record<string, RegExp>> = {

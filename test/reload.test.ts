@@ -44,7 +44,7 @@ describe('a routes file that is read beside the calls in hand', () => {
     save(fileOf(300));
     const first = atOnce().routes ?? assert.fail();
 
-    const { routes, problems } = await apart({ ...first, made: { around: '', byText: new Map() } });
+    const { routes, problems } = await apart({ ...first, made: { around: '', byKey: new Map() } });
 
     assert.deepEqual(problems, []);
     assert.equal(JSON.stringify(routes?.specs), JSON.stringify(first.specs));

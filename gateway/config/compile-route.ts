@@ -15,7 +15,7 @@ import type { RequestSize } from './useless.ts';
 
 /** What compiling one route needs of the whole. */
 export interface RouteContext {
-  readonly file: RoutesData & Partial<Pick<RoutesFile, 'resolve'>>;
+  readonly file: Omit<RoutesData, 'routes'> & Partial<Pick<RoutesFile, 'resolve'>>;
   readonly complain: Complain;
   readonly compileRegex: CompileRegex;
   readonly identityConfigured: boolean;

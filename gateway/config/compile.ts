@@ -7,6 +7,7 @@ import { nearestOf } from './nearest.ts';
 import { shadowedRoutes } from './shadowed.ts';
 import { parseRouteUri } from './route-uri.ts';
 import { asWarnings, type RoutesData, type RoutesFile } from './parse-routes.ts';
+import type { WrittenPart } from './dialect/written-part.ts';
 import type { WrittenRoute } from './written-route.ts';
 import { durationText } from './units.ts';
 import { warnOfUselessKeys } from './useless.ts';
@@ -47,10 +48,19 @@ export interface MadeRoutes {
 }
 
 /** What each route was made from, and what it became: one that has not changed is not made again. */
-interface Made {
+export interface Made {
   /** What all of them depend on. */
   readonly around: string;
-  readonly byText: ReadonlyMap<string, CompiledRoute>;
+  /** Each route in force, by its key. */
+  readonly byKey: ReadonlyMap<string, CompiledRoute>;
+}
+
+/** A route to be made; one whose key is that of a route in force need not say more. */
+export interface RouteToMake {
+  /** All that the route says, but not where. */
+  readonly key: string;
+  readonly id: string;
+  readonly written: WrittenRoute | undefined;
 }
 
 /** The same, and what there is to say of them. */
@@ -70,7 +80,7 @@ export function compileRoutes(file: RoutesFile, options: CompileOptions): Compil
   const problems = [...file.problems];
   const complain: Complain = complaint => problems.push(file.locate(complaint));
   const ids = idsOf(file.routes, complain);
-  const { placed, ...made } = drained(makeSteps(file, { ...options, complain, ids, known: undefined }));
+  const { placed, ...made } = drained(makeSteps(routesToMake(file, ids), file, { ...options, complain }));
   if (file.routes.length === 0) judgeDefaultFilters({ ...options, file, complain });
   judgeReplaced(file, { ...options, file, complain: asWarnings(complain) });
   complainOfAddresses(placed, complain);
@@ -97,17 +107,46 @@ function judgeReplaced({ replaced }: RoutesFile, context: RouteContext): void {
   for (const [i, route] of replaced.entries()) compileRoute(route, route.id ?? `route-${i + 1}`, context);
 }
 
+/** What the routes of a file take beside what each of them says. */
+export type AroundRoutes = Omit<RoutesData, 'routes'>;
+
 /** What making the routes of a file that is known to be sound takes. */
 export type RemakeOptions = Pick<CompileOptions, 'identityConfigured' | 'identity' | 'compileRegex' | 'schemaIn'> & {
-  /** The routes that are in force. */
-  readonly known: Made | undefined;
   readonly auditConfigured?: boolean | undefined;
 };
 
+/** The enabled routes of a file without a problem; those with a key that is known say no more than it. */
+export function routesToRemake(file: RoutesData, known: ReadonlySet<string>): RouteToMake[] {
+  const ids = idsOf(file.routes, () => undefined); // all was said when the file was judged
+  return routesToMake(file, ids).flatMap(({ written, ...route }) => {
+    if (!written.isEnabled) return [];
+    return { ...route, written: known.has(route.key) && !dependsOnFile(written, file) ? undefined : written };
+  });
+}
+
 /** Makes the routes of a file without a problem, step by step, so that other work goes on meanwhile. */
-export function* remakeRoutes(file: RoutesData, options: RemakeOptions): Generator<undefined, MadeRoutes> {
-  const complain = () => undefined; // all was said when the file was judged
-  return yield* makeSteps(file, { ...options, complain, ids: idsOf(file.routes, complain) });
+export function remakeRoutes(
+  routes: readonly RouteToMake[],
+  around: AroundRoutes,
+  options: RemakeOptions & { readonly inForce: Made },
+): Generator<undefined, MadeRoutes> {
+  return makeSteps(routes, around, { ...options, complain: () => undefined });
+}
+
+function routesToMake({ routes }: RoutesData, ids: readonly string[]): (RouteToMake & { written: WrittenRoute })[] {
+  return routes.map((written, i) => {
+    const id = ids[i] ?? '';
+    return { key: keyOf(written, id), id, written };
+  });
+}
+
+function keyOf({ uri, order, predicates, filters, policy }: WrittenRoute, id: string): string {
+  return JSON.stringify([id, uri, order, predicates.map(saidBy), filters.map(saidBy), policy]);
+}
+
+/** What a part says, but not where. */
+function saidBy({ name, text, values }: WrittenPart): unknown {
+  return [name, text, values.map(value => [value.key, value.text])];
 }
 
 /** The result of steps that are taken at once. */
@@ -118,47 +157,43 @@ function drained<T>(steps: Generator<undefined, T>): T {
   }
 }
 
-type MakeOptions = RemakeOptions & { readonly complain: Complain; readonly ids: readonly string[] };
+type MakeOptions = RemakeOptions & { readonly complain: Complain; readonly inForce?: Made };
 
 function* makeSteps(
-  file: RoutesData,
-  { known: inForce, ids, ...options }: MakeOptions,
+  routes: readonly RouteToMake[],
+  around: AroundRoutes,
+  { inForce, ...options }: MakeOptions,
 ): Generator<undefined, MadeRoutes & { readonly placed: readonly Placed[] }> {
-  const context: RouteContext = { ...options, file, compileRegex: cachingRegexes(options.compileRegex) };
-  const unchanged = inForce?.around === aroundOf(file, options.identityConfigured) ? inForce.byText : NONE;
-  const byText = new Map<string, CompiledRoute>();
+  const context: RouteContext = { ...options, file: around, compileRegex: cachingRegexes(options.compileRegex) };
+  const byKey = new Map<string, CompiledRoute>();
   const placed: Placed[] = [];
-  for (const [i, route] of file.routes.entries()) {
-    const id = ids[i] ?? '';
-    const key = JSON.stringify(
-      [id, route.uri, route.order, route.predicates, route.filters, route.policy],
-      withoutPlace,
-    );
-    const known = dependsOnFile(route, file) ? undefined : unchanged.get(key);
-    const compiled = known ?? compileRoute(route, id, context);
-    if (compiled !== undefined) byText.set(key, compiled);
-    if (compiled !== undefined && route.isEnabled) placed.push({ ...compiled, path: route.path });
+  for (const { key, id, written } of routes) {
+    const compiled = written === undefined ? inForce?.byKey.get(key) : compileRoute(written, id, context);
+    if (compiled !== undefined && written?.isEnabled !== false) {
+      byKey.set(key, compiled);
+      placed.push({ ...compiled, path: written?.path ?? [] });
+    }
     yield;
   }
   return {
-    ...(yield* boundSteps(placed, file)),
-    made: { around: aroundOf(file, options.identityConfigured), byText },
+    ...(yield* boundSteps(placed, around)),
+    made: { around: aroundOf(around, options.identityConfigured), byKey },
     placed,
   };
 }
 
 /** A JSON Schema in a file may be another than it was. */
-function dependsOnFile({ policy }: WrittenRoute, { defaults }: RoutesData): boolean {
+function dependsOnFile({ policy }: WrittenRoute, { defaults }: AroundRoutes): boolean {
   return typeof (policy.validate ?? defaults.validate)?.from === 'object';
 }
 
 /** What all routes depend on; what references became is known only once each has been made. */
-function aroundOf({ defaults, defaultFilters, resolved }: RoutesData, identityConfigured: boolean): string {
-  return JSON.stringify([identityConfigured, defaults, defaultFilters, [...resolved].sort()], withoutPlace);
+export function aroundOf({ defaults, defaultFilters, resolved }: AroundRoutes, identityConfigured: boolean): string {
+  return JSON.stringify([identityConfigured, defaults, defaultFilters.map(saidBy), [...resolved].sort()]);
 }
 
 /** The routes in the order in which they are tried, and the services they lead to. */
-function* boundSteps(placed: readonly Placed[], file: RoutesData): Generator<undefined, Omit<MadeRoutes, 'made'>> {
+function* boundSteps(placed: readonly Placed[], file: AroundRoutes): Generator<undefined, Omit<MadeRoutes, 'made'>> {
   const addresses = new Map<string, string>();
   for (const { target } of placed) if (target.origin !== undefined) addresses.set(target.serviceName, target.origin);
   const policyOf = (name: string) => compileService(file.services.get(name), addresses.has(name));
@@ -171,13 +206,6 @@ function* boundSteps(placed: readonly Placed[], file: RoutesData): Generator<und
   const specs = placed.map(({ spec }) => spec).sort((a, b) => a.order - b.order);
   const statics = [...addresses].map(([service, origin]) => ({ service, instances: [origin] }));
   return { specs, services, policyOf, statics };
-}
-
-const NONE: ReadonlyMap<string, CompiledRoute> = new Map();
-
-/** Where a part stands has no say in what it means. */
-function withoutPlace(key: string, value: unknown): unknown {
-  return key === 'path' && Array.isArray(value) ? undefined : value;
 }
 
 type Placed = CompiledRoute & Pick<WrittenRoute, 'path'>;

@@ -15,6 +15,8 @@ const CONNECTIONS = 625;
 const CALLS = CONNECTIONS * CALLS_EACH;
 
 const STALL_MS_MAX = 50;
+/** The metric tells the time between two looks at the loop, which are so far apart when nothing holds it up. */
+const LOOKS_APART_MS = 10;
 const IN_FORCE_MS_MAX = 5_000;
 
 const routeOf = (i: number, generation: number) => `  - id: r${i}
@@ -54,7 +56,7 @@ test('a reload of 10,000 routes holds up none of 20,000 calls in hand, loses non
       60_000,
     );
     const inForceMs = performance.now() - startedMs;
-    const stallMs = (await gateway.metric('nodejs_eventloop_lag_max_seconds')) * 1_000;
+    const stallMs = (await gateway.metric('nodejs_eventloop_lag_max_seconds')) * 1_000 - LOOKS_APART_MS;
     const figures = `generation ${generation}: in force after ${inForceMs.toFixed()} ms, longest stall ${stallMs.toFixed()} ms`;
     t.diagnostic(figures);
     assert.ok(inForceMs < IN_FORCE_MS_MAX && stallMs < STALL_MS_MAX, figures);
