@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { entryFile } from './config/parse.ts';
 import type { KeyPath, Problem } from './config/problem.ts';
 import { readText } from './edges/config-file.ts';
 import { findRFlaws } from './edges/r-parser.ts';
@@ -30,7 +31,8 @@ function rFilesOf(local: Contract['local']): RFile[] {
   return local.flatMap((one, i) => {
     const path = ['discovery', 'local', i, one.kind === 'script' ? 'script' : 'entry'];
     if (one.kind === 'script') return { file: one.script, path };
-    const main = join(one.entry, 'plumber.R');
+    const main = entryFile(one.entry, readText);
+    if (!/\.[Rr]$/.test(main)) return [];
     return [main, ...sourcedBy(main)].map(file => ({ file, path }));
   });
 }

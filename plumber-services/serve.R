@@ -1,6 +1,6 @@
 # The R side of serve.sh, which says what to do:
 #
-#   serve.R serve      runs the Plumber application of the working directory
+#   serve.R serve      runs the Plumber application in the working directory
 #   serve.R register   keeps it registered in Consul, until told to stop
 #   serve.R drain      waits until it has finished its work, then ends it
 #
@@ -10,7 +10,7 @@
 local({
   file <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)[[1]])
   here <- dirname(gsub("~+~", " ", file, fixed = TRUE)) # as R writes a space in it
-  names <- c("log", "settings", "serve", "drain", "consul", "register")
+  names <- c("log", "settings", "entry", "serve", "drain", "consul", "register")
   for (file in file.path(here, "shared", "R", paste0(names, ".R"))) {
     source(file, local = globalenv())
   }

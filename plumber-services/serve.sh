@@ -6,12 +6,13 @@ set -u
 
 usage() {
   cat <<'USAGE'
-usage: serve.sh NAME_OR_DIR [--host HOST] [--port PORT] [--watch-stdin]
+usage: serve.sh SERVICE [--host HOST] [--port PORT] [--watch-stdin]
 
-Starts the Plumber service NAME (a folder beside this script) or the one in DIR.
+Starts a Plumber service: the name of a folder beside this script, any folder (one that holds
+_server.yml, entrypoint.R or plumber.R), or any R file.
 
   --host HOST     address to listen on (127.0.0.1; 0.0.0.0 for all)
-  --port PORT     port to listen on; 0, the default, finds a free one
+  --port PORT     port to listen on (1024 to 49151); 0, the default, finds a free one
   --watch-stdin   end when standard input ends: for a parent that may be killed
 
 SIGTERM and SIGINT deregister the service, let R finish what it was asked, and end it; a second
@@ -20,7 +21,7 @@ one ends it at once. Every line on standard output is a JSON object. When R list
 Exit status: 0 after a signal, 1 when R ended by itself, 2 for wrong usage.
 
 Environment:
-  PENSTOCK_SERVICE_NAME        name in the log and in Consul (the folder's name)
+  PENSTOCK_SERVICE_NAME        name in the log and in Consul (the folder's or the file's name)
   PENSTOCK_DRAIN_TIMEOUT_S     how long R may take to finish (30)
   PENSTOCK_CONCURRENCY         requests R works on at once; more than 1 only for
                                asynchronous applications (1)
@@ -81,9 +82,22 @@ case $service in
   */*) folder=$service ;;
   *) folder=$here/$service; [ -d "$folder" ] || folder=$service ;;
 esac
-[ -f "$folder/plumber.R" ] || refuse "no plumber.R in $folder"
+PENSTOCK_ENTRY=''
+if [ -f "$folder" ]; then
+  PENSTOCK_ENTRY=$(basename -- "$folder")
+  folder=$(dirname -- "$folder")
+else # the order is Plumber's own
+  for name in _server.yml entrypoint.R entrypoint.r plumber.R plumber.r; do
+    [ -n "$PENSTOCK_ENTRY" ] || ! [ -f "$folder/$name" ] || PENSTOCK_ENTRY=$name
+  done
+fi
+[ -n "$PENSTOCK_ENTRY" ] || refuse "no plumber.R in $folder, no entrypoint.R and no _server.yml"
 folder=$(CDPATH='' cd -- "$folder" && pwd)
-: "${PENSTOCK_SERVICE_NAME:=$(basename -- "$folder")}"
+case $PENSTOCK_ENTRY in
+  _server.yml | entrypoint.[Rr] | plumber.[Rr]) named_by=$folder ;;
+  *) named_by=${PENSTOCK_ENTRY%.[Rr]} ;;
+esac
+: "${PENSTOCK_SERVICE_NAME:=$(basename -- "$named_by")}"
 case $PENSTOCK_SERVICE_NAME in
   *[!A-Za-z0-9._-]*) refuse "a service's name has letters, digits, dots, dashes and underscores" ;;
 esac
@@ -101,7 +115,8 @@ command -v Rscript >/dev/null || refuse 'Rscript is not installed'
 PENSTOCK_RUN_DIR=$(mktemp -d "${TMPDIR:-/tmp}/penstock-r.XXXXXX") || exit 1
 PENSTOCK_LOG_MARK=$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n'):
 TMPDIR=$PENSTOCK_RUN_DIR # R's own temporary files go with it
-export PENSTOCK_RUN_DIR PENSTOCK_LOG_MARK PENSTOCK_SERVICE_NAME PENSTOCK_HOST PENSTOCK_PORT TMPDIR
+export PENSTOCK_RUN_DIR PENSTOCK_LOG_MARK PENSTOCK_SERVICE_NAME PENSTOCK_ENTRY
+export PENSTOCK_HOST PENSTOCK_PORT TMPDIR
 run=$PENSTOCK_RUN_DIR
 mkfifo "$run/lifeline" "$run/output" || exit 1
 exec 9<>"$run/lifeline" # open for both: neither end has to wait for the other

@@ -92,11 +92,13 @@ function withPaths(
   { surroundings: { absolute, readText, whyUnread }, complain }: Pick<KeysIo, 'surroundings' | 'complain'>,
 ): GatewayConfig['discovery'] {
   for (const [i, one] of local.entries()) {
-    const isScript = one.kind === 'script';
-    const file = absolute(isScript ? one.script : `${one.entry}/plumber.R`);
-    if (readText(file) !== undefined) continue;
-    const message = `${isScript ? '' : 'holds no R service: '}${file} cannot be read: ${whyUnread(file)}`;
-    complain({ path: ['discovery', 'local', i, isScript ? 'script' : 'entry'], message });
+    const path = ['discovery', 'local', i, one.kind === 'script' ? 'script' : 'entry'];
+    const file = one.kind === 'script' ? absolute(one.script) : entryFile(absolute(one.entry), readText);
+    const isOfFolder = one.kind === 'plumber' && file !== absolute(one.entry);
+    const text = readText(file);
+    const flaw = text === undefined ? `cannot be read: ${whyUnread(file)}` : flawOfEntry(file, text);
+    if (flaw === undefined) continue;
+    complain({ path, message: `${isOfFolder && text === undefined ? 'holds no R service: ' : ''}${file} ${flaw}` });
   }
   return {
     consul: consul && { ...consul, snapshot: absolute(consul.snapshot) },
@@ -105,6 +107,25 @@ function withPaths(
     ),
     static: fixed,
   };
+}
+
+/** What the service in a folder begins with: the first of these that is there, which is Plumber's own order. */
+const ENTRY_NAMES = ['_server.yml', 'entrypoint.R', 'plumber.R'];
+const R_FILE = /\.[Rr]$/;
+
+/** The file that an `entry` begins with: itself, or what the folder has; `plumber.R` where it has nothing. */
+export function entryFile(entry: string, readText: Surroundings['readText']): string {
+  if (R_FILE.test(entry) || readText(entry) !== undefined) return entry;
+  const names = ENTRY_NAMES.flatMap(name => [name, name.replace(R_FILE, '.r')]);
+  const found = names.find(name => readText(`${entry}/${name}`) !== undefined);
+  return `${entry}/${found ?? 'plumber.R'}`;
+}
+
+/** Of what R does not parse itself. */
+function flawOfEntry(file: string, text: string): string | undefined {
+  if (!file.endsWith('/_server.yml') || /^engine:[ \t]*["']?[A-Za-z][A-Za-z0-9.]+["']?[ \t]*(?:#.*)?$/m.test(text))
+    return undefined;
+  return 'names no engine';
 }
 
 type Identity = NonNullable<ReturnType<typeof GatewayFile.parse>['identity']>;

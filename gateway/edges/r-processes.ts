@@ -12,7 +12,7 @@ export type LocalService = PlumberService | ScriptService;
 interface PlumberService {
   readonly kind: 'plumber';
   readonly service: string;
-  /** The service's folder, absolute. */
+  /** Its file, or the folder of it; absolute. */
   readonly entry: string;
   readonly instances: number;
   /** Names of further variables of the gateway's environment that R is given. */
@@ -71,7 +71,7 @@ export function createLocalSource(options: LocalSourceOptions): RosterSource {
     const env = environmentForR(options.env, local.env);
     if (local.kind === 'script') return [options.scripts.keep({ ...local, file: local.script, env }, publish)];
     const { service, entry, instances } = local;
-    const keeper = { ...options, service, folder: entry, env, enterStart, onChange: publish };
+    const keeper = { ...options, service, entry, env, enterStart, onChange: publish };
     return Array.from({ length: instances }, () => createRKeeper(keeper));
   }
 

@@ -11,8 +11,8 @@ import { startRProcess, type RProcess } from './r-process.ts';
 /** What to start, and how. */
 export interface RStartOptions {
   readonly service: string;
-  /** The folder of the service, absolute. */
-  readonly folder: string;
+  /** The service's file, or the folder of it; absolute. */
+  readonly entry: string;
   readonly serveCommand: string;
   readonly env: Readonly<Record<string, string>>;
   /** What R is to ask of whoever calls it, as its service's policy says at its start. */
@@ -33,7 +33,7 @@ export function startR(
   options: RStartOptions,
   signal: AbortSignal,
 ): { process: RProcess; ready: Promise<RosterEntry> } {
-  const { service, folder, serveCommand, clock, observe } = options;
+  const { service, entry, serveCommand, clock, observe } = options;
   const bounds = { PENSTOCK_DRAIN_TIMEOUT_S: String(STOP_MS_MAX / 1000 - 1), PENSTOCK_SETTLE_S: '0' };
   const secret = options.sharedSecretOf(service);
   const guard = secret === undefined ? {} : { PLUMBER_SHARED_SECRET: secret };
@@ -45,7 +45,7 @@ export function startR(
 
   let endOfR: string | undefined;
   const script = startRProcess({
-    ...{ command: serveCommand, args: [folder, '--host', HOST, '--port', '0'], clock },
+    ...{ command: serveCommand, args: [entry, '--host', HOST, '--port', '0'], clock },
     env,
     onLine(line, stream) {
       const { level, text, about, ...news } = readRLine(line, stream === 'stderr' ? 'warn' : 'info');

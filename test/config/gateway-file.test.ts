@@ -235,6 +235,13 @@ describe('gateway.yaml, wrong', () => {
       ],
     ],
     [
+      'an R file that is not there',
+      'discovery: { local: [{ service: a, entry: x/score.R }] }',
+      [
+        '1:43 error discovery.local[0].entry: /etc/penstock/x/score.R cannot be read: no such file or directory (ENOENT)',
+      ],
+    ],
+    [
       'a script that is not there',
       'discovery: { local: [{ service: a, script: x.R }] }',
       ['1:44 error discovery.local[0].script: /etc/penstock/x.R cannot be read: no such file or directory (ENOENT)'],

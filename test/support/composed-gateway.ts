@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { TestContext } from 'node:test';
 import assert from 'node:assert/strict';
 import { compose } from '../../gateway/compose.ts';
@@ -65,7 +66,7 @@ export async function startGateway(t: TestContext, traits: GatewayTraits): Promi
       config,
       env,
       account: undefined,
-      serveCommand: '',
+      serveCommand: fileURLToPath(new URL('../../plumber-services/serve.sh', import.meta.url)),
       stdout: log.stream,
       version: '0.0.0',
       node: process.version,

@@ -66,8 +66,8 @@ describe('docs/adding-a-model.md, followed to the letter,', () => {
     const clone = aClone(t, OF_1);
     const consul = await startConsulAgent(t);
     const here = (code: string) => code.replaceAll('http://127.0.0.1:8500', consul.url);
-    const [, address = ''] = /CONSUL_HTTP_ADDR=(\S+) plumber-services\/serve\.sh models\/mpg/.exec(OF_3) ?? [];
-    const r = await startPlumberService(t, join(clone, 'models/mpg'), { env: { CONSUL_HTTP_ADDR: here(address) } });
+    const [, address = ''] = /CONSUL_HTTP_ADDR=(\S+) plumber-services\/serve\.sh models\/mpg\.R/.exec(OF_3) ?? [];
+    const r = await startPlumberService(t, join(clone, 'models/mpg.R'), { env: { CONSUL_HTTP_ADDR: here(address) } });
     await r.event('registered');
 
     const gateway = await startGateway(t, clone, { ...discoveryOf(OF_3, here), routes: yamlOf(OF_1, 'routes') });

@@ -51,7 +51,11 @@ const SCRIPT_KEYS = ['input', 'warm', 'cpuMax', 'memoryMax'] as const;
 const Local = z
   .strictObject({
     service: ServiceName,
-    entry: text().optional().describe('The folder of the R service: where its `plumber.R` is.'),
+    entry: text()
+      .optional()
+      .describe(
+        'An R file with an API of Plumber, of any name, or a folder with `plumber.R`, `entrypoint.R` or `_server.yml` (Plumber2, where it is installed). R starts in its folder, with the library that renv keeps there.',
+      ),
     script: text()
       .optional()
       .describe(

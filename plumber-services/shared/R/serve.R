@@ -4,30 +4,31 @@
 # within what Plumber 1.3 and later accept.
 free_ports <- 20000:32767
 
-#' Runs the Plumber application of the working directory until serve.sh says `quit`.
+#' Runs the application of the working directory until serve.sh says `quit`.
 #'
 #' Says that it listens once it does, in the log and in the file `listening`. Leaves with status
 #' 98 when its port was taken meanwhile, so that serve.sh may try another.
 serve <- function(settings) {
-  pr <- plumber::plumb("plumber.R")
-  require_secret(pr, settings$shared_secret)
+  use_own_library()
+  app <- load_app(settings$entry)
+  app$require_secret(settings$shared_secret)
   port <- choose_port(settings$host, settings$port)
   on_listening(function() {
     announce(settings, port)
-    watch_for_quit(settings$run_dir)
+    watch_for_quit(settings$run_dir, app$stop)
   })
 
-  run_app(pr, settings$host, port)
+  run_app(app, settings$host, port)
   unlink(file.path(settings$run_dir, "listening"))
 }
 
-run_app <- function(pr, host, port) {
+run_app <- function(app, host, port) {
   listening <- FALSE
   on_listening(function() listening <<- TRUE)
   tryCatch(
-    plumber::pr_run(pr, host = host, port = port, quiet = TRUE),
+    app$run(host, port),
     error = function(err) {
-      if (listening) stop(err)
+      if (listening || is_free(host, port)) stop(err)
       log_line("error", "port-taken", port = port, message = conditionMessage(err))
       quit(save = "no", status = 98)
     }
@@ -70,7 +71,7 @@ announce <- function(settings, port) {
            pid = Sys.getpid())
 }
 
-watch_for_quit <- function(run_dir) {
-  if (file.exists(file.path(run_dir, "quit"))) return(httpuv::interrupt())
-  later::later(function() watch_for_quit(run_dir), 0.2)
+watch_for_quit <- function(run_dir, stop_app) {
+  if (file.exists(file.path(run_dir, "quit"))) return(stop_app())
+  later::later(function() watch_for_quit(run_dir, stop_app), 0.2)
 }

@@ -12,6 +12,7 @@ read_settings <- function(env) {
     host = text("PENSTOCK_HOST", "127.0.0.1"),
     port = number("PENSTOCK_PORT", "0"),
     service = text("PENSTOCK_SERVICE_NAME"),
+    entry = text("PENSTOCK_ENTRY", "plumber.R"),
     shared_secret = text("PLUMBER_SHARED_SECRET", text("PLUMBER_SHAREDSECRET")),
     drain_timeout_s = number("PENSTOCK_DRAIN_TIMEOUT_S", "30"),
     concurrency = number("PENSTOCK_CONCURRENCY", "1", min = 1),
