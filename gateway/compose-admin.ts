@@ -35,7 +35,7 @@ export function composeAdmin(parts: AdminParts): AdminServer {
   return createAdminServer({ host, port, access: access ?? CLOSED, admin: adminOf(parts), observe: parts.observe });
 }
 
-/** Without `access` the listener is on loopback, where nobody is asked. */
+/** Without `access` the listener is on loopback, where no credential is asked for. */
 const CLOSED: AdminAccess = { open: [], tokens: [] };
 
 function adminOf({

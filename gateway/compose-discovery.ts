@@ -24,7 +24,7 @@ interface DiscoveryParts {
   /** The path of plumber-services/serve.sh. */
   readonly serveCommand: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Whom R runs as, where that is not whoever started the gateway. */
+  /** The user that R runs as, where it is not the one that started the gateway. */
   readonly account: Account | undefined;
   readonly clock: Clock;
   readonly random: Random;

@@ -37,7 +37,7 @@ export interface Gateway {
   reload(reason: string): Promise<ReloadOutcome>;
   /** Unready, grace, refuse, finish what is in hand within the timeout, deregister, stop what was started. */
   drain(): Promise<void>;
-  /** Lets go of everything, whoever waits. */
+  /** Lets go of everything, calls that wait too. */
   stopNow(): void;
 }
 
@@ -76,7 +76,7 @@ export function createGateway(parts: GatewayParts): Gateway {
 
   const reload = (reason: string) => reloadBecause(parts, reason);
 
-  /** Everything that would keep the process, or somebody waiting. */
+  /** Everything that would keep the process, or a call waiting. */
   async function release(): Promise<void> {
     watch?.close();
     parts.batching.close();
@@ -175,7 +175,7 @@ function composeVersionCheck(parts: GatewayParts) {
   return checkConsulVersion({ ...parts, config: { address: consul.address, token: consul.token?.reveal() } });
 }
 
-/** Whoever is not in Consul is counted by no other gateway, and need count none. */
+/** A gateway that is not in Consul is counted by no other gateway, and need count none. */
 function composePeers(parts: GatewayParts, registration: ConsulRegistration | undefined) {
   const { consul } = parts.config.discovery;
   if (consul === undefined || registration === undefined) return undefined;
@@ -210,6 +210,6 @@ function changeUser({ account, readRoutes, generations, observe }: GatewayParts)
 }
 
 function warnOfOpenness(observe: Observe): void {
-  const text = 'no identity is configured: whoever reaches this gateway may call every route';
+  const text = 'no identity is configured: every caller that reaches this gateway may call every route';
   observe({ kind: 'notice', level: 'warn', text, about: { key: 'identity' } });
 }

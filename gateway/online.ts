@@ -115,7 +115,7 @@ export interface LocalSaid {
 }
 
 /**
- * Asks the gateway of this configuration, if one runs, where its own R processes are: nobody else knows. Where routes to
+ * Asks the gateway of this configuration, if one runs, where its own R processes are: only it knows. Where routes to
  * them batch and none tells, that is a warning.
  */
 async function askLocal(gateway: GatewayConfig, routes: CompiledRoutes): Promise<LocalSaid> {

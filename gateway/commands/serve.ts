@@ -9,7 +9,7 @@ export type Signal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
 /** What `serve` needs of the process it runs in. */
 export interface ServeProcess {
   onSignal(handle: (signal: Signal) => void): void;
-  /** Errors that nobody caught. */
+  /** Errors that no code caught. */
   onMistake(handle: (where: string, error: unknown) => void): void;
   /** Ends the process at once. */
   exit(code: number): void;
@@ -22,7 +22,7 @@ export interface RunningGateway {
   start(): Promise<unknown>;
   /** Unready, grace, refuse, finish what is in hand within the timeout, deregister, stop what was started. */
   drain(): Promise<unknown>;
-  /** Lets go of everything, whoever waits. */
+  /** Lets go of everything, calls that wait too. */
   stopNow(): void;
   reload(reason: string): Promise<unknown>;
 }
@@ -133,7 +133,7 @@ async function stop(gateway: RunningGateway, signal: Signal): Promise<number> {
 }
 
 /**
- * An error that nobody caught belongs to one request, or to one timer: the many others in hand have no part in it, and
+ * An error that no code caught belongs to one request, or to one timer: the many others in hand have no part in it, and
  * what they share (permits, rosters, tables) is changed in single synchronous steps. Ending the process would lose them
  * all, and let any caller who finds such an error end it again and again. So it is told, counted, and survived; the
  * alert on `penstock_internal_errors_total` is for people.

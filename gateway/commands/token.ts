@@ -32,7 +32,7 @@ interface Wanted {
   readonly isJson: boolean;
 }
 
-/** Why there is no token, in words for whoever asked. */
+/** Why there is no token, in words for the user of the command. */
 class Refusal extends Error {
   override readonly name = 'Refusal';
   readonly status: number;

@@ -272,7 +272,7 @@ function warnOfEmptyCache({ cache, pure }: SharingKeys, { complain, placeOf, met
   complain({ path, severity: 'warning', message: `has no effect: ${why}` });
 }
 
-/** POST is shared only where calling twice does no harm, which nobody but the operator can know. */
+/** POST is shared only where calling twice does no harm, which only the operator can know. */
 function warnOfImpure(
   { coalesce, cache, batch, pure }: SharingKeys,
   { complain, placeOf, methods }: SharingContext,

@@ -253,7 +253,7 @@ function complainOfAddresses(routes: readonly Placed[], complain: Complain): voi
   }
 }
 
-/** `lb://` may name what nobody knows yet; but where no Consul is asked, nobody ever will. */
+/** `lb://` may name a service that has no instance yet; but where no Consul is asked, none will ever come. */
 function warnOfUnknown(routes: readonly Placed[], known: ReadonlySet<string> | undefined, complain: Complain): void {
   if (known === undefined) return;
   for (const { target, path } of routes) {

@@ -28,7 +28,7 @@ export interface IdentityConfig {
 }
 
 /**
- * gateway.yaml, understood: milliseconds and bytes, absolute paths, no default missing. Secrets are wrapped: whoever
+ * gateway.yaml, understood: milliseconds and bytes, absolute paths, no default missing. Secrets are wrapped: code that
  * prints it prints `[redacted]`.
  */
 export type GatewayConfig = Readonly<Omit<Parsed, 'identity'>> & {

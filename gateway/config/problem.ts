@@ -124,7 +124,7 @@ function maskLine(source: string, { column, path, hint }: Problem): string {
     : maskSecrets(source.slice(0, at)) + key + maskValue(source.slice(at + key.length));
 }
 
-/** Nothing in a file may move the cursor of whoever reads its problems; a tab would move the caret. */
+/** Nothing in a file may move the cursor of a terminal that shows its problems; a tab would move the caret. */
 function printable(text: string): string {
   return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, ' ');
 }

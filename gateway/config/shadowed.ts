@@ -7,7 +7,7 @@ export interface Shadowed {
   readonly by: readonly string[];
 }
 
-/** Of so many earlier routes that might, the first are looked at: nobody waits for a warning. */
+/** Of so many earlier routes that might, the first are looked at: a warning must not delay a reload. */
 const LOOKED_AT_MAX = 200;
 
 /**

@@ -101,7 +101,7 @@ interface Doubt {
 
 /**
  * What to believe after the source spoke. It is taken at its word, except where it comes back from an outage, or with a
- * memory older than it had, and knows of nobody: then those known before stand for `holdMs`, or until they are heard of
+ * memory older than it had, and lists no instance: then those known before stand for `holdMs`, or until they are heard of
  * again. One who is heard of again and then leaves has left.
  */
 export function believe(held: Belief | undefined, told: Told, time: { nowMs: number; holdMs: number }): Belief {

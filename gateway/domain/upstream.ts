@@ -28,14 +28,14 @@ export interface ExchangeBounds {
   /** Whether a connection carries one exchange or many; 'auto': many where acknowledgements are seen to be quick. */
   readonly reuse: boolean | 'auto';
   readonly connectTimeoutMs: number;
-  /** An exchange without an end for so long is broken off, whoever still waits. */
+  /** An exchange without an end for so long is broken off, even where a caller still waits. */
   readonly hangMsMax: number;
   /** An answer up to this size is taken off the instance's hands; of a larger one the rest is a stream. */
   readonly bufferBytesMax: number;
 }
 
 /**
- * How an exchange with an instance ended, whoever still waited for it.
+ * How an exchange with an instance ended, whether a caller still waited for it or not.
  *
  *   answered         it gave its answer, or the reader did not want the rest
  *   refused          nothing took the connection; nothing reached it
@@ -57,7 +57,7 @@ export type ExchangeEnd =
 
 /** Whom the transport calls back, never from within `send`. */
 export interface ExchangeListener {
-  /** An interim answer that nobody here asked for (102, 103); 100 is not told. */
+  /** An interim answer that the gateway did not ask for (102, 103); 100 is not told. */
   onInterim(status: number, fields: string[]): void;
   /** The answer's head, and a body that is still to come; `onEnd` follows when that is over. Not called for a whole one. */
   onStream(answer: UpstreamAnswer): void;

@@ -9,7 +9,7 @@ import { linearRegExp } from './re2js.ts';
 /** Beyond so many values in a body one mistake is told, not all: each that is found takes memory. */
 const VALUES_MAX = 2_000;
 
-/** `format` of these is checked; of another name it is refused, so that nobody relies on it. */
+/** `format` of these is checked; of another name it is refused, so that no operator relies on it. */
 const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
   date: isDate,
   'date-time': text => /^\d{4}-\d{2}-\d{2}[Tt ]/.test(text) && !Number.isNaN(Date.parse(text)),

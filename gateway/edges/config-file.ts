@@ -28,7 +28,7 @@ export function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
   } catch {
-    return undefined; // missing, forbidden or a folder: whoever asked says so, with the place that names it
+    return undefined; // missing, forbidden or a folder: the caller of this function says so, with the place that names it
   }
 }
 
@@ -61,7 +61,7 @@ interface WatchOptions {
   readonly pollMs?: number;
 }
 
-/** So many times as long as a file must be left alone, and it is read all the same: the folder may be somebody's log. */
+/** So many times as long as a file must be left alone, and it is read all the same: the folder may hold a log. */
 const SETTLES_MAX = 10;
 
 /** Watches files however they are saved: written in place, renamed over, or swapped by a symbolic link. */
@@ -71,7 +71,7 @@ export function watchFiles({ files, onChange, settleMs = 100, pollMs = 5_000 }: 
   let settling: NodeJS.Timeout | undefined;
   let heardMs: number | undefined; // since when nothing was read
 
-  // A file itself is no good thing to watch: whoever renames another over it leaves the watcher with the old one.
+  // A file itself is no good thing to watch: an editor that renames another over it leaves the watcher with the old one.
   function watchFolders(): void {
     const wanted = new Set([...known.keys()].flatMap(foldersOf));
     for (const [folder, watcher] of folders) {

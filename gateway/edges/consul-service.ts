@@ -76,7 +76,7 @@ export class ConsulService {
 
   #miss(problem: string): void {
     this.problem = problem;
-    this.#endDoubt?.(); // The last roster stands: an empty list is not believed while nobody can correct it.
+    this.#endDoubt?.(); // The last roster stands: an empty list is not believed while Consul cannot correct it.
     this.#endDoubt = undefined;
     this.#options.onNews(false);
   }

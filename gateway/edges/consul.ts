@@ -31,7 +31,7 @@ type Followed = ReadonlyMap<string, ConsulService>;
 const SNAPSHOT_GRACE_MS = 1_000;
 
 /**
- * The instances Consul lists. While Consul is away, or comes back knowing nobody, the last roster stands; a gateway
+ * The instances Consul lists. While Consul is away, or comes back with an empty list, the last roster stands; a gateway
  * that starts meanwhile serves from the snapshot.
  */
 export function createConsulSource(options: ConsulSourceOptions): RosterSource {

@@ -9,7 +9,7 @@ interface LocalStore extends Store {
   increment(key: string): WindowCount;
 }
 
-/** What the package's stores tell; a `Date` is made only where somebody asks for one. */
+/** What the package's stores tell; a `Date` is made only where one is asked for. */
 class WindowCount implements ClientRateLimitInfo {
   readonly totalHits: number;
   readonly resetMs: number;
@@ -108,12 +108,12 @@ export interface CounterTable {
 }
 
 /**
- * A table of numbers: a key is known by 64 bits of its hash, seeded anew in each process, so that nobody can choose keys
+ * A table of numbers: a key is known by 64 bits of its hash, seeded anew in each process, so that no caller can choose keys
  * that meet. A million keys take as much as they take, however long they are, and the collector never looks at them.
  *
  * A key may stand in one of sixteen places. Where all are taken, windows that have ended go first, then the key with
  * the fewest hits, and of those the one whose window ends first. So a flood of new keys displaces its own, never a
- * heavy one, and nobody is refused for want of room.
+ * heavy one, and no caller is refused for want of room.
  */
 export function createCounterTable(options: CounterTableOptions): CounterTable {
   const { clock, keysMax = KEYS_MAX } = options;
@@ -121,7 +121,7 @@ export function createCounterTable(options: CounterTableOptions): CounterTable {
   const seed = randomBytes(16).toString('latin1');
   const low = new Uint32Array(sets * WAYS);
   const high = new Uint32Array(sets * WAYS);
-  const hits = new Uint32Array(sets * WAYS); // 0: nobody stands here
+  const hits = new Uint32Array(sets * WAYS); // 0: the place is free
   const resets = new Float64Array(sets * WAYS);
 
   function hit(key: string, windowMs: number): Count {

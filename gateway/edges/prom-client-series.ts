@@ -18,7 +18,7 @@ export interface Tally {
 }
 
 /**
- * Counts in plain numbers and tells prom-client only when somebody asks.
+ * Counts in plain numbers and tells prom-client only when the metrics are read.
  *
  * A request touches four counters, and prom-client spends half a microsecond on each to look its labels up and check
  * them again.
@@ -90,7 +90,7 @@ export function createDurations(registry: Registry, family: Family): Distributio
   return createDistribution(registry, family, { buckets: SECONDS, shown: ms => ms / 1000 });
 }
 
-/** From one row, which nobody joined, to as many as a route may allow. */
+/** From one row, which travelled alone, to as many as a route may allow. */
 const ROWS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 1_000, 10_000];
 
 /** Numbers of rows. */
@@ -113,7 +113,7 @@ interface Child {
 }
 
 /**
- * Histograms that hear of what was observed when somebody asks for them, or when much has gathered.
+ * Histograms that hear of what was observed when they are read, or when much has gathered.
  *
  * Told of one at a time, between other work, each costs several times as much.
  */
@@ -165,7 +165,7 @@ function labelled({ labelNames }: Family, values: readonly string[]): Labels {
   return Object.fromEntries(labelNames.map((name, i) => [name, values[i] ?? '']));
 }
 
-// prom-client throws on what is no number, and whoever observes must never be hurt by it.
+// prom-client throws on what is no number, and an error here must not reach the call that is observed.
 function sound(amount: number): number {
   return Number.isFinite(amount) ? Math.max(0, amount) : 0;
 }

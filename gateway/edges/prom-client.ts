@@ -12,7 +12,7 @@ import {
   type Tally,
 } from './prom-client-series.ts';
 
-/** What the metrics are read from when somebody asks for them. */
+/** What the metrics are read from when they are scraped. */
 interface MetricsOptions {
   /** Calls whose reply is not over. */
   readonly inFlight: () => number;
@@ -27,7 +27,7 @@ interface MetricsOptions {
   readonly batching: () => ReadonlyMap<string, boolean>;
   /** Since the keys of issuers that publish them were fetched. */
   readonly keysAges: () => readonly { readonly issuer: string; readonly ageSeconds: number }[];
-  /** Lines the log has dropped because nobody took them. */
+  /** Lines the log has dropped because their reader was too slow. */
   readonly linesDropped: () => number;
   /** Lines of the audit trail, by how they fared. */
   readonly auditLines: () => { readonly written: number; readonly lost: number };
@@ -63,7 +63,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     contentType: registry.contentType,
     observe(event) {
       record(series, event);
-      // Memory must not grow where nobody scrapes.
+      // Memory must not grow where no scraper comes.
       if (event.kind === 'config-loaded') sweep();
     },
     text() {
@@ -223,7 +223,11 @@ function createGauges(registry: Registry, options: MetricsOptions): void {
 
   ofServices('queue_depth', 'Requests waiting for a place.', ({ queue }) => queue.depth);
   ofServices('permits_in_use', 'Places taken at instances.', ({ permits }) => permits.inUse);
-  ofServices('permits_abandoned', 'Places where R still computes for nobody.', ({ permits }) => permits.abandoned);
+  ofServices(
+    'permits_abandoned',
+    'Places where R still computes after its caller left.',
+    ({ permits }) => permits.abandoned,
+  );
   viewGauge(registry, family('instances', 'Instances by state.', ['service', 'state']), () =>
     services().flatMap(states),
   );
@@ -244,7 +248,10 @@ function createGauges(registry: Registry, options: MetricsOptions): void {
     [{ version, node }, 1],
   ]);
   new Counter({
-    ...familyOptions(registry, family('log_lines_dropped_total', 'Log lines dropped because nobody took them.')),
+    ...familyOptions(
+      registry,
+      family('log_lines_dropped_total', 'Log lines dropped because their reader was too slow.'),
+    ),
     collect() {
       this.reset();
       this.inc(options.linesDropped());

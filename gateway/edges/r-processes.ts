@@ -34,7 +34,7 @@ export interface LocalSourceOptions {
   readonly serveCommand: string;
   /** The gateway's own environment; R gets a few variables of it, and those that its entry names. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** What R is to ask of whoever calls it. */
+  /** What R is to ask of its callers. */
   readonly sharedSecretOf: (service: string) => string | undefined;
   readonly clock: Clock;
   readonly random: Random;

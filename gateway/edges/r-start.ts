@@ -15,7 +15,7 @@ export interface RStartOptions {
   readonly entry: string;
   readonly serveCommand: string;
   readonly env: Readonly<Record<string, string>>;
-  /** What R is to ask of whoever calls it, as its service's policy says at its start. */
+  /** What R is to ask of its callers, as its service's policy says at its start. */
   readonly sharedSecretOf: (service: string) => string | undefined;
   readonly clock: Clock;
   readonly observe: Observe;

@@ -32,7 +32,7 @@ const SIZE_BYTES_MAX = 64 * 1024 * 1024;
 const CHANGED_AFTER_MS = 1_000;
 const UNCHANGED_AFTER_MS = 60_000;
 
-/** A snapshot in a file of the owner's alone, replaced whole: whoever reads it never sees half of one. */
+/** A snapshot in a file of the owner's alone, replaced whole: a reader never sees half of one. */
 export function createRosterSnapshot({ path, from, clock, observe }: RosterSnapshotOptions): RosterSnapshot {
   const draft = `${path}.${randomUUID().slice(0, 8)}.tmp`; // Two gateways that share a path must not share the draft.
   let pending: Snapshot | undefined;

@@ -19,7 +19,7 @@ interface StaticSourceOptions {
   readonly onRoster: (roster: Roster) => void;
 }
 
-/** The instances that stand in the configuration. Nobody watches them but the active checks. */
+/** The instances that stand in the configuration. Only the active checks watch them. */
 export function createStaticSource({ services, clock, onRoster }: StaticSourceOptions): StaticSource {
   let listed = entriesByService(services);
   let wanted: ReadonlySet<string> = new Set();

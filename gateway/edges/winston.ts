@@ -18,11 +18,11 @@ export interface Log {
   observedAll(): void;
   readonly level: LogLevel;
   setLevel(level: LogLevel): void;
-  /** Lines dropped because nobody took them. */
+  /** Lines dropped because their reader was too slow. */
   readonly linesDropped: number;
   /** Hands over what is held, now: for a process that ends in the next moment. */
   flush(): void;
-  /** Resolves when every line is written, or nobody took them in time. */
+  /** Resolves when every line is written, or its reader did not take them in time. */
   close(): Promise<void>;
 }
 
@@ -172,7 +172,7 @@ const REST_MS = 1000;
 /**
  * Gathers the lines of one turn of the event loop into one write, and never lets a reader hold the gateway up.
  *
- * A log is worth less than the requests it tells of: whoever reads too slowly loses lines, and is told how many.
+ * A log is worth less than the requests it tells of: a reader that is too slow loses lines, and is told how many.
  */
 export function createLineWriter({ stream, gap }: LineWriterOptions): LineWriter {
   const held = createHeldLines(gap);

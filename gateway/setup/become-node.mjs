@@ -47,7 +47,7 @@ function standInFor(child) {
   });
   child.once('exit', (code, signal) => {
     if (signal === null) process.exit(code);
-    // Whoever waits for us shall see what ended the child: a signal kills us the same way, once nobody catches it.
+    // The shell that waits for us shall see what ended the child: a signal kills us the same way, once we no longer catch it.
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
     process.exitCode = 128 + (constants.signals[signal] ?? 0);

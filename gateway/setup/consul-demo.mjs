@@ -112,7 +112,7 @@ async function startService(name, { lifetimes, log, consulAddress, account }) {
   const ended = once(child, 'close').then(([code]) => {
     throw new Error(`R of ${name} ended before it listened (exit ${code}):\n${lastLines.join('\n')}`);
   });
-  ended.catch(() => {}); // Once it listens nobody waits for this any more.
+  ended.catch(() => {}); // Once it listens this is no longer waited for.
   await Promise.race([listens, ended]);
   const another = `CONSUL_HTTP_ADDR=${consulAddress} plumber-services/serve.sh ${name}`;
   tellOfItsEnd(child, { lifetimes, what: `A ${name}`, then: `To start another: ${another}` });

@@ -59,7 +59,7 @@ async function problemsOf(configFile) {
   return checking.then(() => undefined).catch(({ stdout, stderr }) => `${stdout}${stderr}`.trim());
 }
 
-/** The address to show and call: whoever listens everywhere is reached here as well. */
+/** The address to show and call: a server that listens everywhere is reached here as well. */
 export function urlOf({ host, port }) {
   const shown = ['0.0.0.0', '::', ''].includes(host) ? '127.0.0.1' : host;
   return `http://${shown.includes(':') ? `[${shown}]` : shown}:${port}`;

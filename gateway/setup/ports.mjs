@@ -2,7 +2,7 @@ import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-/** A state of /proc/net/tcp: somebody listens. */
+/** A state of /proc/net/tcp: a process listens. */
 const LISTENING = '0A';
 
 /** Fails with a sentence that says who has the port and what to do, where `what` could not listen on it. */

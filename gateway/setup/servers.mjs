@@ -55,7 +55,7 @@ function requireDebian(name) {
   throw new Error(`${name} is needed and cannot be fetched here (no apt-get). Install it so that it is on PATH.`);
 }
 
-/** Runs under the lock. Whoever waited for it while another call unpacked the server finds it done. */
+/** Runs under the lock. A call that waited for it while another unpacked the server finds it done. */
 function unpackServer(name, server) {
   if (findUnpacked(name) !== undefined) return;
   process.stderr.write(`Downloading ${name} (unpacked under .state/servers/, not installed) …\n`);

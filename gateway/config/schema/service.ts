@@ -63,7 +63,7 @@ const Queue = z.strictObject({
   depthMax: whole(0, 100_000)
     .default(256)
     .describe(
-      'Requests that may wait. Of one more, or the newest of whoever has most waiting, one is refused with QUEUE_FULL.',
+      'Requests that may wait. When one more comes, the newest call of the caller with the most waiting calls is refused with QUEUE_FULL.',
     ),
   waitMax: duration({ min: '0ms', max: '1h' })
     .prefault('5s')
@@ -74,7 +74,7 @@ const Queue = z.strictObject({
     .enum(['caller', 'none'])
     .default('caller')
     .describe(
-      'Whose turn it is: `caller` serves callers in turn, `none` whoever came first; each within a `priority`.',
+      'Which waiting call is next, within a `priority`: `caller` takes the callers in turn, `none` the oldest call.',
     ),
 });
 

@@ -10,7 +10,7 @@ export interface GuessingPolicy {
   readonly perMs: number;
 }
 
-/** A guess, and nothing else, looks like this: what has expired or is meant for others was once somebody's own. */
+/** A guess, and nothing else, looks like this: what has expired or is meant for others was once a caller's own. */
 const GUESSES: ReadonlySet<CredentialFault> = new Set<CredentialFault>([
   'wrong-signature',
   'unknown-key-text',
@@ -30,7 +30,7 @@ interface Count {
 
 /**
  * Slows guessing down: what an address gets wrong is counted, by itself and together with the name it tried, and at so
- * many failures in a window it is refused before anything expensive is done. Nobody's name is locked for others, and a
+ * many failures in a window it is refused before anything expensive is done. No name is locked for others, and a
  * credential that is remembered as good is not asked about here.
  */
 export class Guessing {

@@ -9,7 +9,7 @@ const PASSWORD_BYTES_MAX = 1024;
 
 /**
  * What stands behind `Basic` (RFC 7617); undefined for what no directory should be asked about: an empty name, and above
- * all an empty password, since a bind without one succeeds as nobody (RFC 4513 §5.1.2).
+ * all an empty password, since a bind without one succeeds as an anonymous one (RFC 4513 §5.1.2).
  */
 export function readBasic(encoded: string): NameAndPassword | undefined {
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(encoded)) return undefined;

@@ -28,7 +28,7 @@ export interface Scheme {
   lookedFor?(caller: Caller): LookedFor | undefined;
   /** What a call brings of it elsewhere than in `Authorization`, which holds what was `said`: a field of its own, the connection's certificate. */
   brought?(call: Call, said: Credential): Credential | undefined;
-  /** Counts only where the call brings nothing else: a certificate is the connection's, whoever calls over it. */
+  /** Counts only where the call brings nothing else: a certificate is the connection's, and stands for each call over it. */
   readonly standsBack?: boolean;
 }
 

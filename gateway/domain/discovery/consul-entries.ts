@@ -11,7 +11,7 @@ export interface ConsulListing {
   readonly malformed: readonly Malformed[];
 }
 
-/** What is wrong with a registration, in words for whoever registered it. */
+/** What is wrong with a registration, in words for the operator who registered it. */
 export interface Malformed {
   readonly instance: string;
   readonly problem: string;

@@ -14,7 +14,7 @@ const PEERS_MAX = 3;
 
 /**
  * The gateway's view of its services: a line for each, those in trouble first, and below it who is out and why. It is a
- * warning when a service has nobody to serve it, and critical when the gateway itself is leaving. `peers` are the other
+ * warning when a service has no instance, and critical when the gateway itself is leaving. `peers` are the other
  * gateways before the same instances.
  */
 export function reportStatus(

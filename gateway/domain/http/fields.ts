@@ -115,7 +115,7 @@ export function isField(name: string, value: string): boolean {
 
 /** Fields that concern one connection, beside those that `Connection` names (RFC 9110 §7.6.1). */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  'alt-svc', // another way to whoever wrote it, which is not the caller's way to the gateway (RFC 7838)
+  'alt-svc', // another way to the server that wrote it, which is not the caller's way to the gateway (RFC 7838)
   'connection',
   'http2-settings',
   'keep-alive',

@@ -288,7 +288,7 @@ function isAllZero(digits: string): boolean {
 
 const IS_PLAIN = /^[!-$&-~](?:[ -$&-~]*[!-$&-~])?$/;
 
-/** True for a name, in lower case, by which an instance learns who calls: nobody but the gateway may use it. */
+/** True for a name, in lower case, by which an instance learns who calls: only the gateway may use it. */
 export function isIdentityField(name: string): boolean {
   return name.startsWith('x-penstock-');
 }

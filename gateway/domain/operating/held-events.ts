@@ -24,7 +24,7 @@ export interface HeldEvents {
  * Holds the events of requests for a moment, and tells of many in one go, in the order they came.
  *
  * Told of one at a time, between R's answer and the next call for R, each costs several times as much, since a processor
- * that R has used meanwhile has forgotten how; and somebody waits for it.
+ * that R has used meanwhile has forgotten how; and a caller waits for it.
  */
 export function createHeldEvents(clock: Clock, tellOf: Tell, onTold: () => void = ignore): HeldEvents {
   const held: { readonly event: GatewayEvent; readonly wallMs: number }[] = [];

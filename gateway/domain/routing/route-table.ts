@@ -254,7 +254,7 @@ export function createPathIndex(): GrowingPathIndex {
 }
 
 /**
- * True when the index names a position with this pattern for the paths that match it, and for no others: then nobody
+ * True when the index names a position with this pattern for the paths that match it, and for no others: then no call
  * need look at the pattern any more.
  */
 export function isDecidedByIndex(pattern: string): boolean {

@@ -8,7 +8,7 @@ import { bodyReadingOf } from './body-reading.ts';
 import { directivesOf, type Directives } from './freshness.ts';
 import { writeJsonValue } from './json/json-value.ts';
 
-/** A digest of what it is given that nobody can aim at: short, the same for the same, and fit for a header field. */
+/** A digest of what it is given that no caller can aim at: short, the same for the same, and fit for a header field. */
 export type Digest = (data: string | Buffer) => string;
 
 /** For how long what is put to R is of use, and what takes an answer that comes later. */

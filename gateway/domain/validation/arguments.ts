@@ -127,7 +127,7 @@ class ArgumentCheck {
     if (bodyReadingOf(fields, content) === 'bytes' && isSaidOtherwise(fields)) return new Map();
     const { errors, value } = readValue(content, this.#bounds);
     for (const { pointer, detail } of errors) this.#findings.add(pointer, detail);
-    if (errors.length > 0) throw ENOUGH; // which of the readings counts, nobody can say
+    if (errors.length > 0) throw ENOUGH; // which of the readings counts is not known
     return isRecord(value) ? new Map(Object.entries(value)) : new Map<string, unknown>();
   }
 }

@@ -23,7 +23,7 @@ export class JsonWalk {
   readonly findings: Findings;
   readonly #content: Buffer;
   readonly #depthMax: number;
-  /** Undefined: nobody has looked. */
+  /** Undefined: not looked at yet. */
   #isUtf8: boolean | undefined = undefined;
 
   constructor(content: Buffer, { findings, depthMax }: WalkOptions) {

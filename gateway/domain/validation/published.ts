@@ -47,7 +47,7 @@ interface Kept {
 /** What is known of a service's versions: `open` where some version has not said yet. */
 export interface Knowledge {
   readonly isOpen: boolean;
-  /** One for each version; none where some version publishes none: what it takes, nobody can say. */
+  /** One for each version; none where some version publishes none: what it takes is not known. */
   readonly schemas: readonly InputSchema[];
 }
 

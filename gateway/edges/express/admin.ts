@@ -132,6 +132,6 @@ async function closeServer(server: Server): Promise<void> {
   if (!server.listening) return;
   const closed = once(server, 'close');
   server.close();
-  server.closeAllConnections(); // whoever watches keeps a connection open for ever
+  server.closeAllConnections(); // a dashboard keeps a connection open for ever
   await closed;
 }

@@ -35,7 +35,7 @@ export function toHttp2Head(raw: readonly string[]): Http2Head {
   }
   const { method, authority, path } = pseudo;
   if (authority !== undefined) fields.unshift('host', authority);
-  // Cut into pieces so that they are packed the better; whoever reads on knows one field (RFC 9113 §8.2.3).
+  // Cut into pieces so that they are packed the better; the rest of the gateway knows one field (RFC 9113 §8.2.3).
   if (cookies.length > 0) fields.push('cookie', cookies.join('; '));
   return {
     ...{ method, url: path, rawHeaders: fields },

@@ -131,7 +131,7 @@ export class Http2Wire implements CallerSide, IncomingBody, Timed {
   }
 
   /**
-   * An answer's head, whose body is poured by whoever has it. Its end waits for a word of ours: Node says that a stream is
+   * An answer's head, whose body its sender pours. Its end waits for a word of ours: Node says that a stream is
    * over even where it is cut, and what was cut would pass for whole.
    */
   respondPoured(status: number, fields: readonly string[]): void {

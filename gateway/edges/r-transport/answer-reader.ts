@@ -11,7 +11,7 @@ export interface AnswerSink {
 /** A head, and by themselves a body's trailers. httpuv's own bound for a head is 80 KiB; an answer's is never near it. */
 const HEAD_BYTES_MAX = 64 * 1024;
 
-/** Extensions of all chunks of a body: nobody uses them, so that many are an attack. */
+/** Extensions of all chunks of a body: no server in use sends them, so that many are an attack. */
 const EXTENSION_BYTES_MAX = 16 * 1024;
 
 /** Answers before the answer. */

@@ -248,7 +248,7 @@ class AnswerBody extends Readable {
   constructor(exchange: WireExchange) {
     super();
     this.#exchange = exchange;
-    this.on('error', ignore); // who reads listens as well; where there is no reader, nobody needs to know
+    this.on('error', ignore); // who reads listens as well; where there is no reader, there is none to tell
   }
 
   override _read(): void {

@@ -43,7 +43,7 @@ interface InterpreterParts {
 }
 
 const LINE_CHARS_MAX = 2_000;
-/** A script that writes more tells nobody more. */
+/** What a script writes beyond it is of no more use. */
 const LINES_MAX = 100;
 /** What R adds to every error at the end. */
 const EPILOGUE = /^(?:Execution halted|Calls: .*)$/;

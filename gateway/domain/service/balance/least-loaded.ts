@@ -7,18 +7,18 @@ const ALIKE_MS = 1;
 
 const SLOTS_MIN = 16;
 
-/** Of so many picks one goes to whoever has waited longest, the others to whoever is warm. */
+/** Of so many picks one goes to the instance that has waited longest, the others to a warm one. */
 const PICKS_A_TURN = 8;
 
 /** How many slots each pick looks at anew, in turn. */
 const LOOKED_AT = 8;
 
 /**
- * Prefers whoever has the least work in hand for its weight, and among those the quicker.
+ * Prefers the instance with the least work in hand for its weight, and among those the quicker.
  *
  * Of equals it prefers the one that worked last: an R that is called again at once answers about a tenth sooner than one
  * that the processors’ caches have forgotten. Turns are taken all the same, of several picks each, so that over time
- * equals do the same work, and nobody's faults stay hidden.
+ * equals do the same work, and no instance's faults stay hidden.
  *
  * Latency only breaks ties, and only in a coarse step: else the one that happens to have answered quickest would get
  * every call while load is low, and the others would never be measured again.
@@ -32,7 +32,7 @@ export function leastLoaded(): BalancePolicy {
  * empty ones are closed.
  *
  * Load is known at once, since every change of it is told. Weights and latencies also change as time passes, which
- * nobody tells: each pick looks at a few slots anew, so that what is known of an idle instance is out of date by as many
+ * no event tells: each pick looks at a few slots anew, so that what is known of an idle instance is out of date by as many
  * picks at most as there are slots, divided by LOOKED_AT.
  */
 class LeastLoadedChoice<I extends Instance> implements Choice<I> {
@@ -82,14 +82,14 @@ class LeastLoadedChoice<I extends Instance> implements Choice<I> {
     return slot === undefined ? undefined : this.#slots[slot];
   }
 
-  /** Asked only where there are equals, so that whoever stands alone meanwhile takes nobody's turn. */
+  /** Asked only where there are equals, so that an instance that stands alone meanwhile takes no other's turn. */
   #isTurnOver(): boolean {
     this.#picks += 1;
     return this.#picks % PICKS_A_TURN === 1;
   }
 
   #note(slot: number, instance: I): void {
-    const load = Math.min(loadOf(instance), Number.MAX_VALUE); // whoever has no weight is still better than nobody
+    const load = Math.min(loadOf(instance), Number.MAX_VALUE); // an instance without weight is still better than none
     this.#tree.set(slot, load, instance.latencyMs ?? 0); // unknown: worth a try
   }
 

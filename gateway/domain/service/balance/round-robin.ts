@@ -2,7 +2,7 @@ import type { Instance } from '../../service.ts';
 import { createPolicy, type BalancePolicy, type Choice } from './policy.ts';
 
 /**
- * Takes turns, more often with whoever weighs more, and spreads those turns out (the smooth weighted round robin of
+ * Takes turns, more often with an instance that weighs more, and spreads those turns out (the smooth weighted round robin of
  * nginx): with weights 5, 1, 1 it chooses a a b a c a a, not five times a in a row.
  */
 export function roundRobin(): BalancePolicy {
@@ -20,7 +20,7 @@ interface Standing<I> {
 }
 
 /**
- * At each pick everyone gains their weight, and whoever has most pays for all.
+ * At each pick every instance gains its weight, and the one with the most pays for all.
  *
  * Those that weigh the same gain the same, so that their order stays: they stand in one line, and only the first of each
  * line are compared. A pick costs as much as there are different weights. A weight is looked at when the instance is

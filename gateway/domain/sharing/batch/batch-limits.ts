@@ -136,7 +136,7 @@ export interface BatchBlame {
   note(callerId: string): void;
   /**
    * Batches fail too often, the last of them with calls of these callers: who brought that about travels alone until
-   * then. Empty where nobody in particular did, or nobody else was in it.
+   * then. Empty where no caller in particular did, or no other was in it.
    */
   setApart(callerIds: readonly string[], untilMs: number): readonly string[];
   isApart(callerId: string, nowMs: number): boolean;
@@ -149,7 +149,7 @@ const GUILTY_MIN = 2;
 /** Callers who travel alone; beyond that the first of them are forgiven. */
 const APART_MAX = 64;
 
-/** Nobody is to blame yet. */
+/** No caller is to blame yet. */
 export function createBatchBlame(): BatchBlame {
   let guilty: string[] = [];
   const apart = new Map<string, number>();
