@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import { getCompileCacheDir } from 'node:module';
+import { dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { remakeRoutes, type AroundRoutes, type MadeRoutes, type RouteToMake } from './config/compile.ts';
@@ -21,7 +23,7 @@ const RESOURCES = { maxYoungGenerationSizeMb: 64 };
 export async function loadRoutesApart(input: RoutesInput, inForce: MadeRoutes): Promise<RoutesNow> {
   const { made } = inForce;
   const workerData: WorkerInput = { input, around: made.around, keys: [...made.byKey.keys()] };
-  const worker = new Worker(WORKER, { workerData, resourceLimits: RESOURCES });
+  const worker = new Worker(WORKER, { workerData, resourceLimits: RESOURCES, env: environment() });
   try {
     const { problems, secrets, parts } = await heard<Judged>(worker);
     if (hasError(problems)) return { routes: undefined, problems, secrets };
@@ -34,6 +36,12 @@ export async function loadRoutesApart(input: RoutesInput, inForce: MadeRoutes): 
   } finally {
     await worker.terminate();
   }
+}
+
+/** The thread needs no variable, but to be told where compiled code is kept. */
+function environment(): Record<string, string> {
+  const kept = getCompileCacheDir(); // a folder for this Node, within the one that was named
+  return kept === undefined ? {} : { NODE_COMPILE_CACHE: dirname(kept) };
 }
 
 /** What a thread says next; rejects where it fails. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { test } from 'node:test';
 
@@ -38,7 +38,10 @@ const ONLY_IN: Readonly<Record<string, RegExp>> = {
   zod: /^config\//,
 };
 
-const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as { dependencies: Record<string, string> };
+const { dependencies, scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+  dependencies: Record<string, string>;
+  scripts: Record<string, string>;
+};
 
 /** What they alone ask of the process, or do to it; to end another process is an edge's business. */
 const PROCESS = /\bprocess\.(argv|cwd|env|exit|exitCode|on|once|stderr|stdin|stdout)\b/;
@@ -58,6 +61,14 @@ const ADDRESSES = /^import \{ (BlockList|isIP|, )+ \} from 'node:net';$/m;
 const CONNECT = /^import \{[^}]*\bconnect\b[^}]*\} from 'node:(net|tls)'/m;
 
 const files = (readdirSync('gateway', { recursive: true }) as string[]).filter(path => path.endsWith('.ts'));
+
+test('each command of package.json names files that are there', () => {
+  const named = Object.values(scripts).flatMap(script => script.match(/[\w./-]+\.(?:mjs|ts)\b/g) ?? []);
+  assert.deepEqual(
+    named.filter(file => !existsSync(file)),
+    [],
+  );
+});
 
 for (const path of files) {
   const text = withoutComments(readFileSync(join('gateway', path), 'utf8'));
