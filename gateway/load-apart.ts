@@ -8,7 +8,7 @@ import type { WrittenService } from './config/written-route.ts';
 import { hasError } from './config/problem.ts';
 import { compileRegex } from './edges/re2js.ts';
 import type { Judged, JudgedPart, WorkerInput } from './load-worker.ts';
-import { schemasBeside, type RoutesInput } from './load.ts';
+import { schemasBeside, tlsBeside, type RoutesInput } from './load.ts';
 import type { RoutesNow } from './reload.ts';
 
 const WORKER = new URL('./load-worker.ts', import.meta.url);
@@ -30,7 +30,8 @@ export async function loadRoutesApart(input: RoutesInput, inForce: MadeRoutes): 
     const { routes: toMake, ...around } = await gathered(worker, parts);
     const { identityConfigured, identity, routesFile, variables } = input;
     const schemaIn = schemasBeside(routesFile, variables);
-    const options = { identityConfigured, identity, compileRegex, schemaIn, inForce: made };
+    const tlsIn = tlsBeside(routesFile, variables);
+    const options = { identityConfigured, identity, compileRegex, schemaIn, tlsIn, inForce: made };
     const routes = await inSlices(remakeRoutes(toMake, around, options));
     return { routes, problems, secrets };
   } finally {

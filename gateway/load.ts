@@ -1,5 +1,6 @@
 import { compileRoutes, type CompiledRoutes } from './config/compile.ts';
 import type { GatewayConfig, IdentityConfig } from './config/gateway-config.ts';
+import type { TlsIn } from './config/certificates.ts';
 import type { SchemaIn } from './config/compile-policy.ts';
 import { parseRoutes, type RoutesFile } from './config/parse-routes.ts';
 import { parseGateway } from './config/parse.ts';
@@ -11,7 +12,8 @@ import { compileJsonSchema } from './edges/ajv.ts';
 import { readText, surroundingsOf, whyUnread } from './edges/config-file.ts';
 import { systemClock } from './edges/clock.ts';
 import { compileRegex } from './edges/re2js.ts';
-import { certificateFlaws } from './edges/tls/certificate.ts';
+import { sha256 } from './edges/digest.ts';
+import { authorityFlaws, certificateFlaws } from './edges/tls/certificate.ts';
 import { keysProblem } from './edges/token-keys.ts';
 
 /** The environment, as references in the files may name it. */
@@ -43,7 +45,7 @@ export function loadContract(gatewayFile: string, variables: Variables, profiles
   if (text === undefined) return unread(gatewayFile);
   const { config, problems, problemAt, local } = parseGateway(text, surroundingsOf(gatewayFile, variables), {
     keysProblem,
-    certificateFlaws: texts => certificateFlaws(texts, systemClock.wallMs()),
+    certificateFlaws: texts => certificateFlaws(texts, { nowWallMs: systemClock.wallMs(), isForCallers: true }),
   });
   const texts = new Map([[gatewayFile, text]]);
   // With an error in one file the other is still judged, if it can be found.
@@ -101,7 +103,8 @@ export function judgeRoutes(input: RoutesInput): LoadedRoutes & { readonly file:
   const file = parseRoutes(text, surroundingsOf(routesFile, variables), profiles);
   const texts = new Map([[routesFile, text]]);
   const schemaIn = schemasBeside(routesFile, variables, texts);
-  const routes = compileRoutes(file, { ...options, compileRegex, schemaIn });
+  const tlsIn = tlsBeside(routesFile, variables, texts);
+  const routes = compileRoutes(file, { ...options, compileRegex, schemaIn, tlsIn });
   return { file, routes, problems: routes.problems, texts, secrets: file.secrets };
 }
 
@@ -115,6 +118,37 @@ export function schemasBeside(routesFile: string, variables: Variables, texts?: 
     texts?.set(file, text);
     const schema = parseJson(text);
     return schema === undefined ? { problem: 'is not JSON' } : compileJsonSchema(schema);
+  };
+}
+
+/** Reads the certificates and keys that services name beside the routes file, once each, and notes their texts. */
+export function tlsBeside(routesFile: string, variables: Variables, texts?: Map<string, string>): TlsIn {
+  const { absolute } = surroundingsOf(routesFile, variables);
+  const known = new WeakMap<Parameters<TlsIn>[0], ReturnType<TlsIn>>();
+  const make: TlsIn = written => {
+    const unread: ReturnType<TlsIn>['flaws'][number][] = [];
+    const textOf = (of: 'ca' | 'cert' | 'key') => {
+      const file = written[of] === undefined ? undefined : absolute(written[of]);
+      const text = file === undefined ? undefined : readText(file);
+      if (file === undefined) return undefined;
+      if (text === undefined) unread.push({ of, message: `the file cannot be read: ${whyUnread(file)}` });
+      else texts?.set(file, text);
+      return text;
+    };
+    const [ca, cert, key] = [textOf('ca'), textOf('cert'), textOf('key')];
+    const client = cert === undefined || key === undefined ? undefined : { cert, key };
+    const { serverName, verify: isVerified } = written;
+    const parts = { ca, client, serverName, isVerified };
+    const nowWallMs = systemClock.wallMs();
+    const ofAuthority =
+      ca === undefined ? [] : authorityFlaws(ca, nowWallMs).map(flaw => ({ of: 'ca' as const, ...flaw }));
+    const ofClient = client === undefined ? [] : certificateFlaws(client, { nowWallMs, isForCallers: false });
+    return { tls: { id: sha256(JSON.stringify(parts)), ...parts }, flaws: [...unread, ...ofAuthority, ...ofClient] };
+  };
+  return written => {
+    const made = known.get(written) ?? make(written);
+    known.set(written, made);
+    return made;
   };
 }
 

@@ -63,9 +63,9 @@ function askInstances(written: readonly RoutedAddress[], routes: CompiledRoutes)
   const asked = written.flatMap(({ service, instances }) => instances.map(origin => ({ service, origin })));
   return Promise.all(
     asked.map(async ({ service, origin }) => {
-      const { health, sharedSecret } = routes.policyOf(service);
+      const { health, sharedSecret, tls } = routes.policyOf(service);
       const bounds = { timeoutMs: PATIENCE_MS, signal: new AbortController().signal };
-      const { isWell, note } = await probeHttp({ origin, path: health.path, sharedSecret, ...bounds });
+      const { isWell, note } = await probeHttp({ origin, path: health.path, sharedSecret, tls, ...bounds });
       return isWell ? undefined : `${origin} of ${service} is not well: ${note}`;
     }),
   );
@@ -243,7 +243,7 @@ interface Asking {
 }
 
 async function askInstance(origin: string, { routes, serviceName, batch, transport }: Asking): Promise<Shown> {
-  const { sharedSecret } = routes.policyOf(serviceName);
+  const { sharedSecret, tls } = routes.policyOf(serviceName);
   const message = predictMessage(sharedSecret);
   const subject = new Subject();
   const nowMs = () => clock.nowMs();
@@ -255,27 +255,31 @@ async function askInstance(origin: string, { routes, serviceName, batch, transpo
     // Nothing is declared to a proof that is asked for its examples alone: what it says otherwise is for the log.
     const policy = { ...batch, rowsIndependent: true };
     const wanted = { subject, versions: '', message, policy, bodyBytesMax: BYTES_MAX };
-    await proveBatch(wanted, { ask: asking(origin, transport), nowMs, report });
+    const bounds = { ...BOUNDS, tls };
+    await proveBatch(wanted, { ask: asking(origin, { transport, bounds }), nowMs, report });
   } catch (error) {
     reason = error instanceof Error ? error.message : 'it could not be asked';
   }
   return { origin, verdict: subject.standing('', nowMs()), reason };
 }
 
-const BOUNDS: ExchangeBounds = {
+const BOUNDS: Omit<ExchangeBounds, 'tls'> = {
   reuse: false,
   connectTimeoutMs: PROOF_MS_MAX,
   hangMsMax: PROOF_MS_MAX,
   bufferBytesMax: BYTES_MAX,
 };
 
-function asking(origin: string, transport: Transport): AskForProof {
+function asking(
+  origin: string,
+  { transport, bounds }: { readonly transport: Transport; readonly bounds: ExchangeBounds },
+): AskForProof {
   return async message => {
     const answer = await new Promise<UpstreamAnswer>((resolve, reject) => {
       const onEnd: Parameters<Transport['send']>[2]['listener']['onEnd'] = end =>
         end.kind === 'answered' ? resolve(end.answer) : reject(end.failure);
       const listener = { onInterim: () => undefined, onStream: resolve, onEnd };
-      transport.send(origin, message, { bounds: BOUNDS, listener });
+      transport.send(origin, message, { bounds, listener });
     });
     dropBody(answer);
     return { answer: toAnswer(answer, null), version: '' };

@@ -1,5 +1,7 @@
 import type { GatewayConfig } from './gateway-config.ts';
 import type { Complain, KeyPath } from './problem.ts';
+import type { UpstreamTls } from '../domain/service.ts';
+import type { WrittenService } from './written-route.ts';
 import type { Surroundings } from './references.ts';
 
 /** What is wrong with a certificate and its key beyond their form; empty: nothing. */
@@ -9,6 +11,45 @@ export type CertificateFlaws = (texts: { readonly cert: string; readonly key: st
   readonly hint?: string;
   readonly severity?: 'warning';
 }[];
+
+/** What a service says of TLS. */
+export type WrittenTls = NonNullable<WrittenService['tls']>;
+
+/** What a service's `tls` comes to, and what is wrong with the files that it names. */
+export type TlsIn = (written: WrittenTls) => {
+  readonly tls: UpstreamTls;
+  readonly flaws: readonly TlsFlaw[];
+};
+
+/** What is wrong with a file that `tls` names. */
+export interface TlsFlaw {
+  readonly of: 'ca' | 'cert' | 'key';
+  readonly message: string;
+  readonly hint?: string;
+  readonly severity?: 'warning';
+}
+
+/** Complains of what is wrong with the `tls` of services, and warns where it makes the gateway believe anyone. */
+export function complainOfTls(
+  services: ReadonlyMap<string, WrittenService>,
+  tlsIn: TlsIn | undefined,
+  complain: Complain,
+): void {
+  for (const [name, { tls }] of services) {
+    if (tls === undefined) continue;
+    const path = ['services', name, 'tls'];
+    for (const { of, ...flaw } of tlsIn?.(tls).flaws ?? []) complain({ path: [...path, of], ...flaw });
+    if (tls.verify) continue;
+    complain({ path: [...path, 'verify'], ...BELIEVES_ANYONE, severity: 'warning' });
+    if (tls.ca === undefined) continue;
+    complain({ path: [...path, 'ca'], message: 'has no effect beside `verify: false`', severity: 'warning' });
+  }
+}
+
+const BELIEVES_ANYONE = {
+  message: 'instances are believed whoever they are: their certificates are not verified',
+  hint: 'leave it out, and name an authority of your own: `ca: FILE`',
+};
 
 interface CertificateIo {
   readonly surroundings: Surroundings;

@@ -13,6 +13,7 @@ import type {
 import { authProblem } from '../domain/admission/scheme.ts';
 import type { CompileJsonSchema } from '../domain/validation/json-check.ts';
 import { isRepeatable } from '../domain/service/retry.ts';
+import type { TlsIn } from './certificates.ts';
 import type { WrittenService } from './written-route.ts';
 import type { Complain, KeyPath } from './problem.ts';
 import { type RequestSize, warnOfUseless } from './useless.ts';
@@ -318,7 +319,10 @@ const FOR_ADDRESS = { concurrency: 64, reuse: true } as const;
 const UNWRITTEN_SERVICE: WrittenService = Service.parse({});
 
 /** How the instances behind a name are treated; a name without an entry gets the defaults. */
-export function compileService(written: WrittenService | undefined, isAddress: boolean): ServicePolicy {
+export function compileService(
+  written: WrittenService | undefined,
+  { isAddress, tlsIn }: { readonly isAddress: boolean; readonly tlsIn?: TlsIn | undefined },
+): ServicePolicy {
   const service = written ?? UNWRITTEN_SERVICE;
   const { balance, queue, connection, health, outlier } = service;
   const usual = isAddress ? FOR_ADDRESS : FOR_LB;
@@ -333,6 +337,7 @@ export function compileService(written: WrittenService | undefined, isAddress: b
     streamsMax: service.streamsMax,
     reuse: connection.reuse ?? usual.reuse,
     connectTimeoutMs: connection.connectTimeout,
+    tls: service.tls && tlsIn?.(service.tls).tls,
     sharedSecret: service.sharedSecret,
     health: {
       path: health.path,

@@ -2,6 +2,7 @@ import type { CompileRegex } from '../domain/routing/regex.ts';
 import type { IdentityTraits, RouteSpec } from '../domain/route.ts';
 import type { ServicePolicy } from '../domain/service.ts';
 import { compileRoute, judgeDefaultFilters, type CompiledRoute, type RouteContext } from './compile-route.ts';
+import { complainOfTls, type TlsIn } from './certificates.ts';
 import { compileService, type SchemaIn } from './compile-policy.ts';
 import { nearestOf } from './nearest.ts';
 import { shadowedRoutes } from './shadowed.ts';
@@ -24,6 +25,7 @@ export interface CompileOptions {
   readonly identity?: IdentityTraits | undefined;
   readonly compileRegex: CompileRegex;
   readonly schemaIn?: SchemaIn | undefined;
+  readonly tlsIn?: TlsIn | undefined;
   /** The services that `local` and `static` discovery know; undefined where Consul may know any. */
   readonly knownServices?: ReadonlySet<string> | undefined;
 }
@@ -86,6 +88,7 @@ export function compileRoutes(file: RoutesFile, options: CompileOptions): Compil
   complainOfAddresses(placed, complain);
   warnOfUnknown(placed, options.knownServices, complain);
   warnOfUnused(file, complain);
+  complainOfTls(file.services, options.tlsIn, complain);
   warnOfUselessKeysOf(placed, { file, policyOf: made.policyOf, complain });
   warnOfImpatience(placed, made.policyOf, complain);
   warnOfShadowed(placed, complain);
@@ -111,7 +114,10 @@ function judgeReplaced({ replaced }: RoutesFile, context: RouteContext): void {
 export type AroundRoutes = Omit<RoutesData, 'routes'>;
 
 /** What making the routes of a file that is known to be sound takes. */
-export type RemakeOptions = Pick<CompileOptions, 'identityConfigured' | 'identity' | 'compileRegex' | 'schemaIn'> & {
+export type RemakeOptions = Pick<
+  CompileOptions,
+  'identityConfigured' | 'identity' | 'compileRegex' | 'schemaIn' | 'tlsIn'
+> & {
   readonly auditConfigured?: boolean | undefined;
 };
 
@@ -176,7 +182,7 @@ function* makeSteps(
     yield;
   }
   return {
-    ...(yield* boundSteps(placed, around)),
+    ...(yield* boundSteps(placed, around, options.tlsIn)),
     made: { around: aroundOf(around, options.identityConfigured), byKey },
     placed,
   };
@@ -193,10 +199,14 @@ export function aroundOf({ defaults, defaultFilters, resolved }: AroundRoutes, i
 }
 
 /** The routes in the order in which they are tried, and the services they lead to. */
-function* boundSteps(placed: readonly Placed[], file: AroundRoutes): Generator<undefined, Omit<MadeRoutes, 'made'>> {
+function* boundSteps(
+  placed: readonly Placed[],
+  file: AroundRoutes,
+  tlsIn: TlsIn | undefined,
+): Generator<undefined, Omit<MadeRoutes, 'made'>> {
   const addresses = new Map<string, string>();
   for (const { target } of placed) if (target.origin !== undefined) addresses.set(target.serviceName, target.origin);
-  const policyOf = (name: string) => compileService(file.services.get(name), addresses.has(name));
+  const policyOf = (name: string) => compileService(file.services.get(name), { isAddress: addresses.has(name), tlsIn });
   const services = new Map<string, ServicePolicy>();
   for (const { spec } of placed) {
     if (services.has(spec.serviceName)) continue;

@@ -28,16 +28,17 @@ const SCHEMES: ReadonlyMap<string, ReadRest> = new Map<string, ReadRest>([
   ['lb', rest => named(rest, false)],
   ['lb:http', rest => named(rest, false)],
   ['lb:ws', rest => named(rest, true)],
-  ['lb:https', () => NOT_YET_SECURE],
-  ['lb:wss', () => NOT_YET_SECURE],
+  ['lb:https', () => SAID_BY_INSTANCES],
+  ['lb:wss', () => SAID_BY_INSTANCES],
   ['http', rest => addressed(`http://${rest}`, false)],
   ['https', rest => addressed(`https://${rest}`, false)],
   ['ws', rest => addressed(`http://${rest}`, true)],
   ['wss', rest => addressed(`https://${rest}`, true)],
 ]);
 
-const NOT_YET_SECURE: UriProblem = {
-  problem: 'secure instances by name: not yet supported',
+const SAID_BY_INSTANCES: UriProblem = {
+  problem:
+    'whether an instance is spoken to by TLS stands where the instance does: https:// there, or `secure: true` in its Consul meta',
   hint: 'write lb://SERVICE',
 };
 

@@ -196,10 +196,10 @@ export const FAILURES = {
     fault: 'gateway',
     retry: 'never',
     title: 'Upstream untrusted',
-    detail: 'The certificate of the instance does not verify.',
+    detail: 'The certificate of the instance does not verify, or it does not take the gateway’s.',
     remedy:
-      'The gateway’s log has the reason. The certificate must name the host of the service’s address; an authority of ' +
-      'your own is made known by `NODE_EXTRA_CA_CERTS`.',
+      'The gateway’s log and `GET /api/services` have the reason. The certificate must name the host of the instance’s ' +
+      'address, or `tls.serverName` of the service; an authority of your own is made known by its `tls.ca`.',
   },
   SERVICE_UNAVAILABLE: {
     status: 503,

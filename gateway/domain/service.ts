@@ -101,6 +101,8 @@ export interface ManagedService extends Service {
   meet(peers: Peers): void;
   /** What an active check found. */
   checked(instanceId: string, isWell: boolean, note: string): void;
+  /** A check could not be made, because the certificate of the instance does not verify: that says nothing of its health. */
+  untrusted(instanceId: string, why: string): void;
   /** By hand. False: no such instance. */
   command(instanceId: string, order: 'eject' | 'readmit' | 'drain'): boolean;
   /** The service left the configuration: refuses who waits, stops its timers. */
@@ -208,6 +210,20 @@ export interface HealthPolicy {
   readonly fails: number;
 }
 
+/** How instances are connected to that are spoken to by TLS. */
+export interface UpstreamTls {
+  /** Equal where all of it is equal: what connections are told apart by. */
+  readonly id: string;
+  /** The authorities that certificates are verified by, in PEM; undefined: those that Node knows. */
+  readonly ca: string | undefined;
+  /** Shown to the instance, in PEM; undefined: nothing is. */
+  readonly client: { readonly cert: string; readonly key: string } | undefined;
+  /** What instances are asked for and verified as; undefined: the host of their address. */
+  readonly serverName: string | undefined;
+  /** False: any certificate is taken. */
+  readonly isVerified: boolean;
+}
+
 /** How the instances behind one name are treated: `services:` in routes.yaml, compiled. */
 export interface ServicePolicy {
   readonly balance: BalanceSpec;
@@ -223,6 +239,8 @@ export interface ServicePolicy {
   /** Whether connections are kept between calls; `auto`: where that is known to be quick. */
   readonly reuse: boolean | 'auto';
   readonly connectTimeoutMs: number;
+  /** Undefined: nothing is written. */
+  readonly tls: UpstreamTls | undefined;
   /** Sent as PLUMBER_SHARED_SECRET. */
   readonly sharedSecret: string | undefined;
   readonly health: HealthPolicy;

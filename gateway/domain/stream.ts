@@ -1,5 +1,6 @@
 import type { CallerSide } from './call.ts';
 import type { GatewayError } from './errors.ts';
+import type { UpstreamTls } from './service.ts';
 import type { Answer, ExchangeEnd, UpstreamAnswer, UpstreamMessage } from './upstream.ts';
 
 /** How a stream ended on the instance's side; 'answered' is any end that the instance is not to blame for. */
@@ -23,6 +24,8 @@ export interface StreamOptions {
   readonly message: UpstreamMessage;
   readonly isHeadOnly: boolean;
   readonly connectTimeoutMs: number;
+  /** How its connection is secured, where the origin asks for that; undefined: in the usual way. */
+  readonly tls: UpstreamTls | undefined;
   /** Without a byte in either direction for so long it is ended. */
   readonly idleMsMax: number;
   /** Of the request's body, counted as it passes; what comes after a switch of protocols is none. */

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'; // a type alone: domain/ takes noth
 import type { GatewayError } from './errors.ts';
 import { type RawFields, fieldOf } from './http/fields.ts';
 import type { Route } from './route.ts';
-import type { AttemptOutcome, Priority } from './service.ts';
+import type { AttemptOutcome, Priority, UpstreamTls } from './service.ts';
 
 /** What R is asked, whichever instance will be: framing fields (`content-length`, `host`, `connection`) are the transport's. */
 export interface UpstreamMessage {
@@ -28,6 +28,8 @@ export interface ExchangeBounds {
   /** Whether a connection carries one exchange or many; 'auto': many where acknowledgements are seen to be quick. */
   readonly reuse: boolean | 'auto';
   readonly connectTimeoutMs: number;
+  /** How its connection is secured, where the origin asks for that; undefined: in the usual way. */
+  readonly tls: UpstreamTls | undefined;
   /** An exchange without an end for so long is broken off, even where a caller still waits. */
   readonly hangMsMax: number;
   /** An answer up to this size is taken off the instance's hands; of a larger one the rest is a stream. */

@@ -1,6 +1,6 @@
 import type { Clock, Random } from '../domain/clock.ts';
 import type { InstanceView, ManagedService } from '../domain/service.ts';
-import type { Probe } from './http-probe.ts';
+import type { Probe, ProbeResult } from './http-probe.ts';
 
 /** The gateway's own checks of instances. */
 export interface HealthChecks {
@@ -91,21 +91,16 @@ export function createHealthChecks({ services, clock, random, probe }: HealthChe
     asking.add(asked);
   }
 
-  async function askOne({ service, instance, checked, isBusy }: Due): Promise<void> {
-    const { sharedSecret, health } = service.policy;
+  async function askOne(due: Due): Promise<void> {
+    const { service, instance, checked, isBusy } = due;
+    const { sharedSecret, health, tls } = service.policy;
     const { sent } = checked;
-    const { isWell, note } = await probe({
-      ...{ origin: instance.address, path: health.path, timeoutMs: health.timeoutMs, sharedSecret },
+    const found = await probe({
+      ...{ origin: instance.address, path: health.path, timeoutMs: health.timeoutMs, sharedSecret, tls },
       signal: closing.signal,
     });
-    if (closing.signal.aborted) return;
-
-    const work = workByAddress(services().flatMap(one => one.view().instances));
-    // The check waited behind a call that came at the same time, or has just ended: that says nothing.
-    if (!isWell && (work.sent(instance) !== sent || work.isBusy(instance) !== isBusy)) return;
-    checked.streak = lengthen(checked.streak, isWell);
-    if (isNews(instance, isWell, isBusy) || isVerdict(checked.streak, health))
-      service.checked(instance.id, isWell, note);
+    if (closing.signal.aborted || (!found.isWell && isOvertaken({ instance, sent, isBusy }, services()))) return;
+    conclude(due, found);
   }
 
   return {
@@ -115,6 +110,27 @@ export function createHealthChecks({ services, clock, random, probe }: HealthChe
       await Promise.all(asking);
     },
   };
+}
+
+/** The check waited behind a call that came at the same time, or has just ended: that says nothing. */
+function isOvertaken(
+  { instance, sent, isBusy }: Pick<Due, 'instance' | 'isBusy'> & { readonly sent: number },
+  services: readonly ManagedService[],
+): boolean {
+  const work = workByAddress(services.flatMap(one => one.view().instances));
+  return work.sent(instance) !== sent || work.isBusy(instance) !== isBusy;
+}
+
+/** What was found counts where enough of its kind were found in a row; of a certificate that does not verify nothing follows. */
+function conclude({ service, instance, checked, isBusy }: Due, { isWell, isUntrusted, note }: ProbeResult): void {
+  if (isUntrusted === true) {
+    checked.streak = undefined;
+    service.untrusted(instance.id, note);
+    return;
+  }
+  checked.streak = lengthen(checked.streak, isWell);
+  const isToldNow = isNews(instance, isWell, isBusy) || isVerdict(checked.streak, service.policy.health);
+  if (isToldNow) service.checked(instance.id, isWell, note);
 }
 
 /** A newcomer is asked at some time within its first interval. */

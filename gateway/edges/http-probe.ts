@@ -1,7 +1,10 @@
 import { request as requestHttp, type ClientRequest } from 'node:http';
 import { request as requestHttps } from 'node:https';
+import { GatewayError } from '../domain/errors.ts';
 import { SHARED_SECRET_FIELD } from '../domain/http/upstream-request.ts';
 import { printable } from '../domain/printable.ts';
+import type { UpstreamTls } from '../domain/service.ts';
+import { distrustOf, tlsTowards } from './tls/upstream.ts';
 
 /** How an instance is checked. */
 export interface ProbeRequest extends Omit<AskRequest, 'path'> {
@@ -16,12 +19,16 @@ export interface AskRequest {
   readonly timeoutMs: number;
   /** Sent as PLUMBER_SHARED_SECRET. */
   readonly sharedSecret: string | undefined;
+  /** How it is secured, where the origin asks for that. */
+  readonly tls?: UpstreamTls | undefined;
   readonly signal: AbortSignal;
 }
 
 /** How an instance answered. */
-interface ProbeResult {
+export interface ProbeResult {
   readonly isWell: boolean;
+  /** Its certificate does not verify: nothing was asked, and nothing is known of its health. */
+  readonly isUntrusted?: boolean;
   /** What it said, or why it could not be asked; for operators. */
   readonly note: string;
 }
@@ -55,7 +62,8 @@ export const probeHttp: Probe = async request => {
     return { isWell: true, note: `it takes connections (${path} answered ${status}; no \`health.path\` is written)` };
   } catch (error) {
     const reason = error instanceof Error ? printable(error.message, NOTE_CHARS_MAX) : 'unknown';
-    return { isWell: false, note: `${path}: ${reason}` };
+    const isUntrusted = error instanceof GatewayError && error.code === 'UPSTREAM_UNTRUSTED';
+    return isUntrusted ? { isWell: false, isUntrusted, note: reason } : { isWell: false, note: `${path}: ${reason}` };
   }
 };
 
@@ -65,7 +73,11 @@ export function askBriefly(asked: AskRequest): Promise<BriefAnswer> {
     const late = AbortSignal.timeout(asked.timeoutMs);
     const request = createRequest(asked, AbortSignal.any([asked.signal, late]));
     request.once('error', error => {
-      reject(late.aborted ? new Error(`no answer within ${asked.timeoutMs} ms`) : error);
+      reject(
+        late.aborted
+          ? new Error(`no answer within ${asked.timeoutMs} ms`)
+          : (distrustOf(request.socket, error) ?? error),
+      );
     });
     request.once('response', response => {
       const chunks: Buffer[] = [];
@@ -85,9 +97,11 @@ export function askBriefly(asked: AskRequest): Promise<BriefAnswer> {
   });
 }
 
-function createRequest({ origin, path, sharedSecret }: AskRequest, signal: AbortSignal): ClientRequest {
+function createRequest({ origin, path, sharedSecret, tls }: AskRequest, signal: AbortSignal): ClientRequest {
   const secret = sharedSecret === undefined ? {} : { [SHARED_SECRET_FIELD]: sharedSecret };
   const headers = { 'user-agent': 'penstock', connection: 'close', ...secret };
-  const send = origin.startsWith('https:') ? requestHttps : requestHttp;
-  return send(`${origin}${path}`, { agent: false, headers, signal });
+  const options = { agent: false, headers, signal } as const;
+  if (!origin.startsWith('https:')) return requestHttp(`${origin}${path}`, options);
+  const hostname = new URL(origin).hostname.replace(/^\[|\]$/g, '');
+  return requestHttps(`${origin}${path}`, { ...options, ...tlsTowards(hostname, tls) });
 }

@@ -1,9 +1,9 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent, type RequestOptions } from 'node:https';
-import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createProxyMiddleware, type Plugin } from 'http-proxy-middleware';
 import type { Clock } from '../domain/clock.ts';
+import type { UpstreamTls } from '../domain/service.ts';
 import type { Carrier, StreamOptions } from '../domain/stream.ts';
 import { HttpWire } from './express/http-wire.ts';
 import { UpgradeWire } from './express/upgrade-wire.ts';
@@ -11,6 +11,7 @@ import { carryHttp2 } from './http2/carried.ts';
 import { Http2Wire } from './http2/wire.ts';
 import { ProxiedStream, toHeaders } from './proxied-stream.ts';
 import { createUpgradeStream } from './proxied-upgrade.ts';
+import { tlsTowards } from './tls/upstream.ts';
 import { bodyTooLarge } from '../domain/errors.ts';
 import { fieldOf, hasField } from '../domain/http/fields.ts';
 
@@ -31,20 +32,31 @@ export function createCarrier({ clock }: { readonly clock: Clock }): Carrier {
       ejectPlugins: true,
       plugins: [tellStreams(req => streams.get(req))],
     });
-  const secureAgent = new OwnNameAgent();
-  const [plain, secure] = [proxyBy(false), proxyBy(secureAgent)];
+  const plain = proxyBy(false);
+  const secureBy = (tls: UpstreamTls | undefined) => {
+    const agent = new OwnNameAgent(tls);
+    return { agent, proxy: proxyBy(agent) };
+  };
+  const usual = secureBy(undefined);
+  const secures = new WeakMap<UpstreamTls, ReturnType<typeof secureBy>>();
+  const secureOf = (tls: UpstreamTls | undefined) => {
+    if (tls === undefined) return usual;
+    const known = secures.get(tls) ?? secureBy(tls);
+    secures.set(tls, known);
+    return known;
+  };
 
   return {
     carry(options) {
-      const { wire, origin } = options;
-      const proxy = origin.startsWith('https:') ? secure : plain;
+      const { wire, origin, tls } = options;
+      const proxy = origin.startsWith('https:') ? secureOf(tls).proxy : plain;
       if (wire instanceof HttpWire) {
         const stream = createHttpStream(wire, options, clock);
         streams.set(wire.req, stream);
         proxy(wire.req, wire.res).catch((error: unknown) => stream.fail(error));
         return stream;
       }
-      if (wire instanceof Http2Wire) return carryHttp2(wire, options, { clock, secureAgent });
+      if (wire instanceof Http2Wire) return carryHttp2(wire, options, { clock, secureAgent: secureOf(tls).agent });
       if (wire instanceof UpgradeWire) {
         const stream = createUpgradeStream(wire, options, clock);
         streams.set(wire.req, stream);
@@ -58,12 +70,18 @@ export function createCarrier({ clock }: { readonly clock: Clock }): Carrier {
 
 /** Has a certificate checked under the service's own name, whatever `Host` the instance is sent. */
 class OwnNameAgent extends Agent {
+  readonly #tls: UpstreamTls | undefined;
+
+  constructor(tls: UpstreamTls | undefined) {
+    super({ maxCachedSessions: 0 }); // a session that is taken up again is not verified again
+    this.#tls = tls;
+  }
+
   override createConnection(
     options: RequestOptions,
     callback?: (error: Error | null, stream: Duplex) => void,
   ): Duplex | null | undefined {
-    const host = options.host ?? '';
-    return super.createConnection({ ...options, servername: isIP(host) === 0 ? host : '' }, callback);
+    return super.createConnection({ ...options, ...tlsTowards(options.host ?? '', this.#tls) }, callback);
   }
 }
 

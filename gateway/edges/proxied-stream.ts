@@ -6,6 +6,7 @@ import { listOf } from '../domain/http/fields.ts';
 import type { CarriedStream, StreamEnd, StreamOptions } from '../domain/stream.ts';
 import type { Answer, UpstreamAnswer } from '../domain/upstream.ts';
 import { connectEnd } from './r-transport/connection.ts';
+import { distrustOf } from './tls/upstream.ts';
 
 /** Silence is looked for so many times within the longest that is allowed. */
 const LOOKS_PER_IDLE = 8;
@@ -154,6 +155,8 @@ export class ProxiedStream implements CarriedStream {
     if (this.#kind.socket.destroyed) {
       return { kind: 'abandoned', failure: new GatewayError('CALLER_GONE', 'the caller hung up', { cause }) };
     }
+    const distrust = distrustOf(this.#proxyReq?.socket, cause);
+    if (distrust !== undefined) return { kind: 'untrusted', failure: distrust };
     if (this.connectMs === null) return this.#withoutConnection(cause);
     if (isBadGrammar(cause)) {
       return { kind: 'malformed', failure: new GatewayError('UPSTREAM_FAULT', 'not HTTP', { cause }) };
@@ -162,11 +165,6 @@ export class ProxiedStream implements CarriedStream {
   }
 
   #withoutConnection(cause: unknown): StreamEnd {
-    const socket = this.#proxyReq?.socket;
-    if (socket && 'authorizationError' in socket && typeof socket.authorizationError === 'string') {
-      const message = `its certificate does not verify: ${socket.authorizationError}`;
-      return { kind: 'untrusted', failure: new GatewayError('CONNECT_FAILED', message, { cause }) };
-    }
     const kind = this.#isConnectLate ? 'connect-timeout' : connectEnd(cause);
     return { kind, failure: new GatewayError('CONNECT_FAILED', `no connection: ${kind}`, { cause }) };
   }

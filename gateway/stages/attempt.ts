@@ -434,8 +434,8 @@ function saysLess({ error }: Ended, before: Ended): boolean {
 
 /** How an exchange for a route is bounded. */
 export function boundsOf({ policy, service }: Route): ExchangeBounds {
-  const { reuse, connectTimeoutMs, hangMsMax } = service.policy;
-  return { reuse, connectTimeoutMs, hangMsMax, bufferBytesMax: policy.answerBytesMax };
+  const { reuse, connectTimeoutMs, hangMsMax, tls } = service.policy;
+  return { reuse, connectTimeoutMs, tls, hangMsMax, bufferBytesMax: policy.answerBytesMax };
 }
 
 /** The instance's own answer, less what ends at this hop. Throws UPSTREAM_FAULT and STREAM_NOT_ENABLED. */

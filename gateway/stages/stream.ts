@@ -77,6 +77,7 @@ class CarriedCall implements StreamListener, Leavable, Via {
         origin: this.#place.instance.origin,
         isHeadOnly: method === 'HEAD',
         connectTimeoutMs: route.service.policy.connectTimeoutMs,
+        tls: route.service.policy.tls,
         idleMsMax: route.policy.streamIdleMs,
         bodyBytesMax: route.policy.streamBodyBytesMax,
         listener: this,

@@ -169,6 +169,11 @@ const URIS: readonly Mistake[] = [
   row(SERVICE, 'routes: [{ uri: «lb:https://a» }]'),
   row(SERVICE, 'routes: [{ uri: «lb://a:80» }]'),
   prose(
+    'leave it out, and name an authority of your own: `ca: FILE`',
+    'services: { a: { tls: { verify: «false» } } }\nroutes: [{ uri: lb://a }]',
+    'services: { a: { tls: { ca: FILE } } }\nroutes: [{ uri: lb://a }]',
+  ),
+  prose(
     'write lb://SERVICE, of letters, digits, `.`, `_` and `-`',
     'routes: [{ uri: «lb://a!» }]',
     'routes: [{ uri: lb://a._-1 }]',

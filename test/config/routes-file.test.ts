@@ -52,6 +52,7 @@ const FUEL_POLICY = {
   streamsMax: 64,
   reuse: 'auto',
   connectTimeoutMs: 1_000,
+  tls: undefined,
   sharedSecret: undefined as string | undefined,
   health: { path: '/ping', intervalMs: 5_000, timeoutMs: 2_000, passes: 1, fails: 3 },
   outlier: {
@@ -448,8 +449,43 @@ describe('routes.yaml, wrong', () => {
     });
   }
 
+  test('reads the `tls` of a service, and names each file that is not there', () => {
+    const tls = '{ ca: ca.pem, cert: c.pem, key: k.pem, serverName: fuel.internal }';
+    const text = `services: { a: { tls: ${tls} } }\nroutes: [{ uri: lb://a }]`;
+    const flaws = [{ of: 'ca', message: 'the file cannot be read' }] as const;
+
+    const routes = routesOf(text, {
+      tlsIn: ({ ca, serverName, verify }) => ({
+        ...{ tls: { id: '', ca, client: undefined, serverName, isVerified: verify }, flaws },
+      }),
+    });
+
+    assert.deepEqual(
+      routes.problems.map(({ path, message }) => `${path}: ${message}`),
+      ['services.a.tls.ca: the file cannot be read'],
+    );
+    const made = routes.policyOf('a').tls;
+    assert.deepEqual([made?.ca, made?.serverName, made?.isVerified], ['ca.pem', 'fuel.internal', true]);
+  });
+
+  for (const [tls, problem] of [
+    ['{ cert: c.pem }', 'error services.a.tls.cert: goes together with `key`'],
+    ['{ key: k.pem }', 'error services.a.tls.key: goes together with `cert`'],
+    ['{ serverName: "a b" }', 'error services.a.tls.serverName: must be a name of a host, or an address'],
+    [
+      '{ verify: false }',
+      'warning services.a.tls.verify: instances are believed whoever they are: their certificates are not verified',
+    ],
+  ] as const) {
+    test(`says of \`tls: ${tls}\` what is wrong with it`, () => {
+      const [line, ...others] = told(routesOf(`services: { a: { tls: ${tls} } }\nroutes: [{ uri: lb://a }]`).problems);
+
+      assert.equal(line?.replace(/^\S+ /, ''), problem);
+      assert.deepEqual(others, []);
+    });
+  }
+
   for (const [path, text] of [
-    ['services.a.tls: tls', 'services: { a: { tls: {} } }\nroutes: []'],
     ['routes[0].limits[0].excess: queue', 'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 1s, excess: queue }] }]'],
     ['routes[0].limits[0].burst: burst', 'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 1s, burst: 1 }] }]'],
     ['routes[0].limits[0].cost: cost', 'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 1s, cost: rows }] }]'],

@@ -582,7 +582,7 @@ describe('a stream to an instance behind TLS', () => {
 
     const heard = await sayAndHearOut(t, port, 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
 
-    assert.equal(codeIn(heard), 'CONNECT_FAILED');
+    assert.equal(codeIn(heard), 'UPSTREAM_UNTRUSTED');
     assert.equal(findings[0]?.outcome, 'untrusted');
   });
 });

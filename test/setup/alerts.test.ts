@@ -103,6 +103,13 @@ const CASES: Readonly<Record<string, Case>> = {
     fires: { 'penstock_tls_certificate_expiry_seconds{name="a.example.org"}': steady(13 * 86_400) },
     rests: { 'penstock_tls_certificate_expiry_seconds{name="a.example.org"}': steady(15 * 86_400) },
   },
+  PenstockInstanceUntrusted: {
+    fires: { 'penstock_attempts_total{service="fuel",outcome="untrusted"}': `_x20 1${LONG}` },
+    rests: {
+      'penstock_attempts_total{service="fuel",outcome="untrusted"}': steady(0),
+      'penstock_attempts_total{service="fuel",outcome="ok"}': growing(9),
+    },
+  },
   PenstockConfigRefused: {
     fires: { penstock_config_reload_success: steady(0) },
     rests: { penstock_config_reload_success: '1x20 0x3 1x200' },

@@ -67,7 +67,14 @@ export function aServicePolicy({ outlier, ...traits }: PolicyTraits = {}): Servi
   return {
     balance: { policy: 'least-loaded' },
     ...{ concurrency: 1, queueDepthMax: 256, queueWaitMsMax: 5_000, isFair: true, ahead: 'off', hangMsMax: 120_000 },
-    ...{ streamsMax: 64, reuse: 'auto', connectTimeoutMs: 1_000, sharedSecret: undefined, slowStartMs: 0 },
+    ...{
+      streamsMax: 64,
+      reuse: 'auto',
+      connectTimeoutMs: 1_000,
+      tls: undefined,
+      sharedSecret: undefined,
+      slowStartMs: 0,
+    },
     health: { path: '/ping', intervalMs: 5_000, timeoutMs: 2_000, passes: 1, fails: 3 },
     outlier: {
       ...{ failures: 5, ejectForMs: 30_000, ejectForMsMax: 300_000, percentMax: 50, keepMin: 1 },

@@ -8,7 +8,13 @@ import { createTransport } from '../../gateway/edges/r-transport/transport.ts';
 import { misbehave, startPlumberService } from '../support/plumber/serve.ts';
 import { anAdmitted, anAuth } from '../support/requests.ts';
 
-const bounds = { reuse: false, connectTimeoutMs: 5_000, hangMsMax: 60_000, bufferBytesMax: 1024 * 1024 };
+const bounds = {
+  reuse: false,
+  connectTimeoutMs: 5_000,
+  tls: undefined,
+  hangMsMax: 60_000,
+  bufferBytesMax: 1024 * 1024,
+};
 
 /** What the instance there answers. */
 function send(transport: Transport, origin: string, message: UpstreamMessage): Promise<ExchangeEnd> {

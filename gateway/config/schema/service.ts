@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { AffinityKey } from '../../domain/service.ts';
 import { withLater } from './later.ts';
+import { isAddressRange } from '../../domain/http/address-range.ts';
 import { duration, flaw, percent, text, whole } from './scalars.ts';
 
 const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
@@ -88,6 +89,44 @@ const Connection = z.strictObject({
   connectTimeout: duration({ min: '1ms', max: '5m' }).prefault('1s').describe('How long connecting may take.'),
 });
 
+/** Labels of letters, digits, `_` and `-`. */
+const HOST_NAME = /^(?=.{1,253}$)[\w](?:[\w-]{0,61}\w)?(?:\.\w(?:[\w-]{0,61}\w)?)*$/;
+
+const Tls = z
+  .strictObject({
+    ca: text()
+      .optional()
+      .describe('A PEM file with the authorities that certificates are verified by. Default: those that Node knows.'),
+    cert: text()
+      .optional()
+      .describe(
+        'A PEM file with the certificate that instances are shown, and its chain. It goes together with `key`.',
+      ),
+    key: text().optional().describe('A PEM file: its private key, not encrypted.'),
+    serverName: z
+      .string()
+      .check(({ value, issues }) => {
+        if (!HOST_NAME.test(value) && !isAddressRange(value))
+          issues.push(flaw(value, 'must be a name of a host, or an address'));
+      })
+      .optional()
+      .describe(
+        'The name that certificates must be for, and that is asked for (SNI). Default: the host of each address.',
+      ),
+    verify: z
+      .boolean()
+      .default(true)
+      .describe('False: any certificate is taken, whoever shows it. `check` and every start warn of it.'),
+  })
+  .check(({ value, issues }) => {
+    if ((value.cert === undefined) === (value.key === undefined)) return;
+    const lacking = value.cert === undefined ? 'cert' : 'key';
+    issues.push({
+      ...flaw(undefined, `goes together with \`${lacking}\``),
+      path: [lacking === 'cert' ? 'key' : 'cert'],
+    });
+  });
+
 const Health = z.strictObject({
   path: z
     .string()
@@ -167,6 +206,9 @@ export const Service = withLater(
       ),
     streamsMax: whole(0, 100_000).default(64).describe('Streams an instance carries beside its permits.'),
     connection: Connection.prefault({}).describe('How instances are connected to.'),
+    tls: Tls.optional().describe(
+      'How instances are spoken to whose address is `https://`, or of which Consul’s meta says `secure: true`.',
+    ),
     sharedSecret: text()
       .check(({ value, issues }) => {
         if (!/^[ -~]*$/.test(value)) issues.push(flaw(value, 'must be printable ASCII: it is sent as a header field'));
@@ -181,5 +223,5 @@ export const Service = withLater(
       .prefault('0s')
       .describe('A new or returning instance gets its full share only after so long.'),
   }),
-  { keys: ['tls', 'release', 'drift'] },
+  { keys: ['release', 'drift'] },
 );

@@ -62,10 +62,9 @@ function readRegistration(raw: unknown): Registration | Malformed {
   const id = textOf(registered['ID']);
   const idProblem = problemOfId(id);
   if (idProblem !== undefined) return { instance: printable(id, 64) || '(no id)', problem: idProblem };
-  if (isTrue(meta['secure'])) return { instance: id, problem: 'meta secure: https is not supported yet' };
 
   const address = textOf(registered['Address']) || textOf(node['Address']);
-  const origin = originOf(address, registered['Port']);
+  const origin = originOf(address, registered['Port'], isTrue(meta['secure']) ? 'https' : 'http');
   if ('problem' in origin) return { instance: id, problem: origin.problem };
 
   const [concurrency, concurrencyRemark] = readConcurrency(meta['concurrency']);
@@ -213,8 +212,8 @@ const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9
 const IPV6 = /^[0-9a-f:.]{2,45}(%[a-z0-9]{1,16})?$/i;
 const NOBODY = new Set(['0.0.0.0', '::', '::0', '0:0:0:0:0:0:0:0']);
 
-/** The origin of a plain HTTP server by its address (a name, IPv4 or IPv6) and port, as a registry tells them. */
-export function originOf(address: string, port: unknown): Origin {
+/** The origin of an HTTP server by its address (a name, IPv4 or IPv6) and port, as a registry tells them. */
+export function originOf(address: string, port: unknown, scheme: 'http' | 'https' = 'http'): Origin {
   if (!isPort(port)) return { problem: `its port is ${printable(String(port), 16)}, not a number from 1 to 65535` };
   if (address === '') return { problem: 'it has no address' };
   if (NOBODY.has(address)) return { problem: `its address ${address} means "here", not where it is` };
@@ -222,7 +221,7 @@ export function originOf(address: string, port: unknown): Origin {
   if (!(isIpv6 ? isIpv6Address(address) : HOST_NAME.test(address) && isNoBrokenIpv4(address))) {
     return { problem: `its address '${printable(address, 64)}' is no host` };
   }
-  return { origin: `http://${isIpv6 ? `[${address}]` : address}:${port}` };
+  return { origin: `${scheme}://${isIpv6 ? `[${address}]` : address}:${port}` };
 }
 
 function isPort(port: unknown): port is number {

@@ -43,6 +43,7 @@ export class Health {
   checked(instanceId: string, found: CheckFinding): void {
     const instance = this.#core.find(instanceId);
     if (instance === undefined || this.#core.isClosed) return;
+    if (found.isWell) instance.untrusted = undefined;
     instance.checksSay = this.#noteCheck(instance, instance.checksSay, found);
     if (found.isWell) this.#isAtWork(instance);
     else if (instance.hung.size > 0 && instance.outlier.state.kind !== 'ejected') {
@@ -50,6 +51,12 @@ export class Health {
     }
     if (found.isWell && instance.outlier.canBeDisproved) this.tryOut(instance);
     else this.reassess(instance);
+  }
+
+  /** A check was not made, because the instance's certificate does not verify: configuration, which takes nothing out. */
+  untrusted(instanceId: string, why: string): void {
+    const instance = this.#core.find(instanceId);
+    if (instance !== undefined && !this.#core.isClosed && instance.untrusted !== why) this.#distrust(instance, why);
   }
 
   /** What the roster says of the instance's health; it must be reassessed afterwards. */
@@ -89,14 +96,22 @@ export class Health {
     this.reassess(instance);
   }
 
+  #distrust(instance: ServiceInstance, why: string): void {
+    const { observe, name: service } = this.#core;
+    instance.untrusted = why;
+    const about = { service, instance: instance.id, address: instance.origin, problem: why };
+    const text = 'an instance is not trusted: its calls are refused with UPSTREAM_UNTRUSTED';
+    observe({ kind: 'notice', level: 'error', text, about });
+  }
+
   #note(instance: ServiceInstance, finding: Finding): void {
     const { outcome, request, permit } = finding;
     if (permit instanceof HeldPermit)
       permit.endedIn = outcome === 'hung' ? 'hang' : isError(finding) ? 'error' : undefined;
-    if (outcome === 'untrusted') instance.isUntrusted = true;
+    if (outcome === 'untrusted' && instance.untrusted === undefined) this.#distrust(instance, NO_REASON);
     this.#noteLatency(instance, finding);
     if (outcome === 'ok') {
-      instance.isUntrusted = false;
+      instance.untrusted = undefined;
       instance.lastGoodMs = this.#core.moment.nowMs;
       return;
     }
@@ -361,9 +376,12 @@ function startingSlowly(instance: ServiceInstance, standard: Standard): Standing
   return { state: 'slow-start', why: remarkOf(instance, standard), untilMs: slowFromMs + slowForMs };
 }
 
+/** What a call is told of a certificate; the next check has more to say. */
+const NO_REASON = 'its certificate does not verify';
+
 /** What should be known of an instance though it is in rotation. */
-function remarkOf({ isUntrusted, remark }: ServiceInstance, { nowMs }: Standard): string | null {
-  if (isUntrusted) return 'untrusted: its certificate does not verify';
+function remarkOf({ untrusted, remark }: ServiceInstance, { nowMs }: Standard): string | null {
+  if (untrusted !== undefined) return `untrusted: ${untrusted}`;
   return remark !== undefined && remark.untilMs > nowMs ? remark.text : null;
 }
 

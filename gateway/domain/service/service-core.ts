@@ -310,8 +310,8 @@ export class ServiceInstance implements Instance {
 
   /** Permits of calls that did not end within `hangMax`: they stay out until a check or an answer shows R at work. */
   readonly hung = new Set<HungPermit>();
-  /** Its certificate did not verify when a call was last sent. */
-  isUntrusted = false;
+  /** Why the connection to it is not trusted, as a call or a check has found last; undefined: it is. */
+  untrusted: string | undefined = undefined;
   /** What operators should know of it though it is in rotation. */
   remark: Remark | undefined = undefined;
 

@@ -91,6 +91,10 @@ class UpstreamService implements ManagedService, DispatchOwner {
     this.#prefer();
   }
 
+  untrusted(instanceId: string, why: string): void {
+    this.#health.untrusted(instanceId, why);
+  }
+
   checked(instanceId: string, isWell: boolean, note: string): void {
     this.#health.checked(instanceId, { isWell, note });
   }

@@ -1,7 +1,9 @@
-import { isIP, connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Timed } from '../../domain/deadlines.ts';
 import { GatewayError } from '../../domain/errors.ts';
+import type { UpstreamTls } from '../../domain/service.ts';
+import { distrustOf, tlsTowards } from '../tls/upstream.ts';
 import { AnswerReader } from './answer-reader.ts';
 import type { Carrier, WireExchange } from './exchange.ts';
 
@@ -13,6 +15,8 @@ export interface Address {
   readonly hostname: string;
   readonly port: number;
   readonly isTls: boolean;
+  /** Undefined: verified in the usual way, where it is. */
+  readonly tls: UpstreamTls | undefined;
   /** Host and port, as a request names them. */
   readonly authority: string;
 }
@@ -294,7 +298,12 @@ export class Connection implements Timed, Carrier {
 
   #lose(exchange: WireExchange, cause: Error): void {
     const isUnseen = this.#wasOpen && this.#isUnseen(exchange, cause);
+    const distrust = exchange.firstByteMs === undefined ? distrustOf(this.#socket, cause) : undefined;
     this.abort();
+    if (distrust !== undefined) {
+      exchange.fail('untrusted', distrust);
+      return;
+    }
     if (isUnseen) this.#home.onUnseen(exchange);
     else exchange.fail('lost', new GatewayError('CONNECTION_LOST', `broken off: ${codeOf(cause)}`, { cause }));
   }
@@ -309,11 +318,10 @@ export class Connection implements Timed, Carrier {
   }
 
   #failToOpen(exchange: WireExchange, cause: Error): void {
-    const isUntrusted = 'authorizationError' in this.#socket && Boolean(this.#socket.authorizationError);
+    const distrust = distrustOf(this.#socket, cause);
     this.abort();
-    if (isUntrusted) {
-      const message = `the certificate of the instance does not verify: ${cause.message}`;
-      exchange.fail('untrusted', new GatewayError('UPSTREAM_UNTRUSTED', message, { cause }));
+    if (distrust !== undefined) {
+      exchange.fail('untrusted', distrust);
       return;
     }
     const kind = connectEnd(cause);
@@ -333,11 +341,9 @@ interface ReadInto {
   readonly callback: (bytes: number) => boolean;
 }
 
-/** A certificate is verified under the name of the address, whatever a request says of its host. */
-function open({ hostname, port, isTls }: Address, onread: ReadInto): Socket {
+function open({ hostname, port, isTls, tls }: Address, onread: ReadInto): Socket {
   if (!isTls) return connectTcp({ host: hostname, port, noDelay: true, onread });
-  const servername = isIP(hostname) === 0 ? { servername: hostname } : {};
-  return connectTls({ host: hostname, port, ALPNProtocols: ['http/1.1'], ...servername, ...{ onread } });
+  return connectTls({ host: hostname, port, ...tlsTowards(hostname, tls), ...{ onread } });
 }
 
 /** What is lacking here, not there: descriptors, local ports, memory. */

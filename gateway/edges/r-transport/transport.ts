@@ -1,6 +1,7 @@
 import type * as Ffi from 'node:ffi';
 import type { Clock } from '../../domain/clock.ts';
 import type { Deadlines } from '../../domain/deadlines.ts';
+import type { UpstreamTls } from '../../domain/service.ts';
 import type { ExchangeBounds, ExchangeEnd, SendOptions, Transport, UpstreamMessage } from '../../domain/upstream.ts';
 import { Connection, TurnEnd, type Address, type ConnectionHome, type QuickAck } from './connection.ts';
 import { WireExchange, type ExchangeHome } from './exchange.ts';
@@ -69,27 +70,31 @@ export function createTransport({ clock, deadlines, quickAckOf = findQuickAck }:
   };
   let isClosed = false;
 
-  const originOf = (name: string): Origin => {
-    const known = origins.get(name);
+  const originOf = (name: string, tls: UpstreamTls | undefined): Origin => {
+    const key = tls === undefined ? name : securedKey(name, tls.id);
+    const known = origins.get(key);
     if (known !== undefined) return known;
-    const origin = new Origin(name, parts);
+    const origin = new Origin(name, { ...parts, tls });
     if (isClosed) return origin;
-    origins.set(name, origin);
+    origins.set(key, origin);
     if (origins.size > ORIGINS_MAX) retireOldest(origins);
     return origin;
   };
 
   return {
     send: (name, message, send) => {
-      const origin = originOf(name);
+      const origin = originOf(name, send.bounds.tls);
       const exchange = origin.exchange(message, send);
       if (isClosed) setImmediate(() => exchange.abandon('the transport is closed'));
       else origin.send(exchange);
       return exchange;
     },
     forget(name) {
-      origins.get(name)?.retire();
-      origins.delete(name);
+      const secured = name.startsWith('https:') ? [...origins.keys()].filter(key => isSecuredKey(key, name)) : [];
+      for (const key of [name, ...secured]) {
+        origins.get(key)?.retire();
+        origins.delete(key);
+      }
     },
     async close() {
       isClosed = true;
@@ -99,6 +104,15 @@ export function createTransport({ clock, deadlines, quickAckOf = findQuickAck }:
     },
     modeOf: name => origins.get(name)?.mode ?? 'fresh',
   };
+}
+
+/** What one service takes for a connection to an address another may not: each way of verifying has its own. */
+function securedKey(name: string, id: string): string {
+  return `${name} ${id}`;
+}
+
+function isSecuredKey(key: string, name: string): boolean {
+  return key.startsWith(`${name} `);
 }
 
 function retireOldest(origins: Map<string, Origin>): void {
@@ -114,6 +128,10 @@ interface OriginParts {
   readonly deadlines: Deadlines;
   readonly turnEnd: TurnEnd;
   readonly quickAckOf: () => QuickAck | undefined;
+}
+
+interface Secured {
+  readonly tls: UpstreamTls | undefined;
 }
 
 /** The connections to one address: kept, or one for each exchange, opened ahead where these follow one another. */
@@ -141,12 +159,12 @@ class Origin implements ExchangeHome, ConnectionHome {
   /** Kept connections were tried, and did not do. */
   #isFreshForGood = false;
 
-  constructor(name: string, { clock, deadlines, turnEnd, quickAckOf }: OriginParts) {
+  constructor(name: string, { clock, deadlines, turnEnd, quickAckOf, tls }: OriginParts & Secured) {
     this.clock = clock;
     this.deadlines = deadlines;
     this.turnEnd = turnEnd;
     this.#quickAckOf = quickAckOf;
-    this.#address = toAddress(name);
+    this.#address = toAddress(name, tls);
   }
 
   exchange(message: UpstreamMessage, options: SendOptions): WireExchange {
@@ -280,7 +298,7 @@ class Origin implements ExchangeHome, ConnectionHome {
   }
 }
 
-function toAddress(origin: string): Address | undefined {
+function toAddress(origin: string, tls: UpstreamTls | undefined): Address | undefined {
   if (!URL.canParse(origin)) return undefined;
   const { protocol, hostname, host, port } = new URL(origin);
   const isTls = protocol === 'https:';
@@ -288,6 +306,7 @@ function toAddress(origin: string): Address | undefined {
     hostname: hostname.startsWith('[') ? hostname.slice(1, -1) : hostname,
     port: port === '' ? (isTls ? 443 : 80) : Number(port),
     isTls,
+    tls,
     authority: host,
   };
 }

@@ -39,17 +39,35 @@ export function toCertificate(texts: CertificateTexts): Certificate {
   return { name, names: new Set(names), context, expiresMs: leaf.validToDate.getTime() };
 }
 
+interface Judging {
+  readonly nowWallMs: number;
+  /** It is shown to callers, who look for the host in it. */
+  readonly isForCallers: boolean;
+}
+
 /** All that an operator should know of a pair before it is used; an error keeps it from being used. */
-export function certificateFlaws(texts: CertificateTexts, nowWallMs: number): CertificateFlaw[] {
+export function certificateFlaws(texts: CertificateTexts, { nowWallMs, isForCallers }: Judging): CertificateFlaw[] {
   const read = readPair(texts);
   if ('message' in read) return [read];
   const { leaf } = read;
-  const flaws: CertificateFlaw[] = [];
-  const warn = (message: string) => flaws.push({ of: 'cert', message, severity: 'warning' });
-  if (leaf.validToDate.getTime() < nowWallMs) warn(`expired on ${leaf.validToDate.toISOString()}`);
-  if (leaf.validFromDate.getTime() > nowWallMs) warn(`is not valid before ${leaf.validFromDate.toISOString()}`);
-  if (leaf.subjectAltName === undefined) warn('names no host as its subjectAltName: most callers refuse it');
-  return flaws;
+  const messages = untimely(leaf, nowWallMs);
+  if (isForCallers && leaf.subjectAltName === undefined) {
+    messages.push('names no host as its subjectAltName: most callers refuse it');
+  }
+  return messages.map(message => ({ of: 'cert', message, severity: 'warning' }));
+}
+
+/** The same of a file of authorities. */
+export function authorityFlaws(text: string, nowWallMs: number): Omit<CertificateFlaw, 'of'>[] {
+  const authorities = readChain(text);
+  if ('message' in authorities) return [{ message: authorities.message }];
+  const messages = authorities.flatMap(authority => untimely(authority, nowWallMs));
+  return messages.map(message => ({ message, severity: 'warning' }));
+}
+
+function untimely({ validToDate, validFromDate }: X509Certificate, nowWallMs: number): string[] {
+  if (validToDate.getTime() < nowWallMs) return [`expired on ${validToDate.toISOString()}`];
+  return validFromDate.getTime() > nowWallMs ? [`is not valid before ${validFromDate.toISOString()}`] : [];
 }
 
 interface ReadPair {

@@ -61,7 +61,6 @@ describe('a registration in Consul', () => {
     ['without an id', { service: { ID: '' } }, /id is empty/],
     ['with a line break in its id', { service: { ID: 'fuel\n1' } }, /control characters/],
     ['with an endless id', { service: { ID: 'x'.repeat(300) } }, /longer than 256/],
-    ['that asks for https', { service: { Meta: { secure: 'true' } } }, /not supported yet/],
   ] as const) {
     test(`${what} is reported and skipped, and the next one is taken`, () => {
       const other = aRegistration({ service: { ID: 'fuel-2', Port: 9102 } });
@@ -84,6 +83,11 @@ describe('a registration in Consul', () => {
       assert.deepEqual([entries.length, malformed.length], [0, 1]);
     });
   }
+
+  test('is spoken to by TLS where its meta says `secure: true`', () => {
+    assert.match(readOne({ service: { Meta: { secure: 'true' } } }).entries[0]?.origin ?? '', /^https:\/\//);
+    assert.match(readOne({ service: { Meta: { secure: 'no' } } }).entries[0]?.origin ?? '', /^http:\/\//);
+  });
 
   test('tells its version, model and concurrency', () => {
     const { entries } = readOne({ service: { Meta: { version: '1.2.0', model: 'lm', concurrency: '4' } } });

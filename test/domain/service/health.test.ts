@@ -55,14 +55,21 @@ describe('ejection', () => {
     assert.equal(service.view().instances[0]?.why, 'hung');
   });
 
-  test('does not follow a certificate that does not verify; but that is shown', () => {
-    const { find, state, view } = aServiceOf(2);
+  test('does not follow a certificate that does not verify; but that is shown, and told loudly once', () => {
+    const { find, state, view, service, told } = aServiceOf(2);
 
     failTimes(50, () => find('a', { outcome: 'untrusted', status: null }));
     failTimes(50, () => find('a', { outcome: 'untrusted', status: null, callerId: 'bob' }));
 
     assert.equal(state('a'), 'in-rotation');
     assert.equal(view('a')?.why, 'untrusted: its certificate does not verify');
+    service.untrusted('a', 'it has expired');
+    service.untrusted('a', 'it has expired');
+    assert.deepEqual([state('a'), view('a')?.why], ['in-rotation', 'untrusted: it has expired']);
+    assert.deepEqual(
+      told('notice').map(({ about }) => about['problem']),
+      ['its certificate does not verify', 'it has expired'],
+    );
     find('a', { outcome: 'ok' });
     assert.equal(view('a')?.why, null);
   });

@@ -118,7 +118,7 @@ function aRequest(origin: string, traits: Partial<UpstreamMessage> = {}): Messag
 }
 
 function someBounds(traits: Partial<ExchangeBounds> = {}): ExchangeBounds {
-  return { reuse: false, connectTimeoutMs: 5_000, hangMsMax: 60_000, bufferBytesMax: MIB, ...traits };
+  return { reuse: false, connectTimeoutMs: 5_000, tls: undefined, hangMsMax: 60_000, bufferBytesMax: MIB, ...traits };
 }
 
 /** The answer's body, whole. */
