@@ -2,6 +2,7 @@ import { compileRoutes, type CompiledRoutes } from './config/compile.ts';
 import type { GatewayConfig, IdentityConfig } from './config/gateway-config.ts';
 import type { TlsIn } from './config/certificates.ts';
 import type { SchemaIn } from './config/compile-policy.ts';
+import { importSpring, type Imported } from './config/import/import.ts';
 import { parseRoutes, type RoutesFile } from './config/parse-routes.ts';
 import { parseGateway } from './config/parse.ts';
 import { hasError, type Complaint, type Problem } from './config/problem.ts';
@@ -106,6 +107,17 @@ export function judgeRoutes(input: RoutesInput): LoadedRoutes & { readonly file:
   const tlsIn = tlsBeside(routesFile, variables, texts);
   const routes = compileRoutes(file, { ...options, compileRegex, schemaIn, tlsIn });
   return { file, routes, problems: routes.problems, texts, secrets: file.secrets };
+}
+
+/** A file for Spring Cloud Gateway as two of ours; its problems where it cannot be read. */
+export function importFile(file: string, variables: Variables, profiles: readonly string[]): Imported {
+  const text = readText(file);
+  if (text === undefined) return { problems: unread(file).problems };
+  const surroundings = surroundingsOf(file, variables);
+  const judge = (routes: string, identityConfigured: boolean) =>
+    compileRoutes(parseRoutes(routes, { ...surroundings, file: 'routes.yaml' }), { identityConfigured, compileRegex })
+      .problems;
+  return importSpring(text, { surroundings, profiles, judge });
 }
 
 /** Reads JSON Schemas beside the routes file, and notes their texts: a file that is saved is to be read anew. */

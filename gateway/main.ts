@@ -21,6 +21,14 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'say which route answers a request, why the others do not, and what is sent to R',
     load: async () => (await import('./commands/explain.ts')).run,
   },
+  diff: {
+    summary: 'say what a change of routes.yaml means',
+    load: async () => (await import('./commands/diff.ts')).run,
+  },
+  import: {
+    summary: 'print a Spring Cloud Gateway file as two files of ours',
+    load: async () => (await import('./commands/import.ts')).run,
+  },
   schema: {
     summary: 'print the JSON Schema of gateway.yaml or routes.yaml',
     load: async () => (await import('./commands/schema.ts')).run,

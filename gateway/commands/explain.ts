@@ -3,7 +3,15 @@ import { parseArgs } from 'node:util';
 import { hasError, renderProblems } from '../config/problem.ts';
 import { type AnsweringRoute, explain, type Explanation, type SentUpstream } from '../domain/operating/explain.ts';
 import { loadContract } from '../load.ts';
-import { argumentProblem, type CommandIo, PROFILE_OPTION, profilesOf, type Run, USAGE_ERROR } from './io.ts';
+import {
+  argumentProblem,
+  type CommandIo,
+  printableLine,
+  PROFILE_OPTION,
+  profilesOf,
+  type Run,
+  USAGE_ERROR,
+} from './io.ts';
 import { durationText, sizeText } from '../config/units.ts';
 import type {
   BatchPolicy,
@@ -122,12 +130,7 @@ function explanationText(explanation: Explanation, routes: readonly RouteSpec[])
     const policy = routes.find(({ id }) => id === answers.route)?.policy;
     lines.push(...(policy === undefined ? [] : policyLines(answers, policy)), ...sentLines(answers));
   }
-  return `${lines.map(printable).join('\n')}\n`;
-}
-
-/** What was asked may hold anything; nothing of it moves the cursor. */
-function printable(line: string): string {
-  return line.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, ' ');
+  return `${lines.map(printableLine).join('\n')}\n`;
 }
 
 function allowLine(allow: readonly string[]): string[] {

@@ -39,3 +39,8 @@ export function argumentProblem(error: unknown, options: readonly string[]): str
   const nearest = nearestOf(written, options);
   return `there is no option --${written}${nearest === undefined ? '' : `; did you mean --${nearest}?`}`;
 }
+
+/** A line for a terminal: what it quotes may hold anything, and nothing of it moves the cursor. */
+export function printableLine(line: string): string {
+  return line.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, ' ');
+}

@@ -231,7 +231,7 @@ function cachingRegexes(compileRegex: CompileRegex): CompileRegex {
 }
 
 /** Each route's id, or one made from its place; an id names a route in logs, metrics and limits, and must be its own. */
-function idsOf(routes: readonly WrittenRoute[], complain: Complain): string[] {
+export function idsOf(routes: readonly WrittenRoute[], complain: Complain): string[] {
   const written = new Set(routes.map(({ id }) => id));
   const taken = new Set<string>();
   return routes.map(({ id, path }, i) => {

@@ -12,7 +12,7 @@ import {
 import type { Properties } from './placeholders.ts';
 import { RoutesFileShape } from './schema/routes.ts';
 import { Service } from './schema/service.ts';
-import { isForeign, isOurService, isSpring, readSpring } from './spring.ts';
+import { isForeign, isOurService, isSpring, readSpring, warnOfRest } from './spring.ts';
 import { isMap, type Section, type SpringEntry } from './spring-keys.ts';
 import { springDefaults } from './spring-policy.ts';
 import { documentsInForce, unknownProfile, type SourceDocument } from './spring-profiles.ts';
@@ -263,6 +263,7 @@ function springSections({ documents }: Sources, resolver: Resolver): FoundSectio
     resolver.complain(complaint);
   };
   const springs = readSpring(documents, complain);
+  warnOfRest(documents, complain);
   const own = ownKeys(documents.map(ours));
   const routes = documents.map(ours).flatMap(each => ownOf(each, 'routes'));
   const all = [...springs.routes, ...notTwice(routes, springs.routes, complain)];

@@ -50,6 +50,43 @@ export function resolveText(text: string, resolving: Resolving): ResolvedText | 
   return work.unresolved.length === 0 ? { text: resolved, held: work.held } : undefined;
 }
 
+/** How the placeholders of one file become those of another. */
+export interface Portable {
+  readonly placeholders: Properties;
+  readonly kept: ReadonlySet<string>;
+  /** Is told of each placeholder that has no default and leads nowhere. */
+  readonly unknown: (name: string) => void;
+}
+
+/**
+ * The same text for a file of its own: what a placeholder finds among the properties of this file becomes its default,
+ * so that the environment goes on winning.
+ */
+export function withPropertiesAsDefaults(text: string, portable: Portable, within: readonly string[] = []): string {
+  const { placeholders } = portable;
+  let [result, at] = ['', 0];
+  for (
+    let found = nextOf(text, at, { placeholders });
+    found !== undefined;
+    found = nextOf(text, at, { placeholders })
+  ) {
+    result += text.slice(at, found.start) + portableOf(text.slice(found.start + 2, found.end), portable, within);
+    at = found.end + 1;
+  }
+  return result + text.slice(at);
+}
+
+function portableOf(body: string, portable: Portable, within: readonly string[]): string {
+  const { before, otherwise } = cutAtColon(body);
+  const name = before.trim();
+  const isOther = ['env', 'file'].includes(name) || !PROPERTY_NAME.test(name) || portable.kept.has(name);
+  if (isOther || within.includes(name) || within.length > 31) return `\${${body}}`;
+  const text = propertyOf(name, { ...portable.placeholders, variables: {} })?.text ?? otherwise;
+  if (text !== undefined) return `\${${name}:${withPropertiesAsDefaults(text, portable, [...within, name])}}`;
+  if (propertyOf(name, portable.placeholders) === undefined) portable.unknown(name);
+  return `\${${body}}`;
+}
+
 interface Work extends Resolving {
   readonly held: string[];
   readonly unresolved: Unresolved[];
@@ -76,7 +113,7 @@ interface Found {
   readonly end: number;
 }
 
-function nextOf(text: string, from: number, { placeholders }: Work): Found | undefined {
+function nextOf(text: string, from: number, { placeholders }: Pick<Work, 'placeholders'>): Found | undefined {
   if (placeholders === undefined) {
     REFERENCE.lastIndex = from;
     const found = REFERENCE.exec(text);

@@ -28,12 +28,11 @@ export function isSpring(root: unknown): boolean {
 
 /**
  * What the documents of a Spring file say, under the prefix of today or of before 4.3. Below the prefix everything is
- * checked; what else is in such a file is other software's, and ignored with one warning.
+ * checked; what else is in such a file is other software's (`warnOfRest`).
  */
 export function readSpring(documents: readonly SourceDocument[], complain: Complain): SpringSections {
   const found = documents.map(document => foundIn(document));
   const listed = (key: string) => found.flatMap(entries => only(entries, key, complain));
-  warnOfRest(documents, complain);
   return {
     routes: listed('routes'),
     defaultFilters: listed('default-filters'),
@@ -85,8 +84,9 @@ function hasKeyOf(schema: Parameters<typeof keysOf>[0], value: object): boolean 
   return Object.keys(value).some(key => known.includes(key));
 }
 
-function warnOfRest(documents: readonly SourceDocument[], complain: Complain): void {
-  const found = documents.flatMap(document => foreignIn(document));
+/** Tells of what is other software's, by its names; `silent` holds for those that are not told of. */
+export function warnOfRest(documents: readonly SourceDocument[], complain: Complain, silent?: RegExp): void {
+  const found = documents.flatMap(document => foreignIn(document)).filter(({ name }) => silent?.test(name) !== true);
   const [first] = found;
   if (first === undefined) return;
   complain({

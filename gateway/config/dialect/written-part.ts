@@ -74,10 +74,13 @@ function fromArgs(raw: Raw, { path, complain }: { path: KeyPath; complain: Compl
   return { name, text: [name, values.map(({ text }) => text).join(', ')].filter(Boolean).join('='), path, values };
 }
 
-/** Lists count as several values of one name; so do `patterns.0` and `patterns[0]`. */
-function valuesOf(args: Raw, { path, complain }: { path: KeyPath; complain: Complain }): WrittenValue[] {
+/** Lists count as several values of one name; so do `patterns.0` and `patterns[0]`. A map within is dots in the name. */
+function valuesOf(args: Raw, { path, complain }: { path: KeyPath; complain: Complain }, prefix = ''): WrittenValue[] {
   return Object.entries(args).flatMap(([key, value]) => {
-    const name = camel(key.replace(/(?:\.\d+|\[\d+\])$/, ''));
+    const name = prefix + camel(key.replace(/(?:\.\d+|\[\d+\])$/, ''));
+    if (typeof value === 'object' && value !== null && !Array.isArray(value) && prefix.length < 64) {
+      return valuesOf(value as Raw, { path: [...path, key], complain }, `${name}.`);
+    }
     return (Array.isArray(value) ? (value as unknown[]) : [value]).flatMap((item, i) => {
       if (item === null || item === undefined) return [];
       const at = Array.isArray(value) ? [...path, key, i] : [...path, key];

@@ -32,9 +32,11 @@ export const OUR_WAY: ReadonlyMap<string, string> = new Map([
   ['SetRequestUri', 'an instance is never named by its caller; write a route for each'],
   ['SaveSession', 'leave it out: the gateway keeps no sessions'],
   ['TokenRelay', 'write `auth: { forwardToken: true }` on the route, beside `filters`'],
+  ['LocalResponseCache', 'write `cache: { ttl: 5m, methods: [GET] }` on the route, beside `filters`'],
 ]);
 
 /** What is to be written, already, for filters that will come as their equivalents. */
 export const LATER_WAY: ReadonlyMap<string, string> = new Map([
   ['RequestRateLimiter', 'write `limits: [{ rate: 10, per: 1s }]` on the route, beside `filters`'],
+  ['LocalResponseCache', 'write `cache: { ttl: 5m, methods: [GET] }` on the route, beside `filters`'],
 ]);
