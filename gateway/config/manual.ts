@@ -70,7 +70,7 @@ const DIALECT = `## The dialect, and where it is safer than its origin
 - **AddRequestParameter** encodes what it takes from a captured value, so that no caller adds a parameter of their own.
 - **Templates** name what the route’s predicates capture; any other name is an error of \`check\`, not of the request.
 - **Filters** cannot set what frames a message (\`Content-Length\`, \`Transfer-Encoding\`, \`Connection\`, \`Host\`), nor what the gateway itself says to the instance (\`X-Penstock-…\`, \`PLUMBER-SHARED-SECRET\`).
-- **Regular expressions** are Java’s, run in linear time by RE2. What RE2 lacks or reads differently is refused: look-around, back-references, possessive quantifiers, atomic groups, \`&&\` and classes within classes, \`\\p{…}\` but general categories, \`\\h\`, \`\\R\`, \`\\X\`, \`\\Z\`, \`\\G\`, comments mode.
+- **Regular expressions** are Java’s, run in linear time by RE2. What RE2 lacks or reads differently is refused: look-around, back-references, possessive quantifiers, atomic groups, \`&&\` and classes within classes, \`\\p{…}\` but general categories, \`\\h\`, \`\\R\`, \`\\X\`, \`\\Z\`, \`\\G\`, flags but \`(?i)\` (letters of ASCII) and \`(?s)\`.
 - **Ids** must differ; a route without one is called by its place, \`route-3\`.
 - **lb:// names** may hold an underscore. What follows the address in a \`uri\` has no effect, and \`check\` says so.`;
 

@@ -234,6 +234,9 @@ const PARTS: readonly Mistake[] = [
   row('a literal { is written \\{', route("predicates: [{ name: Header, args: { header: X, regexp: 'a«{»' } }]"), {
     request: { line: 'GET /', headers: ['X', 'a{'] },
   }),
+  row('\\p{Lu} beside (?i) is not supported; write \\p{L}', route("predicates: ['Header=X, (?i)«\\p{Lu}»']"), {
+    request: { line: 'GET /', headers: ['X', 'a'] },
+  }),
   row(
     'a class within a class is not supported; a literal [ is written \\[',
     route("predicates: ['Header=X, [a«[»b]']"),

@@ -536,4 +536,34 @@ describe('the dialect, wrong', () => {
       '5:19 error routes[0].predicates[1]: Header: regexp: look-ahead and look-behind are not supported: patterns run in linear time',
     ]);
   });
+
+  // « marks where the fault is shown.
+  for (const part of [
+    "predicates: ['Header=X, a«(?!b)']",
+    "predicates: ['Query=q, «(?<=a)b']",
+    "predicates: ['Cookie=c, (a)«\\1']",
+    "predicates: [{ name: Header, args: { header: X, regexp: 'x«++' } }]",
+    "predicates: [{ name: Path, args: { patterns: ['/a/{id:[a-z«&&[^b]]}'] } }]",
+    "predicates: ['Path=/a/**,/b/{id:«\\p{Alpha}+}']",
+    "predicates: ['Host={name:«(?>a)}.example.org']",
+    "filters: ['RewritePath=/«(?m)a, /b']",
+    "filters: ['RewritePath=/a«\\R, /b']",
+    "filters: [{ name: RewritePath, args: { regexp: '/«(?P<x>.*)', replacement: /b } }]",
+    "filters: ['RewriteResponseHeader=X, a«\\Z, b']",
+    "filters: ['RewriteLocationResponseHeader=AS_IN_REQUEST, Location, example.org, https«\\h']",
+  ]) {
+    test(`what Java has and RE2 lacks is shown where it stands: ${part}`, () => {
+      const text = `routes: [{ uri: lb://s, ${part.replace('«', '')} }]`;
+      const at = `routes: [{ uri: lb://s, ${part}`.indexOf('«') + 1;
+
+      const errors = routesOf(text).problems.filter(({ severity }) => severity === 'error');
+
+      assert.deepEqual(
+        errors.map(({ line, column }) => `${line}:${column}`),
+        [`1:${at}`],
+        told(errors).join(),
+      );
+      assert.match(errors[0]?.message ?? '', /not supported|are supported/);
+    });
+  }
 });

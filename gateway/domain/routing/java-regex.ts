@@ -7,7 +7,7 @@ import type { RegexProblem } from './regex.ts';
  * route requests past the rule it was written for.
  */
 export function toRe2(pattern: string): { readonly pattern: string } | RegexProblem {
-  const reader = { text: pattern, at: 0, out: '' };
+  const reader = { text: pattern, at: 0, out: '', flags: NO_FLAGS, outer: [] };
   while (reader.at < reader.text.length) {
     const problem = readOne(reader);
     if (problem !== undefined) return problem;
@@ -20,29 +20,81 @@ interface Reader {
   readonly text: string;
   at: number;
   out: string;
+  /** In force here; RE2 is given none of them, since it reads `i` otherwise and has its own line ends. */
+  flags: Flags;
+  /** Those of the groups around, the innermost last: a group keeps its flags to itself. */
+  readonly outer: Flags[];
 }
+
+interface Flags {
+  /** `i`: letters of ASCII in either case, and no others; RE2 folds by Unicode, where `k` is also the sign of Kelvin. */
+  readonly ignoresCase: boolean;
+  /** `s`: `.` takes line ends too. */
+  readonly takesLineEnds: boolean;
+}
+
+const NO_FLAGS: Flags = { ignoresCase: false, takesLineEnds: false };
 
 type Read = RegexProblem | undefined;
 
-/** What `.` and `\s` are in Java; RE2 takes fewer line ends and no vertical tab. */
+/** What `.`, `\s` and `\S` are in Java; RE2 takes fewer line ends and no vertical tab. */
 const ANY = '[^\\n\\r\\x{85}\\x{2028}\\x{2029}]';
-const SPACE = '\\t\\n\\x0B\\f\\r ';
+const SPACES: Readonly<Record<string, string>> = {
+  s: '\\t\\n\\x0B\\f\\r ',
+  S: '\\x00-\\x08\\x0E-\\x1F!-\\x{10FFFF}',
+};
 
 function readOne(reader: Reader): Read {
+  const start = reader.out.length;
+  const problem = readAtom(reader);
+  if (problem !== undefined) return problem;
+  const code = reader.flags.ignoresCase ? codeOf(reader.out.slice(start)) : undefined;
+  const other = code === undefined ? '' : inOtherCase(code, code);
+  if (other !== '') reader.out = `${reader.out.slice(0, start)}[${reader.out.slice(start)}${other}]`;
+  return readQuantifier(reader);
+}
+
+function readAtom(reader: Reader): Read {
   switch (reader.text.charAt(reader.at)) {
     case '\\':
-      return readEscape(reader) ?? readQuantifier(reader);
+      return readEscape(reader);
     case '[':
-      return readClass(reader) ?? readQuantifier(reader);
+      return readClass(reader);
     case '(':
       return readGroup(reader);
+    case ')':
+      reader.flags = reader.outer.pop() ?? NO_FLAGS;
+      return put(reader, 1);
     case '.':
-      return put(reader, 1, ANY) ?? readQuantifier(reader);
+      return put(reader, 1, reader.flags.takesLineEnds ? '(?s:.)' : ANY);
     case '{':
       return { problem: 'a literal { is written \\{', piece: reader.text.slice(reader.at) };
     default:
-      return put(reader, 1) ?? readQuantifier(reader);
+      return put(reader, 1);
   }
+}
+
+/** The character that a piece of RE2's syntax stands for; undefined where it stands for several. */
+function codeOf(piece: string): number | undefined {
+  const [, hex, escaped] = /^\\(?:x\{([0-9A-Fa-f]+)\}|([^A-Za-z0-9]))$/.exec(piece) ?? [];
+  if (hex !== undefined) return Number.parseInt(hex, 16);
+  const char = escaped ?? piece;
+  return char.length === 1 ? char.charCodeAt(0) : undefined; // beyond 16 bits no letter of ASCII is
+}
+
+/** The letters of ASCII from the first to the last character, in their other case, as a class has them. */
+function inOtherCase(first: number, last: number): string {
+  return [
+    [0x41, 0x5a, 0x20],
+    [0x61, 0x7a, -0x20],
+  ]
+    .map(([from = 0, to = 0, shift = 0]) => {
+      const [low, high] = [Math.max(first, from), Math.min(last, to)];
+      if (low > high) return '';
+      const [a, b] = [String.fromCharCode(low + shift), String.fromCharCode(high + shift)];
+      return a === b ? a : `${a}-${b}`;
+    })
+    .join('');
 }
 
 /** Copies, or replaces, so many characters; never a problem. */
@@ -61,8 +113,8 @@ function readEscape(reader: Reader, isInClass = false): Read {
   const char = reader.text.charAt(reader.at + 1);
   if (char === '') return { problem: 'ends in a backslash that escapes nothing', piece: '\\' };
   // Classes and control characters that are the same in both, and punctuation that stands for itself.
-  if (/[dDwWSntrfa]|[^A-Za-z0-9]/.test(char)) return put(reader, 2);
-  if (char === 's') return put(reader, 2, isInClass ? SPACE : `[${SPACE}]`);
+  if (/[dDwWntrfa]|[^A-Za-z0-9]/.test(char)) return put(reader, 2);
+  if ('sS'.includes(char)) return put(reader, 2, isInClass ? SPACES[char] : `[${SPACES[char] ?? ''}]`);
   if ('xu'.includes(char)) return readCodePoint(reader);
   if ('pP'.includes(char)) return readProperty(reader);
   return isInClass ? unsupported(reader, char) : readOutsideOnly(reader, char);
@@ -82,6 +134,8 @@ function readCodePoint(reader: Reader): Read {
   const found = /^\\(?:x([0-9A-Fa-f]{2})|x\{([0-9A-Fa-f]{1,6})\}|u([0-9A-Fa-f]{4}))/.exec(reader.text.slice(reader.at));
   if (found === null) return { problem: 'is no character', piece: reader.text.slice(reader.at, reader.at + 2) };
   const digits = found[1] ?? found[2] ?? found[3] ?? '';
+  const code = Number.parseInt(digits, 16);
+  if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) return { problem: 'is no character', piece: found[0] };
   return put(reader, found[0].length, `\\x{${digits}}`);
 }
 
@@ -90,6 +144,9 @@ const PROPERTY = /^\\[pP](?:[LMNPSZC]|\{(?:L[ulmto]?|M[nce]?|N[dlo]?|P[cdseifo]?
 function readProperty(reader: Reader): Read {
   const rest = reader.text.slice(reader.at);
   const found = PROPERTY.exec(rest);
+  if (found !== null && reader.flags.ignoresCase && /L[ult]/.test(found[0])) {
+    return { problem: `${found[0]} beside (?i) is not supported; write \\p{L}`, piece: found[0] };
+  }
   if (found !== null) return put(reader, found[0].length);
   const piece = /^\\[pP](?:\{[^}]*\}?|.?)/.exec(rest)?.[0] ?? '\\p';
   return { problem: 'of \\p only general categories such as \\p{L} and \\p{Nd} are supported', piece };
@@ -121,19 +178,58 @@ function readMember(reader: Reader): Read {
   const { text, at } = reader;
   if (text.startsWith('&&', at)) return INTERSECTION;
   if (text.charAt(at) === '[') return { ...UNION, piece: text.slice(at) };
-  return text.charAt(at) === '\\' ? readEscape(reader, true) : put(reader, 1);
+  const start = reader.out.length;
+  const problem = readUnit(reader);
+  if (problem !== undefined || !reader.flags.ignoresCase) return problem;
+  const first = codeOf(reader.out.slice(start));
+  if (first === undefined || !/^-[^\]&[]/.test(text.slice(reader.at))) {
+    reader.out += first === undefined ? '' : inOtherCase(first, first);
+    return undefined;
+  }
+  put(reader, 1);
+  const end = reader.out.length;
+  const flaw = readUnit(reader);
+  const last = codeOf(reader.out.slice(end));
+  if (flaw === undefined && last !== undefined) reader.out += inOtherCase(first, last);
+  return flaw;
+}
+
+function readUnit(reader: Reader): Read {
+  return reader.text.charAt(reader.at) === '\\' ? readEscape(reader, true) : put(reader, 1);
 }
 
 function readGroup(reader: Reader): Read {
-  const rest = reader.text.slice(reader.at);
-  if (!rest.startsWith('(?')) return put(reader, 1);
-  if (/^\(\?<?[=!]/.test(rest))
-    return lacks(rest.slice(0, rest.startsWith('(?<') ? 4 : 3), 'look-ahead and look-behind');
+  const rest = reader.text.slice(reader.at, reader.at + GROUP_LENGTH_MAX);
+  const look = /^\(\?<?[=!]/.exec(rest)?.[0];
+  if (look !== undefined) return lacks(look, 'look-ahead and look-behind');
   if (rest.startsWith('(?>')) return lacks('(?>', 'atomic groups');
-  const known = /^\(\?(?:<[A-Za-z][A-Za-z0-9]*>|[ims]*(?:-[ims]+)?:|[ims]+(?:-[ims]+)?\)|-[ims]+\))/.exec(rest);
-  if (known === null)
-    return { problem: 'this group is not supported', piece: /^\(\?[^)]{0,8}/.exec(rest)?.[0] ?? '(?' };
-  return put(reader, known[0].length);
+  const flags = /^\(\?[A-Za-z]*(?:-[A-Za-z]+)?[:)]/.exec(rest)?.[0];
+  if (flags !== undefined) return readFlags(reader, flags);
+  const opening = /^\((?!\?)|^\(\?<[A-Za-z][A-Za-z0-9]*>/.exec(rest)?.[0];
+  if (opening === undefined) return { problem: 'this group is not supported', piece: firstOf(rest) };
+  reader.outer.push(reader.flags);
+  return put(reader, opening.length);
+}
+
+/** Of what opens a group, its name included, so much is looked at. */
+const GROUP_LENGTH_MAX = 256;
+
+/** The beginning of a group, to find it by. */
+function firstOf(group: string): string {
+  return /^[^)]{0,10}/.exec(group)?.[0] ?? '(';
+}
+
+/** `(?i)` holds to the end of the group around it, `(?i:…)` within its own. */
+function readFlags(reader: Reader, whole: string): Read {
+  const [on = '', off = ''] = whole.slice(2, -1).split('-');
+  const unknown = /[^is]/.exec(on + off)?.[0];
+  if (unknown !== undefined) return { problem: `the flag ${unknown} is not supported`, piece: whole.slice(0, -1) };
+  const isGroup = whole.endsWith(':');
+  if (isGroup) reader.outer.push(reader.flags);
+  const has = (letter: string, before: boolean) => (on.includes(letter) || before) && !off.includes(letter);
+  const { ignoresCase, takesLineEnds } = reader.flags;
+  reader.flags = { ignoresCase: has('i', ignoresCase), takesLineEnds: has('s', takesLineEnds) };
+  return put(reader, whole.length, isGroup ? '(?:' : '(?:)');
 }
 
 /** RE2 repeats a thousand times at most; what is over that its own compiler says. */
