@@ -4,6 +4,7 @@ import { problemLine } from './config/problem.ts';
 import { ApiKeyScheme } from './domain/admission/api-key.ts';
 import { Guessing } from './domain/admission/guessing.ts';
 import type { NameAndPassword } from './domain/admission/ldap.ts';
+import { MtlsScheme } from './domain/admission/mtls.ts';
 import { Schemes, type Scheme } from './domain/admission/scheme.ts';
 import type { Clock } from './domain/clock.ts';
 import type { AddressRules } from './domain/route.ts';
@@ -54,6 +55,7 @@ export function composeIdentity({ identity, addresses, clock, observe }: Identit
     identity.jwt.length === 0 ? undefined : composeJwt(world, keySets),
     keys,
     directory && composeLdap(world, directory),
+    identity.mtls && new MtlsScheme(identity.mtls),
   ];
   let watch: ReturnType<typeof watchFiles> | undefined;
   return {

@@ -46,6 +46,7 @@ export function loadContract(gatewayFile: string, variables: Variables, profiles
   if (text === undefined) return unread(gatewayFile);
   const { config, problems, problemAt, local } = parseGateway(text, surroundingsOf(gatewayFile, variables), {
     keysProblem,
+    authorityFlaws: text => authorityFlaws(text, systemClock.wallMs()),
     certificateFlaws: texts => certificateFlaws(texts, { nowWallMs: systemClock.wallMs(), isForCallers: true }),
   });
   const texts = new Map([[gatewayFile, text]]);
@@ -164,12 +165,13 @@ export function tlsBeside(routesFile: string, variables: Variables, texts?: Map<
   };
 }
 
-function traitsOf({ jwt, apiKeys, introspection, ldap }: IdentityConfig): IdentityTraits {
+function traitsOf({ jwt, apiKeys, introspection, ldap, mtls }: IdentityConfig): IdentityTraits {
   const schemes: SchemeName[] = [];
   if (jwt.length > 0) schemes.push('jwt');
   if (apiKeys !== undefined) schemes.push('api-key');
   if (introspection.length > 0) schemes.push('opaque');
   if (ldap !== undefined) schemes.push('ldap');
+  if (mtls !== undefined) schemes.push('mtls');
   return { schemes, keyField: apiKeys?.header };
 }
 

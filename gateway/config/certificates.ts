@@ -12,6 +12,9 @@ export type CertificateFlaws = (texts: { readonly cert: string; readonly key: st
   readonly severity?: 'warning';
 }[];
 
+/** The same of a file of authorities. */
+export type AuthorityFlaws = (text: string) => readonly Omit<TlsFlaw, 'of'>[];
+
 /** What a service says of TLS. */
 export type WrittenTls = NonNullable<WrittenService['tls']>;
 
@@ -55,6 +58,7 @@ interface CertificateIo {
   readonly surroundings: Surroundings;
   readonly complain: Complain;
   readonly certificateFlaws: CertificateFlaws;
+  readonly authorityFlaws: AuthorityFlaws;
 }
 
 type Listen = GatewayConfig['listen'];
@@ -70,9 +74,41 @@ export function withCertificates(listen: Listen, io: CertificateIo): Listen {
     tls: {
       ...tls,
       ...judged(tls, path, io),
+      ...(tls.clientCa !== undefined && { clientCa: judgedAuthorities(tls.clientCa, [...path, 'clientCa'], io) }),
       more: tls.more.map((pair, i) => judged(pair, [...path, 'more', i], io)),
     },
   };
+}
+
+function judgedAuthorities(
+  file: string,
+  path: KeyPath,
+  { surroundings, complain, authorityFlaws }: CertificateIo,
+): string {
+  const { absolute, readText, whyUnread } = surroundings;
+  const text = readText(absolute(file));
+  if (text === undefined) complain({ path, message: `the file cannot be read: ${whyUnread(absolute(file))}` });
+  else for (const flaw of authorityFlaws(text)) complain({ path, ...flaw });
+  return absolute(file);
+}
+
+/** What is looked at of gateway.yaml for what callers' certificates count. */
+interface AboutMtls {
+  readonly listen: Pick<Listen, 'tls'>;
+  readonly identity?: { readonly mtls?: unknown } | undefined;
+}
+
+/** Certificates are asked for in one place and count by another: neither does anything without the other. */
+export function complainOfMtls({ listen: { tls }, identity }: AboutMtls, complain: Complain): void {
+  const [isAsked, doesCount] = [tls?.clientCa !== undefined, identity?.mtls !== undefined];
+  if (doesCount && !isAsked) {
+    const hint = 'name the authorities of their certificates: `listen.tls.clientCa`';
+    complain({ path: ['identity', 'mtls'], message: 'no caller is asked for a certificate', hint, isAboutKey: true });
+  }
+  if (!isAsked || doesCount) return;
+  const message = 'callers are asked for certificates that count nowhere';
+  const hint = 'write `mtls: {}` in `identity`, or leave it out here';
+  complain({ path: ['listen', 'tls', 'clientCa'], message, hint, severity: 'warning' });
 }
 
 function judged(pair: Pair, path: KeyPath, { surroundings, complain, certificateFlaws }: CertificateIo): Pair {

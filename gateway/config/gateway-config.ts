@@ -23,6 +23,7 @@ export interface IdentityConfig {
   readonly apiKeys: (NonNullable<ParsedIdentity['apiKeys']> & { readonly keys: readonly ApiKey[] }) | undefined;
   readonly introspection: NonNullable<ParsedIdentity['introspection']>;
   readonly guessing: ParsedIdentity['guessing'];
+  readonly mtls: ParsedIdentity['mtls'];
   /** `ca` is the text of the file. */
   readonly ldap: ParsedIdentity['ldap'];
 }

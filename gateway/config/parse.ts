@@ -12,7 +12,7 @@ import type { GatewayConfig, IdentityConfig } from './gateway-config.ts';
 import { isLoopback } from '../domain/operating/admin.ts';
 import { hasError, inOrder, type Complain, type Complaint, type Problem } from './problem.ts';
 import { resolveData, unsaid, warnOfLiteralSecrets, withoutExtensions, type Surroundings } from './references.ts';
-import { withCertificates, type CertificateFlaws } from './certificates.ts';
+import { complainOfMtls, withCertificates, type AuthorityFlaws, type CertificateFlaws } from './certificates.ts';
 import { GatewayFile } from './schema/gateway.ts';
 import { warnOfUselessSettings } from './useless.ts';
 import { validate } from './validate.ts';
@@ -44,11 +44,18 @@ type Local = GatewayConfig['discovery']['local'];
 export interface Judges {
   readonly keysProblem?: KeysProblem;
   readonly certificateFlaws?: CertificateFlaws;
+  readonly authorityFlaws?: AuthorityFlaws;
 }
+
+const NO_JUDGES: Required<Judges> = {
+  keysProblem: () => undefined,
+  certificateFlaws: () => [],
+  authorityFlaws: () => [],
+};
 
 /** Understands gateway.yaml; reports all that is wrong at once. */
 export function parseGateway(text: string, surroundings: Surroundings, judges: Judges = {}): ParsedGateway {
-  const { keysProblem = () => undefined, certificateFlaws = () => [] } = judges;
+  const { keysProblem, certificateFlaws, authorityFlaws } = { ...NO_JUDGES, ...judges };
   const yaml = readYaml(text, surroundings.file);
   const problems = [...yaml.problems];
   const problemAt = (complaint: Complaint) => yaml.locate(complaint);
@@ -60,11 +67,14 @@ export function parseGateway(text: string, surroundings: Surroundings, judges: J
   const quiet = unsaid(resolved, complain);
   warnOfLiteralSecrets(resolved, complain);
   const parsed = validate(GatewayFile, resolved.value, { path: [], complain: quiet, referred: resolved.referred });
-  if (parsed !== undefined) warnOfUselessSettings(parsed.discovery, quiet);
+  if (parsed !== undefined) {
+    warnOfUselessSettings(parsed.discovery, quiet);
+    complainOfMtls(parsed, quiet);
+  }
   const config = parsed && {
     ...parsed,
     routes: surroundings.absolute(parsed.routes),
-    listen: withCertificates(parsed.listen, { surroundings, complain: quiet, certificateFlaws }),
+    listen: withCertificates(parsed.listen, { surroundings, complain: quiet, certificateFlaws, authorityFlaws }),
     audit: withFile(parsed.audit, surroundings),
     discovery: withPaths(parsed.discovery, { surroundings, complain: quiet }),
     identity: parsed.identity && withKeys(parsed.identity, { surroundings, complain: quiet, keysProblem, problems }),
@@ -144,6 +154,7 @@ function withKeys(identity: Identity, io: KeysIo): IdentityConfig {
     jwt: (identity.jwt ?? []).map((issuer, i) => ({ ...issuer, ...keysOf(issuer, i, io) })),
     apiKeys: identity.apiKeys && withKeysOfFile(identity.apiKeys, io),
     introspection: identity.introspection ?? [],
+    mtls: identity.mtls,
     ldap: identity.ldap && withAuthority(identity.ldap, io),
   };
 }

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'; // a type alone: domain/ takes nothing else from outside
-import type { Caller } from './caller.ts';
+import type { Caller, ClientCertificate } from './caller.ts';
 import type { Deadlines, Timed } from './deadlines.ts';
 import { GatewayError, toGatewayError, type FailureCode } from './errors.ts';
 import type { RawFields } from './http/fields.ts';
@@ -47,6 +47,8 @@ export interface BodyReader {
 
 /** What an edge does for a call's caller. */
 export interface CallerSide {
+  /** What the caller's connection was opened with; undefined: without TLS, or without a certificate. */
+  readonly certificate?: ClientCertificate | undefined;
   /** Writes the answer. A body that is a stream is poured as fast as the caller takes it; then `call.over` is called. */
   send(call: Call, answer: Answer): void;
   /** An interim answer (102, 103) before it; an edge that cannot say it does nothing. */

@@ -1,6 +1,19 @@
 /** A way for callers to say who they are. */
 export type SchemeName = 'jwt' | 'api-key' | 'opaque' | 'ldap' | 'mtls';
 
+/** The certificate that a caller's connection was opened with: the caller holds its key, whoever signed it. */
+export interface ClientCertificate {
+  readonly kind: 'certificate';
+  /** An authority of `listen.tls.clientCa` signed it, for callers. What it says is empty where none did. */
+  readonly isTrusted: boolean;
+  /** One attribute a line, the most general first, as OpenSSL escapes them: `C=DE`, `CN=alice`. */
+  readonly subject: string;
+  /** Its subjectAltName as Node writes it: `DNS:a.example, URI:"spiffe://a\u002cb"`. */
+  readonly altNames: string;
+  /** Milliseconds since 1970. A connection may outlive its certificate. */
+  readonly endsMs: number;
+}
+
 /** Who is calling, as far as admission found out. */
 export interface Caller {
   readonly kind: SchemeName | 'anonymous';

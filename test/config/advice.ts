@@ -436,6 +436,21 @@ export const GATEWAY_ADVICE: readonly Mistake[] = [
   row('for a gateway with every default write `{}`', '«# identity: …»'),
   row('write `access: { open: [livez, readyz, metrics], tokens: [] }`', 'admin: { ‸ host: «0.0.0.0» }'),
   row('write 10.0.0.0/8, or fd00::/8', 'listen: { trustedProxies: [«proxy»] }'),
+  {
+    ...prose(
+      'write `mtls: {}` in `identity`, or leave it out here',
+      'listen: { tls: { cert: PATH, key: PATH, clientCa: «PATH» } }',
+      'listen: { tls: { cert: PATH, key: PATH, clientCa: PATH } }\nidentity: { mtls: {} }',
+      'listen: { tls: { cert: PATH, key: PATH } }',
+    ),
+  },
+  {
+    ...prose(
+      'name the authorities of their certificates: `listen.tls.clientCa`',
+      'listen: { tls: { cert: PATH, key: PATH } }\nidentity: { «mtls»: {} }',
+      'listen: { tls: { cert: PATH, key: PATH, clientCa: PATH } }\nidentity: { mtls: {} }',
+    ),
+  },
   row(
     'write http://HOST:PORT, without path or credentials',
     'discovery: { static: [{ service: a, instances: [«a/b»] }] }',

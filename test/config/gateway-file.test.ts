@@ -316,6 +316,23 @@ describe('gateway.yaml, wrong', () => {
     );
   });
 
+  test('asks callers for certificates only where they count, and takes them only where they are asked for', () => {
+    const around = { files: { '/c.pem': '' } };
+    const asking = (ca: string, more = '') =>
+      told(gatewayOf(`listen: { tls: { cert: /c.pem, key: /c.pem, clientCa: ${ca} } }${more}`, around).problems);
+
+    assert.deepEqual(asking('/c.pem', '\nidentity: { mtls: {} }'), []);
+    assert.deepEqual(asking('/c.pem'), [
+      '1:55 warning listen.tls.clientCa: callers are asked for certificates that count nowhere',
+    ]);
+    assert.deepEqual(asking('/x.pem', '\nidentity: { mtls: {} }'), [
+      '1:55 error listen.tls.clientCa: the file cannot be read: no such file or directory (ENOENT)',
+    ]);
+    assert.deepEqual(told(gatewayOf('identity: { mtls: { caller: subject } }').problems), [
+      '1:13 error identity.mtls: no caller is asked for a certificate',
+    ]);
+  });
+
   test('has certificates by absolute paths', () => {
     const around = { files: { '/etc/penstock/c.pem': '', '/etc/penstock/k.pem': '' } };
     const text = 'listen: { tls: { cert: c.pem, key: k.pem, hsts: 2m }, redirectFrom: 8081 }';
@@ -328,7 +345,6 @@ describe('gateway.yaml, wrong', () => {
   });
 
   for (const [path, text] of [
-    ['listen.tls.clientCa', 'listen: { tls: { cert: c, key: k, clientCa: ca.pem } }'],
     ['redis', 'redis: {}'],
     ['jobs', 'jobs: {}'],
     ['tracing', 'tracing: {}'],

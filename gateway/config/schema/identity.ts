@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { Secret } from '../secret.ts';
 import { Claims, Issuer, isUrl } from './identity-jwt.ts';
-import { withLater } from './later.ts';
 import { duration, flaw, size, text, whole } from './scalars.ts';
 
 const ApiKeys = z.strictObject({
@@ -109,9 +108,18 @@ const Ldap = z
     cacheMs: cacheFor,
   }));
 
+const Mtls = z.strictObject({
+  caller: z
+    .enum(['san', 'subject'])
+    .default('san')
+    .describe(
+      'By what a caller is known: `san`: the first URI among the certificate’s alternative names, else the first name of a host, e-mail address or IP address; `subject`: its distinguished name, as RFC 4514 writes it.',
+    ),
+});
+
 /** Whose credentials are believed. */
-export const Identity = withLater(
-  z.strictObject({
+export const Identity = z
+  .strictObject({
     jwt: z
       .array(Issuer)
       .min(1)
@@ -127,17 +135,17 @@ export const Identity = withLater(
     guessing: Guessing.prefault({}).describe(
       'Wrong credentials are taken so often from an address, and from an address for a name; then RATE_LIMITED, before anything expensive is done. What is remembered as good goes on.',
     ),
+    mtls: Mtls.optional().describe('Certificates that callers open their connection with, of `listen.tls.clientCa`.'),
     ldap: Ldap.optional().describe('People of a directory: HTTP Basic, by a bind as the caller.'),
-  }),
-  { keys: ['mtls'] },
-).check(({ value, issues }) => {
-  const issuers = (value.jwt ?? []).map(({ issuer }) => issuer);
-  issuers.forEach((issuer, at) => {
-    if (issuers.indexOf(issuer) === at) return;
-    issues.push({ ...flaw(issuer, 'this issuer is listed already'), path: ['jwt', at, 'issuer'] });
+  })
+  .check(({ value, issues }) => {
+    const issuers = (value.jwt ?? []).map(({ issuer }) => issuer);
+    issuers.forEach((issuer, at) => {
+      if (issuers.indexOf(issuer) === at) return;
+      issues.push({ ...flaw(issuer, 'this issuer is listed already'), path: ['jwt', at, 'issuer'] });
+    });
+    const schemes = [value.jwt, value.apiKeys, value.introspection, value.mtls, value.ldap];
+    if (schemes.every(scheme => scheme === undefined)) {
+      issues.push(flaw(undefined, 'names no scheme: nothing could be judged by it'));
+    }
   });
-  const schemes = [value.jwt, value.apiKeys, value.introspection, value.ldap];
-  if (schemes.every(scheme => scheme === undefined)) {
-    issues.push(flaw(undefined, 'names no scheme: nothing could be judged by it'));
-  }
-});

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { isAddressRange } from '../../domain/http/address-range.ts';
-import { withLater } from './later.ts';
 import { duration, flaw, listeningPort, size, text, whole } from './scalars.ts';
 
 /** An address, or a range of them. */
@@ -18,9 +17,14 @@ const CertificatePair = z.strictObject({
   key: text().describe('A PEM file: its private key, not encrypted.'),
 });
 
-const Tls = withLater(
-  z.strictObject({
+const Tls = z
+  .strictObject({
     ...CertificatePair.shape,
+    clientCa: text()
+      .optional()
+      .describe(
+        'A PEM file with the authorities of callers’ certificates. Callers are asked for one, and need none: whether it counts is each route’s to say (`auth.allow: [mtls]`, by `identity.mtls`).',
+      ),
     more: z
       .array(CertificatePair)
       .default([])
@@ -28,9 +32,8 @@ const Tls = withLater(
     hsts: duration({ min: '0ms', max: '1000d' })
       .prefault('0s')
       .describe('Browsers are told to use nothing but https for so long (`Strict-Transport-Security`); 0s: nothing.'),
-  }),
-  { keys: ['clientCa'] },
-).transform(({ hsts, ...rest }) => ({ ...rest, hstsSeconds: Math.floor(hsts / 1_000) }));
+  })
+  .transform(({ hsts, ...rest }) => ({ ...rest, hstsSeconds: Math.floor(hsts / 1_000) }));
 
 /** Where callers come in, and what they may cost before anything is known of them. */
 export const Listen = z

@@ -7,7 +7,7 @@ import { duration, flaw, size, text, whole } from './scalars.ts';
 import { isNamedKey, keyOf } from './service.ts';
 import { Batch, Cache, VaryBy } from './sharing.ts';
 
-const SCHEMES = withLater(z.enum(['jwt', 'api-key', 'opaque', 'ldap', 'anonymous']), { values: ['mtls'] });
+const SCHEMES = z.enum(['jwt', 'api-key', 'opaque', 'ldap', 'mtls', 'anonymous']);
 
 const CredentialPlaceText = z
   .string()

@@ -23,6 +23,9 @@ export const CREDENTIAL_FAULTS = {
   'expired-key': 'The API key has expired.',
   'key-in-url': 'An API key does not belong into a URL, where logs and histories keep it: send it in a header field.',
   'wrong-password': 'The name or the password is not right.',
+  'untrusted-certificate': 'The client certificate is not of an authority that is accepted here.',
+  'expired-certificate': 'The client certificate has expired.',
+  'nameless-certificate': 'The client certificate has no name that a caller can be known by here.',
   'unknown-key': 'The token is signed with a key that its issuer does not publish.',
 } as const;
 
@@ -36,8 +39,11 @@ export function missingCredential(auth: Auth): GatewayError {
   const challenges = asked.map(scheme => challenge(scheme, isBearer(scheme) ? withScope([], auth.scopes) : []));
   return new GatewayError('UNAUTHENTICATED', 'no credential that counts here', {
     fields: [...new Set(challenges.map(([, value]) => value))].flatMap(value => ['WWW-Authenticate', value]),
+    ...(asked.every(scheme => scheme === 'mtls') && { detail: NEEDS_CERTIFICATE }),
   });
 }
+
+const NEEDS_CERTIFICATE = 'This route needs a client certificate, which is shown when the connection is opened.';
 
 /** 401 for a credential that is not taken; the description never quotes it. */
 export function badCredential(scheme: SchemeName, fault: CredentialFault): GatewayError {
@@ -69,10 +75,16 @@ type Parameter = readonly [name: string, value: string];
 
 const JWT_ALONE: readonly SchemeName[] = ['jwt'];
 
-/** What HTTP calls a scheme (RFC 6750, RFC 7617; of API keys there is no standard). */
-const HTTP_NAMES = { jwt: 'Bearer', opaque: 'Bearer', 'api-key': 'ApiKey', ldap: 'Basic' } as const;
+/** What HTTP calls a scheme (RFC 6750, RFC 7617; of API keys and certificates there is no standard). */
+const HTTP_NAMES = {
+  jwt: 'Bearer',
+  opaque: 'Bearer',
+  'api-key': 'ApiKey',
+  ldap: 'Basic',
+  mtls: 'Certificate',
+} as const;
 
-/** A certificate is asked for by TLS, and strangers are asked nothing. */
+/** Strangers are asked nothing. */
 function isAsked(scheme: Auth['allow'][number]): scheme is keyof typeof HTTP_NAMES {
   return scheme in HTTP_NAMES;
 }

@@ -1,5 +1,5 @@
 import type { Call } from '../call.ts';
-import type { Caller, SchemeName } from '../caller.ts';
+import type { Caller, ClientCertificate, SchemeName } from '../caller.ts';
 import type { Auth, CredentialPlace } from '../route.ts';
 import { type CredentialFault, badCredential, challenge } from './challenge.ts';
 import { GatewayError } from '../errors.ts';
@@ -28,7 +28,7 @@ export interface Scheme {
   lookedFor?(caller: Caller): LookedFor | undefined;
   /** What a call brings of it elsewhere than in `Authorization`, which holds what was `said`: a field of its own, the connection's certificate. */
   brought?(call: Call, said: Credential): Credential | undefined;
-  /** Counts only where the call brings nothing else: a certificate is the connection's, and stands for each call over it. */
+  /** Counts only where the call brings nothing else that the route takes: a certificate is the connection's, and stands for each call over it. */
   readonly standsBack?: boolean;
 }
 
@@ -64,7 +64,7 @@ export class Schemes {
     let chosen = said;
     let isTaken = said.kind !== 'none' && auth.allow.some(name => this.of(said)?.name === name);
     for (const scheme of this.#elsewhere) {
-      if (!auth.allow.includes(scheme.name) || (scheme.standsBack === true && chosen.kind !== 'none')) continue;
+      if (!auth.allow.includes(scheme.name) || (scheme.standsBack === true && isTaken)) continue;
       const found = scheme.brought?.(call, said);
       if (found === undefined) continue;
       if (isTaken) throw ambiguous('The request has more than one credential that this route takes.');
@@ -82,6 +82,7 @@ export type Credential =
   | { readonly kind: 'api-key'; readonly key: string }
   /** User and password as they came: base64 (RFC 7617). */
   | { readonly kind: 'basic'; readonly encoded: string }
+  | ClientCertificate
   /** An API key where logs and histories keep it. */
   | { readonly kind: 'key-in-url' }
   /** Of a scheme that means nothing here. */
@@ -134,15 +135,22 @@ function bearerOf(token: string | undefined): Credential {
  * (`Sec-Fetch-Site`); a request that says neither is refused.
  */
 function refuseOtherSites(call: Call): void {
-  const origin = fieldOf(call.fields, 'origin');
-  const isWelcome = origin === undefined ? isNear(fieldOf(call.fields, 'sec-fetch-site')) : isKnown(origin, call);
-  if (isWelcome) return;
+  if (isFromOtherSite(call) === false) return;
   throw new GatewayError('FORBIDDEN', 'a cookie from a page of another origin', {
     detail: 'The credential is a cookie, and the request does not come from a page that may use it.',
   });
 }
 
-function isNear(site: string | undefined): boolean {
+/** Whether a page asks that is neither of the route's `cors.origins` nor the gateway's own; undefined: nothing is said of that. */
+export function isFromOtherSite(call: Call): boolean | undefined {
+  const { fields } = call;
+  const origin = fieldOf(fields, 'origin');
+  if (origin !== undefined) return !isKnown(origin, call);
+  const site = fieldOf(fields, 'sec-fetch-site');
+  return site === undefined ? undefined : !isNear(site);
+}
+
+function isNear(site: string): boolean {
   return site === 'same-origin' || site === 'none';
 }
 
@@ -301,6 +309,9 @@ export function isPermitted(auth: Auth, caller: Caller): boolean {
 export function authProblem(auth: Auth): string | undefined {
   if (auth.allow.includes('anonymous') && auth.scopes.length + auth.roles.length > 0) {
     return '`anonymous` callers hold no scopes and no roles: with either asked for, none of them is ever admitted';
+  }
+  if (auth.allow.every(name => name === 'mtls') && auth.scopes.length + auth.roles.length > 0) {
+    return 'callers with certificates (`mtls`) hold no scopes and no roles: with either asked for, none of them is ever admitted';
   }
   return undefined;
 }

@@ -23,8 +23,16 @@ export function isSetHere(name: string): boolean {
 
 /** True for another field of the family, which travels on where a trusted proxy said it. */
 export function isOriginField(name: string): boolean {
-  return name.startsWith('x-forwarded-') || name === 'x-real-ip';
+  return name.startsWith('x-forwarded-') || name === 'x-real-ip' || isCertificateField(name);
 }
+
+/** Where proxies that end TLS say whose certificate they saw (RFC 9440, nginx, Envoy, HAProxy): a caller may not. */
+export function isCertificateField(name: string): boolean {
+  return CERTIFICATE_FIELD.test(name);
+}
+
+const CERTIFICATE_FIELD =
+  /^(?:client-cert(?:-chain)?|(?:x-)?(?:ssl|tls)-(?:client|peer)(?:-.*)?|x-(?:client|peer)-(?:cert|certificate|verify|dn|cn|san|subject|issuer|serial|fingerprint|ssl|tls)(?:-.*)?|x-arr-clientcert|x-amzn-mtls-.*)$/;
 
 /** Says where the request came from, for the instance: nothing in it is the caller's word alone. */
 export function pushForwarding(fields: string[], origin: Origin): void {

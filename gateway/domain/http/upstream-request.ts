@@ -15,7 +15,7 @@ import {
   type RawFields,
   fieldsOf,
 } from './fields.ts';
-import { isOriginField, isSetHere, prefixOf, pushForwarding, pushPrefix } from './forwarding.ts';
+import { isCertificateField, isOriginField, isSetHere, prefixOf, pushForwarding, pushPrefix } from './forwarding.ts';
 import { leadsElsewhere, encodeTarget, percentEncode } from './normal-path.ts';
 import { oneForwardLess } from './options.ts';
 import type { Caller } from '../caller.ts';
@@ -181,8 +181,13 @@ function whyWithheld(name: string): string {
   if (name === 'traceparent' || name === 'tracestate') return 'not well-formed';
   if (name.includes('_')) return 'R reads _ as -, so that it could stand for a field that was checked';
   if (isIdentityField(name)) return 'the gateway alone says who calls';
-  if (isSetHere(name) || isOriginField(name)) return 'the gateway says it anew; only trustedProxies are believed';
+  if (isSetHere(name) || isOriginField(name)) return whyOrigin(name);
   return ENDS_HERE_BECAUSE[name] ?? 'the gateway alone says it';
+}
+
+function whyOrigin(name: string): string {
+  if (isCertificateField(name)) return 'whose certificate was shown only trustedProxies may say';
+  return 'the gateway says it anew; only trustedProxies are believed';
 }
 
 const ENDS_HERE_BECAUSE: Readonly<Partial<Record<string, string>>> = {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
+import type { ClientCertificate } from '../../domain/caller.ts';
 import { Call, type BodyReader, type CallerSide, type IncomingBody } from '../../domain/call.ts';
 import { bodyTooLarge, toGatewayError, GatewayError } from '../../domain/errors.ts';
 import { hasField, type RawFields } from '../../domain/http/fields.ts';
@@ -46,6 +47,10 @@ export class HttpWire implements CallerSide, IncomingBody {
     this.#listener = about.listener;
     this.#connection = about.connection;
     this.#isAskedToContinue = about.isAskedToContinue;
+  }
+
+  get certificate(): ClientCertificate | undefined {
+    return this.#connection.peer.tls?.certificate;
   }
 
   /** The request becomes a call. */

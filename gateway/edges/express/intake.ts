@@ -26,7 +26,12 @@ export interface ListenOptions {
   readonly mergeSlashes: boolean;
   /** Absent: callers speak without TLS. */
   readonly tls?:
-    (CertificateFiles & { readonly more: readonly CertificateFiles[]; readonly hstsSeconds: number }) | undefined;
+    | (CertificateFiles & {
+        readonly more: readonly CertificateFiles[];
+        readonly clientCa?: string | undefined;
+        readonly hstsSeconds: number;
+      })
+    | undefined;
   /** HTTP/2 without TLS, by prior knowledge. */
   readonly h2c?: boolean | undefined;
   /** A plain port that only redirects to this one. */

@@ -122,7 +122,7 @@ export function createServer(parts: ServerParts): GatewayServer {
 /** What a listener has of TLS; undefined where it is a plain one. */
 function tlsOf({ tls, headersTimeoutMs }: ListenOptions, observe: Observe): AboutTls | undefined {
   if (tls === undefined) return undefined;
-  const certificates = createCertificates({ files: [tls, ...tls.more], observe });
+  const certificates = createCertificates({ files: [tls, ...tls.more], clientCa: tls.clientCa, observe });
   return { certificates, hstsSeconds: tls.hstsSeconds, handshakeTimeoutMs: headersTimeoutMs };
 }
 

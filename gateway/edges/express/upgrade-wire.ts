@@ -1,6 +1,7 @@
 import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { ClientCertificate } from '../../domain/caller.ts';
 import { Call, type BodyReader, type CallerSide, type IncomingBody } from '../../domain/call.ts';
 import type { Peer } from './intake.ts';
 import type { Listener } from './connection.ts';
@@ -15,6 +16,7 @@ export class UpgradeWire implements CallerSide, IncomingBody {
   /** What came behind the request's head: it belongs to the protocol that is switched to. */
   readonly head: Buffer;
   length: number | undefined = 0;
+  certificate: ClientCertificate | undefined = undefined;
   readonly #listener: Listener;
   #isAnswered = false;
 
@@ -27,6 +29,7 @@ export class UpgradeWire implements CallerSide, IncomingBody {
 
   /** The request becomes a call. */
   enter(peer: Peer): void {
+    this.certificate = peer.tls?.certificate;
     const { intake, inHand, clock, enter, back, deadlines, refusal } = this.#listener;
     const arrivedMs = clock.nowMs();
     const received = intake.receive({ req: this.req, wire: this, peer, isUpgrade: true, refusal: refusal() });

@@ -1,5 +1,6 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Readable } from 'node:stream';
+import type { ClientCertificate } from '../../domain/caller.ts';
 import { Call, type BodyReader, type CallerSide, type IncomingBody } from '../../domain/call.ts';
 import type { Timed } from '../../domain/deadlines.ts';
 import { bodyTooLarge, toGatewayError } from '../../domain/errors.ts';
@@ -41,6 +42,10 @@ export class Http2Wire implements CallerSide, IncomingBody, Timed {
     this.#listener = about.listener;
     this.#connection = about.connection;
     this.#hasBody = !about.isEnded;
+  }
+
+  get certificate(): ClientCertificate | undefined {
+    return this.#connection.peer.tls?.certificate;
   }
 
   /** The request becomes a call. */

@@ -6,6 +6,8 @@ import { TLS_RULES } from './rules.ts';
 export interface CertificateTexts {
   readonly cert: string;
   readonly key: string;
+  /** The authorities whose certificates callers may show; undefined: none is asked for. */
+  readonly ca?: string | undefined;
 }
 
 /** A certificate that the gateway can show, and whom it is for. */
@@ -75,7 +77,7 @@ interface ReadPair {
   readonly context: SecureContext;
 }
 
-function readPair({ cert, key }: CertificateTexts): ReadPair | CertificateFlaw {
+function readPair({ cert, key, ca }: CertificateTexts): ReadPair | CertificateFlaw {
   const chain = readChain(cert);
   if ('message' in chain) return chain;
   const secret = readKey(key);
@@ -91,7 +93,7 @@ function readPair({ cert, key }: CertificateTexts): ReadPair | CertificateFlaw {
       : { of: 'key', message: 'does not belong to the certificate' };
   }
   try {
-    return { leaf, context: createSecureContext({ cert, key, ...TLS_RULES }) };
+    return { leaf, context: createSecureContext({ cert, key, ca, ...TLS_RULES }) };
   } catch (error) {
     return { of: 'cert', message: `cannot be used: ${reasonOf(error)}` };
   }

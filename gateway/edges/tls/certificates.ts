@@ -2,7 +2,7 @@ import type { SecureContext } from 'node:tls';
 import type { Observe } from '../../domain/events.ts';
 import { isNamedBy } from '../../domain/http/certificate-names.ts';
 import { readText, watchFiles, whyUnread } from '../config-file.ts';
-import { toCertificate, type Certificate, type CertificateTexts } from './certificate.ts';
+import { authorityFlaws, toCertificate, type Certificate, type CertificateTexts } from './certificate.ts';
 
 /** Where a certificate and its key lie: absolute paths. */
 export interface CertificateFiles {
@@ -19,6 +19,8 @@ export interface CertificateExpiry {
 
 /** The certificates of a listener, as their files are now. */
 export interface Certificates {
+  /** Callers are asked for theirs. */
+  readonly areAsked: boolean;
   /** Reads them, and again whenever a file changes; throws where one cannot be used. */
   open(): void;
   /** The certificate for a host that was asked for by name; the first one where none names it, or no name was said. */
@@ -32,6 +34,8 @@ export interface Certificates {
 interface CertificatesParts {
   /** The first is shown where no other fits. */
   readonly files: readonly CertificateFiles[];
+  /** The file of the authorities that callers' certificates are verified by; undefined: none is asked for. */
+  readonly clientCa: string | undefined;
   readonly observe: Observe;
 }
 
@@ -44,14 +48,15 @@ interface Shown extends Certificate {
  * Keeps certificates by name, and takes new ones when their files change: connections that stand keep the one they began
  * with. Files that do not fit together change nothing; the log says so, and those in force stay.
  */
-export function createCertificates({ files, observe }: CertificatesParts): Certificates {
+export function createCertificates({ files, clientCa, observe }: CertificatesParts): Certificates {
   let shown: readonly Shown[] = [];
   let watch: ReturnType<typeof watchFiles> | undefined;
   let reading: NodeJS.Immediate | undefined;
   let tellDefault: (texts: CertificateTexts) => void = () => undefined;
 
   function take(): void {
-    shown = files.map(readShown);
+    const ca = clientCa === undefined ? undefined : authoritiesOf(clientCa);
+    shown = files.map(pair => readShown(pair, ca));
     const [first] = shown;
     if (first !== undefined) tellDefault(first.texts);
   }
@@ -72,12 +77,14 @@ export function createCertificates({ files, observe }: CertificatesParts): Certi
   }
 
   return {
+    areAsked: clientCa !== undefined,
     open() {
       take();
-      const texts = new Map(
-        shown.flatMap(({ files, texts }) => [[files.cert, texts.cert] as const, [files.key, texts.key] as const]),
-      );
-      watch = watchFiles({ files: texts, onChange });
+      const texts = shown.flatMap(({ files, texts }) => [
+        ...[[files.cert, texts.cert] as const, [files.key, texts.key] as const],
+        ...(clientCa === undefined ? [] : [[clientCa, texts.ca] as const]),
+      ]);
+      watch = watchFiles({ files: new Map(texts), onChange });
     },
     of(servername) {
       const exact = shown.find(({ names }) => names.has(servername));
@@ -96,8 +103,16 @@ export function createCertificates({ files, observe }: CertificatesParts): Certi
   };
 }
 
-function readShown(files: CertificateFiles): Shown {
-  const texts = { cert: textOf(files.cert), key: textOf(files.key) };
+/** OpenSSL would take a file without a certificate for one that trusts none. */
+function authoritiesOf(file: string): string {
+  const text = textOf(file);
+  const flaw = authorityFlaws(text, 0).find(({ severity }) => severity !== 'warning');
+  if (flaw !== undefined) throw new Error(`${file} ${flaw.message}`);
+  return text;
+}
+
+function readShown(files: CertificateFiles, ca: string | undefined): Shown {
+  const texts = { cert: textOf(files.cert), key: textOf(files.key), ca };
   try {
     return { ...toCertificate(texts), files, texts };
   } catch (cause) {

@@ -1,4 +1,6 @@
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import type { ClientCertificate } from '../../domain/caller.ts';
 import type { Call } from '../../domain/call.ts';
 import { GatewayError } from '../../domain/errors.ts';
 import { isNamedBy, nameOfHost } from '../../domain/http/certificate-names.ts';
@@ -6,6 +8,8 @@ import type { Certificates } from './certificates.ts';
 
 /** What TLS has shown of a caller's connection, and what is owed to it. */
 export class SecurePeer {
+  /** Undefined: none was asked for, or shown. */
+  readonly certificate: ClientCertificate | undefined;
   readonly #hsts: string | undefined;
   /** The name that was asked for; empty: none, as with an address. */
   readonly #servername: string;
@@ -14,7 +18,8 @@ export class SecurePeer {
   #rightHost = '';
   #isTrusted = false;
 
-  constructor({ servername, names, hsts }: AboutSecurePeer) {
+  constructor({ servername, names, hsts, certificate }: AboutSecurePeer) {
+    this.certificate = certificate;
     this.#servername = servername;
     this.#names = names;
     this.#hsts = hsts;
@@ -50,6 +55,7 @@ interface AboutSecurePeer {
   /** Of the certificate that was shown. */
   readonly names: ReadonlySet<string>;
   readonly hsts: string | undefined;
+  readonly certificate: ClientCertificate | undefined;
 }
 
 /** A connection as TLS has shown it. */
@@ -57,8 +63,27 @@ export function securePeerOf(socket: Socket, { certificates, hstsSeconds }: Abou
   const { servername } = socket as Socket & { readonly servername?: string | false };
   const asked = typeof servername === 'string' ? nameOfHost(servername) : '';
   const hsts = hstsSeconds > 0 ? `max-age=${hstsSeconds}` : undefined;
-  return new SecurePeer({ servername: asked, names: certificates.of(asked).names, hsts });
+  const certificate = certificates.areAsked ? clientCertificateOf(socket) : undefined;
+  return new SecurePeer({ servername: asked, names: certificates.of(asked).names, hsts, certificate });
 }
+
+/** What a stranger wrote into a certificate that no authority of ours signed is not even read. */
+function clientCertificateOf(socket: Socket): ClientCertificate | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined;
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) return undefined;
+  if (!socket.authorized) return UNTRUSTED;
+  const { subject, subjectAltName: altNames = '', validToDate } = certificate;
+  return { kind: 'certificate', isTrusted: true, subject, altNames, endsMs: validToDate.getTime() };
+}
+
+const UNTRUSTED: ClientCertificate = {
+  kind: 'certificate',
+  isTrusted: false,
+  subject: '',
+  altNames: '',
+  endsMs: Infinity,
+};
 
 /** What a listener has of TLS. */
 export interface AboutTls {

@@ -18,14 +18,16 @@ interface TlsParts {
 /** Node's server with TLS before it: by name, with certificates that may change while it listens. */
 export function createTlsServer(options: ServerOptions, { tls, takeHttp2 }: TlsParts): HttpServer {
   const { certificates, handshakeTimeoutMs: handshakeTimeout } = tls;
-  const choose = { SNICallback: chooserOf(certificates), handshakeTimeout };
+  // Routes decide whether they want a certificate, and of whom: none ends the handshake.
+  const asking = { requestCert: certificates.areAsked, rejectUnauthorized: false };
+  const choose = { SNICallback: chooserOf(certificates), handshakeTimeout, ...asking };
   const server = createServer({ ...options, ...TLS_RULES, ...ALPN, ...choose });
   const http1 = server.listeners('secureConnection') as ((this: HttpServer, socket: TLSSocket) => void)[];
   server.removeAllListeners('secureConnection').on('secureConnection', socket => {
     if (socket.alpnProtocol === 'h2') takeHttp2(socket);
     else for (const listener of http1) listener.call(server, socket);
   });
-  certificates.onDefault(({ cert, key }) => server.setSecureContext({ cert, key, ...TLS_RULES }));
+  certificates.onDefault(texts => server.setSecureContext({ ...texts, ...TLS_RULES }));
   // What fails before there is a connection is no request: nothing is said to it, nor counted.
   server.removeAllListeners('tlsClientError').on('tlsClientError', (_error: Error, socket: TLSSocket) => {
     socket.destroy();

@@ -70,6 +70,7 @@ describe('the challenge', () => {
       'Bearer realm="penstock"',
       'ApiKey realm="penstock"',
       'Basic realm="penstock", charset="UTF-8"',
+      'Certificate realm="penstock"',
     ]);
     assert.equal(challengeOf(missingCredential(anAuth({ allow: ['anonymous'] }))), 'Bearer realm="penstock"');
   });
