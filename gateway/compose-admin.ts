@@ -7,6 +7,7 @@ import type { Observe } from './domain/events.ts';
 import { explain, routeViews, type ExplainParts, type SentUpstream } from './domain/operating/explain.ts';
 import type { Life } from './domain/operating/life.ts';
 import type { InputRequest } from './domain/validation/arguments.ts';
+import type { UpstreamTls } from './domain/service.ts';
 import type { RouteCaches } from './domain/sharing/cache-entries.ts';
 import type { ServiceRegistry } from './domain/service/service-registry.ts';
 import { systemClock } from './edges/clock.ts';
@@ -24,6 +25,8 @@ interface AdminParts {
   readonly caches: RouteCaches;
   readonly batching: Pick<Batching, 'view'>;
   readonly validation: Pick<Validation, 'view' | 'verdict'>;
+  /** Whether connections to an address are kept; undefined: none was made yet. */
+  readonly connectionMode: (origin: string, tls: UpstreamTls | undefined) => 'fresh' | 'kept' | undefined;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly observe: Observe;
@@ -47,12 +50,27 @@ function adminOf({
   caches,
   batching,
   validation,
+  connectionMode,
   ...parts
 }: AdminParts): Admin {
   const { metrics, log } = parts;
 
   /** What a live service has shown. */
-  const foundOut = (route: string) => ({ batching: batching.view(route), validation: validation.view(route) });
+  const foundOut = (route: string) => ({
+    batching: batching.view(route),
+    validation: validation.view(route),
+    ...callsOf(generations.current().routes.find(({ id }) => id === route)?.serviceName ?? '', route),
+  });
+  const callsOf = (name: string, route: string) => {
+    const service = registry.find(name);
+    const instances = service?.view().instances ?? [];
+    const mode = (address: string) =>
+      connectionMode(address, address.startsWith('https') ? service?.policy.tls : undefined);
+    return {
+      connections: Object.fromEntries(instances.map(({ address }) => [address, mode(address) ?? null])),
+      ahead: service?.steadyOf(route) ?? null,
+    };
+  };
   return {
     readiness: () => life.readiness(generations.state()),
     metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),

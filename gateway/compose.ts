@@ -93,7 +93,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
     ...{ catchUp, version, node, withProcess: true },
   });
 
-  const { scripts, transport, probe } = composeWays({ config, deadlines, observe });
+  const { scripts, transport, connectionMode, probe } = composeWays({ config, deadlines, observe });
   const permits = new PermitRegistry({ onVacant: origin => transport.forget(origin) });
   const registry: ServiceRegistry = createServiceRegistry({
     create: (name, policy) => createService({ name, policy, clock, random, deadlines, permits, observe }),
@@ -125,8 +125,8 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   const server: GatewayServer = composeServer(config, { clock, deadlines, enter, back, observe });
   const services = () => registry.services();
   const checks = createHealthChecks({ services, clock, random, probe });
-  const looked = { ...parts, audit, life, generations, registry, caches, batching, validation, metrics, log, observe };
-  const admin: AdminServer = composeAdmin(looked);
+  const looked = { ...parts, audit, life, generations, registry, caches, batching, validation, metrics, log };
+  const admin: AdminServer = composeAdmin({ ...looked, connectionMode, observe });
   const gateway = createGateway({
     ...{ ...parts, audit, clock, random, observe, life, generations },
     ...{ deadlines, registry, discovery, transport, batching, identity, validation, server, admin, checks, metrics },
@@ -145,8 +145,8 @@ function composeWays({ config, ...parts }: WayParts) {
   const scripts = createScripts({ ...parts, clock });
   const hasScripts = config.discovery.local.some(({ kind }) => kind === 'script');
   const ways: Ways = hasScripts ? { script: scripts } : {};
-  const transport = transportByScheme(createTransport({ ...parts, clock }), ways);
-  return { scripts, transport, probe: probeByScheme(ways) };
+  const http = createTransport({ ...parts, clock });
+  return { scripts, transport: transportByScheme(http, ways), connectionMode: http.modeOf, probe: probeByScheme(ways) };
 }
 
 interface FlowParts {

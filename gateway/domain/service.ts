@@ -103,10 +103,18 @@ export interface ManagedService extends Service {
   checked(instanceId: string, isWell: boolean, note: string): void;
   /** A check could not be made, because the certificate of the instance does not verify: that says nothing of its health. */
   untrusted(instanceId: string, why: string): void;
+  /** How long calls of a route take, where that is short and steady enough to hand R the next one ahead. */
+  steadyOf(routeId: string): Steady | undefined;
   /** By hand. False: no such instance. */
   command(instanceId: string, order: 'eject' | 'readmit' | 'drain'): boolean;
   /** The service left the configuration: refuses who waits, stops its timers. */
   close(): void;
+}
+
+/** How long calls of a route take that are short and steady. */
+export interface Steady {
+  readonly p50Ms: number;
+  readonly p95Ms: number;
 }
 
 /** What operators see: `GET /api/services`. */

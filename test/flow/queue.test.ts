@@ -41,6 +41,30 @@ routes: [{ id: fuel, uri: lb://fuel${policy && `, ${policy}`} }]`,
   return { gateway, upstreams, depth, inUse };
 }
 
+describe('an explanation', () => {
+  test('says whether connections to each instance are kept, and whether calls are handed on ahead', async t => {
+    const { gateway, upstreams } = await gatewayBefore(t, [answer('[1]')], { service: 'connection: { reuse: true }' });
+    const origin = upstreams[0]?.origin ?? assert.fail();
+    const explained = async () => {
+      const asked = JSON.stringify({ method: 'GET', url: '/' });
+      const headers = { 'Content-Type': 'application/json' };
+      const response = await fetch(`${gateway.adminUrl}/api/explain`, { method: 'POST', headers, body: asked });
+      const { answers } = (await response.json()) as {
+        answers: { connections: object; ahead: { p50Ms: number } | null };
+      };
+      return answers;
+    };
+    const before = await explained();
+
+    for (let i = 0; i < 40; i += 1) await gateway.call('/');
+
+    assert.deepEqual([before.connections, before.ahead], [{ [origin]: null }, null]);
+    const { connections, ahead } = await explained();
+    assert.deepEqual(connections, { [origin]: 'kept' });
+    assert.ok(ahead === null || ahead.p50Ms < 20, 'on a busy machine times may vary');
+  });
+});
+
 describe('an instance', () => {
   test('works on one request at a time; the others wait, and come first who came first', async t => {
     const hand = byHand();

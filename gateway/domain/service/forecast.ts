@@ -1,3 +1,4 @@
+import type { Steady } from '../service.ts';
 import { type Rank, LinkedList, type Linked, type Queue } from './queue.ts';
 import type { ServiceCore } from './service-core.ts';
 
@@ -151,12 +152,6 @@ const USUAL_MS_MAX = 20;
 
 /** Nineteen of twenty calls take less than so many times the usual. */
 const SPREAD_MAX = 2;
-
-/** How long calls of a route take that are short and steady. */
-export interface Steady {
-  readonly p50Ms: number;
-  readonly p95Ms: number;
-}
 
 /** Learns by route whether calls are short and steady. */
 export class SteadyTimes {

@@ -10,6 +10,7 @@ import type {
   ServiceView,
   StreamPlace,
   ServicePolicy,
+  Steady,
 } from '../service.ts';
 import { Preferences, type CommonAddress, type Peers } from './peers.ts';
 import { RetryBudget } from './retry.ts';
@@ -97,6 +98,11 @@ class UpstreamService implements ManagedService, DispatchOwner {
 
   checked(instanceId: string, isWell: boolean, note: string): void {
     this.#health.checked(instanceId, { isWell, note });
+  }
+
+  steadyOf(routeId: string): Steady | undefined {
+    const { steadyTimes, core } = this.#dispatch;
+    return core.policy.ahead === 'auto' ? steadyTimes.of(routeId, core.look()) : undefined;
   }
 
   command(instanceId: string, order: 'eject' | 'readmit' | 'drain'): boolean {

@@ -10,8 +10,8 @@ import { createRequire } from 'node:module';
 
 /** What a transport to R tells beyond what the domain asks of it. */
 export interface RTransport extends Transport {
-  /** Whether the connections to an address carry one exchange each, or many. */
-  modeOf(origin: string): ConnectionMode;
+  /** Whether the connections to an address carry one exchange each, or many; undefined: none was asked for yet. */
+  readonly modeOf: (origin: string, tls?: UpstreamTls) => ConnectionMode | undefined;
 }
 
 /** `fresh`: a connection for each exchange. */
@@ -71,7 +71,7 @@ export function createTransport({ clock, deadlines, quickAckOf = findQuickAck }:
   let isClosed = false;
 
   const originOf = (name: string, tls: UpstreamTls | undefined): Origin => {
-    const key = tls === undefined ? name : securedKey(name, tls.id);
+    const key = keyOf(name, tls);
     const known = origins.get(key);
     if (known !== undefined) return known;
     const origin = new Origin(name, { ...parts, tls });
@@ -102,13 +102,13 @@ export function createTransport({ clock, deadlines, quickAckOf = findQuickAck }:
       origins.clear();
       await Promise.all(all.map(origin => origin.close()));
     },
-    modeOf: name => origins.get(name)?.mode ?? 'fresh',
+    modeOf: (name, tls) => origins.get(keyOf(name, tls))?.mode,
   };
 }
 
 /** What one service takes for a connection to an address another may not: each way of verifying has its own. */
-function securedKey(name: string, id: string): string {
-  return `${name} ${id}`;
+function keyOf(name: string, tls: UpstreamTls | undefined): string {
+  return tls === undefined ? name : `${name} ${tls.id}`;
 }
 
 function isSecuredKey(key: string, name: string): boolean {
