@@ -4,7 +4,7 @@ import type { Validation } from './compose-validation.ts';
 import { redactedGateway, type GatewayConfig } from './config/gateway-config.ts';
 import type { Admin, AdminAccess, ExplainInput } from './domain/operating/admin.ts';
 import type { Observe } from './domain/events.ts';
-import { explain, routeViews, type ExplainParts, type SentUpstream } from './domain/operating/explain.ts';
+import { explain, listenerView, routeViews, type ExplainParts, type SentUpstream } from './domain/operating/explain.ts';
 import type { Life } from './domain/operating/life.ts';
 import type { InputRequest } from './domain/validation/arguments.ts';
 import type { UpstreamTls } from './domain/service.ts';
@@ -107,12 +107,13 @@ function inputOf({ fields, body }: ExplainInput, { method, target }: SentUpstrea
   return { method, path, query: query.join('?'), fields, content: Buffer.from(body) };
 }
 
-function explainParts({ routes, source }: Generation, { mergeSlashes }: GatewayConfig['listen']): ExplainParts {
+function explainParts({ routes, source }: Generation, listen: GatewayConfig['listen']): ExplainParts {
   const { statics } = source.routes;
   const origins = new Map(statics.map(({ service, instances }) => [service, instances[0]]));
   return {
     routes,
-    mergeSlashes,
+    mergeSlashes: listen.mergeSlashes,
+    listener: listenerView(listen),
     policyOf: name => source.routes.policyOf(name),
     originOf: name => origins.get(name),
     wallMs: systemClock.wallMs(),

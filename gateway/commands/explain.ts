@@ -1,7 +1,15 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { hasError, renderProblems } from '../config/problem.ts';
-import { type AnsweringRoute, explain, type Explanation, type SentUpstream } from '../domain/operating/explain.ts';
+import {
+  type AnsweringRoute,
+  explain,
+  type Explanation,
+  listenerView,
+  type ListenerView,
+  type SecuredView,
+  type SentUpstream,
+} from '../domain/operating/explain.ts';
 import { loadContract } from '../load.ts';
 import {
   argumentProblem,
@@ -104,6 +112,7 @@ function tell({ config, profile, json, ...input }: Asked, io: CommandIo): number
   const explanation: Explanation = explain(input, {
     routes: routes.specs,
     mergeSlashes: gateway.listen.mergeSlashes,
+    listener: listenerView(gateway.listen),
     policyOf: name => routes.policyOf(name),
     originOf: name => origins.get(name),
     wallMs: Date.now(),
@@ -128,6 +137,7 @@ function explanationText(explanation: Explanation, routes: readonly RouteSpec[])
   if (answers !== null) {
     lines.push(`  yes  ${answers.route.padEnd(width)}  ${answers.predicates.join(' · ')}`, '');
     const policy = routes.find(({ id }) => id === answers.route)?.policy;
+    lines.push(...listenerLines(explanation.listener));
     lines.push(...(policy === undefined ? [] : policyLines(answers, policy)), ...sentLines(answers));
   }
   return `${lines.map(printableLine).join('\n')}\n`;
@@ -139,6 +149,14 @@ function allowLine(allow: readonly string[]): string[] {
 
 function row(label: string, text: string): string {
   return `  ${label.padEnd(10)}${text}`;
+}
+
+/** A plain HTTP/1.1 listener goes without saying. */
+function listenerLines({ isSecure, speaks, asksForCertificates }: ListenerView): string[] {
+  if (speaks.length === 1) return [];
+  const protocols = speaks.join(' or ');
+  if (!isSecure) return [row('callers', `${protocols}, without TLS`)];
+  return [row('callers', `${protocols} over TLS${asksForCertificates ? ', asked for a certificate' : ''}`)];
 }
 
 function policyLines({ service, variables, filters }: AnsweringRoute, policy: RoutePolicy): string[] {
@@ -217,7 +235,19 @@ function timeoutText({ isStream, isPure, streamIdleMs, timeoutMs, retry }: Route
 function sentLines({ isPreflight, answered, sent }: AnsweringRoute): string[] {
   if (isPreflight) return ['', '  A preflight: the gateway answers it itself, by the route’s `cors`.'];
   if (answered !== null) return ['', `  Answered here: ${answered.status}, Location: ${answered.location ?? ''}`];
-  return sent === null ? [] : ['', `  Sent to ${sent.to}:`, '', ...requestLines(sent)];
+  return sent === null ? [] : ['', `  Sent to ${sent.to}${securedText(sent)}:`, '', ...requestLines(sent)];
+}
+
+function securedText({ to, secured }: SentUpstream): string {
+  if (secured === null) return '';
+  const where = to.startsWith('https:') ? 'over TLS' : 'over TLS where the address is https://';
+  return ` (${where}: ${verifiedText(secured)}${secured.showsCertificate ? ', shown a certificate of the gateway’s' : ''})`;
+}
+
+function verifiedText({ verifiedAs, isVerified, hasOwnAuthority }: SecuredView): string {
+  if (!isVerified) return 'not verified';
+  const authority = hasOwnAuthority ? 'the service’s own authority' : 'an authority that Node knows';
+  return `verified as ${verifiedAs ?? 'its host'} by ${authority}`;
 }
 
 function requestLines(sent: SentUpstream): string[] {
@@ -226,7 +256,7 @@ function requestLines(sent: SentUpstream): string[] {
     `    ${method} ${target}`,
     `    Host: ${host ?? '(the instance’s own)'}`,
     ...headers.map(([name, value]) => `    ${name}: ${value}`),
-    ...identity.map(name => `    ${name}: (from the token)`),
+    ...identity.map(name => `    ${name}: (from the credential)`),
     ...(bodyBytes === 0 ? [] : ['', `    ${bodyBytes} bytes`]),
     ...(withheld.length === 0
       ? []

@@ -273,6 +273,43 @@ describe('explain', () => {
     );
   });
 
+  test('says how callers come in over TLS, and as whom an instance with TLS is verified', async t => {
+    const pem = aCertificate({ names: ['localhost'] });
+    const folder = mkdtempSync(join(tmpdir(), 'penstock-explain-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    writeFileSync(join(folder, 'c.pem'), pem.cert);
+    writeFileSync(join(folder, 'k.pem'), pem.key);
+    const [cert, key] = [join(folder, 'c.pem'), join(folder, 'k.pem')];
+    const gateway = `listen: { tls: { cert: ${cert}, key: ${key}, clientCa: ${cert} } }
+identity: { mtls: {} }
+discovery: { static: [{ service: a, instances: ['https://10.0.0.5:8000'] }] }`;
+    const routes = `
+services:
+  a: { tls: { ca: ${cert}, serverName: a.internal, cert: ${cert}, key: ${key} } }
+routes:
+  - { id: a, uri: lb://a, predicates: ['Path=/a/**'] }
+  - { id: b, uri: 'https://b.example:8443', predicates: ['Path=/b/**'] }`;
+    const run = inFolder(t, { gateway, routes });
+
+    const { out } = await run(explain, 'GET', '/a', '-H', 'X-Client-Cert: me');
+    const { out: json } = await run(explain, 'GET', '/b', '--json');
+
+    assert.match(out, /callers {3}HTTP\/2 or HTTP\/1.1 over TLS, asked for a certificate\n/);
+    assert.match(out, /auth {6}mtls\n/);
+    assert.match(
+      out,
+      /Sent to lb:\/\/a \(over TLS where the address is https:\/\/: verified as a.internal by the service’s own authority, shown a certificate of the gateway’s\):/,
+    );
+    assert.match(out, /X-Forwarded-Proto: https\n/);
+    assert.match(out, /X-Penstock-Subject: \(from the credential\)/);
+    assert.match(out, /Not sent:\n\n {4}X-Client-Cert: whose certificate was shown only trustedProxies may say/);
+    const { listener, answers } = JSON.parse(json) as { listener: unknown; answers: { sent: { secured: unknown } } };
+    assert.deepEqual(listener, { isSecure: true, speaks: ['HTTP/2', 'HTTP/1.1'], asksForCertificates: true });
+    assert.deepEqual(answers.sent.secured, {
+      ...{ verifiedAs: 'b.example', isVerified: true, hasOwnAuthority: false, showsCertificate: false },
+    });
+  });
+
   test('says why no route answers, and exits with 1', async t => {
     const run = inFolder(t);
 

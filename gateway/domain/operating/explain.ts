@@ -19,6 +19,8 @@ import { readRows } from '../sharing/batch/rows.ts';
 
 /** What the explanation of a request takes. */
 export interface ExplainParts extends PathRules {
+  /** How callers come in; a plain listener unless said. */
+  readonly listener?: ListenerView;
   /** In the order in which they are tried. */
   readonly routes: readonly RouteSpec[];
   readonly policyOf: (serviceName: string) => ServicePolicy;
@@ -27,6 +29,43 @@ export interface ExplainParts extends PathRules {
   readonly wallMs: number;
   /** Values that came from outside the files: they are not shown. */
   readonly secrets?: readonly string[];
+}
+
+/** How callers come in. */
+export interface ListenerView {
+  readonly isSecure: boolean;
+  readonly speaks: readonly ('HTTP/1.1' | 'HTTP/2')[];
+  /** They are asked for a certificate, and need not show one. */
+  readonly asksForCertificates: boolean;
+}
+
+/** What `listen` comes to. */
+export function listenerView({
+  tls,
+  h2c,
+}: {
+  readonly tls?: { readonly clientCa?: string | undefined } | undefined;
+  readonly h2c: boolean;
+}): ListenerView {
+  const isSecure = tls !== undefined;
+  return {
+    isSecure,
+    speaks: isSecure || h2c ? ['HTTP/2', 'HTTP/1.1'] : ['HTTP/1.1'],
+    asksForCertificates: tls?.clientCa !== undefined,
+  };
+}
+
+const PLAIN_LISTENER = listenerView({ h2c: false });
+
+/** How connections to instances with an `https://` address are secured. */
+export interface SecuredView {
+  /** The name that their certificates must be for; null: the host of each address. */
+  readonly verifiedAs: string | null;
+  readonly isVerified: boolean;
+  /** By an authority of the service's own (`tls.ca`), not by those that Node knows. */
+  readonly hasOwnAuthority: boolean;
+  /** The gateway shows a certificate of its own. */
+  readonly showsCertificate: boolean;
 }
 
 /** A route that was tried before, and the predicates, as written, that did not hold. */
@@ -38,6 +77,8 @@ export interface PassedOver {
 /** What the instance would be sent. Identity, which only a verified token gives, is described and not invented. */
 export interface SentUpstream {
   readonly to: string;
+  /** Null: the address is a plain one. Behind `lb://` each instance's address says whether it is. */
+  readonly secured: SecuredView | null;
   readonly method: string;
   readonly target: string;
   /** Undefined: the instance's own. */
@@ -77,6 +118,7 @@ export interface Refusal {
 
 /** How a request would travel. */
 export interface Explanation {
+  readonly listener: ListenerView;
   readonly request: { readonly method: string; readonly path: string; readonly query: string; readonly host: string };
   readonly passedOver: readonly PassedOver[];
   readonly answers: AnsweringRoute | null;
@@ -85,6 +127,12 @@ export interface Explanation {
 
 /** Which route answers a request, why each earlier one does not, and what would be sent. Nothing is sent, or counted. */
 export function explain(input: ExplainInput, parts: ExplainParts): Explanation {
+  return { listener: parts.listener ?? PLAIN_LISTENER, ...explainRequest(input, parts) };
+}
+
+type RequestExplained = Omit<Explanation, 'listener'>;
+
+function explainRequest(input: ExplainInput, parts: ExplainParts): RequestExplained {
   const target = parseRequestTarget(asSent(input.url), parts);
   if (typeof target === 'string')
     return refused(input, { ...EMPTY, path: input.url }, { code: 'BAD_REQUEST', detail: target });
@@ -140,7 +188,7 @@ function refused(
   { method }: ExplainInput,
   { path, query, authority = '' }: Pick<RequestTarget, 'path' | 'query' | 'authority'>,
   { code, detail }: { code: FailureCode; detail: string },
-): Explanation {
+): RequestExplained {
   const refusal = { code, status: FAILURES[code].status, detail, allow: [] };
   return { request: { method, path, query, host: authority }, passedOver: [], answers: null, refusal };
 }
@@ -151,7 +199,7 @@ interface NotFound {
   readonly routes: readonly RouteSpec[];
 }
 
-function notFound(input: ExplainInput, { asked, found, routes }: NotFound): Explanation {
+function notFound(input: ExplainInput, { asked, found, routes }: NotFound): RequestExplained {
   const code = found === undefined ? 'NO_ROUTE' : 'METHOD_NOT_ALLOWED';
   const { refusal, request } = refused(
     input,
@@ -217,7 +265,7 @@ function callOf({ route, variables }: FoundRoute<RouteSpec>, asked: Asked, parts
     {
       ...{ method, path, query, hasQuery: query !== '', fields, host, peerAddress, callerAddress: peerAddress },
       id: fieldOf(fields, 'x-request-id') ?? '(new for each request)',
-      scheme: 'http',
+      scheme: parts.listener?.isSecure === true ? 'https' : 'http',
       isPeerTrusted: false,
       isUpgrade: route.policy.isStream && fieldOf(fields, 'upgrade') !== undefined,
       httpVersion: '1.1',
@@ -269,6 +317,7 @@ function sentOf(call: Complete, secrets: readonly string[]): SentUpstream {
   const isCallerSaid = !isShared || sharing.varyBy.some(({ kind }) => kind === 'caller');
   return {
     to: origin,
+    secured: origin.startsWith('http:') ? null : securedView(origin, service.policy),
     method: message.method,
     target: masked(message.target, secrets),
     host: message.host,
@@ -280,6 +329,17 @@ function sentOf(call: Complete, secrets: readonly string[]): SentUpstream {
     withheld: isShared ? [] : withheldFields(call),
     bodyBytes: message.body.length,
     sharedBy: isShared ? agreementOf(message, sharing).map(part => masked(part, secrets)) : null,
+  };
+}
+
+function securedView(origin: string, { tls }: ServicePolicy): SecuredView | null {
+  if (tls === undefined && !origin.startsWith('https:')) return null;
+  const host = origin.startsWith('https:') ? new URL(origin).hostname : null;
+  return {
+    verifiedAs: tls?.serverName ?? host,
+    isVerified: tls?.isVerified ?? true,
+    hasOwnAuthority: tls?.ca !== undefined,
+    showsCertificate: tls?.client !== undefined,
   };
 }
 
