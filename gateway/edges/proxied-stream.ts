@@ -217,15 +217,15 @@ function isBadGrammar(cause: unknown): boolean {
 
 /** Raw fields as Node's client takes them: by name, those of one name together. */
 export function toHeaders(fields: readonly string[]): IncomingHttpHeaders {
-  const headers: Record<string, string | string[]> = {};
+  const headers = Object.create(null) as Record<string, string | string[]>; // `constructor` is a name like any other
   const spelled = new Map<string, string>(); // the first spelling stands for all of a name
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const [name = '', value = ''] = [fields[i], fields[i + 1]];
     const key = spelled.get(name.toLowerCase()) ?? name;
     spelled.set(name.toLowerCase(), key);
     const before = headers[key];
-    if (before === undefined) headers[key] = value;
-    else headers[key] = Array.isArray(before) ? [...before, value] : [before, value];
+    if (Array.isArray(before)) before.push(value);
+    else headers[key] = before === undefined ? value : [before, value];
   }
   return headers;
 }

@@ -172,6 +172,18 @@ describe('with a real httpuv application', () => {
     assert.doesNotMatch(fields, /admin|6\.6\.6\.6/);
   });
 
+  test('R sees each field as it was sent, whatever it is called', async t => {
+    const origin = await startNode(t, ({ rawHeaders }, res) => {
+      const heard = rawHeaders.filter((_, i) => /^(?:constructor|toString)$/.test(rawHeaders[i - (i % 2)] ?? ''));
+      res.end(heard.join(' '));
+    });
+    const { url } = await startCarrying(t, { origin });
+
+    const answer = await fetch(url, { headers: Object.entries({ constructor: 'a', toString: 'b' }) });
+
+    assert.equal(await answer.text(), 'constructor a toString b');
+  });
+
   test('a WebSocket that R closes, or whose R dies, is closed', async t => {
     const origin = await startStreamApp(t);
     const { port, places } = await startCarrying(t, { origin });

@@ -81,12 +81,13 @@ export function toInterimHeaders(
   fields: readonly string[],
 ): Record<string, string | string[]> | undefined {
   if (STATUS_CODES[status] === undefined) return undefined;
-  const headers: Record<string, string | string[]> = {};
+  const headers = Object.create(null) as Record<string, string | string[]>;
   const [, , ...rest] = toHttp2Fields(status, fields);
   for (let i = 0; i + 1 < rest.length; i += 2) {
     const [name = '', value = ''] = [rest[i], rest[i + 1]];
     const before = headers[name];
-    headers[name] = before === undefined ? value : [before, value].flat();
+    if (Array.isArray(before)) before.push(value);
+    else headers[name] = before === undefined ? value : [before, value];
   }
   return { ...headers, ':status': String(status) };
 }
