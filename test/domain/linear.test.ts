@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { readCredential } from '../../gateway/domain/admission/scheme.ts';
 import { anonymousCaller } from '../../gateway/domain/caller.ts';
 import { believeForwarded, isHost } from '../../gateway/domain/http/forwarding.ts';
+import { preferredCoding } from '../../gateway/domain/http/compression.ts';
 import { preflightAnswer } from '../../gateway/domain/http/cors.ts';
 import { hopByHopOf, listOf, parseHttpDate } from '../../gateway/domain/http/fields.ts';
 import { identityFields, hasTraceparent } from '../../gateway/domain/http/upstream-request.ts';
@@ -10,6 +11,8 @@ import { isRequestId } from '../../gateway/edges/express/intake.ts';
 import { parseRequestTarget } from '../../gateway/domain/http/request-target.ts';
 import type { Asked } from '../../gateway/domain/route.ts';
 import { directivesOf } from '../../gateway/domain/sharing/freshness.ts';
+import { judgeOf, textScalar } from '../../gateway/domain/validation/column-check.ts';
+import { toHeaders } from '../../gateway/edges/proxied-stream.ts';
 import { soundRoutes } from '../support/configuration.ts';
 import { cpuMs } from '../support/cpu-time.ts';
 
@@ -146,12 +149,29 @@ const cases: Readonly<Record<string, Work>> = {
       trusting(repeated('for=10.0.0.1,', length)),
       trusting(repeated('"', length - 1)),
       trusting(repeated('=";', length)),
+      trusting(repeated('a', length)),
     ];
   },
   'addresses on the way': length => {
     const fields = ['X-Forwarded-For', repeated('10.0.0.1, ', length), 'X-Forwarded-Host', repeated('[:', length)];
     const seen = { peerAddress: '10.0.0.1', scheme: 'http', host: 'a' } as const;
     return () => believeForwarded(fields, seen, () => 'trusted');
+  },
+  'lines of one field, for a stream': length => {
+    const fields = Array.from({ length: length / 2 }, (_, i) => (i % 2 === 0 ? 'a' : ''));
+    return () => toHeaders(fields);
+  },
+  'a number in a column': length => {
+    const value = textScalar(`${repeated('1', length)}x`);
+    return () => [judgeOf('numeric', [])?.(value), judgeOf('integer', [])?.(value)];
+  },
+  'a date in a column': length => {
+    const value = textScalar(repeated('1-', length));
+    return () => judgeOf('Date', [])?.(value);
+  },
+  'codings that are accepted': length => {
+    const fields = ['Accept-Encoding', repeated('gzip;q=0.1;,', length)];
+    return () => preferredCoding(fields);
   },
   'a list': length => () => listOf(['A', repeated(' ,', length)], 'a'),
   'names of fields': length => () => hopByHopOf(['Connection', repeated('a,', length)]),

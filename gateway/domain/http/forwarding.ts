@@ -185,7 +185,7 @@ function saidBy(fields: RawFields): (part: Part) => readonly string[] {
 
 /** What stands between commas, and in it between semicolons, but not in quotes. */
 const ELEMENT = /(?:[^,"]|"[^"]*")+/g;
-const PAIR = /([A-Za-z]+)=("[^"]*"|[^;"]*)/g;
+const PAIR = /(?<![A-Za-z])([A-Za-z]+)=("[^"]*"|[^;"]*)/g;
 
 /** The `hops`-th member from the right, or the leftmost; a proxy that does not append leaves just one. */
 function memberAt(members: readonly string[], hops: number): string | undefined {

@@ -52,8 +52,11 @@ export function shown({ raw }: Scalar): string {
   }
 }
 
-/** What `as.numeric` reads as a number, and nothing that it warns of; blanks around are cut off before. */
-const NUMBER = /^(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?0[xX][\da-fA-F]+|[+-]?(?:inf|infinity)|nan)$/i;
+/**
+ * What `as.numeric` reads as a number, and nothing that it warns of; blanks around are cut off before. Only a point
+ * parts digits from digits, so that a text of nothing else can be read in one way.
+ */
+const NUMBER = /^(?:[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?0[xX][\da-fA-F]+|[+-]?(?:inf|infinity)|nan)$/i;
 
 const LOGICAL_TEXTS: ReadonlySet<string> = new Set(
   ['T', 'TRUE', 'true', 'True', 'F', 'FALSE', 'false', 'False'].map(text => JSON.stringify(text)),
