@@ -49,6 +49,8 @@ export interface BodyReader {
 export interface CallerSide {
   /** What the caller's connection was opened with; undefined: without TLS, or without a certificate. */
   readonly certificate?: ClientCertificate | undefined;
+  /** The same for each call on the caller's connection; undefined: it has this one call. */
+  readonly connection?: object | undefined;
   /** Writes the answer. A body that is a stream is poured as fast as the caller takes it; then `call.over` is called. */
   send(call: Call, answer: Answer): void;
   /** An interim answer (102, 103) before it; an edge that cannot say it does nothing. */

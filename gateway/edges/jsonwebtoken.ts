@@ -52,6 +52,9 @@ interface Trust extends TrustedIssuer {
   readonly otherKeys: readonly TrustedKey[];
 }
 
+/** The call that brings a token. */
+type Presenting = Pick<Call, 'callerAddress' | 'wire'>;
+
 /** A token to be judged. */
 interface Presented {
   readonly token: string;
@@ -72,6 +75,8 @@ export class JwtScheme implements Scheme {
   readonly #options: JwtOptions;
   readonly #cache: FindingCache;
   readonly #digest = keyedDigest();
+  /** The good token that a connection brought last: mostly it is brought again, and a digest is a good part of a call. */
+  readonly #lastOn = new WeakMap<object, Pick<Presented, 'token' | 'digest'>>();
 
   constructor(options: JwtOptions) {
     this.#options = options;
@@ -87,15 +92,25 @@ export class JwtScheme implements Scheme {
     return kind === 'bearer';
   }
 
-  identify(credential: Credential, call?: Pick<Call, 'callerAddress'>): Finding | Promise<Finding> {
+  identify(credential: Credential, call?: Presenting): Finding | Promise<Finding> {
     const token = credential.kind === 'bearer' ? credential.token : '';
     if (token.length > this.#options.tokenBytesMax) return refused('too-large');
-    const digest = this.#digest(token);
+    const digest = this.#digestOf(token, call);
     const known = this.#cache.find(digest, this.#options.clock.wallMs());
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      const connection = call?.wire.connection;
+      if (connection && this.#lastOn.get(connection)?.digest !== digest)
+        this.#lastOn.set(connection, { token, digest });
+      return known;
+    }
     const { guessing } = this.#options;
     if (guessing === undefined || call === undefined) return this.#meet(token, digest);
     return guessing.judge({ address: call.callerAddress }, () => this.#meet(token, digest));
+  }
+
+  #digestOf(token: string, call: Presenting | undefined): string {
+    const last = call?.wire.connection && this.#lastOn.get(call.wire.connection);
+    return last?.token === token ? last.digest : this.#digest(token);
   }
 
   lookedFor({ issuer }: Caller): LookedFor | undefined {

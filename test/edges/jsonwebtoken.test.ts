@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import jwt from 'jsonwebtoken';
 import type { CredentialFault } from '../../gateway/domain/admission/challenge.ts';
 import type { Finding } from '../../gateway/domain/admission/scheme.ts';
+import type { Call } from '../../gateway/domain/call.ts';
 import { JwtScheme, type ChangingKeys } from '../../gateway/edges/jsonwebtoken.ts';
 import type { TokenIssuer, TrustedKey } from '../../gateway/edges/token-keys.ts';
 import { signingKey, type SigningKey } from '../support/identity-provider.ts';
@@ -58,6 +59,36 @@ function faultOf(token: string, issuers?: readonly TokenIssuer[]): CredentialFau
   const finding = found(aVerifier(issuers).verify, token);
   return finding.kind === 'refused' ? finding.fault : 'none';
 }
+
+describe('a connection that brings the same token again', () => {
+  /** Calls of one connection. */
+  function onOneConnection() {
+    const clock = manualClock(START_MS);
+    const scheme = new JwtScheme({ issuers: [dev], tokenBytesMax: 8192, clock });
+    const call = { callerAddress: '192.0.2.1', wire: { connection: {} } } as unknown as Call;
+    const verify = (token: string) => scheme.identify({ kind: 'bearer', token }, call);
+    return { clock, subjectOf: (token: string) => subjectOf(found(verify, token)) };
+  }
+
+  const subjectOf = (finding: Finding) => (finding.kind === 'valid' ? finding.caller.subject : finding.kind);
+
+  test('is known as long as the token lasts, and as another with another token', () => {
+    const { clock, subjectOf: subject } = onOneConnection();
+    const [alice, bob] = [hs256(), hs256(claims({ sub: 'bob' }))];
+
+    assert.deepEqual([alice, alice, alice, bob, bob, alice].map(subject), [
+      'alice',
+      'alice',
+      'alice',
+      'bob',
+      'bob',
+      'alice',
+    ]);
+    assert.equal(subject(`${alice.slice(0, -4)}AAAA`), 'refused');
+    clock.advance(631_000);
+    assert.equal(subject(alice), 'refused');
+  });
+});
 
 describe('a token that is taken', () => {
   test('names its caller by issuer and subject, with scopes and roles', () => {

@@ -49,6 +49,10 @@ export class HttpWire implements CallerSide, IncomingBody {
     this.#isAskedToContinue = about.isAskedToContinue;
   }
 
+  get connection(): object {
+    return this.#connection;
+  }
+
   get certificate(): ClientCertificate | undefined {
     return this.#connection.peer.tls?.certificate;
   }

@@ -44,6 +44,10 @@ export class Http2Wire implements CallerSide, IncomingBody, Timed {
     this.#hasBody = !about.isEnded;
   }
 
+  get connection(): object {
+    return this.#connection;
+  }
+
   get certificate(): ClientCertificate | undefined {
     return this.#connection.peer.tls?.certificate;
   }
