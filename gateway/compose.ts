@@ -5,6 +5,7 @@ import { composeBatching, type Batching } from './compose-batching.ts';
 import { composeValidation, type Validation } from './compose-validation.ts';
 import { composeDiscovery, type Discovery } from './compose-discovery.ts';
 import { composeIdentity, type ComposedIdentity } from './compose-identity.ts';
+import { composeLimits, type ComposedLimits } from './compose-limits.ts';
 import type { MadeRoutes } from './config/compile.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import type { GatewayEvent, Observe } from './domain/events.ts';
@@ -14,14 +15,12 @@ import { createHeldEvents } from './domain/operating/held-events.ts';
 import { createLife, type Life } from './domain/operating/life.ts';
 import { refuseAddress } from './domain/admission/addresses.ts';
 import type { AddressRules } from './domain/route.ts';
-import type { CountLimit } from './domain/admission/limits.ts';
 import { PermitRegistry } from './domain/service/permits.ts';
 import { createService } from './domain/service/upstream-service.ts';
 import { RouteCaches } from './domain/sharing/cache-entries.ts';
 import { createServiceRegistry, type ServiceRegistry } from './domain/service/service-registry.ts';
 import { probeByScheme, transportByScheme, type Ways } from './edges/by-scheme.ts';
 import { systemClock as clock } from './edges/clock.ts';
-import { createCounterTable, createLimitCounter } from './edges/express-rate-limit.ts';
 import { descriptorLimit, fitConnections } from './edges/descriptors.ts';
 import { sha256 } from './edges/digest.ts';
 import type { AdminServer } from './edges/express/admin.ts';
@@ -83,14 +82,14 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   const log = createLog({ ...config.log, stream: parts.stdout, wallMs: () => clock.wallMs(), catchUp });
   const identity: ComposedIdentity = composeIdentity({ ...config, clock, observe });
   const audit = composeAudit({ config, clock, observe });
+  const limits = composeLimits({ config, clock, observe });
   const metrics: Metrics = createMetrics({
     routeIds: () => new Set(generations.current().routes.map(({ id }) => id)),
     services: () => registry.services().map(service => service.view()),
-    ...{ rosterAges: () => discovery.ages(), certificates: () => server.expiries() },
-    batching: () => batching.states(),
-    ...{ inFlight: () => server.inFlight, linesDropped: () => log.linesDropped },
-    ...{ auditLines: () => audit.counts(), wallMs: () => clock.wallMs(), keysAges: identity.keysAges },
-    ...{ catchUp, version, node, withProcess: true },
+    ...{ rosterAges: () => discovery.ages(), certificates: () => server.expiries(), limitWaiting: limits.waiting },
+    ...{ batching: () => batching.states(), inFlight: () => server.inFlight, linesDropped: () => log.linesDropped },
+    ...{ auditLines: () => audit.counts(), keysAges: identity.keysAges },
+    ...{ wallMs: () => clock.wallMs(), catchUp, version, node, withProcess: true },
   });
 
   const { scripts, transport, connectionMode, probe } = composeWays({ config, deadlines, observe });
@@ -113,6 +112,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
     ...{ first: parts.routes, read: parts.readRoutes, inSlices, registry, clock, observe },
     follow: compiled => {
       caches.adopt(compiled.specs);
+      limits.follow(compiled.specs);
       discovery.follow(compiled);
     },
   });
@@ -121,14 +121,14 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   const routes = () => generations.current().routes;
   const batching: Batching = composeBatching({ ask: attempt, routes, clock, random, deadlines, observe });
   const validation = composeValidation({ ask: attempt, routes, clock, deadlines, observe });
-  const { enter, back } = composeFlow({ identity, audit, generations, caches, attempt, batching, validation, observe });
+  const flow = { identity, audit, limits, generations, caches, attempt, batching, validation, observe };
+  const { enter, back } = composeFlow(flow);
   const server: GatewayServer = composeServer(config, { clock, deadlines, enter, back, observe });
-  const services = () => registry.services();
-  const checks = createHealthChecks({ services, clock, random, probe });
+  const checks = createHealthChecks({ services: () => registry.services(), clock, random, probe });
   const looked = { ...parts, audit, life, generations, registry, caches, batching, validation, metrics, log };
   const admin: AdminServer = composeAdmin({ ...looked, connectionMode, observe });
   const gateway = createGateway({
-    ...{ ...parts, audit, clock, random, observe, life, generations },
+    ...{ ...parts, audit, limits, clock, random, observe, life, generations },
     ...{ deadlines, registry, discovery, transport, batching, identity, validation, server, admin, checks, metrics },
   });
   return { gateway, log };
@@ -152,6 +152,7 @@ function composeWays({ config, ...parts }: WayParts) {
 interface FlowParts {
   readonly identity: ComposedIdentity;
   readonly audit: GatewayAudit;
+  readonly limits: ComposedLimits;
   readonly generations: Generations;
   readonly caches: RouteCaches;
   readonly attempt: Ask;
@@ -162,14 +163,16 @@ interface FlowParts {
 
 function composeFlow({ identity, generations, caches, attempt, batching, validation, observe, ...parts }: FlowParts) {
   const audit = createAudit({ trail: parts.audit.port, digest: sha256 });
+  const { limits } = parts.limits;
   return createFlow({
     match: withinAddresses(identity.addresses, createMatch({ current: generations.current, clock, random })),
     audit,
     preflight: createPreflight(),
-    admit: createAdmit({ schemes: identity.schemes, countLimit: composeLimits() }),
+    admit: createAdmit({ schemes: identity.schemes, limits }),
     stream: createStream({ carrier: createCarrier({ clock }), clock, observe }),
     receive: createReceive({ unpack }),
     validate: validation.validate,
+    limits,
     digest: sha256,
     cache: createCache({ caches, clock, digest: sha256 }),
     noteWrite: createNoteWrite({ caches }),
@@ -189,10 +192,6 @@ function withinAddresses(rules: AddressRules | undefined, match: Match): Match {
     refuseAddress(rules, call);
     return match(call);
   };
-}
-
-function composeLimits(): CountLimit {
-  return createLimitCounter({ table: createCounterTable({ clock }), clock });
 }
 
 /** As many connections as the process may have. */

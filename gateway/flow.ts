@@ -1,3 +1,4 @@
+import type { Limits } from './domain/admission/limits.ts';
 import { isMatched, type Admitted, type Call, type Complete, type WayBack } from './domain/call.ts';
 import { toGatewayError, type GatewayError } from './domain/errors.ts';
 import { answerOfOurOwn } from './domain/http/options.ts';
@@ -30,6 +31,7 @@ import type { Validate } from './stages/validate.ts';
  *   stream     a stream goes its own way from here                       501 502 503
  *   receive    takes the body in                                         400 408 413
  *   validate   refuses what the service cannot take                      400 422
+ *   limit      where rows are counted, once they are known                429
  *   cache      an answer that the route keeps
  *   coalesce   equal calls share one upstream request
  *   batch      different calls travel as one upstream request
@@ -46,7 +48,7 @@ import type { Validate } from './stages/validate.ts';
  * The body is taken in after admission, so that a stranger's body costs no memory.
  */
 export function createFlow(stages: Stages): { readonly enter: (call: Call) => void; readonly back: WayBack } {
-  const { match, audit, preflight, admit, stream, receive, validate } = stages;
+  const { match, audit, preflight, admit, stream, receive, validate, limits } = stages;
   const { cache, coalesce, batch, attempt, noteWrite, compress, respond, observe } = stages;
 
   function enter(call: Call): void {
@@ -80,6 +82,11 @@ export function createFlow(stages: Stages): { readonly enter: (call: Call) => vo
   }
 
   function sound(call: Complete): void {
+    if (call.route.policy.countsRows) limits.countRows(call, counted);
+    else counted(call);
+  }
+
+  function counted(call: Complete): void {
     const { sharing } = call.route.policy;
     if (sharing?.methods.has(call.method) !== true) {
       call.asks(attempt(requestOf(call)));
@@ -138,6 +145,7 @@ export interface Stages {
   readonly stream: Stream;
   readonly receive: Receive;
   readonly validate: Validate;
+  readonly limits: Pick<Limits, 'countRows'>;
   readonly digest: Digest;
   readonly cache: Cache;
   readonly noteWrite: NoteWrite;

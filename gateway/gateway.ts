@@ -43,6 +43,7 @@ export interface Gateway {
 
 interface GatewayParts {
   readonly audit: GatewayAudit;
+  readonly limits: { close(): Promise<void> };
   readonly config: GatewayConfig;
   readonly files: { readonly gateway: string; readonly texts: ReadonlyMap<string, string> };
   /** Reads the routes file as it is now. */
@@ -89,7 +90,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     await admin.close();
     parts.deadlines.close();
     parts.metrics.close();
-    await audit.close();
+    await Promise.allSettled([parts.limits.close(), audit.close()]);
   }
 
   return {

@@ -220,8 +220,12 @@ function placeText(place: CredentialPlace): string {
   return place.kind === 'cookie' ? `cookie ${place.name}` : place.kind;
 }
 
-function limitText({ rate, perMs, by }: Limit): string {
-  return `${rate} in ${durationText(perMs)} by ${by.kind === 'header' ? `header ${by.name}` : by.kind}`;
+function limitText({ rate, perMs, by, cost, pace, isEnforced }: Limit): string {
+  const paced =
+    pace && `; a burst of ${pace.burst}, then one by one, each waiting ${durationText(pace.waitMsMax)} at most`;
+  const of = `${rate}${cost === 'rows' ? ' rows' : ''} in ${durationText(perMs)}`;
+  const counted = `${of} by ${by.kind === 'header' ? `header ${by.name}` : by.kind}${paced ?? ''}`;
+  return isEnforced ? counted : `${counted} (it only counts)`;
 }
 
 function timeoutText({ isStream, isPure, streamIdleMs, timeoutMs, retry }: RoutePolicy): string {

@@ -68,6 +68,7 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
     auth: authOf(full, written, context),
     ...addressesOf(full),
     limits: full.limits,
+    countsRows: countsRows(full, placed),
     bodyBytesMax: Math.min(full.body.max, requestSize),
     streamBodyBytesMax: Math.min(isBounded(written, context) ? full.body.max : Infinity, requestSize),
     answerBytesMax: full.answer.bufferMax,
@@ -86,6 +87,18 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
   };
   warnOfUseless({ ...context, written, policy });
   return policy;
+}
+
+/** The body of a stream is not taken in: its rows are never known. */
+function countsRows({ limits }: FullPolicy, { complain, placeOf, isStream }: Placed): boolean {
+  const at = limits.findIndex(({ cost }) => cost === 'rows');
+  if (at < 0) return false;
+  if (isStream)
+    complain({
+      path: [...placeOf('limits'), at, 'cost'],
+      message: 'is for bodies that are taken in, and the route is a stream',
+    });
+  return !isStream;
 }
 
 function addressesOf({ addresses }: FullPolicy): Pick<RoutePolicy, 'addresses'> {

@@ -76,6 +76,7 @@ export function parseGateway(text: string, surroundings: Surroundings, judges: J
     routes: surroundings.absolute(parsed.routes),
     listen: withCertificates(parsed.listen, { surroundings, complain: quiet, certificateFlaws, authorityFlaws }),
     audit: withFile(parsed.audit, surroundings),
+    limits: { file: surroundings.absolute(parsed.limits.file) },
     discovery: withPaths(parsed.discovery, { surroundings, complain: quiet }),
     identity: parsed.identity && withKeys(parsed.identity, { surroundings, complain: quiet, keysProblem, problems }),
   };

@@ -65,6 +65,13 @@ export type GatewayEvent =
   | { readonly kind: 'batch'; readonly service: string; readonly rows: number }
   | { readonly kind: 'batch-recheck'; readonly service: string; readonly result: RecheckResult }
   | {
+      /** A call was too much for a limit: it was refused, or would have been. */
+      readonly kind: 'limit-exceeded';
+      readonly route: string;
+      readonly limit: string;
+      readonly isEnforced: boolean;
+    }
+  | {
       /** R was handed a call a moment before the one before it was done. */
       readonly kind: 'sent-ahead';
       readonly service: string;

@@ -99,11 +99,26 @@ export type CredentialPlace =
 export type LimitKey =
   { readonly kind: 'caller' | 'ip' | 'route' } | { readonly kind: 'header'; readonly name: string };
 
-/** At most `rate` requests in each window of `perMs` that share a key. */
+/** How calls are spread: so many go at once, the rest wait their turn, each a while behind the one before. */
+export interface Pace {
+  readonly burst: number;
+  readonly waitMsMax: number;
+  /** How many wait under one key. */
+  readonly depthMax: number;
+}
+
+/** At most `rate` calls, or rows in their bodies, in each window of `perMs` that share a key; or `rate` a `perMs` at a pace. */
 export interface Limit {
   readonly rate: number;
   readonly perMs: number;
   readonly by: LimitKey;
+  /** Undefined: a window, and what is too much in it is refused. */
+  readonly pace: Pace | undefined;
+  readonly cost: 'calls' | 'rows';
+  /** False: it only counts. */
+  readonly isEnforced: boolean;
+  /** What becomes of calls while the store that gateways share does not answer. */
+  readonly onStoreFailure: 'allow' | 'refuse' | 'local';
 }
 
 /** Why an attempt may be repeated: failures of transport by name, answers by status. */
@@ -182,6 +197,8 @@ export interface RoutePolicy {
   /** Undefined: callers may come from anywhere. */
   readonly addresses?: AddressRules | undefined;
   readonly limits: readonly Limit[];
+  /** One of them counts the rows in bodies. */
+  readonly countsRows: boolean;
   readonly bodyBytesMax: number;
   /** Of a stream, whose request's body is counted as it passes; Infinity where no bound is written. */
   readonly streamBodyBytesMax: number;

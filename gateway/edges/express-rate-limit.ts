@@ -1,22 +1,27 @@
 import type { ClientRateLimitInfo, Store } from 'express-rate-limit';
-import { type CountLimit, limitName } from '../domain/admission/limits.ts';
+import type { LimitCounter, Tally } from '../domain/admission/limits.ts';
+import { paceCall, paceStepMs } from '../domain/admission/pace.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Limit } from '../domain/route.ts';
 import { hash, randomBytes } from 'node:crypto';
 
-/** A store of the package's kind that has counted when it returns. */
+/** A store of the package's kind that has counted when it returns. It counts nothing beyond the limit. */
 interface LocalStore extends Store {
-  increment(key: string): WindowCount;
+  increment(key: string, cost?: number): WindowCount;
+  get(key: string, cost?: number): WindowCount;
+  decrement(key: string, cost?: number): void;
 }
 
 /** What the package's stores tell; a `Date` is made only where one is asked for. */
 class WindowCount implements ClientRateLimitInfo {
   readonly totalHits: number;
   readonly resetMs: number;
+  readonly isOver: boolean;
 
-  constructor({ hits, resetMs }: Count) {
+  constructor({ hits, resetMs, isOver }: Count) {
     this.totalHits = hits;
     this.resetMs = resetMs;
+    this.isOver = isOver;
   }
 
   get resetTime(): Date {
@@ -24,54 +29,76 @@ class WindowCount implements ClientRateLimitInfo {
   }
 }
 
-/** A limit's store, and what its keys begin with. */
-interface LimitStore {
-  readonly store: LocalStore;
-  readonly routeId: string;
-  readonly prefix: string;
+/** Where counters stand. */
+interface LimitTables {
+  readonly table: CounterTable;
+  /** Of windows that outlive the process; undefined: they stand with the others. */
+  readonly lasting?: () => CounterTable | undefined;
 }
 
+/** Windows of this length and longer survive a restart. */
+export const LASTING_MS = 3_600_000;
+
 /**
- * Counts with stores of express-rate-limit's kind: fixed windows, in one bounded table for all limits.
+ * Counts with stores of express-rate-limit's kind: fixed windows, in one bounded table for all limits. Paces stand in it
+ * as well.
  *
  * The store is asked directly. The package's middleware asks it through some ten promises, and its fields and refusals
  * are the flow's here. A counter is known by its route and by what the limit says, so that it goes on counting through a
  * reload that leaves both as they were.
  */
-export function createLimitCounter(options: {
-  readonly table: CounterTable;
-  readonly clock: Pick<Clock, 'nowMs'>;
-}): CountLimit {
-  const { table, clock } = options;
-  const stores = new WeakMap<Limit, LimitStore>();
+export function createLimitCounter({ table, lasting = NONE_LASTING }: LimitTables): LimitCounter {
+  const stores = new WeakMap<Limit, LocalStore>();
+  const tableOf = ({ perMs }: Limit) => (perMs < LASTING_MS ? table : (lasting() ?? table));
 
-  function storeOf(limit: Limit, routeId: string): LimitStore {
+  function storeOf(limit: Limit): LocalStore {
     const known = stores.get(limit);
-    if (known?.routeId === routeId) return known;
-    const made = { store: createStore(limit, table), routeId, prefix: `${routeId}\n${limitName(limit)}\n` };
+    if (known !== undefined) return known;
+    const made = createStore(limit, () => tableOf(limit));
     stores.set(limit, made);
     return made;
   }
 
-  return function countLimit(route, limit, key) {
-    const { store, prefix } = storeOf(limit, route.id);
-    const { totalHits, resetMs } = store.increment(prefix + key);
+  function tallyOf(limit: Limit, { totalHits, resetMs, isOver }: WindowCount): Tally {
     return {
       limit,
       remaining: Math.max(0, limit.rate - totalHits),
-      resetsInMs: Math.min(Math.ceil(resetMs) - clock.nowMs(), limit.perMs),
-      isExceeded: totalHits > limit.rate,
+      resetsInMs: Math.min(Math.ceil(resetMs) - tableOf(limit).nowMs(), limit.perMs),
+      isExceeded: isOver,
+      waitMs: 0,
     };
+  }
+
+  return {
+    look({ limit, prefix }, key, cost) {
+      if (limit.pace === undefined) return tallyOf(limit, storeOf(limit).get(prefix + key, cost));
+      const paces = tableOf(limit);
+      return { limit, ...paceCall(limit, { doneMs: paces.until(prefix + key), nowMs: paces.nowMs(), cost: 0 }) };
+    },
+    count({ limit, prefix }, key, cost) {
+      if (limit.pace === undefined) return tallyOf(limit, storeOf(limit).increment(prefix + key, cost));
+      const paces = tableOf(limit);
+      const stand = paceCall(limit, { doneMs: paces.until(prefix + key), nowMs: paces.nowMs(), cost });
+      if (!stand.isExceeded) paces.setUntil(prefix + key, stand.doneMs);
+      return { limit, ...stand };
+    },
+    giveBack({ limit, prefix }, key, cost) {
+      const paces = tableOf(limit);
+      if (limit.pace === undefined) storeOf(limit).decrement(prefix + key, cost);
+      else paces.setUntil(prefix + key, paces.until(prefix + key) - cost * paceStepMs(limit));
+    },
   };
 }
 
-function createStore(limit: Limit, table: CounterTable): LocalStore {
+const NONE_LASTING = () => undefined;
+
+function createStore({ perMs, rate }: Limit, table: () => CounterTable): LocalStore {
+  const window = { windowMs: perMs, hitsMax: rate };
   return {
-    increment(key) {
-      return new WindowCount(table.hit(key, limit.perMs));
-    },
-    decrement: ignore, // asked for only where requests are skipped by how they ended: here they never are
-    resetKey: ignore,
+    increment: (key, cost) => new WindowCount(table().hit(key, window, cost)),
+    get: (key, cost) => new WindowCount(table().look(key, window, cost)),
+    decrement: (key, cost = 1) => table().takeBack(key, cost),
+    resetKey: ignore, // asked for only by those that know callers by name
     localKeys: true,
   };
 }
@@ -92,22 +119,46 @@ const HITS_MAX = 2 ** 32 - 1;
 interface CounterTableOptions {
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly keysMax?: number;
+  /** What was kept of the table before; undefined: it begins empty. */
+  readonly kept?: KeptCounters | undefined;
 }
 
 /** What a window counts to, and when it ends. */
 export interface Count {
   readonly hits: number;
   readonly resetMs: number;
+  /** It would have been too much, and was not counted. */
+  readonly isOver: boolean;
 }
 
-/** Counts in fixed windows, for any number of keys, in memory that never grows. */
-export interface CounterTable {
-  /** Counts one hit of a key whose windows last `windowMs`, the first of them from its first hit on. */
-  hit(key: string, windowMs: number): Count;
-  readonly bytes: number;
+/** How a window counts. */
+interface Window {
+  readonly windowMs: number;
+  /** What would be beyond is not counted. */
+  readonly hitsMax?: number;
 }
+
+/** One counter, as it is kept in a file. */
+export interface KeptCounter {
+  readonly low: number;
+  readonly high: number;
+  readonly hits: number;
+  readonly resetMs: number;
+}
+
+/** Counters as they were kept. */
+export interface KeptCounters {
+  /** What the keys were hashed with. */
+  readonly seed: string;
+  readonly counters: readonly KeptCounter[];
+}
+
+/** A key as it is known: 64 bits of its hash. */
+type Hashed = Pick<KeptCounter, 'low' | 'high'>;
 
 /**
+ * Counts in fixed windows, for any number of keys, in memory that never grows.
+ *
  * A table of numbers: a key is known by 64 bits of its hash, seeded anew in each process, so that no caller can choose keys
  * that meet. A million keys take as much as they take, however long they are, and the collector never looks at them.
  *
@@ -115,58 +166,162 @@ export interface CounterTable {
  * the fewest hits, and of those the one whose window ends first. So a flood of new keys displaces its own, never a
  * heavy one, and no caller is refused for want of room.
  */
-export function createCounterTable(options: CounterTableOptions): CounterTable {
-  const { clock, keysMax = KEYS_MAX } = options;
-  const sets = 2 ** Math.max(0, Math.round(Math.log2(keysMax / WAYS)));
-  const seed = randomBytes(16).toString('latin1');
-  const low = new Uint32Array(sets * WAYS);
-  const high = new Uint32Array(sets * WAYS);
-  const hits = new Uint32Array(sets * WAYS); // 0: the place is free
-  const resets = new Float64Array(sets * WAYS);
+export class CounterTable {
+  readonly bytes: number;
+  readonly #clock: Pick<Clock, 'nowMs'>;
+  readonly #sets: number;
+  readonly #seed: string;
+  readonly #low: Uint32Array;
+  readonly #high: Uint32Array;
+  readonly #hits: Uint32Array; // 0: the place is free
+  readonly #resets: Float64Array;
+  /** Places that changed; undefined where they are not kept. */
+  readonly #changed: Set<number> | undefined;
 
-  function hit(key: string, windowMs: number): Count {
-    const now = clock.nowMs();
-    const digest = hash('sha256', seed + key, 'latin1');
-    const [a, b] = [wordAt(digest, 0), wordAt(digest, 4)];
-    const first = (wordAt(digest, 8) & (sets - 1)) * WAYS;
-    const known = find(first, a, b);
-    if (known !== undefined && resets[known] !== undefined && resets[known] > now) {
-      return tell(known, Math.min(HITS_MAX, (hits[known] ?? 0) + 1));
-    }
-    const place = known ?? placeFor(first, now);
-    low[place] = a;
-    high[place] = b;
-    resets[place] = now + windowMs;
-    return tell(place, 1);
+  constructor({ clock, keysMax = KEYS_MAX, kept }: CounterTableOptions) {
+    this.#clock = clock;
+    this.#sets = 2 ** Math.max(0, Math.round(Math.log2(keysMax / WAYS)));
+    const places = this.#sets * WAYS;
+    this.#seed = kept?.seed ?? newSeed();
+    this.#low = new Uint32Array(places);
+    this.#high = new Uint32Array(places);
+    this.#hits = new Uint32Array(places);
+    this.#resets = new Float64Array(places);
+    this.bytes = places * (3 * Uint32Array.BYTES_PER_ELEMENT + Float64Array.BYTES_PER_ELEMENT);
+    this.#changed = kept === undefined ? undefined : new Set();
+    for (const counter of kept?.counters ?? []) this.#restore(counter);
   }
 
-  function tell(place: number, count: number): Count {
-    hits[place] = count;
-    return { hits: count, resetMs: resets[place] ?? 0 };
+  nowMs(): number {
+    return this.#clock.nowMs();
   }
 
-  function find(first: number, a: number, b: number): number | undefined {
+  /** Counts a hit of a key, whose windows begin with its first hit. */
+  hit(key: string, { windowMs, hitsMax = HITS_MAX }: Window, cost = 1): Count {
+    const nowMs = this.#clock.nowMs();
+    const digest = hash('sha256', this.#seed + key, 'latin1');
+    const [low, high] = [wordAt(digest, 0), wordAt(digest, 4)];
+    const known = this.#find(low, high);
+    const isRunning = known !== undefined && this.#resetAt(known) > nowMs;
+    const before = isRunning ? this.#hitsAt(known) : 0;
+    const resetMs = isRunning ? this.#resetAt(known) : nowMs + windowMs;
+    const hits = Math.min(HITS_MAX, before + cost);
+    if (hits > hitsMax) return { hits: before, resetMs, isOver: true };
+    const place = known ?? this.#placeFor(low, nowMs);
+    this.#low[place] = low;
+    this.#high[place] = high;
+    this.#hits[place] = hits;
+    this.#resets[place] = resetMs;
+    this.#changed?.add(place);
+    return { hits, resetMs, isOver: false };
+  }
+
+  /** How the window stands, and whether the hit would be too much; counts nothing. */
+  look(key: string, { windowMs, hitsMax = HITS_MAX }: Window, cost = 1): Count {
+    const place = this.#running(key);
+    const hits = place === undefined ? 0 : this.#hitsAt(place);
+    const resetMs = place === undefined ? this.#clock.nowMs() + windowMs : this.#resetAt(place);
+    return { hits, resetMs, isOver: hits + cost > hitsMax };
+  }
+
+  takeBack(key: string, cost: number): void {
+    const place = this.#running(key);
+    if (place === undefined) return;
+    this.#hits[place] = Math.max(0, this.#hitsAt(place) - cost);
+    this.#changed?.add(place);
+  }
+
+  /** Until when a key is busy, where that is all that is kept of it; the past where it is not. */
+  until(key: string): number {
+    const place = this.#running(key);
+    return place === undefined ? -Infinity : this.#resetAt(place);
+  }
+
+  setUntil(key: string, resetMs: number): void {
+    const { low, high } = this.#hashed(key);
+    this.#put(this.#find(low, high) ?? this.#placeFor(low, this.#clock.nowMs()), { low, high, hits: 1, resetMs });
+  }
+
+  /** The counters that changed since they were last told, or all there are. */
+  tell(which: 'changed' | 'all'): readonly KeptCounter[] {
+    const nowMs = this.#clock.nowMs();
+    const isAlive = (place: number) => this.#hitsAt(place) > 0 && this.#resetAt(place) > nowMs;
+    const places = which === 'changed' ? [...(this.#changed ?? [])] : [...this.#hits.keys()].filter(isAlive);
+    this.#changed?.clear();
+    return places.map(place => ({
+      low: this.#low[place] ?? 0,
+      high: this.#high[place] ?? 0,
+      hits: this.#hitsAt(place),
+      resetMs: this.#resetAt(place),
+    }));
+  }
+
+  #restore({ low, high, hits, resetMs }: KeptCounter): void {
+    const nowMs = this.#clock.nowMs();
+    const known = this.#find(low, high);
+    if (resetMs <= nowMs || (hits === 0 && known === undefined)) return;
+    this.#put(known ?? this.#placeFor(low, nowMs), { low, high, hits, resetMs });
+  }
+
+  #put(place: number, { low, high, hits, resetMs }: KeptCounter): void {
+    this.#low[place] = low;
+    this.#high[place] = high;
+    this.#hits[place] = hits;
+    this.#resets[place] = resetMs;
+    this.#changed?.add(place);
+  }
+
+  #hitsAt(place: number): number {
+    return this.#hits[place] ?? 0;
+  }
+
+  #resetAt(place: number): number {
+    return this.#resets[place] ?? 0;
+  }
+
+  #hashed(key: string): Hashed {
+    const digest = hash('sha256', this.#seed + key, 'latin1');
+    return { low: wordAt(digest, 0), high: wordAt(digest, 4) };
+  }
+
+  /** Where a key stands whose window runs. */
+  #running(key: string): number | undefined {
+    const { low, high } = this.#hashed(key);
+    const place = this.#find(low, high);
+    return place !== undefined && this.#resetAt(place) > this.#clock.nowMs() ? place : undefined;
+  }
+
+  #find(low: number, high: number): number | undefined {
+    const first = this.#firstOf(low);
     for (let place = first; place < first + WAYS; place++) {
-      if (low[place] === a && high[place] === b && hits[place] !== 0) return place;
+      if (this.#low[place] === low && this.#high[place] === high && this.#hits[place] !== 0) return place;
     }
     return undefined;
   }
 
-  function placeFor(first: number, now: number): number {
+  #firstOf(low: number): number {
+    return (low & (this.#sets - 1)) * WAYS;
+  }
+
+  #placeFor(low: number, nowMs: number): number {
+    const first = this.#firstOf(low);
     let lightest = first;
     for (let place = first; place < first + WAYS; place++) {
-      if (hits[place] === 0 || (resets[place] ?? 0) <= now) return place;
-      if (isLighter(place, lightest)) lightest = place;
+      if (this.#hits[place] === 0 || this.#resetAt(place) <= nowMs) return place;
+      if (this.#isLighter(place, lightest)) lightest = place;
     }
     return lightest;
   }
 
-  function isLighter(place: number, other: number): boolean {
-    const [some, others] = [hits[place] ?? 0, hits[other] ?? 0];
-    return some === others ? (resets[place] ?? 0) < (resets[other] ?? 0) : some < others;
+  #isLighter(place: number, other: number): boolean {
+    const [some, others] = [this.#hitsAt(place), this.#hitsAt(other)];
+    return some === others ? this.#resetAt(place) < this.#resetAt(other) : some < others;
   }
+}
 
-  return { hit, bytes: low.byteLength + high.byteLength + hits.byteLength + resets.byteLength };
+/** What keys are hashed with. */
+export function newSeed(): string {
+  return randomBytes(16).toString('latin1');
 }
 
 function wordAt(digest: string, at: number): number {

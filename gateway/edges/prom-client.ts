@@ -25,6 +25,8 @@ interface MetricsOptions {
   readonly certificates: () => readonly { readonly name: string; readonly atSeconds: number }[];
   /** Whether calls travel together, by route. */
   readonly batching: () => ReadonlyMap<string, boolean>;
+  /** Calls that wait for their turn, by route that lets calls wait. */
+  readonly limitWaiting: () => ReadonlyMap<string, number>;
   /** Since the keys of issuers that publish them were fetched. */
   readonly keysAges: () => readonly { readonly issuer: string; readonly ageSeconds: number }[];
   /** Lines the log has dropped because their reader was too slow. */
@@ -119,6 +121,13 @@ function createSeries(registry: Registry, { wallMs, inFlight }: MetricsOptions) 
     sentAhead: tally(family('sent_ahead_total', 'Calls that R was handed a moment before it was free.', ['service'])),
     cacheRequests: tally(family('cache_requests_total', 'Requests that asked a cache.', ['route', 'result'])),
     coalesced: tally(family('coalesced_total', 'Requests that shared the call of another.', ['route'])),
+    limitExceeded: tally(
+      family('limit_exceeded_total', 'Calls that were too much for a limit; `enforced="false"`: it only counts.', [
+        'route',
+        'limit',
+        'enforced',
+      ]),
+    ),
     internalErrors: tally(family('internal_errors_total', 'Mistakes of the gateway; the log has their stacks.')),
   };
 }
@@ -128,6 +137,8 @@ function record(series: Series, event: GatewayEvent): void {
   else if (event.kind === 'batch') series.batchRows.observe(event.service, event.rows);
   else if (event.kind === 'attempt') recordAttempt(series, event, event);
   else if (event.kind === 'sent-ahead') series.sentAhead.add(event.service);
+  else if (event.kind === 'limit-exceeded')
+    series.limitExceeded.add(event.route, event.limit, String(event.isEnforced));
   else recordRare(series, event);
 }
 
@@ -190,8 +201,8 @@ function removeWhatIsGone(series: Series, { routeIds, services }: MetricsOptions
   const isRoute = ({ route = '' }) => route === '' || routes.has(route);
   const isService = ({ service = '' }) => instances.has(service);
 
-  const { requests, requestTime, refusals, invalidInputs, cacheRequests, coalesced } = series;
-  for (const family of [requests, requestTime, refusals, invalidInputs, cacheRequests, coalesced]) {
+  const { requests, requestTime, refusals, invalidInputs, cacheRequests, coalesced, limitExceeded } = series;
+  for (const family of [requests, requestTime, refusals, invalidInputs, cacheRequests, coalesced, limitExceeded]) {
     family.keepWhere(isRoute);
   }
   const { attemptTime, retries, queueTime, ejections, batchRows, batchRechecks, sentAhead } = series;
@@ -240,6 +251,9 @@ function createGauges(registry: Registry, options: MetricsOptions): void {
   viewGauge(registry, expiry, () => options.certificates().map(({ name, atSeconds }) => [{ name }, atSeconds]));
   viewGauge(registry, family('jwks_age_seconds', 'Since the keys of an issuer were fetched.', ['issuer']), () =>
     options.keysAges().map(({ issuer, ageSeconds }) => [{ issuer }, ageSeconds]),
+  );
+  viewGauge(registry, family('limit_waiting', 'Calls that wait for their turn at a limit.', ['route']), () =>
+    [...options.limitWaiting()].map(([route, count]) => [{ route }, count]),
   );
   viewGauge(registry, family('batching', '1: calls may travel together; 0: each travels singly.', ['route']), () =>
     [...batching()].map(([route, isOn]) => [{ route }, isOn ? 1 : 0]),

@@ -140,6 +140,13 @@ const KEYS: readonly Mistake[] = [
   row('configure `identity`, or leave `auth` out to serve openly', route('«auth: { allow: [jwt] }»'), {
     right: [route()],
   }),
+  row('write `excess: queue` beside it', route('limits: [{ ‸ rate: 1, per: 1s, burst: «5» }]')),
+  prose(
+    'write `by: caller` or `by: route`',
+    route('limits: [{ rate: 1, per: 1s, by: ip, cost: «rows» }]'),
+    route('limits: [{ rate: 1, per: 1s, by: caller, cost: rows }]'),
+    route('limits: [{ rate: 1, per: 1s, by: route, cost: rows }]'),
+  ),
   row(VARY, route('‸ auth: { forwardToken: «true» }, coalesce: true, predicates: [Method=GET]'), {
     options: { identityConfigured: true },
   }),

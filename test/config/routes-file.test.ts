@@ -31,6 +31,7 @@ routes:
     auth: { allow: [jwt], scopes: [predict], roles: [], forwardToken: false }
     limits:
       - { rate: 100, per: 1s, by: caller, excess: reject }
+      - { rate: 200, per: 1s, by: route, excess: queue, burst: 1, waitMax: 2s, depthMax: 256 }
     body: { max: 1MiB }
     answer: { bufferMax: 1MiB }
     timeout: 30s
@@ -69,6 +70,9 @@ const FUEL_POLICY = {
 
 const IDENTITY = { identityConfigured: true };
 
+const A_LIMIT = { by: { kind: 'caller' }, cost: 'calls', isEnforced: true, onStoreFailure: 'allow' };
+const PACE = { burst: 1, waitMsMax: 2_000, depthMax: 256 };
+
 describe('routes.yaml', () => {
   test('as documented means what it says', () => {
     const routes = soundRoutes(DOCUMENTED, { ...IDENTITY, variables: { FUEL_SECRET: 'hush' } });
@@ -79,7 +83,11 @@ describe('routes.yaml', () => {
     assert.deepEqual([fuel?.methods, fuel?.paths], [['GET', 'POST'], ['/api/fuel/**']]);
     assert.deepEqual(fuel?.policy, {
       auth: { allow: ['jwt'], scopes: ['predict'], roles: [], forwardToken: false },
-      limits: [{ rate: 100, perMs: 1_000, by: { kind: 'caller' } }],
+      limits: [
+        { ...A_LIMIT, rate: 100, perMs: 1_000, pace: undefined },
+        { ...A_LIMIT, rate: 200, perMs: 1_000, by: { kind: 'route' }, pace: PACE },
+      ],
+      countsRows: false,
       bodyBytesMax: 1_048_576,
       streamBodyBytesMax: 1_048_576,
       answerBytesMax: 1_048_576,
@@ -122,6 +130,7 @@ describe('routes.yaml', () => {
     assert.deepEqual([limits, cors], [[], undefined]);
     assert.deepEqual([retry.attempts, retry.attemptTimeoutMs, retry.repeatableTimeoutMs], [3, 30_000, 10_000]);
     assert.deepEqual(policy, {
+      countsRows: false,
       bodyBytesMax: 1_048_576,
       streamBodyBytesMax: Infinity,
       answerBytesMax: 1_048_576,
@@ -418,6 +427,31 @@ describe('routes.yaml, wrong', () => {
       ['1:58 error routes[0].limits[0].by: must be one of caller, ip, route, header:NAME'],
     ],
     [
+      'a limit that is longer than a month, and one that lets wait without end',
+      'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 32d }, { rate: 1, per: 1s, excess: queue, waitMax: 2h }] }]',
+      [
+        '1:50 error routes[0].limits[0].per: must be at most 31d',
+        '1:101 error routes[0].limits[1].waitMax: must be at most 1h',
+      ],
+    ],
+    [
+      'what is for calls that wait, where none do',
+      'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 1s, burst: 5 }] }]',
+      ['1:61 error routes[0].limits[0].burst: is for calls that may wait'],
+    ],
+    [
+      'rows by an address, which is counted before there is a body',
+      'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 1s, by: ip, cost: rows }] }]',
+      [
+        '1:68 error routes[0].limits[0].cost: is counted once the body is known, and addresses and headers are counted before',
+      ],
+    ],
+    [
+      'rows of a stream, whose body is not taken in',
+      'routes: [{ uri: lb://a, stream: true, limits: [{ rate: 1, per: 1s, cost: rows }] }]',
+      ['1:74 error routes[0].limits[0].cost: is for bodies that are taken in, and the route is a stream'],
+    ],
+    [
       'a word for what input is held against',
       'routes: [{ uri: lb://a, validate: { from: protoype } }]',
       ['1:43 error routes[0].validate.from: must be prototype, openapi or the path of a JSON Schema'],
@@ -486,12 +520,9 @@ describe('routes.yaml, wrong', () => {
   }
 
   for (const [path, text] of [
-    ['routes[0].limits[0].excess: queue', 'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 1s, excess: queue }] }]'],
-    ['routes[0].limits[0].burst: burst', 'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 1s, burst: 1 }] }]'],
-    ['routes[0].limits[0].cost: cost', 'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 1s, cost: rows }] }]'],
     [
-      'routes[0].limits[0].enforce: enforce',
-      'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 1s, enforce: true }] }]',
+      'routes[0].limits[0].onStoreFailure: onStoreFailure',
+      'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 1s, onStoreFailure: local }] }]',
     ],
   ] as const) {
     test(`refuses ${path}, as not yet supported`, () => {

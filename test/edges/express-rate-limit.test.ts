@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type RequestTraits, aLimit, aMatched } from '../support/requests.ts';
 import { Schemes } from '../../gateway/domain/admission/scheme.ts';
-import { createCounterTable, createLimitCounter } from '../../gateway/edges/express-rate-limit.ts';
+import { CounterTable, createLimitCounter } from '../../gateway/edges/express-rate-limit.ts';
+import { Limits, limitName } from '../../gateway/domain/admission/limits.ts';
+import { PaceQueues } from '../../gateway/domain/admission/pace.ts';
+import type { Limit, Route } from '../../gateway/domain/route.ts';
 import { createAdmit } from '../../gateway/stages/admit.ts';
 import type { Matched } from '../../gateway/domain/call.ts';
 import { manualClock } from '../support/manual-clock.ts';
@@ -11,9 +14,12 @@ import { promisify } from 'node:util';
 
 function aCounter() {
   const clock = manualClock();
-  const table = createCounterTable({ clock, keysMax: 1024 });
-  const countLimit = createLimitCounter({ table, clock });
-  const admit = createAdmit({ schemes: new Schemes([]), countLimit });
+  const table = new CounterTable({ clock, keysMax: 1024 });
+  const counter = createLimitCounter({ table });
+  const limits = new Limits({ counter, queues: new PaceQueues(clock), observe: () => undefined });
+  const admit = createAdmit({ schemes: new Schemes([]), limits });
+  const countLimit = ({ id: routeId }: Route, limit: Limit, key: string) =>
+    counter.count({ limit, routeId, prefix: `${routeId}\n${limitName(limit)}\n` }, key, 1);
   return { clock, countLimit, admit: (call: Matched) => admit(call, () => undefined) };
 }
 
@@ -25,15 +31,15 @@ describe('counting with express-rate-limit', () => {
     const limit = aLimit(3, 1000);
     const next = () => countLimit(route, limit, 'alice');
 
-    assert.deepEqual(next(), { limit, remaining: 2, resetsInMs: 1000, isExceeded: false });
+    assert.deepEqual(next(), { limit, remaining: 2, resetsInMs: 1000, isExceeded: false, waitMs: 0 });
     clock.advance(250);
-    assert.deepEqual(next(), { limit, remaining: 1, resetsInMs: 750, isExceeded: false });
-    assert.deepEqual(next(), { limit, remaining: 0, resetsInMs: 750, isExceeded: false });
-    assert.deepEqual(next(), { limit, remaining: 0, resetsInMs: 750, isExceeded: true });
+    assert.deepEqual(next(), { limit, remaining: 1, resetsInMs: 750, isExceeded: false, waitMs: 0 });
+    assert.deepEqual(next(), { limit, remaining: 0, resetsInMs: 750, isExceeded: false, waitMs: 0 });
+    assert.deepEqual(next(), { limit, remaining: 0, resetsInMs: 750, isExceeded: true, waitMs: 0 });
     clock.advance(749);
-    assert.deepEqual(next(), { limit, remaining: 0, resetsInMs: 1, isExceeded: true });
+    assert.deepEqual(next(), { limit, remaining: 0, resetsInMs: 1, isExceeded: true, waitMs: 0 });
     clock.advance(1);
-    assert.deepEqual(next(), { limit, remaining: 2, resetsInMs: 1000, isExceeded: false });
+    assert.deepEqual(next(), { limit, remaining: 2, resetsInMs: 1000, isExceeded: false, waitMs: 0 });
   });
 
   test('never says that a window ends later than it does', () => {
@@ -112,8 +118,8 @@ describe('a limited route', () => {
 
 function aTable(keysMax?: number) {
   const clock = manualClock();
-  const table = createCounterTable({ clock, ...(keysMax !== undefined && { keysMax }) });
-  return { clock, table, hits: (key: string, windowMs = 1000) => table.hit(key, windowMs).hits };
+  const table = new CounterTable({ clock, ...(keysMax !== undefined && { keysMax }) });
+  return { clock, table, hits: (key: string, windowMs = 1000) => table.hit(key, { windowMs }).hits };
 }
 
 describe('the table of counters', () => {
@@ -126,23 +132,23 @@ describe('the table of counters', () => {
   test('begins a window with a key’s first hit, and anew once it has ended', () => {
     const { clock, table } = aTable();
     clock.advance(300);
-    assert.deepEqual(table.hit('a', 1000), { hits: 1, resetMs: 1300 });
+    assert.deepEqual(table.hit('a', { windowMs: 1000 }), { hits: 1, resetMs: 1300, isOver: false });
 
     clock.advance(999);
-    assert.deepEqual(table.hit('a', 1000), { hits: 2, resetMs: 1300 });
+    assert.deepEqual(table.hit('a', { windowMs: 1000 }), { hits: 2, resetMs: 1300, isOver: false });
 
     clock.advance(1);
-    assert.deepEqual(table.hit('a', 1000), { hits: 1, resetMs: 2300 });
+    assert.deepEqual(table.hit('a', { windowMs: 1000 }), { hits: 1, resetMs: 2300, isOver: false });
   });
 
   test('holds windows of a month', () => {
     const { clock, table } = aTable();
     const monthMs = 30 * 86_400_000;
-    table.hit('a', monthMs);
+    table.hit('a', { windowMs: monthMs });
 
     clock.advance(monthMs - 1);
 
-    assert.equal(table.hit('a', monthMs).hits, 2);
+    assert.equal(table.hit('a', { windowMs: monthMs }).hits, 2);
   });
 
   test('never grows, whatever comes, and never refuses a newcomer', () => {
@@ -191,17 +197,17 @@ describe('the table of counters', () => {
 
   test('holds a million keys of any length in less than 64 MiB', async () => {
     const script = `
-      const { createCounterTable } = await import('./gateway/edges/express-rate-limit.ts');
-      const table = createCounterTable({ clock: { nowMs: () => 1 } });
+      const { CounterTable } = await import('./gateway/edges/express-rate-limit.ts');
+      const table = new CounterTable({ clock: { nowMs: () => 1 } });
       const pad = 'x'.repeat(200);
-      table.hit('first', 1000);
+      table.hit('first', { windowMs: 1000 });
       gc();
       const before = process.memoryUsage();
-      for (let i = 0; i < 1_000_000; i++) table.hit(pad + i, 60_000);
+      for (let i = 0; i < 1_000_000; i++) table.hit(pad + i, { windowMs: 60_000 });
       gc();
       const after = process.memoryUsage();
       console.log(JSON.stringify({
-        heap: after.heapUsed - before.heapUsed, rss: after.rss - before.rss, bytes: table.bytes, first: table.hit('first', 1000).hits,
+        heap: after.heapUsed - before.heapUsed, rss: after.rss - before.rss, bytes: table.bytes, first: table.hit('first', { windowMs: 1000 }).hits,
       }));`;
 
     const { stdout } = await promisify(execFile)(

@@ -64,6 +64,7 @@ function startMetrics(t: TestContext) {
     services: [aServiceView('fuel', [{ id: 'fuel-1' }, { id: 'fuel-2', state: 'ejected' }])],
     ageSeconds: 3,
     batching: new Map([['fuel', true]]),
+    limitWaiting: new Map([['fuel', 2]]),
     dropped: 0,
     inFlight: 0,
   };
@@ -73,6 +74,7 @@ function startMetrics(t: TestContext) {
     services: () => world.services,
     certificates: () => [{ name: 'a.example.org', atSeconds: 1_800_000_000 }],
     rosterAges: () => [{ source: 'consul', ageSeconds: world.ageSeconds, isStale: false, isKnown: true }],
+    limitWaiting: () => world.limitWaiting,
     batching: () => world.batching,
     keysAges: () => [],
     linesDropped: () => world.dropped,
@@ -100,6 +102,8 @@ const CONTRACT = new Map([
   ['penstock_attempts_total', ['instance', 'outcome', 'service']],
   ['penstock_attempt_statuses_total', ['class', 'instance', 'service']],
   ['penstock_attempt_duration_seconds_count', ['service']],
+  ['penstock_limit_waiting', ['route']],
+  ['penstock_limit_exceeded_total', ['enforced', 'limit', 'route']],
   ['penstock_retries_total', ['reason', 'service']],
   ['penstock_queue_depth', ['service']],
   ['penstock_queue_wait_seconds_count', ['service']],
@@ -130,6 +134,7 @@ function observeAll(observe: Observe): void {
   observe({ kind: 'batch', service: 'fuel', rows: 2 });
   observe({ kind: 'batch-recheck', service: 'fuel', result: 'agreed' });
   observe({ kind: 'sent-ahead', service: 'fuel' });
+  observe({ kind: 'limit-exceeded', route: 'fuel', limit: '1-per-1s-by-caller', isEnforced: false });
 }
 
 describe('metrics', () => {
@@ -251,6 +256,7 @@ describe('metrics', () => {
     world.routes = new Set(['iris']);
     world.services = [];
     world.batching = new Map();
+    world.limitWaiting = new Map();
     metrics.observe({ kind: 'config-loaded', generation: 2, routes: 1, warnings: [] });
     observeAll(metrics.observe);
 

@@ -169,7 +169,13 @@ describe('every alert', () => {
 
   test('watches metrics that the gateway has', async t => {
     const metrics = createMetrics({
-      ...{ routeIds: () => new Set<string>(), services: () => [], rosterAges: () => [], batching: () => new Map() },
+      ...{
+        routeIds: () => new Set<string>(),
+        services: () => [],
+        rosterAges: () => [],
+        limitWaiting: () => new Map(),
+        batching: () => new Map(),
+      },
       certificates: () => [],
       ...{
         inFlight: () => 0,

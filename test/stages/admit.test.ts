@@ -5,7 +5,9 @@ import type { Caller } from '../../gateway/domain/caller.ts';
 import type { Admitted, Matched } from '../../gateway/domain/call.ts';
 import { GatewayError } from '../../gateway/domain/errors.ts';
 import { fieldOf } from '../../gateway/domain/http/fields.ts';
-import { limitName, type CountLimit } from '../../gateway/domain/admission/limits.ts';
+import { Limits, limitName, type LimitCounter, type RouteLimit } from '../../gateway/domain/admission/limits.ts';
+import { PaceQueues } from '../../gateway/domain/admission/pace.ts';
+import { manualClock } from '../support/manual-clock.ts';
 import { createAdmit } from '../../gateway/stages/admit.ts';
 import { aLimit, aMatched, anAuth, endOf } from '../support/requests.ts';
 
@@ -29,26 +31,45 @@ const tokens = aScheme('jwt', credential =>
 );
 const schemes = new Schemes([tokens]);
 
-/** Counts in a plain map, in windows that never end, and notes what it was asked. */
-function counting(): CountLimit & { readonly asked: string[] } {
+/** Counts in a plain map, in windows that never end, and notes what it was told to count. */
+function counting(): LimitCounter & { readonly asked: string[] } {
   const hits = new Map<string, number>();
   const asked: string[] = [];
-  const count: CountLimit = (_route, limit, key) => {
-    const name = `${limitName(limit)} ${key}`;
-    asked.push(name);
-    const used = (hits.get(name) ?? 0) + 1;
-    hits.set(name, used);
-    const remaining = Math.max(0, limit.rate - used);
-    return { limit, remaining, resetsInMs: 1500, isExceeded: used > limit.rate };
+  const nameOf = ({ limit }: RouteLimit, key: string) => `${limitName(limit)} ${key}`;
+  const standOf = (of: RouteLimit, used: number, isExceeded: boolean) => {
+    return {
+      limit: of.limit,
+      remaining: of.limit.rate - used,
+      resetsInMs: of.limit.perMs * 1.5,
+      isExceeded,
+      waitMs: 0,
+    };
   };
-  return Object.assign(count, { asked });
+  return {
+    asked,
+    look(of, key, cost) {
+      const used = hits.get(nameOf(of, key)) ?? 0;
+      return standOf(of, used, used + cost > of.limit.rate);
+    },
+    count(of, key, cost) {
+      asked.push(nameOf(of, key));
+      const used = hits.get(nameOf(of, key)) ?? 0;
+      if (used + cost > of.limit.rate) return standOf(of, used, true);
+      hits.set(nameOf(of, key), used + cost);
+      return standOf(of, used + cost, false);
+    },
+    giveBack: (of, key, cost) => void hits.set(nameOf(of, key), (hits.get(nameOf(of, key)) ?? 0) - cost),
+  };
 }
+
+const limitsOf = (counter: LimitCounter) =>
+  new Limits({ counter, queues: new PaceQueues(manualClock()), observe: () => undefined });
 
 const bearer = (token: string) => ({ fields: ['Authorization', `Bearer ${token}`] });
 
 /** Who is let in, at once; throws the refusal. */
-function admitWith(countLimit: CountLimit = counting()): (call: Matched) => Admitted {
-  const stage = createAdmit({ schemes, countLimit });
+function admitWith(counter: LimitCounter = counting()): (call: Matched) => Admitted {
+  const stage = createAdmit({ schemes, limits: limitsOf(counter) });
   return call => {
     let admitted: Admitted | undefined;
     stage(call, who => (admitted = who));
@@ -125,7 +146,10 @@ describe('admit: who is calling', () => {
 
 describe('admit: by which scheme', () => {
   const withKeys = (find: () => Finding | Promise<Finding> = () => ({ kind: 'valid', caller: bob })) => {
-    const stage = createAdmit({ schemes: new Schemes([tokens, aScheme('api-key', find)]), countLimit: counting() });
+    const stage = createAdmit({
+      schemes: new Schemes([tokens, aScheme('api-key', find)]),
+      limits: limitsOf(counting()),
+    });
     return (call: Matched) => {
       let admitted: Admitted | undefined;
       stage(call, who => (admitted = who));
@@ -276,7 +300,7 @@ describe('admit: where a token has to be asked about', () => {
     const finding = Promise.resolve({ kind: 'valid', caller: alice } as const);
     const admitted: Admitted[] = [];
 
-    createAdmit({ schemes: new Schemes([aScheme('jwt', () => finding)]), countLimit: counter })(call, who =>
+    createAdmit({ schemes: new Schemes([aScheme('jwt', () => finding)]), limits: limitsOf(counter) })(call, who =>
       admitted.push(who),
     );
     assert.deepEqual([admitted.length, counter.asked.length], [0, 1]);
@@ -291,7 +315,7 @@ describe('admit: where a token has to be asked about', () => {
       const call = aMatched({ policy: { auth: anAuth() }, request: bearer('opaque') });
       const finding = Promise.resolve({ kind: 'refused', fault: 'expired' } as const);
 
-      createAdmit({ schemes: new Schemes([aScheme('jwt', () => finding)]), countLimit: counting() })(call, () =>
+      createAdmit({ schemes: new Schemes([aScheme('jwt', () => finding)]), limits: limitsOf(counting()) })(call, () =>
         assert.fail('admitted'),
       );
       if (hasEnded) call.hangUp();

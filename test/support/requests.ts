@@ -19,6 +19,7 @@ export function aRoutePolicy(traits: Partial<RoutePolicy> = {}): RoutePolicy {
   return {
     auth: undefined,
     limits: [],
+    countsRows: false,
     bodyBytesMax: 1024 * 1024,
     streamBodyBytesMax: Infinity,
     answerBytesMax: 1024 * 1024,
@@ -157,8 +158,14 @@ export function aComplete(traits: CompleteTraits = {}): Complete {
 }
 
 /** A limit as an operator writes it. */
-export function aLimit(rate: number, perMs: number, by: Limit['by']['kind'] = 'caller'): Limit {
-  return { rate, perMs, by: by === 'header' ? { kind: 'header', name: 'X-Tenant' } : { kind: by } };
+export function aLimit(
+  rate: number,
+  perMs: number,
+  traits: Limit['by']['kind'] | (Partial<Omit<Limit, 'by'>> & { readonly by?: Limit['by']['kind'] }) = {},
+): Limit {
+  const { by = 'caller', ...more } = typeof traits === 'string' ? { by: traits } : traits;
+  const plain = { pace: undefined, cost: 'calls', isEnforced: true, onStoreFailure: 'allow' } as const;
+  return { rate, perMs, by: by === 'header' ? { kind: 'header', name: 'X-Tenant' } : { kind: by }, ...plain, ...more };
 }
 
 /** An idle R process. */

@@ -39,6 +39,14 @@ const Audit = z
   })
   .transform(({ rotate, ...rest }) => ({ ...rest, rotateBytes: rotate }));
 
+const Limits = z.strictObject({
+  file: text()
+    .default('../.state/limits')
+    .describe(
+      'Where counts of windows of an hour or longer are kept, so that they survive a restart: hashes and numbers, written once a second where something changed.',
+    ),
+});
+
 /** The shape of gateway.yaml: the process. Its descriptions are the manual. */
 export const GatewayFile = withLater(
   z.strictObject({
@@ -59,6 +67,7 @@ export const GatewayFile = withLater(
     audit: Audit.optional().describe(
       'The audit trail: every change made by hand or by a saved file, and every call of routes with `audit: true`. Off unless written.',
     ),
+    limits: Limits.prefault({}).describe('What the limits of routes have in common.'),
     addresses: Addresses.prefault({}).describe(
       'From where callers may come, by the address that `listen.trustedProxies` justify. Others are refused with FORBIDDEN, before anything is looked at.',
     ),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { CredentialPlace, LimitKey, RetryReason } from '../../domain/route.ts';
+import type { CredentialPlace, LimitKey, Pace, RetryReason } from '../../domain/route.ts';
 import type { PublishedAs } from '../../domain/validation/published.ts';
 import { Addresses } from './addresses.ts';
 import { withLater } from './later.ts';
@@ -50,16 +50,71 @@ const LimitBy = z
   });
 
 const Limit = withLater(
-  z.strictObject({
-    rate: whole(1, 1_000_000_000).describe('How many requests.'),
-    per: duration({ min: '100ms', max: '1d' }).describe('In which time: a window that begins with the first request.'),
-    by: LimitBy.prefault('caller').describe('What is counted together: caller, ip, route or header:NAME.'),
-    excess: withLater(z.enum(['reject']), { values: ['queue'] })
-      .default('reject')
-      .describe('What happens to the rest: it is refused with RATE_LIMITED.'),
-  }),
-  { keys: ['burst', 'waitMax', 'cost', 'enforce', 'onStoreFailure'] },
-).transform(({ rate, per, by }) => ({ rate, perMs: per, by }));
+  z
+    .strictObject({
+      rate: whole(1, 1_000_000_000).describe('How many calls, or rows.'),
+      per: duration({ min: '100ms', max: '31d' }).describe(
+        'In which time: a window that begins with the first call. What windows of an hour or longer have counted survives a restart.',
+      ),
+      by: LimitBy.prefault('caller').describe('What is counted together: caller, ip, route or header:NAME.'),
+      excess: z
+        .enum(['reject', 'queue'])
+        .default('reject')
+        .describe(
+          'What happens to the rest: `reject` refuses it with RATE_LIMITED; `queue` lets `rate` calls through in `per` at equal distances, and the others wait.',
+        ),
+      burst: whole(1, 1_000_000_000)
+        .optional()
+        .describe('With `excess: queue`: how many go through at once after a pause. Default 1.'),
+      waitMax: duration({ min: '0ms', max: '1h' })
+        .optional()
+        .describe('With `excess: queue`: a call that would wait longer is refused at once. Default 2s.'),
+      depthMax: whole(0, 10_000)
+        .optional()
+        .describe('With `excess: queue`: how many wait that are counted together. Default 256.'),
+      cost: z
+        .enum(['calls', 'rows'])
+        .default('calls')
+        .describe(
+          'What is counted: calls, or the rows in their bodies, once a body is known; by caller or route. Of a JSON array its elements are counted, of an object the longest of its lists; any other body is one row.',
+        ),
+      enforce: z
+        .boolean()
+        .default(true)
+        .describe(
+          'False: nothing is refused and nothing waits; what would have been is told in `penstock_limit_exceeded_total`.',
+        ),
+    })
+    .check(({ value, issues }) => {
+      for (const key of ['burst', 'waitMax', 'depthMax'] as const) {
+        if (value.excess === 'queue' || value[key] === undefined) continue;
+        issues.push({
+          ...flaw(value[key], 'is for calls that may wait', 'write `excess: queue` beside it'),
+          path: [key],
+        });
+      }
+      if (value.cost === 'rows' && (value.by.kind === 'ip' || value.by.kind === 'header')) {
+        const message = 'is counted once the body is known, and addresses and headers are counted before';
+        issues.push({ ...flaw(value.cost, message, 'write `by: caller` or `by: route`'), path: ['cost'] });
+      }
+    }),
+  { keys: ['onStoreFailure'] },
+).transform(({ rate, per, by, cost, enforce, ...rest }) => ({
+  ...{ rate, perMs: per, by, cost, isEnforced: enforce },
+  pace: paceOf(rest),
+  onStoreFailure: 'allow' as const,
+}));
+
+interface WrittenPace {
+  readonly excess: 'reject' | 'queue';
+  readonly burst?: number | undefined;
+  readonly waitMax?: number | undefined;
+  readonly depthMax?: number | undefined;
+}
+
+function paceOf({ excess, burst = 1, waitMax = 2_000, depthMax = 256 }: WrittenPace): Pace | undefined {
+  return excess === 'reject' ? undefined : { burst, waitMsMax: waitMax, depthMax };
+}
 
 const RETRY_REASONS = ['connect-failure', 'connection-lost', 'attempt-timeout'] as const;
 
@@ -165,7 +220,7 @@ export const RoutePolicyKeys = withLater(
     auth: Auth.optional().describe(
       'Who may use the route. Where `identity` is configured, a route without it asks for a credential.',
     ),
-    limits: z.array(Limit).default([]).describe('Fixed windows; several may hold at once. Off unless written.'),
+    limits: z.array(Limit).default([]).describe('How much callers may; several may hold at once. Off unless written.'),
     body: Body.prefault({}).describe('What callers may send.'),
     answer: Answer.prefault({}).describe('What instances send back.'),
     timeout: duration({ max: '1d' }).prefault('30s').describe('The whole request: queue, attempts, back-off and body.'),

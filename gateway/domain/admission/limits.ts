@@ -1,34 +1,85 @@
+import type { Call, Complete, Matched } from '../call.ts';
 import { addressGroup, type Caller } from '../caller.ts';
-import type { Call } from '../call.ts';
+import { GatewayError } from '../errors.ts';
+import type { Observe } from '../events.ts';
 import { fieldsOf } from '../http/fields.ts';
-import type { Limit, LimitKey, RouteSpec } from '../route.ts';
+import type { Limit, LimitKey, Route, RouteSpec } from '../route.ts';
+import type { PaceQueues } from './pace.ts';
+import { rowsIn } from './row-cost.ts';
 
-/** How one request stands with one limit, after it was counted. */
+/** How one call stands with one limit, after it was counted. */
 export interface Tally {
   readonly limit: Limit;
-  /** Requests left in this window; 0 when none are, and when this one was too many. */
+  /** Calls or rows that may still come now; 0 when none may, and when this one was too much. */
   readonly remaining: number;
-  /** Milliseconds until the window ends. */
+  /** Milliseconds until there is more: the end of a window, the next place of a pace. */
   readonly resetsInMs: number;
+  /** It was too much, and was not counted. */
   readonly isExceeded: boolean;
+  /** Milliseconds until its turn; 0 where calls are not paced. */
+  readonly waitMs: number;
 }
 
-/** Counted before the caller is authenticated, so that guessing is limited as well. The others count who got in. */
-export function isEarly(limit: Limit): boolean {
-  return limit.by.kind === 'ip' || limit.by.kind === 'header';
+/** A limit of a route, with what its counters are known by: they outlive a reload that leaves both as they were. */
+export interface RouteLimit {
+  readonly limit: Limit;
+  readonly routeId: string;
+  /** Of a key, what stands before what a call is counted under. */
+  readonly prefix: string;
+}
+
+/** Counts at once, in memory; `cost` is one call, or the rows in its body. */
+export interface LimitCounter {
+  /** How a key stands, and whether the call would be too much; counts nothing. */
+  look(of: RouteLimit, key: string, cost: number): Tally;
+  /** Counts the call, unless it is too much. */
+  count(of: RouteLimit, key: string, cost: number): Tally;
+  /** Takes back what was counted, of a call that does not go on. */
+  giveBack(of: RouteLimit, key: string, cost: number): void;
+}
+
+/** The limits of a route, by when they are counted. */
+export interface LimitPlan {
+  /** Before the caller is authenticated, so that guessing is limited as well. */
+  readonly early: readonly RouteLimit[];
+  /** Who got in. */
+  readonly late: readonly RouteLimit[];
+  /** Once the body is known. */
+  readonly rows: readonly RouteLimit[];
+}
+
+/** When each of a route's limits is counted, each once. */
+export function planLimits({ id, policy }: RouteSpec): LimitPlan {
+  const all = inCountingOrder(policy.limits).map(limit => ({
+    ...{ limit, routeId: id },
+    prefix: `${id}\n${limitName(limit)}\n`,
+  }));
+  const isEarly = ({ by }: Limit) => by.kind === 'ip' || by.kind === 'header';
+  const isOfRows = ({ cost }: Limit) => cost === 'rows';
+  return {
+    early: all.filter(({ limit }) => isEarly(limit)),
+    late: all.filter(({ limit }) => !isEarly(limit) && !isOfRows(limit)),
+    rows: all.filter(({ limit }) => isOfRows(limit)),
+  };
 }
 
 /**
- * In the order they are counted, each once: what one caller shares before what all share, since counting ends at the
- * first that is exceeded, and a flood from one address must not use up the whole route's limit.
+ * In the order they are counted, each once: windows before paces, since who waits has been counted; what one caller shares
+ * before what all share; short windows before long ones, so that a flood ends at the short one.
  */
 export function inCountingOrder(limits: readonly Limit[]): readonly Limit[] {
-  const distinct = new Map(limits.map(limit => [limitName(limit), limit]));
-  return [...distinct.values()].sort((a, b) => rank(a.by) - rank(b.by));
+  const enforcedLast = limits.toSorted((a, b) => Number(a.isEnforced) - Number(b.isEnforced));
+  const distinct = new Map(enforcedLast.map(limit => [limitName(limit), limit]));
+  return [...distinct.values()].sort((a, b) => rank(a) - rank(b) || a.perMs - b.perMs);
 }
 
-function rank(by: LimitKey): number {
-  return by.kind === 'route' ? 1 : 0;
+function rank({ pace, by }: Limit): number {
+  return (pace === undefined ? 0 : 2) + (by.kind === 'route' ? 1 : 0);
+}
+
+/** Whether a call of so much can ever pass: a window never holds more than `rate`. */
+export function isEverPossible({ rate, pace }: Limit, cost: number): boolean {
+  return pace !== undefined || cost <= rate;
 }
 
 /** What a request is counted under. Requests without the header of a limit are counted together. */
@@ -65,11 +116,12 @@ const texts = new WeakMap<Limit, LimitTexts>();
 function textsOf(limit: Limit): LimitTexts {
   const known = texts.get(limit);
   if (known !== undefined) return known;
-  const { rate, perMs, by } = limit;
+  const { rate, perMs, by, cost, pace } = limit;
   const { ms, unit } = UNITS.find(candidate => perMs % candidate.ms === 0) ?? { ms: 1, unit: 'ms' };
   const key = by.kind === 'header' ? `header-${by.name.toLowerCase()}` : by.kind;
-  const name = `${rate}-per-${perMs / ms}${unit}-by-${key}`;
-  const made = { name, policy: `"${name}";q=${rate};w=${toSeconds(perMs)}` };
+  const isRows = cost === 'rows';
+  const name = `${rate}${isRows ? '-rows' : ''}-per-${perMs / ms}${unit}-by-${key}${pace === undefined ? '' : '-paced'}`;
+  const made = { name, policy: `"${name}";q=${rate}${isRows ? ';qu="rows"' : ''};w=${toSeconds(perMs)}` };
   texts.set(limit, made);
   return made;
 }
@@ -80,7 +132,7 @@ export function limitName(limit: Limit): string {
 }
 
 /**
- * `RateLimit` and `RateLimit-Policy` as draft-ietf-httpapi-ratelimit-headers-08 has them: every limit that the call was
+ * `RateLimit` and `RateLimit-Policy` as draft-ietf-httpapi-ratelimit-headers-11 has them: every limit that the call was
  * counted against, the one that leaves least first, since that is what simple callers read.
  */
 export function rateLimitFields(tallies: readonly Tally[]): string[] {
@@ -104,5 +156,156 @@ function toSeconds(ms: number): number {
   return Math.ceil(ms / 1000);
 }
 
-/** Counts one request against one of a route's limits, under a key. */
-export type CountLimit = (route: RouteSpec, limit: Limit, key: string) => Tally;
+interface LimitPorts {
+  readonly counter: LimitCounter;
+  readonly queues: Pick<PaceQueues, 'wait'>;
+  readonly observe: Observe;
+}
+
+/** Of a call, what it is counted against now. */
+interface Counting {
+  readonly call: Matched;
+  readonly limits: readonly RouteLimit[];
+  /** Counted so far. */
+  readonly before: readonly Tally[];
+  readonly caller?: Caller | undefined;
+  readonly cost?: number;
+}
+
+/**
+ * Holds calls to the limits of their routes, and lets those wait that are to be spread.
+ *
+ * A call that is refused by one of several limits is counted against none of them, and told to come back when all of them
+ * have room. What was counted is told to the caller, however the call ends.
+ */
+export class Limits {
+  readonly #ports: LimitPorts;
+  readonly #plans = new WeakMap<Route, LimitPlan>();
+  /** What was counted before the body is known. */
+  readonly #kept = new WeakMap<Call, readonly Tally[]>();
+
+  constructor(ports: LimitPorts) {
+    this.#ports = ports;
+  }
+
+  planOf(route: Route): LimitPlan {
+    const known = this.#plans.get(route);
+    if (known !== undefined) return known;
+    const made = planLimits(route);
+    this.#plans.set(route, made);
+    return made;
+  }
+
+  /** Counts the call, against all of these or none. Throws RATE_LIMITED; a promise where it has to wait for its turn. */
+  count(counting: Counting): readonly Tally[] | Promise<readonly Tally[]> {
+    const { call, limits, before, caller, cost = 1 } = counting;
+    if (limits.length > 1) this.#refuseOverAny(counting);
+    let tallies = before;
+    try {
+      let i = 0;
+      for (const of of limits) {
+        i += 1;
+        const key = limitKey(of.limit.by, call, caller);
+        const tally = this.#ports.counter.count(of, key, cost);
+        if (tally.isExceeded) this.#exceeded(of);
+        if (!of.limit.isEnforced) continue;
+        tallies = withTally(tallies, tally);
+        if (tally.isExceeded) throw tooMuch(tally, of, cost);
+        if (tally.waitMs === 0) continue;
+        return this.#waitForTurn({ of, key, tally }, { ...counting, limits: limits.slice(i), before: tallies });
+      }
+      return tallies;
+    } finally {
+      tell(call, tallies);
+    }
+  }
+
+  /** Remembers what was counted until the body is known. */
+  keep(call: Call, tallies: readonly Tally[]): void {
+    this.#kept.set(call, tallies);
+  }
+
+  /** Counts the rows of a call, and goes on with it. */
+  countRows(call: Complete, next: (call: Complete) => void): void {
+    const { caller, content } = call;
+    const { rows: limits } = this.planOf(call.route);
+    const before = this.#kept.get(call) ?? NO_TALLIES;
+    const counted = this.count({ call, limits, before, caller, cost: rowsIn(content) });
+    if (counted instanceof Promise) call.awaits(counted, () => next(call));
+    else next(call);
+  }
+
+  /** Where one of them has no room, nothing is counted. */
+  #refuseOverAny({ call, limits, before, caller, cost = 1 }: Counting): void {
+    let stands = before;
+    let worst: { readonly of: RouteLimit; readonly tally: Tally } | undefined;
+    for (const of of limits) {
+      if (!of.limit.isEnforced) continue;
+      const tally = this.#ports.counter.look(of, limitKey(of.limit.by, call, caller), cost);
+      stands = withTally(stands, tally);
+      if (tally.isExceeded && tally.resetsInMs > (worst?.tally.resetsInMs ?? 0)) worst = { of, tally };
+    }
+    if (worst === undefined) return;
+    tell(call, stands);
+    this.#exceeded(worst.of);
+    throw tooMuch(worst.tally, worst.of, cost);
+  }
+
+  async #waitForTurn({ of, key, tally }: Turn, rest: Counting): Promise<readonly Tally[]> {
+    const { counter, queues } = this.#ports;
+    const { call, cost = 1 } = rest;
+    await new Promise<void>(resolve => {
+      const place = { key: of.prefix + key, routeId: of.routeId, waitMs: tally.waitMs, cost };
+      const giveBack = (unused: number) => counter.giveBack(of, key, unused);
+      call.waitsFor = queues.wait({ ...place, giveBack }, resolve);
+    });
+    call.waitsFor = undefined;
+    return this.count(rest);
+  }
+
+  #exceeded({ limit, routeId }: RouteLimit): void {
+    const { isEnforced } = limit;
+    this.#ports.observe({ kind: 'limit-exceeded', route: routeId, limit: limitName(limit), isEnforced });
+  }
+}
+
+/** A call's turn at a pace. */
+interface Turn {
+  readonly of: RouteLimit;
+  readonly key: string;
+  readonly tally: Tally;
+}
+
+export const NO_TALLIES: readonly Tally[] = [];
+
+/** Mostly it is one: room for more would be waste. */
+function withTally(tallies: readonly Tally[], tally: Tally): readonly Tally[] {
+  return tallies.length === 0 ? [tally] : [...tallies, tally];
+}
+
+/** In the place of what was told before. */
+function tell(call: Call, tallies: readonly Tally[]): void {
+  const fields = rateLimitFields(tallies);
+  const { replyFields } = call;
+  if (replyFields.length > 0) {
+    for (let i = 0; i < replyFields.length; i += 2) {
+      const [name = '', value = ''] = replyFields.slice(i, i + 2);
+      if (!name.startsWith('RateLimit')) fields.push(name, value);
+    }
+  }
+  call.replyFields = fields;
+}
+
+function tooMuch({ limit, resetsInMs }: Tally, { routeId }: RouteLimit, cost: number): GatewayError {
+  const what = limit.cost === 'rows' ? 'rows' : 'requests';
+  const message = `over ${limitName(limit)} of route ${routeId}`;
+  if (!isEverPossible(limit, cost)) {
+    const detail = `The body has ${cost} rows, and this limit (${limitName(limit)}) takes ${limit.rate} in one window: send fewer rows in one call.`;
+    return new GatewayError('RATE_LIMITED', message, { detail });
+  }
+  const detail =
+    limit.pace === undefined
+      ? `More than ${limit.rate} ${what} in the window of this limit (${limitName(limit)}).`
+      : `More ${what} than this limit lets wait (${limitName(limit)}).`;
+  return new GatewayError('RATE_LIMITED', message, { retryAfterMs: resetsInMs, detail });
+}

@@ -38,6 +38,7 @@ const LEVELS = {
   attempt: 'debug',
   batch: 'debug',
   'sent-ahead': 'debug',
+  'limit-exceeded': 'debug',
   retry: 'info',
   ejected: 'warn',
   'ejection-withheld': 'warn',

@@ -73,8 +73,8 @@ describe('the RateLimit fields', () => {
 
   test('tell every limit, the one that leaves least first', () => {
     const fields = rateLimitFields([
-      { limit: aLimit(1000, 3_600_000, 'ip'), remaining: 700, resetsInMs: 1_800_000.5, isExceeded: false },
-      { limit: aLimit(10, 1000, 'header'), remaining: 3, resetsInMs: 1, isExceeded: false },
+      { limit: aLimit(1000, 3_600_000, 'ip'), remaining: 700, resetsInMs: 1_800_000.5, isExceeded: false, waitMs: 0 },
+      { limit: aLimit(10, 1000, 'header'), remaining: 3, resetsInMs: 1, isExceeded: false, waitMs: 0 },
     ]);
 
     assert.deepEqual(fields, [
@@ -87,8 +87,8 @@ describe('the RateLimit fields', () => {
 
   test('of two that leave the same, tell first the one that takes longer to pass', () => {
     const [, stands = ''] = rateLimitFields([
-      { limit: aLimit(5, 1000), remaining: 0, resetsInMs: 1000, isExceeded: false },
-      { limit: aLimit(5, 60_000), remaining: 0, resetsInMs: 60_000, isExceeded: true },
+      { limit: aLimit(5, 1000), remaining: 0, resetsInMs: 1000, isExceeded: false, waitMs: 0 },
+      { limit: aLimit(5, 60_000), remaining: 0, resetsInMs: 60_000, isExceeded: true, waitMs: 0 },
     ]);
 
     assert.match(stands, /^"5-per-1m/);

@@ -1,0 +1,177 @@
+import type { Leavable } from '../call.ts';
+import type { Clock } from '../clock.ts';
+import type { Limit, Pace } from '../route.ts';
+
+/** How a call would go at a pace. */
+export interface PaceStand {
+  /** When the pace has done with it, and the next may follow: what is remembered of a pace. */
+  readonly doneMs: number;
+  /** Until its turn. */
+  readonly waitMs: number;
+  readonly isExceeded: boolean;
+  readonly remaining: number;
+  readonly resetsInMs: number;
+}
+
+/** From one call to the next. */
+export function paceStepMs({ rate, perMs }: Limit): number {
+  return perMs / rate;
+}
+
+/** For so long after its turn could begin a call may still be taken: it waits at most `waitMax`, behind `depthMax` others. */
+export function paceRoomMs({ waitMsMax, depthMax }: Pace, stepMs: number): number {
+  return Math.min(waitMsMax, depthMax * stepMs);
+}
+
+/**
+ * Where a call would stand whose pace was done at `doneMs` with those before it.
+ *
+ * The generic cell rate algorithm (ITU-T I.371), with one difference: what a call costs is paid after it, so that one of
+ * many rows has its turn like any other, and the next waits the longer.
+ */
+export function paceCall(limit: Limit, { doneMs, nowMs, cost }: PaceState): PaceStand {
+  const { pace = UNPACED } = limit;
+  const stepMs = paceStepMs(limit);
+  const busyUntilMs = Math.max(doneMs, nowMs);
+  const burstMs = (pace.burst - 1) * stepMs;
+  const waitMs = Math.max(0, busyUntilMs - nowMs - burstMs);
+  const roomMs = burstMs + paceRoomMs(pace, stepMs);
+  const isExceeded = busyUntilMs - nowMs > roomMs + ROUNDING_MS;
+  const afterMs = isExceeded ? busyUntilMs : busyUntilMs + cost * stepMs;
+  return { doneMs: afterMs, waitMs, isExceeded, ...leftAfter(afterMs - nowMs, roomMs, stepMs) };
+}
+
+const UNPACED: Pace = { burst: 1, waitMsMax: 0, depthMax: 0 };
+
+/** How the pace of a key stands, and what comes. */
+interface PaceState {
+  readonly doneMs: number;
+  readonly nowMs: number;
+  readonly cost: number;
+}
+
+/** Sums of steps are not exact; a call is not refused for that. */
+const ROUNDING_MS = 1e-6;
+
+function leftAfter(usedMs: number, roomMs: number, stepMs: number): Pick<PaceStand, 'remaining' | 'resetsInMs'> {
+  const freeMs = roomMs - usedMs;
+  const remaining = Math.max(0, Math.floor((freeMs + ROUNDING_MS) / stepMs) + 1);
+  return { remaining, resetsInMs: Math.max(0, usedMs - roomMs + remaining * stepMs) };
+}
+
+/** A place in a pace: what waits for it, and who gives back what a call leaves of it. */
+export interface PacePlace {
+  /** Whose turns are in one order. */
+  readonly key: string;
+  readonly routeId: string;
+  readonly waitMs: number;
+  readonly cost: number;
+  /** So much less was used. */
+  readonly giveBack: (cost: number) => void;
+}
+
+/** A call that waits for its turn. */
+interface Waiter extends Leavable {
+  readonly place: PacePlace;
+  atMs: number;
+  readonly onTurn: () => void;
+}
+
+/**
+ * Calls that wait for their turn, in order, by what they are counted under.
+ *
+ * Each has a time at which it goes on. One that leaves makes those behind it move up, and the last place is given back.
+ */
+export class PaceQueues {
+  readonly #clock: Clock;
+  readonly #queues = new Map<string, PaceQueue>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Waits for its turn: what it may leave. */
+  wait(place: PacePlace, onTurn: () => void): Leavable {
+    let queue = this.#queues.get(place.key);
+    if (queue === undefined) {
+      queue = new PaceQueue(this.#clock, place.routeId, () => this.#queues.delete(place.key));
+      this.#queues.set(place.key, queue);
+    }
+    return queue.add(place, onTurn);
+  }
+
+  /** How many wait, by route; none where none do. */
+  waiting(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>();
+    for (const { routeId, length } of this.#queues.values()) counts.set(routeId, (counts.get(routeId) ?? 0) + length);
+    return counts;
+  }
+}
+
+/** Those that are counted together. It is there while one waits, and has a timer for the first. */
+class PaceQueue {
+  readonly routeId: string;
+  readonly #clock: Clock;
+  readonly #onEmpty: () => void;
+  readonly #waiters: Waiter[] = [];
+  #cancel: (() => void) | undefined = undefined;
+
+  constructor(clock: Clock, routeId: string, onEmpty: () => void) {
+    this.#clock = clock;
+    this.routeId = routeId;
+    this.#onEmpty = onEmpty;
+  }
+
+  get length(): number {
+    return this.#waiters.length;
+  }
+
+  add(place: PacePlace, onTurn: () => void): Leavable {
+    const lastMs = this.#waiters.at(-1)?.atMs ?? 0;
+    const waiter: Waiter = {
+      ...{ place, onTurn },
+      atMs: Math.max(lastMs, this.#clock.nowMs() + place.waitMs),
+      leave: () => this.#leave(waiter),
+    };
+    this.#waiters.push(waiter);
+    if (this.#waiters.length === 1) this.#wake();
+    return waiter;
+  }
+
+  /** Each of those behind takes the place of the one before it. */
+  #leave(waiter: Waiter): void {
+    const at = this.#waiters.indexOf(waiter);
+    const last = this.#waiters.at(-1);
+    if (at < 0 || last === undefined) return;
+    let freeMs = waiter.atMs;
+    for (const behind of this.#waiters.slice(at + 1)) [freeMs, behind.atMs] = [behind.atMs, freeMs];
+    this.#waiters.splice(at, 1);
+    last.place.giveBack(Math.min(waiter.place.cost, last.place.cost));
+    if (this.#waiters.length === 0) this.#end();
+  }
+
+  #wake(): void {
+    const [first] = this.#waiters;
+    if (first === undefined) {
+      this.#end();
+      return;
+    }
+    // A timer that counts whole milliseconds must not ring before its time.
+    const delayMs = Math.max(0, Math.ceil(first.atMs - this.#clock.nowMs()));
+    this.#cancel = this.#clock.after(delayMs, () => this.#turn());
+  }
+
+  #turn(): void {
+    const nowMs = this.#clock.nowMs();
+    const due = this.#waiters.findIndex(({ atMs }) => atMs > nowMs);
+    const turns = this.#waiters.splice(0, due < 0 ? this.#waiters.length : due);
+    this.#wake();
+    for (const { onTurn } of turns) onTurn();
+  }
+
+  #end(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    this.#onEmpty();
+  }
+}
