@@ -1,4 +1,5 @@
 import type { CostRow } from './cost/parts.ts';
+import type { FileRow } from './cost/routes.ts';
 import { inCounts, inNs, inTimes, inWords } from './figures.ts';
 import type { Results } from './results.ts';
 import { examine, type Finding } from './summary.ts';
@@ -24,7 +25,7 @@ function linesOf({ races, costs }: Results): string[] {
   const findings = races.flatMap(({ rows, expectations }) =>
     expectations.flatMap(wanted => examine(rows, wanted, rowsOf) ?? []),
   );
-  return [...findings.map(toLine), ...costs.expected.map(toCostLine)];
+  return [...findings.map(toLine), ...costs.expected.map(toCostLine), ...(costs.file ?? []).flatMap(toFileLine)];
 }
 
 function tableOf(lines: readonly string[]): string {
@@ -55,6 +56,12 @@ function toCostLine({ what, of, few, many, small, large, ratio }: CostRow): stri
     ratio <= COST_RATIO_MAX ? 'met' : MISSED,
   ];
   return `| ${cells.join(' | ')} |`;
+}
+
+function toFileLine({ what, routes, laterMs, atMostMs }: FileRow): string[] {
+  if (atMostMs === undefined) return [];
+  const cells = [`${inCounts(routes)} routes ${what}: processor time`, `${laterMs.toFixed()} ms`, '', ''];
+  return [`| ${[...cells, `at most ${atMostMs} ms`, laterMs <= atMostMs ? 'met' : MISSED].join(' | ')} |`];
 }
 
 function capitalised(text: string): string {

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { measureCosts, NO_COSTS } from './cost/costs.ts';
+import { measureCosts, measureRoutes, NO_COSTS, type Costs } from './cost/costs.ts';
 import { seeMachine } from './machine.ts';
 import { toMarkdown } from './report.ts';
 import { readResults, toJson, type Effort, type Race, type Results } from './results.ts';
@@ -13,6 +13,8 @@ import type { Workload } from './workloads/workload.ts';
 
 const WORKLOADS: readonly Workload[] = [batch, fuel, mixed, coalesce, nothing, cache];
 const COST = 'cost';
+/** A part of it, by itself. */
+const ROUTES = 'routes';
 
 const THOROUGH: Effort = { rounds: 3, seconds: 4, rehearsal: { callsMin: 100_000, turnsMax: 60 } };
 const QUICK: Effort = { rounds: 1, seconds: 4, rehearsal: { callsMin: 2_000, turnsMax: 2 } };
@@ -20,7 +22,7 @@ const QUICK: Effort = { rounds: 1, seconds: 4, rehearsal: { callsMin: 2_000, tur
 const HELP = `npm run bench [-- OPTIONS]        measures Penstock beside others: writes RESULTS.md, results.json and chart.svg
                                   here, README's table, and that of docs/performance.md
 
-  --workload ID   this one alone (${[...WORKLOADS.map(({ id }) => id), COST].join(', ')}); may be repeated; writes no file
+  --workload ID   this one alone (${[...WORKLOADS.map(({ id }) => id), COST, ROUTES].join(', ')}); may be repeated; writes no file
   --only ID       these contestants alone; may be repeated; writes no file
   --seconds N     a turn takes so long; writes no file
   --quick         one short round, to see that it works; writes no file
@@ -30,7 +32,7 @@ const HELP = `npm run bench [-- OPTIONS]        measures Penstock beside others:
 
 interface Choice {
   readonly workloads: readonly Workload[];
-  readonly isCostMeasured: boolean;
+  readonly measureCosts: (() => Promise<Costs> | Costs) | undefined;
 }
 
 async function main(): Promise<void> {
@@ -80,18 +82,23 @@ function chosen(ids: readonly string[], contestants: readonly string[]): Choice 
     contestants: workload.contestants.filter(({ id }) => contestants.length === 0 || contestants.includes(id)),
   }));
   const some = workloads.filter(workload => workload.contestants.length > 0);
-  const isCostMeasured = isChosen(COST) && contestants.length === 0;
-  if (some.length === 0 && !isCostMeasured) throw new Error(`nothing to measure\n\n${HELP}`);
-  return { workloads: some, isCostMeasured };
+  const costs = contestants.length === 0 ? costsChosen(isChosen) : undefined;
+  if (some.length === 0 && costs === undefined) throw new Error(`nothing to measure\n\n${HELP}`);
+  return { workloads: some, measureCosts: costs };
 }
 
-async function measure({ workloads, isCostMeasured }: Choice, effort: Effort): Promise<Results> {
+function costsChosen(isChosen: (id: string) => boolean): Choice['measureCosts'] {
+  if (isChosen(COST)) return () => measureCosts(say);
+  return isChosen(ROUTES) ? () => measureRoutes(say) : undefined;
+}
+
+async function measure({ workloads, measureCosts: measureThem }: Choice, effort: Effort): Promise<Results> {
   const machine = await seeMachine();
   const races: Race[] = [];
   for (const workload of workloads) {
     races.push(...(await orNothing(workload.id, async () => [await run(workload, { effort, tell: say })])));
   }
-  const [costs = NO_COSTS] = isCostMeasured ? await orNothing(COST, async () => [await measureCosts(say)]) : [];
+  const [costs = NO_COSTS] = measureThem === undefined ? [] : await orNothing(COST, async () => [await measureThem()]);
   return { command: 'npm run bench', machine, effort, races, costs };
 }
 

@@ -1,5 +1,6 @@
 import { inCounts, inNs, inTimes } from '../figures.ts';
 import { measureMemory, type MemoryRow } from './memory.ts';
+import { measureFile, type FileRow } from './routes.ts';
 import { measureInput, measureLookups, measurePermits, measurePicks, type CostRow } from './parts.ts';
 
 /** What things cost where there are few of something, and where there are many. */
@@ -9,6 +10,8 @@ export interface Costs {
   /** With all that goes with them. */
   readonly whole: readonly CostRow[];
   readonly memory: readonly MemoryRow[];
+  /** Of a large routes file; runs of before have none. */
+  readonly file?: readonly FileRow[];
 }
 
 /** What was not measured. */
@@ -16,15 +19,22 @@ export const NO_COSTS: Costs = { expected: [], whole: [], memory: [] };
 
 /** Measures it, in about a minute. */
 export async function measureCosts(tell: (text: string) => void): Promise<Costs> {
-  tell('cost: picks and lookups');
-  const expected = [...measurePicks(), ...measureLookups()];
+  const { file, expected: lookups } = measureRoutes(tell);
+  tell('cost: picks');
+  const expected = [...measurePicks(), ...lookups];
   const whole = [...measurePermits(), ...measureInput()];
   tell('cost: memory');
-  return { expected, whole, memory: await measureMemory() };
+  return { expected, whole, memory: await measureMemory(), ...(file === undefined ? {} : { file }) };
+}
+
+/** Measures what many routes cost, and nothing else. */
+export function measureRoutes(tell: (text: string) => void): Costs {
+  tell('cost: a file of many routes, and lookups among them');
+  return { ...NO_COSTS, file: measureFile(), expected: measureLookups() };
 }
 
 /** The tables of what grows; nothing where it was not measured. */
-export function costSection({ expected, whole, memory }: Costs): string[] {
+export function costSection({ expected, whole, memory, file = [] }: Costs): string[] {
   if (expected.length === 0) return [];
   const lines = [...expected, ...whole].map(({ what, of, few, many, small, large, ratio }) => {
     return [what, of, `${inNs(small)} (${inCounts(few)})`, `${inNs(large)} (${inCounts(many)})`, inTimes(ratio)];
@@ -32,12 +42,28 @@ export function costSection({ expected, whole, memory }: Costs): string[] {
   const kept = memory.map(({ what, count, bytesEach, heapBytesEach }) => {
     return [what, inCounts(count), inKib(bytesEach), inKib(heapBytesEach)];
   });
+  const files = file.map(({ what, routes, firstMs, laterMs }) => {
+    return [what, inCounts(routes), `${firstMs.toFixed()} ms`, `${laterMs.toFixed()} ms`];
+  });
   return [
     '## Cost as it grows',
     'Processor time of the gateway’s own parts by themselves, among few and among many, in turns; and the memory of a gateway process.',
     tableOf([['', 'among', 'few', 'many', 'ratio'], ['---', '---', '--:', '--:', '--:'], ...lines]),
-    tableOf([['memory of', 'measured with', 'each', 'of it heap'], ['---', '--:', '--:', '--:'], ...kept]),
+    ...(files.length === 0
+      ? []
+      : [
+          tableOf([
+            ['a routes file, all of it new', 'routes', 'first', 'later'],
+            ['---', '--:', '--:', '--:'],
+            ...files,
+          ]),
+        ]),
+    ...(kept.length === 0 ? [] : [memoryTable(kept)]),
   ];
+}
+
+function memoryTable(kept: readonly (readonly string[])[]): string {
+  return tableOf([['memory of', 'measured with', 'each', 'of it heap'], ['---', '--:', '--:', '--:'], ...kept]);
 }
 
 function tableOf(rows: readonly (readonly string[])[]): string {

@@ -22,6 +22,14 @@ export interface RouteContext {
   readonly auditConfigured?: boolean | undefined;
   readonly schemaIn?: SchemaIn | undefined;
   readonly identity?: IdentityTraits | undefined;
+  /** Parts that were made already, by their text: many routes have some in common. */
+  readonly parts?: KnownParts;
+}
+
+/** Made of shortcuts of which nothing had to be said, and that depend on nothing else of their route. */
+export class KnownParts {
+  readonly predicates = new Map<string, MadePredicate>();
+  readonly filters = new Map<string, MadeFilter>();
 }
 
 /** A route that may be bound to its service, and where its service is. */
@@ -82,12 +90,43 @@ function partsOf<T>(parts: readonly WrittenPart[], make: (part: WrittenPart) => 
 }
 
 function makePredicate(part: WrittenPart, context: RouteContext): MadePredicate | undefined {
-  return makePart(part, { kind: 'predicate', definitions: PREDICATES }, toolsOf(context, new Set()));
+  return madeOnce(part, context.parts?.predicates, said =>
+    makePart(part, { kind: 'predicate', definitions: PREDICATES }, toolsOf(context, NO_NAMES, said)),
+  );
 }
 
-function toolsOf({ file, complain, compileRegex }: RouteContext, captured: ReadonlySet<string>): PartTools {
+const NO_NAMES: ReadonlySet<string> = new Set();
+
+interface Said {
+  /** Whether something was. */
+  is: boolean;
+}
+
+/** A part that says the same as one before is that one. */
+function madeOnce<T extends object>(
+  { text, values }: WrittenPart,
+  known: Map<string, T> | undefined,
+  make: (said: Said) => T | undefined,
+): T | undefined {
+  const found = known?.get(text);
+  if (found !== undefined) return found;
+  const said = { is: false };
+  const made = make(said);
+  const isPlain = made !== undefined && !said.is && values.every(({ key }) => key === undefined);
+  if (isPlain && !('requestSize' in made)) known?.set(text, made); // which knows its place
+  return made;
+}
+
+function toolsOf(
+  { file, complain, compileRegex }: RouteContext,
+  captured: ReadonlySet<string>,
+  said?: Said,
+): PartTools {
   return {
-    complain,
+    complain(complaint) {
+      if (said !== undefined) said.is = true;
+      complain(complaint);
+    },
     compileRegex,
     captured,
     resolve: file.resolve ?? ((text, _complain, kept) => file.resolved.get(resolvedKey(text, kept)) ?? text),
@@ -96,15 +135,22 @@ function toolsOf({ file, complain, compileRegex }: RouteContext, captured: Reado
 
 /** As in Spring: first default, first own, second default, second own, and so on. */
 function filtersOf(written: WrittenRoute, captured: ReadonlySet<string>, context: RouteContext): MadeFilter[] {
-  const tools = toolsOf(context, captured);
+  const known = captured.size === 0 ? context.parts?.filters : undefined; // a template depends on what is captured
   const own = written.filters;
   const defaults = context.file.defaultFilters;
-  const longest = Math.max(own.length, defaults.length);
-  const interleaved = Array.from({ length: longest }, (_, i) => [defaults[i], own[i]]).flat();
-  return partsOf(
-    interleaved.filter(part => part !== undefined),
-    part => makePart(part, { kind: 'filter', definitions: FILTERS }, tools),
-  );
+  const filters: MadeFilter[] = [];
+  const add = (part: WrittenPart | undefined) => {
+    if (part === undefined) return;
+    const made = madeOnce(part, known, said =>
+      makePart(part, { kind: 'filter', definitions: FILTERS }, toolsOf(context, captured, said)),
+    );
+    if (made !== undefined) filters.push(made);
+  };
+  for (let i = 0; i < Math.max(own.length, defaults.length); i++) {
+    add(defaults[i]);
+    add(own[i]);
+  }
+  return filters;
 }
 
 /** What the route says of its policy, and what filters stand for; the route's own key wins. */

@@ -1,7 +1,13 @@
 import type { CompileRegex } from '../domain/routing/regex.ts';
 import type { IdentityTraits, RouteSpec } from '../domain/route.ts';
 import type { ServicePolicy } from '../domain/service.ts';
-import { compileRoute, judgeDefaultFilters, type CompiledRoute, type RouteContext } from './compile-route.ts';
+import {
+  compileRoute,
+  judgeDefaultFilters,
+  KnownParts,
+  type CompiledRoute,
+  type RouteContext,
+} from './compile-route.ts';
 import { complainOfTls, type TlsIn } from './certificates.ts';
 import { compileService, type SchemaIn } from './compile-policy.ts';
 import { nearestOf } from './nearest.ts';
@@ -170,7 +176,10 @@ function* makeSteps(
   around: AroundRoutes,
   { inForce, ...options }: MakeOptions,
 ): Generator<undefined, MadeRoutes & { readonly placed: readonly Placed[] }> {
-  const context: RouteContext = { ...options, file: around, compileRegex: cachingRegexes(options.compileRegex) };
+  const context: RouteContext = {
+    ...{ ...options, parts: new KnownParts(), file: around },
+    compileRegex: cachingRegexes(options.compileRegex),
+  };
   const byKey = new Map<string, CompiledRoute>();
   const placed: Placed[] = [];
   for (const { key, id, written } of routes) {

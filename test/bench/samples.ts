@@ -48,6 +48,7 @@ export function someResults(perSecond = 2_500): Results {
       expected: [{ what: 'a pick', of: 'instances', few: 10, many: 1_000, small: 400, large: 1_000, ratio: 2.5 }],
       whole: [{ what: 'a place', of: 'instances', few: 10, many: 1_000, small: 8_000, large: 12_000, ratio: 1.5 }],
       memory: [{ what: 'an idle connection', count: 2_000, bytesEach: 10_240, heapBytesEach: 5_120 }],
+      file: [{ what: 'made', routes: 10_000, firstMs: 900, laterMs: 300, atMostMs: 500 }],
     },
   };
 }

@@ -69,6 +69,8 @@ describe('what a benchmark shows', () => {
     const text = toMarkdown(someResults());
 
     assert.match(text, /^\| a place \| instances \| 8000 ns \(10\) \| 12\.0 µs \(1,000\) \| 1\.50 \|$/m);
+    assert.match(text, /^\| 10,000 routes made: processor time \| 300 ms \|  \|  \| at most 500 ms \| met \|$/m);
+    assert.match(text, /^\| made \| 10,000 \| 900 ms \| 300 ms \|$/m);
     assert.match(text, /^\| an idle connection \| 2,000 \| 10\.0 KiB \| 5\.0 KiB \|$/m);
   });
 

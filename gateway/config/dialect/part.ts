@@ -90,7 +90,7 @@ function bind<T>(written: WrittenPart, definition: PartDefinition<T>, tools: Par
     tools.complain({ path, message: `${written.name}: ${message}`, ...more });
   };
   const values = new Map<string, string[]>();
-  const groups = groupsOf(written);
+  const groups = definition.fields.includes('replacement') ? groupsOf(written) : undefined;
   written.values.forEach(({ key, text }, position) => {
     const field = fieldOf(definition, key, position);
     if (field === undefined) {

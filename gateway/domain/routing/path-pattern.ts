@@ -21,6 +21,17 @@ interface Parts {
 
 /** Reads `{name}`, `{name:regex}`, `*`, `?`, and `**` or `{*name}` at either end. */
 export function parsePathPattern(text: string, compileRegex: CompileRegex): PathPattern | RegexProblem {
+  const structure = parsePathStructure(text, compileRegex);
+  if (isProblem(structure)) return structure;
+  const { segments, rest, names } = structure;
+  return { text, segments, rest, names, match: matcherOf(structure) };
+}
+
+/** What a pattern consists of, for those that do not match by it. */
+export type PathStructure = Parts & Pick<PathPattern, 'names'>;
+
+/** The same, without the means to match. */
+export function parsePathStructure(text: string, compileRegex: CompileRegex): PathStructure | RegexProblem {
   const written = split(text.startsWith('/') ? text.slice(1) : text);
   const rest = restOf(written);
   if ('problem' in rest) return rest;
@@ -33,8 +44,7 @@ export function parsePathPattern(text: string, compileRegex: CompileRegex): Path
   const names = [...segments.flatMap(segment => segment.names), ...(rest.name === undefined ? [] : [rest.name])];
   const twice = names.find((name, i) => names.indexOf(name) < i);
   if (twice !== undefined) return { problem: `captures ${twice} twice`, piece: `{${twice}` };
-  const parts = { segments, rest: rest.where, restName: rest.name };
-  return { text, segments, rest: rest.where, names, match: matcherOf(parts) };
+  return { segments, rest: rest.where, restName: rest.name, names };
 }
 
 /** Splits at slashes, but not within braces. */

@@ -1,4 +1,4 @@
-import { segmentsOf, parsePathPattern, type PathPattern, type PathSegments } from './path-pattern.ts';
+import { parsePathStructure, segmentsOf, type PathSegments, type PathStructure } from './path-pattern.ts';
 import type { Random } from '../clock.ts';
 import type { Asked, Predicate, RouteSpec, Weight } from '../route.ts';
 import { isProblem } from './regex.ts';
@@ -38,6 +38,8 @@ interface Entry<R> {
   /** All but Method, which is kept apart for 405, and a Path of plain text, which the index decides. */
   readonly predicates: readonly Predicate[];
   readonly methods: RouteSpec['methods'];
+  /** Of a route with a weight only the group it is drawn in says whether it answers. */
+  readonly isDrawn: boolean;
 }
 
 /** The first of a group, for those who only look. */
@@ -62,11 +64,11 @@ export function* routeTableSteps<R extends RouteSpec>(routes: readonly R[]): Gen
   const index = createPathIndex();
   const entries: Entry<R>[] = [];
   for (const route of routes) {
-    const isDecided = isPathDecided(route);
+    const isDecided = index.add(route.paths) && asksPathOnce(route);
     const predicates = route.predicates.filter(({ name }) => !KEPT_APART.has(name) && !(isDecided && name === 'Path'));
     const methods = share(route.methods);
-    entries.push({ route, predicates: predicates.length === 0 ? NO_PREDICATES : predicates, methods });
-    index.add(route.paths);
+    const isDrawn = route.weight !== undefined;
+    entries.push({ route, predicates: predicates.length === 0 ? NO_PREDICATES : predicates, methods, isDrawn });
     yield;
   }
 
@@ -79,9 +81,9 @@ export function* routeTableSteps<R extends RouteSpec>(routes: readonly R[]): Gen
         const entry = entries[position];
         const variables = entry && variablesOf(entry, asked);
         if (entry === undefined || variables === undefined) continue;
-        const { route, methods } = entry;
+        const { route, methods, isDrawn } = entry;
         if (isAmong(asked.method, methods)) {
-          if (route.weight === undefined) return { kind: 'route', route, variables };
+          if (!isDrawn) return { kind: 'route', route, variables };
           return findWeighted({ entries, candidates, asked, random, drawn: new Map() });
         }
         wrong = withMethods(wrong, entry);
@@ -165,11 +167,8 @@ function createSharing(): (methods: RouteSpec['methods']) => RouteSpec['methods'
   };
 }
 
-/** Plain text captures nothing, and is all that most routes ask of a path. */
-function isPathDecided({ paths, predicates }: RouteSpec): boolean {
-  const [path] = paths;
-  const asksOnce = paths.length === 1 && predicates.filter(({ name }) => name === 'Path').length === 1;
-  return asksOnce && path !== undefined && isDecidedByIndex(path);
+function asksPathOnce({ paths, predicates }: RouteSpec): boolean {
+  return paths.length === 1 && predicates.filter(({ name }) => name === 'Path').length === 1;
 }
 
 /** What the patterns captured; undefined when a predicate does not hold. */
@@ -219,20 +218,23 @@ export interface PathIndex {
   candidates(path: PathSegments): readonly (readonly number[])[];
 }
 
-/** One place in the tree of path parts. */
+/** One place in the tree of path parts. Most are leaves: what they do not have, they have no object for. */
 interface Node {
-  readonly byText: Map<string, Node>;
+  byText: Map<string, Node> | undefined;
   /** For a part that is anything but plain text. */
   any: Node | undefined;
   /** Positions of patterns that end here, and of those that take whatever follows. */
-  readonly ending: number[];
-  readonly open: number[];
+  ending: number[] | undefined;
+  open: number[] | undefined;
 }
 
 /** An index that is still being filled. */
 export interface GrowingPathIndex extends PathIndex {
-  /** The patterns at the next position; a position without patterns takes any path. */
-  add(patterns: readonly string[]): void;
+  /**
+   * The patterns at the next position; a position without patterns takes any path. True when the index names the position
+   * for the paths that match the one pattern, and for no others: then no call need look at the pattern any more.
+   */
+  add(patterns: readonly string[]): boolean;
 }
 
 /** An index of patterns by position, empty at first. */
@@ -241,9 +243,11 @@ export function createPathIndex(): GrowingPathIndex {
   let position = 0;
   return {
     add(patterns) {
-      if (patterns.length === 0) add(root.open, position);
-      for (const pattern of patterns) place(root, structureOf(pattern), position);
+      const structures = patterns.map(structureOf);
+      if (patterns.length === 0) root.open = added(root.open, position);
+      for (const structure of structures) place(root, structure, position);
       position += 1;
+      return structures.length === 1 && structures.every(isPlain);
     },
     candidates(path) {
       const walk: Walk = { path, lists: NO_LISTS };
@@ -253,25 +257,25 @@ export function createPathIndex(): GrowingPathIndex {
   };
 }
 
-/**
- * True when the index names a position with this pattern for the paths that match it, and for no others: then no call
- * need look at the pattern any more.
- */
-export function isDecidedByIndex(pattern: string): boolean {
-  const parsed = parsePathPattern(pattern, () => ANYTHING);
-  if (isProblem(parsed) || parsed.rest === 'first' || parsed.names.length > 0) return false;
-  return parsed.segments.every(({ literal }) => literal !== undefined);
+/** Plain text captures nothing, and is all that most routes ask of a path. */
+function isPlain({ segments, rest, names }: Structure): boolean {
+  return rest !== 'first' && names.length === 0 && segments.every(({ literal }) => literal !== undefined);
 }
 
 function createNode(): Node {
-  return { byText: new Map(), any: undefined, ending: [], open: [] };
+  return { byText: undefined, any: undefined, ending: undefined, open: undefined };
 }
 
+type Structure = Pick<PathStructure, 'segments' | 'rest' | 'names'>;
+
 /** The pattern's parts. Regexes do not matter here: what holds one is looked at for any text. */
-function structureOf(pattern: string): Pick<PathPattern, 'segments' | 'rest'> {
-  const parsed = parsePathPattern(pattern, () => ANYTHING);
-  return isProblem(parsed) ? { segments: [], rest: 'last' } : parsed;
+function structureOf(pattern: string): Structure {
+  const parsed = parsePathStructure(pattern, () => ANYTHING);
+  return isProblem(parsed) ? UNREADABLE : parsed;
 }
+
+/** Taken for any path: whoever compiled the route has refused it. */
+const UNREADABLE: Structure = { segments: [], rest: 'last', names: [''] };
 
 const ANYTHING = {
   matches: () => true,
@@ -281,19 +285,22 @@ const ANYTHING = {
   groupNames: new Map<string, number>(),
 };
 
-function place(root: Node, { segments, rest }: Pick<PathPattern, 'segments' | 'rest'>, position: number): void {
+function place(root: Node, { segments, rest }: Structure, position: number): void {
   if (rest === 'first') {
-    add(root.open, position);
+    root.open = added(root.open, position);
     return;
   }
   let node = root;
   for (const { literal } of segments) node = literal === undefined ? anyOf(node) : byTextOf(node, literal);
-  add(rest === 'last' ? node.open : node.ending, position);
+  if (rest === 'last') node.open = added(node.open, position);
+  else node.ending = added(node.ending, position);
 }
 
 /** A route whose patterns share a place stands there once. */
-function add(list: number[], position: number): void {
+function added(list: number[] | undefined, position: number): number[] {
+  if (list === undefined) return [position];
   if (list.at(-1) !== position) list.push(position);
+  return list;
 }
 
 function anyOf(node: Node): Node {
@@ -302,6 +309,7 @@ function anyOf(node: Node): Node {
 }
 
 function byTextOf(node: Node, literal: string): Node {
+  node.byText ??= new Map();
   const known = node.byText.get(literal);
   if (known !== undefined) return known;
   const made = createNode();
@@ -319,13 +327,13 @@ interface Walk {
 const NO_LISTS: Walk['lists'] = [];
 
 function collect(node: Node, walk: Walk, depth: number): void {
-  if (node.open.length > 0) take(walk, node.open);
+  if (node.open !== undefined) take(walk, node.open);
   const text = walk.path.text[depth];
   if (text === undefined) {
-    if (node.ending.length > 0) take(walk, node.ending);
+    if (node.ending !== undefined) take(walk, node.ending);
     return;
   }
-  const exact = node.byText.get(text);
+  const exact = node.byText?.get(text);
   if (exact !== undefined) collect(exact, walk, depth + 1);
   if (node.any !== undefined) collect(node.any, walk, depth + 1);
 }

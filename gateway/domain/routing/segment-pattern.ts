@@ -23,6 +23,7 @@ type Token =
 
 /** Reads `text`, `*`, `?`, `{name}`, `{name:regex}` and mixtures. An engine is needed only where a regex is written. */
 export function parseSegment(segment: string, compileRegex: CompileRegex): SegmentPattern | RegexProblem {
+  if (!/[*?{}]/.test(segment)) return literal(segment); // as most are
   const tokens = tokensOf(segment);
   if ('problem' in tokens) return tokens;
   const [first, second] = tokens;
@@ -52,8 +53,10 @@ function namesOf(tokens: readonly Token[]): string[] {
   return tokens.flatMap(token => (token.kind === 'capture' ? [token.name] : []));
 }
 
+const NO_NAMES: readonly string[] = [];
+
 function literal(text: string): SegmentPattern {
-  return { literal: text, names: [], match: candidate => (candidate === text ? NO_CAPTURES : undefined) };
+  return { literal: text, names: NO_NAMES, match: candidate => (candidate === text ? NO_CAPTURES : undefined) };
 }
 
 function whole(name: string): SegmentPattern {
