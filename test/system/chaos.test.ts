@@ -15,7 +15,7 @@ import { until } from '../support/until.ts';
 //   PENSTOCK_CHAOS_SECONDS=600 npm run chaos     for longer
 //   PENSTOCK_SEED=4711 npm run chaos             the same troubles in the same order
 
-const SECONDS = Number(process.env['PENSTOCK_CHAOS_SECONDS'] ?? 4);
+const SECONDS = Number(process.env['PENSTOCK_CHAOS_SECONDS'] ?? 3);
 const SEED = Number(process.env['PENSTOCK_SEED'] ?? 1);
 const random = seeded(SEED);
 
@@ -42,7 +42,7 @@ const ending =
     alive.splice(alive.indexOf(victim), 1);
     strike(victim, cluster);
     await victim.ended;
-    if (IS_LONG || alive.length < 2) alive.push(await cluster.add());
+    if (IS_LONG) alive.push(await cluster.add());
   };
 
 async function sendAll({ gateway }: Cluster, path: string, count: number): Promise<void> {
@@ -118,14 +118,14 @@ function watch({ gateway }: Cluster) {
   };
 }
 
-/** Trouble after trouble, and how often there was each. Those of a short run come first. */
+/** Trouble after trouble, and how often there was each. Those of a short run come first; it starts no other R, which takes long. */
 async function befall(
   cluster: Cluster,
   alive: PlumberService[],
   rest: () => Promise<void>,
 ): Promise<Record<string, number>> {
   const known = Object.entries(QUICK);
-  const all = IS_LONG ? [...known, ...Object.entries(SLOW)] : known;
+  const all = IS_LONG ? [...known, ...Object.entries(SLOW)] : known.filter(([name]) => name !== 'kill -9');
   const first = known.filter(([name]) => FIRST.includes(name));
   const tally: Record<string, number> = {};
   const untilMs = performance.now() + SECONDS * 1_000;
@@ -140,18 +140,19 @@ async function befall(
 }
 
 test(`whatever befalls it, no repeatable call is lost (${SECONDS} s, PENSTOCK_SEED=${SEED})`, async t => {
-  const services = IS_LONG ? [MISBEHAVE, MISBEHAVE, MISBEHAVE, MISBEHAVE] : [MISBEHAVE, MISBEHAVE, MISBEHAVE];
+  const services = Array<string>(IS_LONG ? 4 : 2).fill(MISBEHAVE);
   const cluster = await startCluster(t, { services, routes: misbehavingRoutes(), consul: 'emptyHold: 20s' });
   const { gateway } = cluster;
   const alive = [...cluster.services];
-  const pure = startLoad({ url: gateway.url, connections: 8, restMs: 1, make: anEcho('/pure/predict') });
+  const [connections, restMs] = IS_LONG ? [8, 1] : [3, 5];
+  const pure = startLoad({ url: gateway.url, connections, restMs, make: anEcho('/pure/predict') });
   const once = startLoad({ url: gateway.url, connections: 2, restMs: 5, make: anEcho('/once/predict') });
-  await pure.more(200);
+  await pure.more(IS_LONG ? 200 : 50);
   const memory = () => gateway.metric('process_resident_memory_bytes');
   const before = await memory();
   const stopWatching = watch(cluster);
 
-  const tally = await befall(cluster, alive, () => pure.more(20));
+  const tally = await befall(cluster, alive, () => pure.more(IS_LONG ? 20 : 5));
   const [repeatable, others, seen] = await Promise.all([pure.stop(), once.stop(), stopWatching()]);
   await gateway.untilIdle(60_000);
 
