@@ -27,7 +27,8 @@ export function ensureConsul() {
 /**
  * The path of a server's program: the one on PATH, or one downloaded from Debian and unpacked under `.state/servers/`.
  * `server` says where it comes from: its Debian packages, the program in them, an argument with which it starts, says
- * something and ends, and the release of Debian where it is not this machine's own.
+ * something and ends, the release of Debian where it is not this machine's own, and what it needs in its environment,
+ * where `$root` is the folder that it was unpacked into.
  *
  * Nothing is installed, since installing a server would also start it as a daemon. Several calls at once, in one
  * process or many, download it once.
@@ -67,7 +68,7 @@ function unpackServer(name, server) {
     quietly('dpkg-deb', ['--extract', archive, join(draft, 'root')]);
   rmSync(join(draft, 'debs'), { recursive: true });
 
-  writeWrapper(join(draft, name), server.program);
+  writeWrapper(join(draft, name), server);
   proveItStarts(join(draft, name), server.probe);
   rmSync(join(CACHE, name), { recursive: true, force: true });
   renameSync(draft, join(CACHE, name));
@@ -128,7 +129,7 @@ function osRelease(key) {
 }
 
 /** A script beside the unpacked files which lets the program find the libraries that came with it, and becomes it. */
-function writeWrapper(path, program) {
+function writeWrapper(path, { program, env = {} }) {
   const root = join(dirname(path), 'root');
   const libraries = ['usr/lib', 'lib'].flatMap(folder => foldersWithLibraries(root, folder));
   const script = [
@@ -137,6 +138,7 @@ function writeWrapper(path, program) {
     ...(libraries.length > 0
       ? [`export LD_LIBRARY_PATH="${libraries.join(':')}\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"`]
       : []),
+    ...Object.entries(env).map(([variable, value]) => `export ${variable}="${value}"`),
     ...(existsSync(join(root, 'etc/fonts')) ? ['export FONTCONFIG_SYSROOT="$root"'] : []),
     `exec "$root/${program}" "$@"`,
   ];

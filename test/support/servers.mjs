@@ -8,6 +8,13 @@ const SERVERS = {
   'redis-server': { packages: ['redis-server'], program: 'usr/bin/redis-server', probe: '--version' },
   promtool: { packages: ['prometheus'], program: 'usr/bin/promtool', probe: '--version' },
   wrk: { packages: ['wrk'], program: 'usr/bin/wrk', probe: '-v' },
+  testssl: {
+    packages: ['testssl.sh', 'bsdextrautils', 'xxd'],
+    program: 'usr/bin/testssl',
+    probe: '--version',
+    env: { TESTSSL_INSTALL_DIR: '$root/etc/testssl', PATH: '$root/usr/bin:$PATH', OPENSSL: '/usr/bin/openssl' },
+  },
+  h2load: { packages: ['nghttp2-client'], program: 'usr/bin/h2load', probe: '--version' },
   slapd: { packages: ['slapd'], program: 'usr/sbin/slapd', probe: '-VV' },
   chromium: { packages: ['chromium', 'fonts-dejavu-core'], program: 'usr/lib/chromium/chromium', probe: '--version' },
 };
