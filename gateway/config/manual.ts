@@ -46,11 +46,11 @@ export function errorsManual(): string {
   ]);
 }
 
-const INTRODUCTION = `Two files in YAML 1.2. Every key is optional where a default is shown. Unknown keys, duplicate keys, wrong types, a second document, tags, merge keys (\`<<\`) and aliases of what is around them are errors with file, line and column; \`penstock check\` says all of them at once. A known key without a value is as good as no key, but for \`routes\`: a gateway without routes has \`routes: []\`.
+const INTRODUCTION = `Two files in YAML 1.2. Every key is optional where a default is shown. Unknown keys, duplicate keys, wrong types, a second document, tags, merge keys (\`<<\`) and aliases of what is around them are errors with file, line and column; \`penstock check\` says all of them at once. A known key without a value is as good as no key. It is an error where more is let in without it: \`identity\`, \`addresses\`, \`audit\`, \`tls\`, \`predicates\`; and \`routes\`, since a gateway without routes has \`routes: []\`.
 
 Durations are written \`250ms\`, \`5s\`, \`2m\`, \`1h\`, \`30d\`; sizes \`512B\`, \`64KiB\`, \`1MiB\`, \`1GiB\`; shares \`1%\`, \`99.9%\`. Top-level keys that begin with \`x-\` are ignored: they are a place for YAML anchors. Paths are relative to the file they stand in.
 
-\`\${env:NAME}\`, \`\${env:NAME:-default}\` and \`\${file:PATH}\` may stand in any value. An empty variable counts as unset; of a file, the line end at its end is left out. Secrets belong there: a literal one is accepted with a warning, and none is ever printed, logged or part of an error.`;
+\`\${env:NAME}\`, \`\${env:NAME:-default}\` and \`\${file:PATH}\` may stand in any value; what else begins with \`\${\` there, such as \`\${NAME}\` or what is not closed, is an error, so that no secret is a text that can be guessed. An empty variable counts as unset; of a file, the line end at its end is left out. Secrets belong there: a literal one is accepted with a warning, and none is ever printed, logged or part of an error.`;
 
 const DIALECT = `## The dialect, and where it is safer than its origin
 

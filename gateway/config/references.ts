@@ -17,11 +17,6 @@ export interface Surroundings {
 
 const REFERENCE = /\$\{(?:env|file):[^}]*\}/g;
 
-/** Whether a text holds a reference, or what may be one of Spring's placeholders. */
-function hasReference(text: string, placeholders: Properties | undefined): boolean {
-  return text.includes('${') && (placeholders !== undefined || text.search(REFERENCE) !== -1);
-}
-
 /** Text without references, and what those that lead out of the file held. */
 interface ResolvedText {
   readonly text: string;
@@ -36,6 +31,8 @@ export interface Resolving {
   readonly placeholders?: Properties | undefined;
   /** Names that stand for something else within the text: groups of a filter's own expression. */
   readonly kept?: ReadonlySet<string> | undefined;
+  /** Nothing else in the text may begin as a reference does: where a secret stands, `${NAME}` would be the secret. */
+  readonly isStrict?: boolean;
 }
 
 /**
@@ -102,11 +99,22 @@ function replaced(text: string, work: Work, within: readonly string[]): string {
   let result = '';
   let at = 0;
   for (let found = nextOf(text, at, work); found !== undefined; found = nextOf(text, at, work)) {
-    result += text.slice(at, found.start) + valueOf(text.slice(found.start + 2, found.end), work, within);
+    const before = asWritten(text.slice(at, found.start), work);
+    result += before + valueOf(text.slice(found.start + 2, found.end), work, within);
     at = found.end + 1;
   }
-  return result + text.slice(at);
+  return result + asWritten(text.slice(at), work);
 }
+
+/** What is no reference: nothing of it is quoted, since it may be a secret. */
+function asWritten(text: string, work: Work): string {
+  return work.isStrict === true && text.includes('${') ? unresolved(NO_REFERENCE, work) : text;
+}
+
+const NO_REFERENCE: Unresolved = {
+  problem: 'what begins with ${ is no reference, or is not closed',
+  hint: "write '${env:NAME}' or '${file:PATH}'",
+};
 
 interface Found {
   readonly start: number;
@@ -152,7 +160,8 @@ function placeholderValue(body: string, work: Work, within: readonly string[]): 
   const { before, otherwise } = cutAtColon(body);
   const name = replaced(before, work, within).trim();
   const { placeholders, kept } = work;
-  if (placeholders === undefined || !PROPERTY_NAME.test(name) || kept?.has(name) === true) return `\${${body}}`;
+  if (placeholders === undefined || !PROPERTY_NAME.test(name) || kept?.has(name) === true)
+    return asWritten(`\${${body}}`, work);
   const found = propertyOf(name, placeholders);
   if (found?.isOutside === true) return outside(found.text, work);
   const text = found?.text ?? otherwise;
@@ -260,7 +269,7 @@ export function resolveData(
   const path = [...at];
 
   function resolve(part: unknown): unknown {
-    if (typeof part === 'string') return hasReference(part, placeholders) ? resolveScalar(part) : part;
+    if (typeof part === 'string') return part.includes('${') ? resolveScalar(part) : part;
     if (typeof part !== 'object' || part === null) return part;
     if (Array.isArray(part)) return part.map((item, i) => within(i, item));
     const entries = Object.entries(part).map(([key, item]) => [
@@ -279,7 +288,7 @@ export function resolveData(
 
   function resolveScalar(text: string): unknown {
     const resolved = resolveText(text, {
-      ...{ surroundings, placeholders },
+      ...{ surroundings, placeholders, isStrict: true },
       complain: (message, hint) => complain({ path: [...path], message, hint }),
     });
     (resolved === undefined ? failed : referred).add(JSON.stringify(path));

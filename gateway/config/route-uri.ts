@@ -44,7 +44,6 @@ const SAID_BY_INSTANCES: UriProblem = {
 
 /** Reads a route's `uri`: `lb://NAME`, `http(s)://HOST:PORT`, and `ws(s)://…`, `lb:ws://NAME` for streams. */
 export function parseRouteUri(text: string): RouteTarget | UriProblem {
-  if (text.includes('${')) return { problem: 'is no URI', hint: 'write ${env:NAME} for a variable' };
   if (text.startsWith('no:')) return { problem: 'leads nowhere', hint: NOWHERE_HINT };
   if (text.startsWith('forward:')) {
     return { problem: 'forward: is not part of this gateway', hint: 'name the service that answers: lb://SERVICE' };

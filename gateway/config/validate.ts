@@ -18,7 +18,7 @@ export function validate<S extends z.ZodType>(
   written: unknown,
   { path, complain, referred = NONE }: Where,
 ): z.output<S> | undefined {
-  const value = fitted(schema, written, { path: [...path], referred });
+  const value = fitted(schema, written, { path: [...path], referred, complain });
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   for (const issue of parsed.error.issues) {
@@ -32,9 +32,22 @@ export function validate<S extends z.ZodType>(
 
 const NONE: ReadonlySet<string> = new Set();
 
+/**
+ * Without them more is let in than with them. One that stands there without a value was to have one, which was commented
+ * out, or cut off by an editor: none of them is left out in silence.
+ */
+const GUARDS: ReadonlySet<string> = new Set(['identity', 'addresses', 'audit', 'tls', 'predicates']);
+
+/** Refuses a key that guards something, and has no value; what another key without a value comes to is its reader's. */
+export function complainOfGap(path: KeyPath, value: unknown, complain: Complain): void {
+  if (value !== null || !GUARDS.has(String(path.at(-1)))) return;
+  complain({ path, message: 'has no value', hint: 'write one, or leave the key out', isAboutKey: true });
+}
+
 interface Fitting {
   readonly path: (string | number)[];
   readonly referred: ReadonlySet<string>;
+  readonly complain: Complain;
 }
 
 /**
@@ -47,17 +60,15 @@ function fitted(schema: z.ZodType | undefined, value: unknown, fitting: Fitting)
   const shape = unwrap(schema);
   const within = (key: string | number, item: unknown) => {
     fitting.path.push(key);
+    if (item === null) complainOfGap([...fitting.path], item, fitting.complain);
     const part = fitted(partOf(shape, key), item, fitting);
     fitting.path.pop();
     return part;
   };
   if (Array.isArray(value)) return value.map((item: unknown, i) => within(i, item));
   const isKnown = (key: string) => shape instanceof z.ZodObject && Object.hasOwn(shape.shape, key);
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([key, item]) => item !== null || !isKnown(key))
-      .map(([key, item]) => [key, within(key, item)]),
-  );
+  const entries = Object.entries(value).map(([key, item]): [string, unknown] => [key, within(key, item)]);
+  return Object.fromEntries(entries.filter(([key, item]) => item !== null || !isKnown(key)));
 }
 
 function readReference(schema: z.ZodType | undefined, text: string, { path, referred }: Fitting): unknown {

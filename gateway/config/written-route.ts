@@ -6,7 +6,7 @@ import { DialectKeys, NOT_IN_DEFAULTS } from './schema/routes.ts';
 import { Service } from './schema/service.ts';
 import { isMap, type Section } from './spring-keys.ts';
 import { corsOf, timeoutMsOf, timeoutOf } from './spring-policy.ts';
-import { keysOf, unknownKeyWords, validate } from './validate.ts';
+import { complainOfGap, keysOf, unknownKeyWords, validate } from './validate.ts';
 import { RoutePolicyKeys, type WrittenPolicy } from './schema/route-policy.ts';
 
 /** What a service's entry says. */
@@ -91,7 +91,8 @@ function readPolicy(entries: readonly Entry[], { complain, referred }: Reading, 
   const policy: Record<string, unknown> = {};
   for (const { key, value, path } of entries) {
     const schema = Object.hasOwn(shape, key) ? shape[key] : undefined;
-    // A known key without a value is as good as no key.
+    if (schema !== undefined) complainOfGap(path, value, complain);
+    // Another known key without a value is as good as no key.
     if (schema !== undefined && value !== null) policy[key] = validate(schema, value, { path, complain, referred });
     if (schema !== undefined) continue;
     const isLater = laterOf(RoutePolicyKeys)?.keys?.includes(key) === true;
@@ -113,6 +114,7 @@ export function readRoute({ value, path }: Section, reading: Reading): WrittenRo
   const { id, uri, order, enabled } = DialectKeys.shape;
   const read = <S extends z.ZodType>(key: string, schema: S) =>
     validate(schema, value[key] ?? undefined, { path: [...path, key], complain, referred });
+  complainOfGap([...path, 'predicates'], value['predicates'], complain);
   const metadata = readMetadata({ value: value['metadata'], path: [...path, 'metadata'] }, reading);
   return {
     path,

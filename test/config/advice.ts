@@ -159,6 +159,12 @@ const KEYS: readonly Mistake[] = [
   row('write ${file:PATH}', 'routes:\n  - uri: «${file:}»'),
   row('did you mean `a`?', `services: { «aa»: {} }\n${route()}`),
   prose(
+    'write one, or leave the key out',
+    'routes:\n  - uri: lb://a\n    «predicates»:',
+    'routes:\n  - uri: lb://a\n    predicates: [Path=/a]',
+    'routes:\n  - uri: lb://a',
+  ),
+  prose(
     'move it before wide, or give it a smaller `order`',
     'routes: [{ id: wide, uri: lb://a }, «{ id: a, uri: lb://a, predicates: [Path=/a] }»]',
     'routes: [{ id: a, uri: lb://a, predicates: [Path=/a] }, { id: wide, uri: lb://a }]',
@@ -185,7 +191,7 @@ const URIS: readonly Mistake[] = [
     'routes: [{ uri: «lb://a!» }]',
     'routes: [{ uri: lb://a._-1 }]',
   ),
-  prose('write ${env:NAME} for a variable', 'routes: [{ uri: «"${1}"» }]', 'routes: [{ uri: "${env:NAME}" }]'),
+  row("write '${env:NAME}' or '${file:PATH}'", 'routes: [{ uri: «"${1}"» }]'),
   prose(
     'where RedirectTo answers write a service that is never asked: lb://nowhere',
     "routes: [{ id: a, uri: «no://op», filters: ['RedirectTo=302, /x'] }]",

@@ -259,6 +259,12 @@ describe('gateway.yaml, wrong', () => {
         '1:89 error discovery.local[1].warm: `warm` is only for a `script`',
       ],
     ],
+    ...['identity', 'addresses', 'audit'].map((key): (typeof rows)[number] => [
+      `an ${key} without a value, which would guard nothing`,
+      `${key}:`,
+      [`1:1 error ${key}: has no value`],
+    ]),
+    ['a `tls` without a value', 'listen:\n  tls:', ['2:3 error listen.tls: has no value']],
     ['an unset variable', 'routes: ${env:NOPE}', ['1:9 error routes: the environment variable NOPE is not set']],
     [
       'an unreadable file',
@@ -275,6 +281,19 @@ describe('gateway.yaml, wrong', () => {
       ['such as 250ms, 5s, 2m'],
     );
   });
+
+  for (const text of ['${SECRET}', '${env.SECRET}', '${ENV:SECRET}', '${env:SECRET', 'a${SECRET}b']) {
+    test(`does not take the text ${text} for the secret itself`, () => {
+      const { config, problems } = gatewayOf(
+        `discovery: { consul: { address: "http://consul:8500", token: "${text}" } }`,
+      );
+
+      assert.equal(config, undefined);
+      assert.deepEqual(told(problems), [
+        '1:62 error discovery.consul.token: what begins with ${ is no reference, or is not closed',
+      ]);
+    });
+  }
 
   for (const [what, text, problems] of rows) {
     test(`refuses ${what}`, () => {
