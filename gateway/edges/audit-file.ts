@@ -333,11 +333,18 @@ class FileTrail implements AuditTrail {
     this.#parts.observe({ kind: 'notice', level: 'info', text: 'the audit trail is written again', about });
   }
 
+  /** Where the file stands: lines that are held still are no part of it. */
+  #written(): AuditHead {
+    const { head } = this.#chain;
+    const next = readAuditLine(this.#held[0] ?? '');
+    return next === undefined ? head : { seq: next.seq - 1, hash: next.prev };
+  }
+
   #tell(): void {
     this.#cancelTelling();
     this.#cancelTelling = this.#parts.clock.after(TELL_EVERY_MS, () => this.#tell());
-    const { seq, hash: head } = this.#chain.head;
-    if (head === this.#told || this.#held.length > 0) return;
+    const { seq, hash: head } = this.#written();
+    if (seq === 0 || head === this.#told) return;
     this.#told = head;
     const text = 'the audit trail stands here: `penstock audit verify --head` takes this hash';
     this.#parts.observe({ kind: 'notice', level: 'info', text, about: { seq, head } });

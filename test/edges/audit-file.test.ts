@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import type { AuditEntry } from '../../gateway/domain/operating/audit.ts';
+import type { Observe } from '../../gateway/domain/events.ts';
 import { linesOfTrail, openAuditTrail, type AuditConfig } from '../../gateway/edges/audit-file.ts';
 import { verifyTrail } from '../../gateway/compose-audit.ts';
 import { systemClock as clock } from '../../gateway/edges/clock.ts';
@@ -64,6 +65,25 @@ describe('the file of an audit trail', () => {
     assert.equal(end?.seq, 42);
     await (await open(config)).close();
     assert.equal((await verifyTrail(config.file, undefined)).check.flaw, undefined, 'and so after a start');
+  });
+
+  test('tells the log where it stands when a file is put aside, and when it ends', async t => {
+    const config = aConfig(t, { rotateBytes: 1_000 });
+    const told: unknown[] = [];
+    const observe: Observe = event => void (event.kind === 'notice' && told.push(event.about));
+    const trail = await openAuditTrail(config, { clock, observe });
+    t.after(() => trail.close());
+    for (let i = 0; i < 10; i += 1) trail.append(aChange(`change ${i}`));
+    await until(() => trail.written === 11, 'all is written');
+    const asides = readdirSync(join(config.file, '..')).filter(name => /\.\d+\./.test(name)).length;
+    assert.equal(told.length, asides);
+    await trail.close();
+
+    assert.ok(asides > 0);
+    assert.deepEqual(told.at(-1), { seq: trail.head.seq, head: trail.head.hash });
+    for (const { head } of told as { head: string }[]) {
+      assert.equal((await verifyTrail(config.file, head)).check.flaw, undefined, 'it is the hash of a line');
+    }
   });
 
   test('loses a line that a crash left unfinished, and says so', async t => {

@@ -60,6 +60,20 @@ describe('an opaque token', () => {
     assert.equal(provider.asked.length, 2);
   });
 
+  test('names its caller by the claim that the endpoint’s configuration says, or else by its user or client', async t => {
+    const said = { sub: undefined, username: 'alice', client_id: 'web', mail: { of: 'a@example.org' } };
+    const nameBy = async (answer: object, subject?: readonly string[]) => {
+      const { judge } = await asking(t, active(answer), { claims: { subject } });
+      const finding = await judge('a');
+      return finding.kind === 'valid' ? finding.caller.subject : finding.fault;
+    };
+
+    assert.equal(await nameBy(said, ['mail', 'of']), 'a@example.org');
+    assert.equal(await nameBy(said, ['mail', 'at']), 'no-subject');
+    assert.equal(await nameBy(said), 'alice');
+    assert.equal(await nameBy({ ...said, username: undefined }), 'web');
+  });
+
   test('is remembered no longer than it lives', async t => {
     const { provider, judge, clock } = await asking(t, active({ exp: NOW + 10 }));
     await judge('opaque-1');

@@ -1,5 +1,6 @@
 import type { Caller } from '../caller.ts';
 import { knownCaller } from '../caller.ts';
+import { claimAt } from './claim-path.ts';
 import { rolesOf, scopesOf, type ClaimPaths, type Claims } from './scheme.ts';
 import type { CredentialFault } from './challenge.ts';
 import { audiencesIn, isSubject } from './token.ts';
@@ -41,7 +42,7 @@ export function readIntrospection(
 
 function callerOf(claims: Claims, issuer: string, paths: ClaimPaths): Caller | undefined {
   const { iss: named, sub, username, client_id: client } = claims;
-  const subject = sub ?? username ?? client;
+  const subject = paths.subject === undefined ? (sub ?? username ?? client) : claimAt(claims, paths.subject);
   if (!isSubject(subject)) return undefined;
   return knownCaller('opaque', {
     issuer: typeof named === 'string' && named !== '' ? named : issuer,
