@@ -23,7 +23,7 @@ export const FAILURES = {
     fault: 'caller',
     retry: 'never',
     title: 'Bad request',
-    detail: 'The request is not well-formed HTTP.',
+    detail: 'The request is not well-formed.',
     remedy: 'Send a request that follows RFC 9110 and RFC 9112; to a model, a body that is JSON.',
   },
   UNAUTHENTICATED: {
@@ -31,16 +31,18 @@ export const FAILURES = {
     fault: 'caller',
     retry: 'never',
     title: 'Unauthenticated',
-    detail: 'This route needs a valid token.',
-    remedy: 'Read `WWW-Authenticate`: it names the scheme to use and says what was wrong with the token.',
+    detail: 'This route needs a valid credential, such as a token or an API key.',
+    remedy:
+      'Read `detail`, which says what was wrong with the credential, and `WWW-Authenticate`, which names the schemes to use.',
   },
   FORBIDDEN: {
     status: 403,
     fault: 'caller',
     retry: 'never',
     title: 'Forbidden',
-    detail: 'The token is valid, but it does not permit this request.',
-    remedy: 'Ask for a token with the scopes and roles that the route names.',
+    detail: 'The caller may not send this request.',
+    remedy:
+      'Read `detail`. Ask for a credential with the scopes and roles that it names; or send the request from an address, or from a page, that is permitted.',
   },
   NO_ROUTE: {
     status: 404,
@@ -122,7 +124,7 @@ export const FAILURES = {
     fault: 'caller',
     retry: 'never',
     title: 'Rate limited',
-    detail: 'The caller has sent more requests than this route allows.',
+    detail: 'The caller has sent more requests, or more wrong credentials, than the gateway allows.',
     remedy: 'Wait for the number of seconds in `Retry-After`.',
   },
   CALLER_GONE: {

@@ -70,7 +70,9 @@ describe('the file of an audit trail', () => {
   test('tells the log where it stands when a file is put aside, and when it ends', async t => {
     const config = aConfig(t, { rotateBytes: 1_000 });
     const told: unknown[] = [];
-    const observe: Observe = event => void (event.kind === 'notice' && told.push(event.about));
+    const observe: Observe = event => {
+      if (event.kind === 'notice') told.push(event.about);
+    };
     const trail = await openAuditTrail(config, { clock, observe });
     t.after(() => trail.close());
     for (let i = 0; i < 10; i += 1) trail.append(aChange(`change ${i}`));
