@@ -3,7 +3,7 @@ import { isLoopback } from '../../domain/operating/admin.ts';
 import { flaw, listeningPort, text } from './scalars.ts';
 
 const Token = z.strictObject({
-  name: text().describe('Whose token it is, for the log.'),
+  name: text().describe('The name that the log gives to the token’s owner.'),
   sha256: z
     .string()
     .regex(/^[0-9a-fA-F]{64}$/, 'must be a SHA-256 digest: 64 hexadecimal digits')
@@ -20,8 +20,11 @@ const Access = z.strictObject({
   open: z
     .array(z.enum(['livez', 'readyz', 'metrics']))
     .default(['livez', 'readyz', 'metrics'])
-    .describe('What anyone may read.'),
-  tokens: z.array(Token).default([]).describe('Who else may do what, by `Authorization: Bearer TOKEN`.'),
+    .describe('What may be read without a token.'),
+  tokens: z
+    .array(Token)
+    .default([])
+    .describe('Tokens for the rest, sent as `Authorization: Bearer TOKEN`, and what each may do.'),
 });
 
 /** The listener for operators. */
@@ -30,7 +33,7 @@ export const Admin = z
     host: text().default('127.0.0.1').describe('The address to listen on.'),
     port: listeningPort().default(9090).describe('The port to listen on; 0 takes any that is free.'),
     access: Access.optional().describe(
-      'Who may do what. Needed where `host` is not loopback; there, what is not open asks for a token. On loopback everything is open.',
+      'What is open, and what needs a token. Required where `host` is not loopback; on loopback it has no effect, and everything is open.',
     ),
   })
   .check(({ value, issues }) => {

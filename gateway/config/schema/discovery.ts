@@ -34,7 +34,7 @@ const Consul = z
       .describe('The last good roster on disk: a restart while Consul is down still serves.'),
     emptyHold: duration({ min: '0ms', max: '1h' })
       .prefault('60s')
-      .describe('After an outage, or an index that went back, an empty list is doubted for so long.'),
+      .describe('How long an empty list is doubted after an outage, or after an index that went back.'),
     register: z
       .boolean()
       .default(true)
@@ -113,7 +113,7 @@ const Static = z.strictObject({
   instances: z.array(origin()).min(1).describe('Where they listen: `http://10.0.0.5:8000`.'),
 });
 
-/** Where instances are known from. One or more; `lb://NAME` is the union of what they know of NAME. */
+/** Where the gateway knows instances from: one source or more; `lb://NAME` is the union of what they know of NAME. */
 export const Discovery = z
   .strictObject({
     consul: Consul.optional().describe('Services registered in Consul.'),

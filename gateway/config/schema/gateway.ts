@@ -8,7 +8,7 @@ import { Listen } from './listen.ts';
 import { duration, size, text, whole } from './scalars.ts';
 
 const Log = z.strictObject({
-  level: z.enum(['error', 'warn', 'info', 'debug']).default('info').describe('The least grave line that is written.'),
+  level: z.enum(['error', 'warn', 'info', 'debug']).default('info').describe('The least severe level that is written.'),
   access: z.boolean().default(true).describe('One line a request.'),
 });
 
@@ -16,8 +16,10 @@ const Drain = z
   .strictObject({
     grace: duration({ min: '0ms', max: '10m' })
       .prefault('5s')
-      .describe('On SIGTERM: unready for so long, before new requests are refused.'),
-    timeout: duration({ min: '0ms', max: '1h' }).prefault('30s').describe('Then what is in hand may take so long.'),
+      .describe('How long the gateway is unready on SIGTERM before it refuses new requests.'),
+    timeout: duration({ min: '0ms', max: '1h' })
+      .prefault('30s')
+      .describe('How long calls in hand may take after that.'),
   })
   .transform(({ grace, timeout }) => ({ graceMs: grace, timeoutMs: timeout }));
 
@@ -50,26 +52,26 @@ const Limits = z.strictObject({
 /** The shape of gateway.yaml: the process. Its descriptions are the manual. */
 export const GatewayFile = withLater(
   z.strictObject({
-    listen: Listen.prefault({}).describe('Where callers come in.'),
+    listen: Listen.prefault({}).describe('The listener for callers.'),
     admin: Admin.prefault({}).describe('The listener for operators: health, metrics, API.'),
     routes: text().default('routes.yaml').describe('The file with routes and services.'),
     user: text()
       .optional()
       .describe(
-        'Whom the process becomes once it has bound its ports and read its files, where it is started as root. Default: it stays root, and says so.',
+        'The user that the process becomes, where it is started as root, once it has bound its ports and read its files. Default: it stays root, and says so.',
       ),
     discovery: Discovery.prefault({}).describe(
-      'Where instances are known from. One or more; `lb://NAME` is the union of what they know of NAME.',
+      'Where the gateway knows instances from: one source or more; `lb://NAME` is the union of what they know of NAME.',
     ),
     identity: Identity.optional().describe(
-      'Whose credentials are believed. Without it the gateway serves openly, and says so loudly at start.',
+      'How callers say who they are. Without it every caller may call every route, and the log warns of that at start.',
     ),
     audit: Audit.optional().describe(
       'The audit trail: every change made by hand or by a saved file, and every call of routes with `audit: true`. Off unless written.',
     ),
     limits: Limits.prefault({}).describe('What the limits of routes have in common.'),
     addresses: Addresses.prefault({}).describe(
-      'From where callers may come, by the address that `listen.trustedProxies` justify. Others are refused with FORBIDDEN, before anything is looked at.',
+      'The addresses that callers may call from; behind one of `listen.trustedProxies`, the address that the proxy names. Calls from others are refused with FORBIDDEN, before a route is sought.',
     ),
     log: Log.prefault({}).describe('What is written to standard output: one JSON object a line.'),
     drain: Drain.prefault({}).describe('How the gateway ends on SIGTERM or SIGINT.'),

@@ -43,7 +43,7 @@ export const Claims = z.strictObject({
     .describe(
       "Where the roles stand, as `realm_access.roles`; a name that itself has dots, colons or slashes is written in brackets: `['cognito:groups']`. Default: `roles`.",
     ),
-  subject: claimPath().optional().describe('What names the caller. Default: `sub`.'),
+  subject: claimPath().optional().describe('Where the caller’s name stands. Default: `sub`.'),
 });
 
 const SharedSecret = z
@@ -93,7 +93,7 @@ export const Issuer = z
       ),
     jwksStaleMax: duration({ min: '1m', max: '30d' })
       .prefault('24h')
-      .describe('Keys that were fetched are used for so long where the issuer cannot be reached.'),
+      .describe('How long fetched keys are used while the issuer cannot be reached.'),
     claims: Claims.prefault({}).describe('Where in a token of this issuer things stand.'),
     leeway: duration({ min: '0ms', max: '10m' })
       .prefault('30s')

@@ -17,8 +17,8 @@ const ApiKeys = z.strictObject({
 
 const Introspection = z
   .strictObject({
-    endpoint: z.string().describe('Where tokens are asked about (RFC 7662).'),
-    clientId: text().describe('Who the gateway is to the provider.'),
+    endpoint: z.string().describe('The endpoint that says whether a token is active (RFC 7662).'),
+    clientId: text().describe('The gateway’s name at the provider.'),
     clientSecret: z
       .string()
       .transform(secret => new Secret(secret))
@@ -27,12 +27,12 @@ const Introspection = z
     match: text()
       .optional()
       .describe(
-        'Which tokens: what they begin with, or their `iss` where they are JWTs. The first endpoint that fits is asked. Default: every token that is no JWT.',
+        'Which tokens this endpoint judges: what they begin with, or their `iss` where they are JWTs. The first endpoint that fits is asked. Default: every token that is no JWT.',
       ),
     claims: Claims.prefault({}).describe('Where in an answer things stand.'),
     cacheFor: duration({ min: '0ms', max: '1h' })
       .prefault('30s')
-      .describe('An answer is remembered until the token ends, and at most for so long.'),
+      .describe('How long an answer is remembered, at most; never longer than the token lives.'),
   })
   .check(({ value, issues }) => {
     if (!isUrl(value.endpoint))
@@ -78,7 +78,7 @@ const Ldap = z
       .describe('A PEM file with the authorities that servers are verified by. Default: those that Node knows.'),
     timeout: duration({ min: '100ms', max: '1m' }).prefault('2s').describe('For each thing a server is asked.'),
     pool: whole(1, 100).default(4).describe('Connections at once.'),
-    bindDn: text().optional().describe('As whom groups are looked for. Default: as the caller.'),
+    bindDn: text().optional().describe('The entry as which the gateway looks for groups. Default: the caller’s.'),
     bindPassword: z
       .string()
       .optional()
@@ -86,7 +86,7 @@ const Ldap = z
       .describe('Best `${env:NAME}` or `${file:PATH}`.'),
     cacheFor: duration({ min: '0ms', max: '1h' })
       .prefault('60s')
-      .describe('A right password is remembered for so long, by a keyed hash.'),
+      .describe('How long a right password is remembered, by a keyed hash.'),
   })
   .check(({ value, issues }) => {
     const isPlain = value.servers.some(server => /^ldap:/i.test(server));
@@ -133,10 +133,12 @@ export const Identity = z
       .optional()
       .describe('Opaque tokens of OAuth 2.0: the endpoints that say whether they are active.'),
     guessing: Guessing.prefault({}).describe(
-      'Wrong credentials are taken so often from an address, and from an address for a name; then RATE_LIMITED, before anything expensive is done. What is remembered as good goes on.',
+      'How many wrong credentials one address may send, and one address for one name. More are refused with RATE_LIMITED before they are judged; credentials that the gateway remembers as good are still taken.',
     ),
     mtls: Mtls.optional().describe('Certificates that callers open their connection with, of `listen.tls.clientCa`.'),
-    ldap: Ldap.optional().describe('People of a directory: HTTP Basic, by a bind as the caller.'),
+    ldap: Ldap.optional().describe(
+      'Callers with a name and a password of a directory: HTTP Basic, judged by a bind as the caller.',
+    ),
   })
   .check(({ value, issues }) => {
     const issuers = (value.jwt ?? []).map(({ issuer }) => issuer);

@@ -31,7 +31,9 @@ const Tls = z
       .describe('Certificates for other names: each caller is shown the one that names the host it asks for.'),
     hsts: duration({ min: '0ms', max: '1000d' })
       .prefault('0s')
-      .describe('Browsers are told to use nothing but https for so long (`Strict-Transport-Security`); 0s: nothing.'),
+      .describe(
+        'How long browsers are told to use nothing but https (`Strict-Transport-Security`); 0s: they are told nothing.',
+      ),
   })
   .transform(({ hsts, ...rest }) => ({ ...rest, hstsSeconds: Math.floor(hsts / 1_000) }));
 

@@ -184,7 +184,9 @@ const Body = z.strictObject({
 const Answer = z.strictObject({
   bufferMax: size({ min: '0B', max: '1GiB' })
     .prefault('1MiB')
-    .describe('R’s answer is taken off R’s hands up to this size, so that a slow reader does not hold R.'),
+    .describe(
+      'Up to this size R’s answer is read whole before the caller gets it, so that a slow caller does not occupy R.',
+    ),
   errorMessages: z
     .boolean()
     .default(false)
@@ -209,7 +211,9 @@ const Validate = z.strictObject({
   unknown: z
     .enum(['allow', 'refuse'])
     .default('allow')
-    .describe('What comes of fields that the service does not know: R drops them, or the call is refused.'),
+    .describe(
+      'What happens to fields that the service does not know: `allow`: R drops them; `refuse`: the call is refused.',
+    ),
   rowsMax: whole(1, 10_000_000).default(10_000).describe('Records in one body at most.'),
   depthMax: whole(2, 100).default(32).describe('How deep a body may be nested.'),
 });
@@ -218,11 +222,11 @@ const Validate = z.strictObject({
 export const RoutePolicyKeys = withLater(
   z.strictObject({
     auth: Auth.optional().describe(
-      'Who may use the route. Where `identity` is configured, a route without it asks for a credential.',
+      'Which callers may use the route. Where `identity` is configured, a route without `auth` asks for a credential.',
     ),
     limits: z.array(Limit).default([]).describe('How much callers may; several may hold at once. Off unless written.'),
-    body: Body.prefault({}).describe('What callers may send.'),
-    answer: Answer.prefault({}).describe('What instances send back.'),
+    body: Body.prefault({}).describe('What callers may send as a body.'),
+    answer: Answer.prefault({}).describe('What becomes of the answers of instances.'),
     timeout: duration({ max: '1d' }).prefault('30s').describe('The whole request: queue, attempts, back-off and body.'),
     pure: z
       .boolean()
@@ -232,13 +236,15 @@ export const RoutePolicyKeys = withLater(
       ),
     retry: Retry.prefault({}).describe('When, and how often, a request is sent again.'),
     addresses: Addresses.prefault({}).describe(
-      'From where callers may come, beside what `addresses` of gateway.yaml says.',
+      'The addresses that callers of this route may call from; `addresses` of gateway.yaml holds as well.',
     ),
     cors: Cors.optional().describe('What scripts of other origins may do. Off unless written.'),
     priority: z
       .enum(['high', 'normal', 'low'])
       .default('normal')
-      .describe('Whose turn comes sooner in the service’s queue; none waits for ever.'),
+      .describe(
+        'The share of freed instances that the route’s calls get: where calls of all three wait, `high` gets 16 of 21, `normal` 4, `low` 1.',
+      ),
     coalesce: z
       .boolean()
       .default(false)
@@ -276,7 +282,7 @@ export const RoutePolicyKeys = withLater(
       ),
     streamIdle: duration({ min: '1s', max: '1d' })
       .prefault('5m')
-      .describe('A stream in which nothing moves for so long is ended.'),
+      .describe('How long a stream may carry nothing before it is ended.'),
   }),
   { keys: ['rserve', 'csv', 'grpc', 'async', 'experiment', 'mirror', 'askVersion', 'slo'] },
 );

@@ -113,10 +113,7 @@ const Tls = z
       .describe(
         'The name that certificates must be for, and that is asked for (SNI). Default: the host of each address.',
       ),
-    verify: z
-      .boolean()
-      .default(true)
-      .describe('False: any certificate is taken, whoever shows it. `check` and every start warn of it.'),
+    verify: z.boolean().default(true).describe('False: any certificate is taken. `check` and every start warn of it.'),
   })
   .check(({ value, issues }) => {
     if ((value.cert === undefined) === (value.key === undefined)) return;
@@ -202,7 +199,7 @@ export const Service = withLater(
     hangMax: duration({ min: '100ms', max: '1d' })
       .prefault('2m')
       .describe(
-        'A call without an answer for so long is hung. It holds its permit until the instance answers a check; the instance is ejected when a check fails, too.',
+        'How long a call may go without an answer before it is hung. A hung call holds its permit until the instance answers a check; the instance is ejected when a check fails, too.',
       ),
     streamsMax: whole(0, 100_000).default(64).describe('Streams an instance carries beside its permits.'),
     connection: Connection.prefault({}).describe('How instances are connected to.'),
@@ -221,7 +218,7 @@ export const Service = withLater(
     outlier: Outlier.prefault({}).describe('When an instance’s failures stand out, and what then happens.'),
     slowStart: duration({ min: '0ms', max: '1h' })
       .prefault('0s')
-      .describe('A new or returning instance gets its full share only after so long.'),
+      .describe('How long it takes until a new or returning instance gets its full share.'),
   }),
   { keys: ['release', 'drift'] },
 );

@@ -27,7 +27,7 @@ export const Cache = z.strictObject({
   bytesMax: size({ max: '16GiB' }).prefault('64MiB').describe('Their size together.'),
   staleIfError: duration({ min: '0ms', max: '30d' })
     .prefault('0s')
-    .describe('For so long after its time an answer still serves where R gives none.'),
+    .describe('How long after it has become stale an answer is still given where R gives none.'),
   methods: z
     .array(z.enum(['GET', 'HEAD', 'POST']))
     .min(1)
