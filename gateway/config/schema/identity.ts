@@ -133,7 +133,7 @@ export const Identity = z
       .optional()
       .describe('Opaque tokens of OAuth 2.0: the endpoints that say whether they are active.'),
     guessing: Guessing.prefault({}).describe(
-      'How many wrong credentials one address may send, and one address for one name. More are refused with RATE_LIMITED before they are judged; credentials that the gateway remembers as good are still taken.',
+      'How many wrong credentials one address may send, and one address for one name. More are refused with RATE_LIMITED, before a signature is checked or a provider is asked; credentials that the gateway remembers as good are still taken.',
     ),
     mtls: Mtls.optional().describe('Certificates that callers open their connection with, of `listen.tls.clientCa`.'),
     ldap: Ldap.optional().describe(
