@@ -105,7 +105,8 @@ export function createGateway(parts: GatewayParts): Gateway {
       await audit.open(); // by the user it runs as; nothing has been called yet
       generations.begin();
       parts.identity.start();
-      watch = watchFiles({ files: parts.files.texts, onChange: file => onSaved(parts, file, reload) });
+      const more = () => generations.current().source.texts ?? NO_FILES;
+      watch = watchFiles({ files: parts.files.texts, more, onChange: file => onSaved(parts, file, reload) });
       registration = composeRegistration(parts, callers);
       registration?.start();
       peers = composePeers(parts, registration);
@@ -132,6 +133,8 @@ export function createGateway(parts: GatewayParts): Gateway {
     },
   };
 }
+
+const NO_FILES: ReadonlyMap<string, string> = new Map();
 
 function reloadBecause({ audit, generations, observe }: GatewayParts, reason: string): Promise<ReloadOutcome> {
   observe({ kind: 'notice', level: 'info', text: 'reload', about: { reason } });

@@ -29,11 +29,12 @@ export async function loadRoutesApart(input: RoutesInput, inForce: MadeRoutes): 
     if (hasError(problems)) return { routes: undefined, problems, secrets };
     const { routes: toMake, ...around } = await gathered(worker, parts);
     const { identityConfigured, identity, routesFile, variables } = input;
-    const schemaIn = schemasBeside(routesFile, variables);
-    const tlsIn = tlsBeside(routesFile, variables);
+    const texts = new Map<string, string>();
+    const schemaIn = schemasBeside(routesFile, variables, texts);
+    const tlsIn = tlsBeside(routesFile, variables, texts);
     const options = { identityConfigured, identity, compileRegex, schemaIn, tlsIn, inForce: made };
     const routes = await inSlices(remakeRoutes(toMake, around, options));
-    return { routes, problems, secrets };
+    return { routes, problems, secrets, texts };
   } finally {
     await worker.terminate();
   }

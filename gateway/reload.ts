@@ -14,6 +14,8 @@ export interface RoutesNow {
   readonly problems: readonly Problem[];
   /** Values that must never be shown. */
   readonly secrets: readonly string[];
+  /** The files that it names, and what they held: certificates and schemas. */
+  readonly texts?: ReadonlyMap<string, string>;
 }
 
 /** Routes that can be used, with what there is to warn of. */
@@ -91,9 +93,10 @@ export function createGenerations(parts: GenerationParts): Generations {
   }
 
   async function load(): Promise<ReloadOutcome> {
-    const { routes: made, problems, secrets } = await read(current.source.routes);
+    const now = await read(current.source.routes);
+    const { routes: made, problems } = now;
     if (made === undefined || hasError(problems)) return refuse(problems.map(problemLine));
-    const source = { routes: made, problems, secrets };
+    const source = { ...now, routes: made };
     const routes = routesOf(source);
     const table = await inSlices(routeTableSteps(routes));
     current = { number: current.number + 1, routes, table, source };

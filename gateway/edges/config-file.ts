@@ -53,6 +53,8 @@ function failureOf(path: string): NodeJS.ErrnoException | undefined {
 interface WatchOptions {
   /** Paths, and the texts that are in force. */
   readonly files: ReadonlyMap<string, string | undefined>;
+  /** Those that are in force now, where others may come to be. */
+  readonly more?: () => ReadonlyMap<string, string>;
   /** A file holds something else now; undefined when it is gone for longer than an editor takes. */
   readonly onChange: (file: string, text: string | undefined) => void;
   /** How long a file must be left alone before it is read: editors truncate first and write then. */
@@ -64,8 +66,11 @@ interface WatchOptions {
 /** So many times as long as a file must be left alone, and it is read all the same: the folder may hold a log. */
 const SETTLES_MAX = 10;
 
+const NO_FILES: ReadonlyMap<string, string> = new Map();
+
 /** Watches files however they are saved: written in place, renamed over, or swapped by a symbolic link. */
-export function watchFiles({ files, onChange, settleMs = 100, pollMs = 5_000 }: WatchOptions): { close(): void } {
+export function watchFiles(options: WatchOptions): { close(): void } {
+  const { files, more = () => NO_FILES, onChange, settleMs = 100, pollMs = 5_000 } = options;
   const known = new Map(files);
   const folders = new Map<string, FSWatcher>();
   let settling: NodeJS.Timeout | undefined;
@@ -105,6 +110,7 @@ export function watchFiles({ files, onChange, settleMs = 100, pollMs = 5_000 }: 
 
   function compare(): void {
     heardMs = undefined;
+    for (const [file, text] of more()) if (!known.has(file)) known.set(file, text);
     for (const [file, before] of known) {
       const now = readText(file);
       if (now === before || (now === undefined && isShortage(file))) continue; // the next poll reads it

@@ -187,6 +187,7 @@ describe('a client certificate', () => {
       'X-Forwarded-Client-Cert': 'Subject="CN=alice"',
       'Client-Cert': ':MIIB:',
       'Client-Cert-Chain': ':MIIB:',
+      'Cf-Client-Cert-Subject-DN': 'CN=alice',
       'X-Amzn-Mtls-Clientcert-Subject': 'CN=alice',
       'X-ARR-ClientCert': 'alice',
     };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request, type IncomingMessage } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { createServer, type ServerOptions } from 'node:https';
@@ -186,5 +186,11 @@ describe('an instance with TLS', () => {
 
     assert.deepEqual(await codesOf(gateway), FINE);
     await until(async () => (await gateway.service('a')).instances[0]?.why === null, 'nothing to remark');
+
+    write('new.pem', stranger.cert);
+    writeFileSync(gateway.routesFile, readFileSync(gateway.routesFile, 'utf8').replace('other.pem', 'new.pem'));
+    await until(async () => (await gateway.call('/x')).code !== undefined, 'another file');
+    write('new.pem', authority.cert);
+    await until(async () => (await gateway.call('/x')).code === undefined, 'a file that a reload has named');
   });
 });

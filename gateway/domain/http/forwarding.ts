@@ -32,7 +32,7 @@ export function isCertificateField(name: string): boolean {
 }
 
 const CERTIFICATE_FIELD =
-  /^(?:client-cert(?:-chain)?|(?:x-)?(?:ssl|tls)-(?:client|peer)(?:-.*)?|x-(?:client|peer)-(?:cert|certificate|verify|dn|cn|san|subject|issuer|serial|fingerprint|ssl|tls)(?:-.*)?|x-arr-clientcert|x-amzn-mtls-.*)$/;
+  /^(?:(?:cf-)?client-cert(?:-.*)?|(?:x-)?(?:ssl|tls)-(?:client|peer)(?:-.*)?|x-(?:client|peer)-(?:cert|certificate|verify|dn|cn|san|subject|issuer|serial|fingerprint|ssl|tls)(?:-.*)?|x-arr-clientcert|x-amzn-mtls-.*)$/;
 
 /** Says where the request came from, for the instance: nothing in it is the caller's word alone. */
 export function pushForwarding(fields: string[], origin: Origin): void {
