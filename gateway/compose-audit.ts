@@ -10,7 +10,8 @@ import {
   type ReportKey,
   type ReportRow,
 } from './domain/operating/audit.ts';
-import { hexDigest, linesOfTrail, openAuditTrail, type AuditTrail } from './edges/audit-file.ts';
+import { AuditLocked, hexDigest, linesOfTrail, openAuditTrail, type AuditTrail } from './edges/audit-file.ts';
+import { systemClock } from './edges/clock.ts';
 import type { Generation, Generations } from './reload.ts';
 import type { AuditPort } from './stages/audit.ts';
 
@@ -21,7 +22,7 @@ export type ChangeOrigin = Pick<AuditedChange, 'by' | 'from'>;
 export interface GatewayAudit {
   /** For calls; undefined: there is no trail. */
   readonly port: AuditPort | undefined;
-  changed(change: Omit<AuditedChange, 'kind'>): void;
+  readonly changed: (change: Omit<AuditedChange, 'kind'>) => void;
   /** Reloads the routes, and writes down what that changed. */
   reload(generations: Generations, origin: ChangeOrigin & Pick<AuditedChange, 'what'>): Promise<ReloadOutcome>;
   /** Lines so far, by how they fared. */
@@ -98,6 +99,19 @@ async function readLines(file: string, fromSeq: number, linesMax: number): Promi
     if (lines.length >= linesMax) break;
   }
   return lines;
+}
+
+/**
+ * The trail, for a command that changes something; undefined while a gateway writes it, which then tells the change
+ * itself; or why it cannot be written.
+ */
+export async function openTrail(audit: NonNullable<GatewayConfig['audit']>): Promise<AuditTrail | string | undefined> {
+  try {
+    return await openAuditTrail(audit, { clock: systemClock, observe: () => undefined });
+  } catch (error) {
+    if (error instanceof AuditLocked) return undefined;
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 /** What following a trail from line to line found, and where the trail stands; undefined: no line is there. */

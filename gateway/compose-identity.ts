@@ -1,7 +1,8 @@
+import type { GatewayAudit } from './compose-audit.ts';
 import { parseApiKeys } from './config/api-keys-file.ts';
 import type { IdentityConfig, IssuerConfig } from './config/gateway-config.ts';
 import { problemLine } from './config/problem.ts';
-import { ApiKeyScheme } from './domain/admission/api-key.ts';
+import { ApiKeyScheme, type ApiKey } from './domain/admission/api-key.ts';
 import { Guessing } from './domain/admission/guessing.ts';
 import type { NameAndPassword } from './domain/admission/ldap.ts';
 import { MtlsScheme } from './domain/admission/mtls.ts';
@@ -23,6 +24,8 @@ interface IdentityParts {
   readonly addresses: AddressRules | undefined;
   readonly clock: Clock;
   readonly observe: Observe;
+  /** A change of the keys' file stands in the audit trail, where there is one. */
+  readonly changed: GatewayAudit['changed'];
 }
 
 /** How old the keys of an issuer are that publishes them. */
@@ -43,10 +46,10 @@ export interface ComposedIdentity {
 }
 
 /** The schemes by which callers say who they are. Without an identity no route asks, and there are none. */
-export function composeIdentity({ identity, addresses, clock, observe }: IdentityParts): ComposedIdentity {
+export function composeIdentity({ identity, addresses, clock, observe, changed }: IdentityParts): ComposedIdentity {
   if (identity === undefined) return { ...NO_IDENTITY, addresses };
   const guessing = new Guessing(identity.guessing, clock);
-  const world: World = { identity, clock, observe, guessing };
+  const world: World = { identity, clock, observe, guessing, changed };
   const keySets: NamedKeySet[] = [];
   const keys = composeApiKeys(world);
   const directory = identity.ldap && composeDirectory(identity.ldap, clock);
@@ -86,6 +89,7 @@ interface World {
   readonly clock: Clock;
   readonly observe: Observe;
   readonly guessing: Guessing;
+  readonly changed: GatewayAudit['changed'];
 }
 
 interface NamedKeySet {
@@ -123,14 +127,17 @@ function composeApiKeys({ identity, clock, observe, guessing }: World): ApiKeySc
 }
 
 /** The keys of the file count as soon as it is saved; one with an error changes nothing, and says so. */
-function watchKeys({ identity, observe }: World, scheme: ApiKeyScheme) {
-  const { file } = identity.apiKeys ?? { file: '' };
+function watchKeys({ identity, observe, changed }: World, scheme: ApiKeyScheme) {
+  const { file, keys: first } = identity.apiKeys ?? { file: '', keys: [] };
+  let known: readonly ApiKey[] = first;
   return watchFiles({
     files: new Map([[file, readText(file)]]),
     onChange(path, text) {
       const { keys, problems } = parseApiKeys(text ?? '', path);
       if (text !== undefined && keys !== undefined) {
         scheme.replace(keys);
+        changed({ by: 'file', from: null, what: 'API keys', ...keysDifference(known, keys), outcome: 'done' });
+        known = keys;
         observe({ kind: 'notice', level: 'info', text: 'API keys were read anew', about: { file, keys: keys.length } });
         return;
       }
@@ -139,6 +146,25 @@ function watchKeys({ identity, observe }: World, scheme: ApiKeyScheme) {
       observe({ kind: 'notice', level: 'error', text: said, about: { file, problem } });
     },
   });
+}
+
+/** Keys named in one line of the trail at most. */
+const NAMED_MAX = 100;
+
+/** Which keys are new, gone, or not as they were; of each no more than its id. */
+function keysDifference(before: readonly ApiKey[], after: readonly ApiKey[]) {
+  const old = new Map(before.map(key => [key.id, JSON.stringify(key)]));
+  const ids = new Set(after.map(({ id }) => id));
+  const idsOf = (keys: readonly ApiKey[]) => keys.map(({ id }) => id).slice(0, NAMED_MAX);
+  return {
+    before: { keys: before.length },
+    after: {
+      keys: after.length,
+      added: idsOf(after.filter(({ id }) => !old.has(id))),
+      removed: idsOf(before.filter(({ id }) => !ids.has(id))),
+      changed: idsOf(after.filter(key => old.has(key.id) && old.get(key.id) !== JSON.stringify(key))),
+    },
+  };
 }
 
 function composeOpaque({ identity, clock, observe, guessing }: World): OpaqueScheme {

@@ -80,8 +80,8 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   };
   const { observe, tell: catchUp } = createHeldEvents(clock, told, () => log.observedAll());
   const log = createLog({ ...config.log, stream: parts.stdout, wallMs: () => clock.wallMs(), catchUp });
-  const identity: ComposedIdentity = composeIdentity({ ...config, clock, observe });
   const audit = composeAudit({ config, clock, observe });
+  const identity: ComposedIdentity = composeIdentity({ ...config, clock, observe, changed: audit.changed });
   const limits = composeLimits({ config, clock, observe });
   const metrics: Metrics = createMetrics({
     routeIds: () => new Set(generations.current().routes.map(({ id }) => id)),

@@ -1,13 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { dirname } from 'node:path';
+import { openTrail } from '../compose-audit.ts';
 import { parseApiKeys, withApiKey, withoutApiKey, type WrittenApiKey } from '../config/api-keys-file.ts';
+import type { GatewayConfig } from '../config/gateway-config.ts';
 import { problemLine } from '../config/problem.ts';
 import { durationMs } from '../config/units.ts';
 import type { ApiKey } from '../domain/admission/api-key.ts';
-import { loadContract } from '../load.ts';
-import { argumentProblem, USAGE_ERROR, type CommandIo } from './io.ts';
+import type { AuditedChange } from '../domain/operating/audit.ts';
+import type { CommandIo } from './io.ts';
+import { gatewayIn, misused, readArguments, Refusal, saidBy } from './refusal.ts';
 
 const HELP = `penstock key create --subject NAME [--id ID] [--scope S]… [--role R]… [--expires 90d] [--json]
 penstock key list   [--json]
@@ -36,60 +38,38 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
-/** Why nothing was done, in words for the operator. */
-class Refusal extends Error {
-  override readonly name = 'Refusal';
-  readonly status: number;
-
-  constructor(message: string, status = 1) {
-    super(message);
-    this.status = status;
-  }
-}
-
 /** Makes, lists and revokes API keys; resolves to the exit status. */
 export function run(args: readonly string[], io: CommandIo): Promise<number> {
-  try {
-    io.stdout.write(perform(args, io));
-    return Promise.resolve(0);
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    io.stderr.write(`penstock key: ${error.message}\n`);
-    return Promise.resolve(error.status);
-  }
+  return saidBy('key', io, () => perform(args, io));
 }
 
-function perform(args: readonly string[], io: CommandIo): string {
+function perform(args: readonly string[], io: CommandIo): string | Promise<string> {
   const { values, positionals } = parsed(args);
   if (values.help) return HELP;
   const [verb = '', id, ...others] = positionals;
-  if (others.length > 0) throw new Refusal(`one thing at a time\n\n${HELP}`, USAGE_ERROR);
+  if (others.length > 0) throw misused(`one thing at a time\n\n${HELP}`);
   switch (verb) {
     case 'create':
-      return create(values, keysFile(values.config, io));
+      return create(values, storeOf(values.config, io));
     case 'list':
-      return list(keysFile(values.config, io), values.json);
+      return list(storeOf(values.config, io).file, values.json);
     case 'revoke':
-      if (id === undefined) throw new Refusal(`which key? \`penstock key list\` has their ids`, USAGE_ERROR);
-      return revoke(id, keysFile(values.config, io), values.json);
+      if (id === undefined) throw misused('which key? `penstock key list` has their ids');
+      return revoke(id, storeOf(values.config, io), values.json);
     default:
-      throw new Refusal(`create, list or revoke\n\n${HELP}`, USAGE_ERROR);
+      throw misused(`create, list or revoke\n\n${HELP}`);
   }
 }
 
 function parsed(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
-  } catch (error) {
-    throw new Refusal(`${argumentProblem(error, Object.keys(OPTIONS))}\n\n${HELP}`, USAGE_ERROR);
-  }
+  return readArguments(args, { options: OPTIONS, help: HELP, allowPositionals: true });
 }
 
 type Values = ReturnType<typeof parsed>['values'];
 
-function create(values: Values, file: string): string {
+async function create(values: Values, store: Store): Promise<string> {
   const { subject = '', scope: scopes, role: roles, json } = values;
-  if (subject === '') throw new Refusal(`--subject NAME says whom the key names\n\n${HELP}`, USAGE_ERROR);
+  if (subject === '') throw misused(`--subject NAME says whom the key names\n\n${HELP}`);
   const id = values.id ?? `key-${randomBytes(4).toString('hex')}`;
   const key = `penstock_${randomBytes(32).toString('base64url')}`;
   const entry: WrittenApiKey = {
@@ -100,8 +80,8 @@ function create(values: Values, file: string): string {
     ...(roles.length > 0 && { roles }),
     ...(values.expires !== undefined && { expires: expiryOf(values.expires) }),
   };
-  change(file, content => {
-    if (keysIn(content, file).some(known => known.id === id)) throw new Refusal(`there is a key ${id} already`);
+  await change(store, { what: `key create ${id}`, before: null, after: { subject, scopes, roles } }, content => {
+    if (keysIn(content, store.file).some(known => known.id === id)) throw new Refusal(`there is a key ${id} already`);
     return withApiKey(content, entry);
   });
   return json ? `${JSON.stringify({ key, ...entry }, null, 2)}\n` : `${key}\n`;
@@ -109,7 +89,7 @@ function create(values: Values, file: string): string {
 
 function expiryOf(written: string): string {
   const ms = durationMs(written);
-  if (ms === undefined || ms < 1000) throw new Refusal('--expires takes a duration such as 12h or 90d', USAGE_ERROR);
+  if (ms === undefined || ms < 1000) throw misused('--expires takes a duration such as 12h or 90d');
   return new Date(Date.now() + ms).toISOString();
 }
 
@@ -135,26 +115,28 @@ function list(file: string, isJson: boolean): string {
   return rows.length === 0 ? `${file} has no keys\n` : `${rows.join('\n')}\n`;
 }
 
-function revoke(id: string, file: string, isJson: boolean): string {
-  change(file, content => {
-    if (!keysIn(content, file).some(known => known.id === id))
+async function revoke(id: string, store: Store, isJson: boolean): Promise<string> {
+  await change(store, { what: `key revoke ${id}`, before: { id }, after: null }, content => {
+    if (!keysIn(content, store.file).some(known => known.id === id))
       throw new Refusal(`there is no key ${JSON.stringify(id)}`);
     return withoutApiKey(content, id);
   });
   return isJson ? `${JSON.stringify({ revoked: id })}\n` : `revoked ${id}\n`;
 }
 
+/** The file of the keys, and the audit trail that changes stand in. */
+interface Store {
+  readonly file: string;
+  readonly audit: GatewayConfig['audit'];
+  readonly stderr: CommandIo['stderr'];
+}
+
 /** The file that gateway.yaml names. What else is wrong with the files is `check`'s to say. */
-function keysFile(config: string, { cwd, env, stderr }: CommandIo): string {
-  const { gateway, problems } = loadContract(resolve(cwd, config), env);
-  if (gateway === undefined) {
-    for (const problem of problems.filter(({ severity }) => severity === 'error'))
-      stderr.write(`${problemLine(problem)}\n`);
-    throw new Refusal(`${config} cannot be used; --config names another`);
-  }
-  const file = gateway.identity?.apiKeys?.file;
+function storeOf(config: string, io: CommandIo): Store {
+  const { identity, audit } = gatewayIn(config, io);
+  const file = identity?.apiKeys?.file;
   if (file === undefined) throw new Refusal(`${config} has no \`identity.apiKeys\`: no key would be taken`);
-  return file;
+  return { file, audit, stderr: io.stderr };
 }
 
 function contentOf(file: string): string {
@@ -167,8 +149,27 @@ function keysIn(content: string, file: string): readonly ApiKey[] {
   return keys;
 }
 
+type Change = Pick<AuditedChange, 'what' | 'before' | 'after'>;
+
+/**
+ * Changes the file, and writes that down. While a gateway writes the trail it is the gateway that does, as soon as it has
+ * read the file.
+ */
+async function change({ file, audit, stderr }: Store, what: Change, edit: (content: string) => string): Promise<void> {
+  const trail = audit === undefined ? undefined : await openTrail(audit);
+  if (typeof trail === 'string' && audit?.required === true) throw new Refusal(`nothing is changed: ${trail}`);
+  if (typeof trail === 'string') stderr.write(`penstock key: the audit trail lacks this: ${trail}\n`);
+  const open = typeof trail === 'object' ? trail : undefined;
+  try {
+    rewrite(file, edit);
+    open?.append({ kind: 'change', by: 'command', from: null, ...what, outcome: 'done' });
+  } finally {
+    await open?.close();
+  }
+}
+
 /** Rewrites the file whole, one command at a time: a gateway that reads it sees the old keys or the new ones. */
-function change(file: string, edit: (content: string) => string): void {
+function rewrite(file: string, edit: (content: string) => string): void {
   mkdirSync(dirname(file), { recursive: true });
   const draft = `${file}.new`;
   const descriptor = openDraft(draft);

@@ -1,13 +1,10 @@
 import { createHmac } from 'node:crypto';
-import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import type { IdentityConfig, IssuerConfig } from '../config/gateway-config.ts';
-import { hasError, problemLine } from '../config/problem.ts';
 import { durationMs } from '../config/units.ts';
 import { claimAt, type ClaimPath } from '../domain/admission/claim-path.ts';
 import { isSubject, parseToken } from '../domain/admission/token.ts';
-import { loadContract } from '../load.ts';
-import { argumentProblem, USAGE_ERROR, type CommandIo } from './io.ts';
+import type { CommandIo } from './io.ts';
+import { gatewayIn, misused, readArguments, Refusal, saidBy } from './refusal.ts';
 
 const HELP = `penstock token --sub NAME [--scope S]… [--role R]… [--expires 1h] [--config FILE] [--json]
 
@@ -32,37 +29,16 @@ interface Wanted {
   readonly isJson: boolean;
 }
 
-/** Why there is no token, in words for the user of the command. */
-class Refusal extends Error {
-  override readonly name = 'Refusal';
-  readonly status: number;
-
-  constructor(message: string, status = 1) {
-    super(message);
-    this.status = status;
-  }
-}
-
-/** The arguments make no sense. */
-function misused(message: string): Refusal {
-  return new Refusal(message, USAGE_ERROR);
-}
-
 /** Prints a token for trying things out; resolves to the exit status. */
 export function run(args: readonly string[], io: CommandIo): Promise<number> {
-  try {
-    const wanted = readArguments(args);
-    io.stdout.write(wanted === 'help' ? HELP : issue(wanted, io));
-    return Promise.resolve(0);
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    io.stderr.write(`penstock token: ${error.message}\n`);
-    return Promise.resolve(error.status);
-  }
+  return saidBy('token', io, () => {
+    const wanted = wantedBy(args);
+    return wanted === 'help' ? HELP : issue(wanted, io);
+  });
 }
 
-function readArguments(args: readonly string[]): Wanted | 'help' {
-  const { values } = parse(args);
+function wantedBy(args: readonly string[]): Wanted | 'help' {
+  const { values } = readArguments(args, { options: OPTIONS, help: HELP });
   if (values.help === true) return 'help';
   const expiresMs = durationMs(values.expires);
   if (expiresMs === undefined || expiresMs < 1000 || expiresMs > EXPIRES_MS_MAX) {
@@ -90,17 +66,6 @@ const OPTIONS = {
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: OPTIONS,
-    });
-  } catch (error) {
-    throw misused(`${argumentProblem(error, Object.keys(OPTIONS))}\n\n${HELP}`);
-  }
-}
 
 function issue(wanted: Wanted, io: CommandIo): string {
   if (wanted.subject === '') throw misused(`--sub NAME says whom the token names\n\n${HELP}`);
@@ -166,17 +131,8 @@ function sign(claims: object, { secret, isSecretBase64 }: IssuerConfig): string 
   return [...input, signature.digest('base64url')].join('.');
 }
 
-/** Of the routes file nothing is needed here, nor is it judged. */
-function readIdentity(file: string, { env, cwd, stderr }: CommandIo): IdentityConfig {
-  const path = resolve(cwd, file);
-  const { gateway, problems } = loadContract(path, env);
-  if (gateway === undefined) {
-    for (const problem of problems.filter(each => each.file === path && hasError([each]))) {
-      stderr.write(`${problemLine(problem)}\n`);
-    }
-    throw new Refusal(`${file} cannot be used; --config names another`);
-  }
-  if (gateway.identity === undefined)
-    throw new Refusal(`${file} configures no identity: the gateway asks for no token`);
-  return gateway.identity;
+function readIdentity(file: string, io: CommandIo): IdentityConfig {
+  const { identity } = gatewayIn(file, io);
+  if (identity === undefined) throw new Refusal(`${file} configures no identity: the gateway asks for no token`);
+  return identity;
 }

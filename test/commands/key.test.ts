@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { run } from '../../gateway/commands/key.ts';
 import { parseApiKeys } from '../../gateway/config/api-keys-file.ts';
@@ -86,5 +86,45 @@ describe('penstock key', () => {
     const jwt =
       "identity: { jwt: [{ issuer: a, audience: b, algorithms: [HS256], secret: 'a secret of thirty-two bytes or more' }] }";
     assert.match((await inFolder(t, jwt).key('list')).stderr, /has no `identity.apiKeys`/);
+  });
+
+  test('stands in the audit trail, by the command alone while no gateway writes it, and never with the key', async t => {
+    const { key, file } = inFolder(
+      t,
+      'audit: { file: audit.jsonl }\nidentity: { apiKeys: { file: keys/api-keys.yaml } }',
+    );
+    const trail = join(dirname(file), '../audit.jsonl');
+
+    const made = await key('create', '--subject', 'app/a', '--id', 'one');
+    await key('revoke', 'one');
+
+    const lines = readFileSync(trail, 'utf8').trim().split('\n');
+    const changes = lines
+      .map(line => JSON.parse(line) as Record<string, unknown>)
+      .filter(({ kind }) => kind === 'change');
+    assert.deepEqual(
+      changes.map(({ by, what, after }) => [by, what, after]),
+      [
+        ['command', 'key create one', { subject: 'app/a', scopes: [], roles: [] }],
+        ['command', 'key revoke one', null],
+      ],
+    );
+    assert.ok(!lines.join().includes(made.stdout.trim()));
+
+    writeFileSync(`${trail}.lock`, String(process.ppid)); // another process that lives
+    assert.equal((await key('create', '--subject', 'app/a', '--id', 'two')).status, 0);
+    assert.equal(readFileSync(trail, 'utf8').trim().split('\n').length, lines.length);
+  });
+
+  test('is refused where the trail must be written and cannot', async t => {
+    const yaml =
+      'audit: { file: gateway.yaml/audit.jsonl, required: true }\nidentity: { apiKeys: { file: keys/api-keys.yaml } }';
+    const { key, file } = inFolder(t, yaml);
+
+    const made = await key('create', '--subject', 'app/a');
+
+    assert.equal(made.status, 1);
+    assert.match(made.stderr, /nothing is changed/);
+    assert.equal(existsSync(file), false);
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
@@ -93,11 +93,19 @@ describe('an API key', () => {
     const { file, save } = aKeyFile(t, [entry('one')]);
     const { ask, gateway } = await gatewayOf(t, {
       identity: `apiKeys: { file: '${file}' }, guessing: { failures: 1000 }`,
+      more: `audit: { file: '${file}.jsonl' }`,
     });
     assert.equal((await ask({ 'x-api-key': 'one' })).status, 200);
 
     save([entry('two')]);
     await until(async () => (await ask({ 'x-api-key': 'two' })).status === 200, 'the new key counts');
+    await until(() => readFileSync(`${file}.jsonl`, 'utf8').includes('API keys'), 'the audit trail has it');
+    const line =
+      readFileSync(`${file}.jsonl`, 'utf8')
+        .split('\n')
+        .find(each => each.includes('API keys')) ?? '';
+    const { by, after } = JSON.parse(line) as Record<string, unknown>;
+    assert.deepEqual([by, after], ['file', { keys: 1, added: ['two'], removed: ['one'], changed: [] }]);
     assert.equal((await ask({ 'x-api-key': 'one' })).status, 401);
 
     writeFileSync(file, '[{ id: x }');
