@@ -344,15 +344,16 @@ routes:
 
   test('shows neither the secrets of the files nor the token of the request', async t => {
     const routes = `services: { a: { sharedSecret: '\${env:S}' } }
-routes: [{ uri: lb://a, predicates: ['Path=/{tenant}'], filters: ['AddRequestHeader=X-Key, {tenant}-\${env:K}'] }]`;
+routes: [{ uri: lb://a, predicates: ['Path=/{tenant}'], filters: ['AddRequestHeader=X-Key, {tenant}-\${env:K}', 'SetRequestHeader=X-Api-Key, sesame-{tenant}'] }]`;
     const run = inFolder(t, { routes, env: { S: 'hunter2hunter2', K: 'letmein' } });
 
     for (const flags of [[], ['--json']]) {
       const { code, out } = await run(explain, 'GET', '/acme', '-H', 'Authorization: Bearer my-token', ...flags);
       assert.equal(code, 0);
-      assert.ok(!/hunter2|letmein|my-token/.test(out), out);
+      assert.ok(!/hunter2|letmein|my-token|sesame/.test(out), out);
       assert.match(out, /PLUMBER-SHARED-SECRET/);
       assert.match(out, /X-Key\W+acme-\[redacted\]/);
+      assert.match(out, /SetRequestHeader=X-Api-Key, \[redacted\]\{tenant\}/);
     }
   });
 

@@ -240,16 +240,17 @@ function answering(found: FoundRoute<RouteSpec>, { asked, input, parts, isPrefli
   call.content = Buffer.from(input.body);
   const redirect = route.filters.find(({ onBehalf }) => onBehalf !== undefined)?.onBehalf?.(call);
   const isSent = redirect === undefined && !isPreflight;
+  const secrets = [...(parts.secrets ?? []), ...credentialsIn(route)];
   return {
     route: route.id,
     service: route.serviceName,
     predicates: route.predicates.map(({ text }) => text),
-    filters: route.filters.map(({ text }) => text),
+    filters: shownFilters(route),
     variables: Object.fromEntries(variables),
     policy: policyView(route.policy),
     isPreflight,
     answered: redirect === undefined ? null : { status: redirect.status, location: locationOf(redirect.fields, parts) },
-    sent: isSent ? sentOf(call, parts.secrets ?? []) : null,
+    sent: isSent ? sentOf(call, secrets) : null,
   };
 }
 
@@ -359,6 +360,23 @@ function masked(text: string, secrets: readonly string[]): string {
     .reduce((shown, secret) => shown.replaceAll(secret, '[redacted]'), text);
 }
 
+/** What a filter adds under a name that says it is a credential; references in it are no literals. */
+const CREDENTIAL =
+  /^(?:Add|Set)[A-Za-z]*=\s*[\w-]*(?:authorization|cookie|secret|token|passw|credential|(?:api|access|functions|subscription)[\w-]?key)[\w-]*\s*[,:]\s*(.+)$/i;
+
+/** Credentials that the file itself holds: an operator who may read routes need not know them. */
+function credentialsIn({ filters }: Pick<RouteSpec, 'filters'>): string[] {
+  return filters
+    .flatMap(({ text }) => (CREDENTIAL.exec(text)?.[1] ?? '').split(/\$?\{[^}]*\}/))
+    .map(piece => piece.trim())
+    .filter(piece => piece !== '');
+}
+
+function shownFilters(route: Pick<RouteSpec, 'filters'>): string[] {
+  const credentials = credentialsIn(route);
+  return route.filters.map(({ text }) => masked(text, credentials));
+}
+
 /** A route as operators read it: `GET /api/routes`. */
 export interface RouteView {
   readonly id: string;
@@ -376,7 +394,7 @@ export function routeViews(routes: readonly RouteSpec[]): RouteView[] {
     order,
     service: serviceName,
     predicates: predicates.map(({ text }) => text),
-    filters: filters.map(({ text }) => text),
+    filters: shownFilters({ filters }),
     policy: policyView(policy),
   }));
 }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isLoopback } from '../../../gateway/domain/operating/admin.ts';
+import { routeViews } from '../../../gateway/domain/operating/explain.ts';
+import { soundRoutes } from '../../support/configuration.ts';
 
 for (const [host, isLocal] of [
   ['localhost', true],
@@ -21,3 +23,13 @@ for (const [host, isLocal] of [
     assert.equal(isLoopback(host), isLocal);
   });
 }
+
+test('routes as operators read them hold no credential that a filter adds', () => {
+  const { specs } = soundRoutes(`routes:
+  - { uri: lb://a, filters: ['AddRequestHeader=Authorization, Basic c2VzYW1l', 'AddRequestHeader=X-A, b'] }`);
+
+  assert.deepEqual(routeViews(specs)[0]?.filters, [
+    'AddRequestHeader=Authorization, [redacted]',
+    'AddRequestHeader=X-A, b',
+  ]);
+});
