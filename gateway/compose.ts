@@ -32,6 +32,7 @@ import { createMetrics, type Metrics } from './edges/prom-client.ts';
 import { systemRandom as random } from './edges/random.ts';
 import { createTransport } from './edges/r-transport/transport.ts';
 import { createScripts } from './edges/rscript/transport.ts';
+import { createRserve } from './edges/rserve/transport.ts';
 import type { Account } from './edges/user.ts';
 import { createLog, type Log } from './edges/winston.ts';
 import { createCompressor, unpack } from './edges/zlib.ts';
@@ -144,9 +145,18 @@ interface WayParts {
 function composeWays({ config, ...parts }: WayParts) {
   const scripts = createScripts({ ...parts, clock });
   const hasScripts = config.discovery.local.some(({ kind }) => kind === 'script');
-  const ways: Ways = hasScripts ? { script: scripts } : {};
+  const ways: Ways = {
+    ...(hasScripts ? { script: scripts } : {}),
+    ...(mayHaveRserve(config) ? { rserve: createRserve({ ...parts, clock }) } : {}),
+  };
   const http = createTransport({ ...parts, clock });
   return { scripts, transport: transportByScheme(http, ways), connectionMode: http.modeOf, probe: probeByScheme(ways) };
+}
+
+/** Consul may list one at any time. */
+function mayHaveRserve({ discovery }: GatewayConfig): boolean {
+  const isRserve = (origin: string) => origin.startsWith('rserve:');
+  return discovery.consul !== undefined || discovery.static.some(({ instances }) => instances.some(isRserve));
 }
 
 interface FlowParts {

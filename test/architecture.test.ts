@@ -52,8 +52,8 @@ const IMPURE =
 
 const IMPORT = /^(?:import|export)\b[^;]*?from '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)/gm;
 
-/** What opens connections: the one transport to instances, and what speaks with Consul. */
-const CONNECTING = /^edges\/(ldapts|r-transport\/|consul-client\.ts$)/;
+/** What opens connections: the transports to instances, and what speaks with Consul. */
+const CONNECTING = /^edges\/(ldapts|r-transport\/|rserve\/|consul-client\.ts$)/;
 
 /** What of `node:net` opens nothing. */
 const ADDRESSES = /^import \{ (BlockList|isIP|, )+ \} from 'node:net';$/m;
@@ -84,7 +84,7 @@ for (const path of files) {
   });
 
   test(`${path} imports packages where they belong`, () => {
-    assert.ok(CONNECTING.test(path) || !CONNECT.test(text), 'instances are reached by edges/r-transport/ alone');
+    assert.ok(CONNECTING.test(path) || !CONNECT.test(text), 'instances are reached by their ways alone');
     for (const target of targets) {
       const isPackage = !target.startsWith('.') && !target.startsWith('node:');
       assert.ok(

@@ -84,6 +84,7 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
     compress: full.compress,
     sharing,
     validate: validateOf(full, placed),
+    ...rserveOf(full),
   };
   warnOfUseless({ ...context, written, policy });
   return policy;
@@ -103,6 +104,10 @@ function countsRows({ limits }: FullPolicy, { complain, placeOf, isStream }: Pla
 
 function addressesOf({ addresses }: FullPolicy): Pick<RoutePolicy, 'addresses'> {
   return addresses === undefined ? {} : { addresses };
+}
+
+function rserveOf({ rserve }: FullPolicy): Pick<RoutePolicy, 'rserve'> {
+  return rserve === undefined ? {} : { rserve };
 }
 
 function complainOfAudit({ complain, placeOf }: Placed): void {
@@ -369,6 +374,7 @@ export function compileService(
       share: outlier.share,
     },
     slowStartMs: service.slowStart,
+    rserve: service.rserve,
   };
 }
 

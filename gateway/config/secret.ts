@@ -35,6 +35,7 @@ const SECRET_PATHS: readonly (readonly string[])[] = [
   ['identity', 'introspection', '*', 'clientSecret'],
   ['identity', 'ldap', 'bindPassword'],
   ['services', '*', 'sharedSecret'],
+  ['services', '*', 'rserve', 'password'],
 ];
 
 interface FoundSecret {

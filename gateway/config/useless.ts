@@ -45,6 +45,7 @@ const OF_CALLS: readonly Key[] = [
   'priority',
   'pure',
   'retry',
+  'rserve',
   'validate',
   'varyBy',
 ];

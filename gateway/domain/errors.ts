@@ -157,7 +157,7 @@ export const FAILURES = {
     retry: 'never',
     title: 'Model failed',
     detail: 'The model ended with an error.',
-    remedy: 'Check the input against what the model takes. Operators: the log has what the script wrote.',
+    remedy: 'Check the input against what the model takes. Operators: the log has what R said.',
   },
   STREAM_NOT_ENABLED: {
     status: 501,

@@ -191,6 +191,11 @@ export interface ValidatePolicy extends InputBounds {
 }
 
 /** Everything a route promises, compiled: no default is missing, no text is left to parse. */
+/** How a call becomes one of an R behind Rserve. */
+export type RserveTask =
+  | { readonly kind: 'call'; /** A function, perhaps `package::name`. */ readonly name: string }
+  | { readonly kind: 'script'; /** Where the scripts are, on the machine of Rserve. */ readonly folder: string };
+
 export interface RoutePolicy {
   /** Undefined: the route is open, because no identity is configured. */
   readonly auth: Auth | undefined;
@@ -221,6 +226,8 @@ export interface RoutePolicy {
   readonly sharing: Sharing | undefined;
   /** Undefined: input is passed on as it comes. */
   readonly validate: ValidatePolicy | undefined;
+  /** Undefined: the service is no Rserve. */
+  readonly rserve?: RserveTask | undefined;
 }
 
 /** By what a caller is kept on its side of a weighted choice. */

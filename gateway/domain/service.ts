@@ -232,6 +232,20 @@ export interface UpstreamTls {
   readonly isVerified: boolean;
 }
 
+/** Who logs in at an Rserve. */
+export interface RserveAccount {
+  readonly user: string;
+  readonly password: string;
+}
+
+/** How an Rserve is used. */
+export interface RservePolicy {
+  readonly account: RserveAccount | undefined;
+  /** An R that has answered so many calls, or has grown larger, is replaced. */
+  readonly callsMax: number;
+  readonly memoryBytesMax: number;
+}
+
 /** How the instances behind one name are treated: `services:` in routes.yaml, compiled. */
 export interface ServicePolicy {
   readonly balance: BalanceSpec;
@@ -254,4 +268,5 @@ export interface ServicePolicy {
   readonly health: HealthPolicy;
   readonly outlier: OutlierPolicy;
   readonly slowStartMs: number;
+  readonly rserve: RservePolicy;
 }

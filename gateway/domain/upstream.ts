@@ -81,7 +81,7 @@ export interface Exchange {
 
 /** Carries calls to instances. */
 export interface Transport {
-  /** `origin`: scheme, host and port, without a slash at the end; `script:NAME` of a script. */
+  /** `origin`: scheme, host and port, without a slash at the end; `script:NAME` of a script, `rserve://HOST:PORT`. */
   send(origin: string, message: UpstreamMessage, options: SendOptions): Exchange;
   /** Lets go of what is kept for an origin that left; exchanges under way end by themselves. */
   forget(origin: string): void;
@@ -91,6 +91,8 @@ export interface Transport {
 export interface SendOptions {
   readonly bounds: ExchangeBounds;
   readonly listener: ExchangeListener;
+  /** For whose calls it is: some ways lead to what a route names. */
+  readonly route?: Route | undefined;
 }
 
 /** How an attempt went. */

@@ -224,7 +224,7 @@ class AttemptedRequest implements UpstreamRequest, PermitRequest, ExchangeListen
     }
     this.#sinceMs = clock.nowMs();
     this.#answeredMs = undefined;
-    this.#exchange = transport.send(instance.origin, message, { bounds: boundsOf(route), listener: this });
+    this.#exchange = transport.send(instance.origin, message, { bounds: boundsOf(route), listener: this, route });
     permit.begin(); // not before it is on its way: what the transport would not send never ends
     this.#permit = permit;
     this.#state = 'sent';

@@ -64,6 +64,7 @@ const INSTANT =
   'for example 2026-01-20T17:42:47.789-07:00[America/Denver], 2026-01-20T17:42:47Z or milliseconds since 1970';
 
 const FILES: readonly Mistake[] = [
+  prose('write call: FUNCTION', route('rserve: «{}»'), route('rserve: { call: predict_fuel }')),
   row(NO_ROUTES, '«»'),
   row(NO_ROUTES, '«routes:»'),
   row('for example `routes: []`', '«[]»'),

@@ -68,6 +68,17 @@ const around: Around = {
 };
 
 describe('gateway.yaml', () => {
+  test('lists instances of Rserve, with its own port where none is written', () => {
+    const text =
+      "discovery: { static: [{ service: a, instances: ['rserve://10.0.0.5:6399', 'rserve://r.internal', 'rserve://[fd00::7]'] }] }";
+    const { config, problems } = gatewayOf(text, around);
+
+    assert.deepEqual(told(problems), []);
+    assert.deepEqual(config?.discovery.static[0]?.instances, [
+      ...['rserve://10.0.0.5:6399', 'rserve://r.internal:6311', 'rserve://[fd00::7]:6311'],
+    ]);
+  });
+
   test('as documented means what it says, in milliseconds, bytes and absolute paths', () => {
     const { config, problems } = gatewayOf(DOCUMENTED, around);
 

@@ -66,6 +66,7 @@ const FUEL_POLICY = {
     share: { callsMin: 30, windowMs: 30_000, confidence: 0.99 },
   },
   slowStartMs: 0,
+  rserve: { account: undefined, callsMax: 1_000, memoryBytesMax: 2 ** 30 },
 };
 
 const IDENTITY = { identityConfigured: true };
@@ -452,6 +453,16 @@ describe('routes.yaml, wrong', () => {
       ['1:74 error routes[0].limits[0].cost: is for bodies that are taken in, and the route is a stream'],
     ],
     [
+      'code in the place of a function of R',
+      `routes: [{ uri: lb://a, rserve: { call: 'system("id")' } }]`,
+      ['1:41 error routes[0].rserve.call: must be the name of a function of R: NAME, or PACKAGE::NAME'],
+    ],
+    [
+      'a user of Rserve without a password',
+      'services: { a: { rserve: { user: alice } } }\nroutes: [{ uri: lb://a, rserve: { call: f } }]',
+      ['1:26 error services.a.rserve: needs `user` and `password`, or none of them'],
+    ],
+    [
       'a word for what input is held against',
       'routes: [{ uri: lb://a, validate: { from: protoype } }]',
       ['1:43 error routes[0].validate.from: must be prototype, openapi or the path of a JSON Schema'],
@@ -472,7 +483,7 @@ describe('routes.yaml, wrong', () => {
     });
   }
 
-  for (const key of ['rserve', 'csv', 'grpc', 'async', 'experiment', 'mirror', 'askVersion', 'slo']) {
+  for (const key of ['csv', 'grpc', 'async', 'experiment', 'mirror', 'askVersion', 'slo']) {
     test(`refuses ${key} by name, as not yet supported, on a route and in the defaults`, () => {
       assert.deepEqual(told(routesOf(`routes: [{ uri: lb://a, ${key}: x }]`).problems), [
         `1:25 error routes[0].${key}: ${key}: not yet supported`,

@@ -15,6 +15,7 @@ const SERVERS = {
     env: { TESTSSL_INSTALL_DIR: '$root/etc/testssl', PATH: '$root/usr/bin:$PATH', OPENSSL: '/usr/bin/openssl' },
   },
   h2load: { packages: ['nghttp2-client'], program: 'usr/bin/h2load', probe: '--version' },
+  Rserve: { packages: ['r-cran-rserve'], program: 'usr/lib/R/site-library/Rserve/libs/Rserve', probe: '--version' },
   slapd: { packages: ['slapd'], program: 'usr/sbin/slapd', probe: '-VV' },
   chromium: { packages: ['chromium', 'fonts-dejavu-core'], program: 'usr/lib/chromium/chromium', probe: '--version' },
 };

@@ -75,6 +75,7 @@ export function aServicePolicy({ outlier, ...traits }: PolicyTraits = {}): Servi
       sharedSecret: undefined,
       slowStartMs: 0,
     },
+    rserve: { account: undefined, callsMax: 1_000, memoryBytesMax: 2 ** 30 },
     health: { path: '/ping', intervalMs: 5_000, timeoutMs: 2_000, passes: 1, fails: 3 },
     outlier: {
       ...{ failures: 5, ejectForMs: 30_000, ejectForMsMax: 300_000, percentMax: 50, keepMin: 1 },

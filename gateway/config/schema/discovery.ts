@@ -110,7 +110,10 @@ const Local = z
 
 const Static = z.strictObject({
   service: ServiceName,
-  instances: z.array(origin()).min(1).describe('Where they listen: `http://10.0.0.5:8000`.'),
+  instances: z
+    .array(origin({ mayBeRserve: true }))
+    .min(1)
+    .describe('Where they listen: `http://10.0.0.5:8000`, or `rserve://10.0.0.5:6311`.'),
 });
 
 /** Where the gateway knows instances from: one source or more; `lb://NAME` is the union of what they know of NAME. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { CredentialPlace, LimitKey, Pace, RetryReason } from '../../domain/route.ts';
+import type { CredentialPlace, LimitKey, Pace, RetryReason, RserveTask } from '../../domain/route.ts';
 import type { PublishedAs } from '../../domain/validation/published.ts';
 import { Addresses } from './addresses.ts';
 import { withLater } from './later.ts';
@@ -191,7 +191,7 @@ const Answer = z.strictObject({
     .boolean()
     .default(false)
     .describe(
-      'Whether callers are told R’s own message where Plumber answers 500 with one, as it does with `debug`. It may tell of files and code.',
+      'Whether callers are told R’s own message where Plumber answers 500 with one, as it does with `debug`, and where a function behind Rserve fails. It may tell of files and code.',
     ),
 });
 
@@ -217,6 +217,30 @@ const Validate = z.strictObject({
   rowsMax: whole(1, 10_000_000).default(10_000).describe('Records in one body at most.'),
   depthMax: whole(2, 100).default(32).describe('How deep a body may be nested.'),
 });
+
+const Rserve = z
+  .strictObject({
+    call: z
+      .string()
+      .regex(
+        /^(?:[A-Za-z][A-Za-z0-9.]*::)?(?:[A-Za-z]|[.](?![0-9]))[A-Za-z0-9._]*$/,
+        'must be the name of a function of R: NAME, or PACKAGE::NAME',
+      )
+      .optional()
+      .describe(
+        'A function that is called with the rows as a data frame. A vector that it returns is answered as `{".pred": …}`, a data frame as records, a list as an object: vetiver’s shapes.',
+      ),
+    script: text()
+      .optional()
+      .describe(
+        'In place of `call`: a folder on the machine of Rserve with scripts as FastRWeb has them. What is asked for under `/NAME` is answered by `run(…)` of `NAME.R`, with the query as arguments; or by `.http.request`, where Rserve has that.',
+      ),
+  })
+  .transform(({ call, script }, { issues }): RserveTask => {
+    if ((call === undefined) === (script === undefined))
+      issues.push(flaw(undefined, 'needs `call` or `script`, and one of them', 'write call: FUNCTION'));
+    return call === undefined ? { kind: 'script', folder: script ?? '' } : { kind: 'call', name: call };
+  });
 
 /** What a route may have beside the dialect, and `defaults` may say for all. */
 export const RoutePolicyKeys = withLater(
@@ -274,6 +298,9 @@ export const RoutePolicyKeys = withLater(
     validate: Validate.optional().describe(
       'Input that the service cannot take is refused with INVALID_INPUT, and does not reach R. Off unless written.',
     ),
+    rserve: Rserve.optional().describe(
+      'How a call becomes one of R, where the service is an Rserve (`rserve://HOST:PORT`). `{ call: FUNCTION }` or `{ script: FOLDER }`.',
+    ),
     compress: z
       .boolean()
       .default(false)
@@ -284,7 +311,7 @@ export const RoutePolicyKeys = withLater(
       .prefault('5m')
       .describe('How long a stream may carry nothing before it is ended.'),
   }),
-  { keys: ['rserve', 'csv', 'grpc', 'async', 'experiment', 'mirror', 'askVersion', 'slo'] },
+  { keys: ['csv', 'grpc', 'async', 'experiment', 'mirror', 'askVersion', 'slo'] },
 );
 
 type PolicyShape = typeof RoutePolicyKeys.shape;

@@ -79,12 +79,15 @@ export function listeningPort() {
 }
 
 /** An address of scheme, host and port, without path or credentials: `http://10.0.0.5:8000`. Some tools leave `http://` out. */
-export function origin({ mayOmitScheme = false } = {}) {
+export function origin({ mayOmitScheme = false, mayBeRserve = false } = {}) {
   return z
     .string()
     .meta({ format: 'uri', examples: ['http://127.0.0.1:8500'] })
     .transform((written, { issues }) => {
-      const parsed = originOf(written) ?? (mayOmitScheme ? originOf(`http://${written}`) : undefined);
+      const parsed =
+        originOf(written) ??
+        (mayOmitScheme ? originOf(`http://${written}`) : undefined) ??
+        (mayBeRserve ? rserveOrigin(written) : undefined);
       if (parsed === undefined) {
         issues.push(flaw(written, 'must be an address', 'write http://HOST:PORT, without path or credentials'));
       }
@@ -101,6 +104,17 @@ export function originOf(written: string): string | undefined {
   if (!isBare || url.hostname === '') return undefined;
   return `${url.protocol}//${url.hostname}:${portOf(url)}`;
 }
+
+/** `rserve://HOST:PORT`; undefined for any other. */
+function rserveOrigin(written: string): string | undefined {
+  const [, rest = ''] = /^rserve:\/\/(.+)$/i.exec(written) ?? [];
+  const [, port = RSERVE_PORT] = /:(\d+)\/?$/.exec(rest) ?? [];
+  const origin = originOf(`http://${rest}`);
+  return origin && `rserve:${origin.slice('http:'.length).replace(/\d+$/, port)}`;
+}
+
+/** Rserve's own. */
+const RSERVE_PORT = '6311';
 
 /** The port a URL leads to, its scheme's own where none is written. */
 export function portOf(url: URL): string {

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import type { AffinityKey } from '../../domain/service.ts';
+import type { AffinityKey, RservePolicy } from '../../domain/service.ts';
 import { withLater } from './later.ts';
 import { isAddressRange } from '../../domain/http/address-range.ts';
-import { duration, flaw, percent, text, whole } from './scalars.ts';
+import { duration, flaw, percent, size, text, whole } from './scalars.ts';
 
 const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
@@ -180,6 +180,28 @@ const Outlier = z
     issues.push({ ...flaw(undefined, 'must not be shorter than `ejectFor`'), path: ['ejectForMax'] });
   });
 
+const Rserve = z
+  .strictObject({
+    user: text().optional().describe('Who logs in, where Rserve asks for it (`auth required`).'),
+    password: text()
+      .optional()
+      .describe(
+        'Best `${env:NAME}`. It is sent in the clear where Rserve takes that (`plaintext enable`), else as crypt(3) makes it.',
+      ),
+    callsMax: whole(1, 1_000_000_000).default(1_000).describe('An R that has answered so many calls is replaced.'),
+    memoryMax: size({ min: '1MiB', max: '1024GiB' })
+      .prefault('1GiB')
+      .describe('An R that occupies more memory after a call is replaced.'),
+  })
+  .transform(({ user, password, callsMax, memoryMax }, { issues }): RservePolicy => {
+    if ((user === undefined) !== (password === undefined))
+      issues.push(flaw(undefined, 'needs `user` and `password`, or none of them'));
+    const account = user === undefined || password === undefined ? undefined : { user, password };
+    if (account !== undefined && /[\0\r\n]/.test(account.user + account.password))
+      issues.push(flaw(undefined, 'a user and a password are a line of text each'));
+    return { account, callsMax, memoryBytesMax: memoryMax };
+  });
+
 /** How the instances behind one name are treated. */
 export const Service = withLater(
   z.strictObject({
@@ -216,6 +238,9 @@ export const Service = withLater(
       ),
     health: Health.prefault({}).describe('How an instance is asked whether it is well, beside what its source says.'),
     outlier: Outlier.prefault({}).describe('When an instance’s failures stand out, and what then happens.'),
+    rserve: Rserve.prefault({}).describe(
+      'How an Rserve is used. A connection is an R of its own: `concurrency` of them.',
+    ),
     slowStart: duration({ min: '0ms', max: '1h' })
       .prefault('0s')
       .describe('How long it takes until a new or returning instance gets its full share.'),

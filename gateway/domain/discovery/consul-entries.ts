@@ -64,7 +64,7 @@ function readRegistration(raw: unknown): Registration | Malformed {
   if (idProblem !== undefined) return { instance: printable(id, 64) || '(no id)', problem: idProblem };
 
   const address = textOf(registered['Address']) || textOf(node['Address']);
-  const origin = originOf(address, registered['Port'], isTrue(meta['secure']) ? 'https' : 'http');
+  const origin = originOf(address, registered['Port'], schemeOf(meta));
   if ('problem' in origin) return { instance: id, problem: origin.problem };
 
   const [concurrency, concurrencyRemark] = readConcurrency(meta['concurrency']);
@@ -113,6 +113,11 @@ function readMetaText(name: string, value: unknown): Read<string | null> {
   if (text === '') return [null, undefined];
   if (text.length <= META_CHARS_MAX && text === printable(text, META_CHARS_MAX)) return [text, undefined];
   return [null, `meta ${name} is longer than ${META_CHARS_MAX} or contains control characters: it is ignored`];
+}
+
+function schemeOf(meta: Record<string, unknown>): 'http' | 'https' | 'rserve' {
+  if (textOf(meta['protocol']).toLowerCase() === 'rserve') return 'rserve';
+  return isTrue(meta['secure']) ? 'https' : 'http';
 }
 
 function isTrue(value: unknown): boolean {
@@ -212,8 +217,8 @@ const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9
 const IPV6 = /^[0-9a-f:.]{2,45}(%[a-z0-9]{1,16})?$/i;
 const NOBODY = new Set(['0.0.0.0', '::', '::0', '0:0:0:0:0:0:0:0']);
 
-/** The origin of an HTTP server by its address (a name, IPv4 or IPv6) and port, as a registry tells them. */
-export function originOf(address: string, port: unknown, scheme: 'http' | 'https' = 'http'): Origin {
+/** The origin of a server by its address (a name, IPv4 or IPv6) and port, as a registry tells them. */
+export function originOf(address: string, port: unknown, scheme: 'http' | 'https' | 'rserve' = 'http'): Origin {
   if (!isPort(port)) return { problem: `its port is ${printable(String(port), 16)}, not a number from 1 to 65535` };
   if (address === '') return { problem: 'it has no address' };
   if (NOBODY.has(address)) return { problem: `its address ${address} means "here", not where it is` };

@@ -61,7 +61,7 @@ function isEntry(value: unknown): value is RosterEntry {
   const entry = recordOf(value);
   return (
     ['id', 'origin'].every(key => typeof entry[key] === 'string' && entry[key] !== '') &&
-    isWebOrigin(entry['origin']) &&
+    isOrigin(entry['origin']) &&
     ['healthNote', 'version', 'model'].every(key => entry[key] === null || typeof entry[key] === 'string') &&
     isPositive(entry['weight']) &&
     (entry['concurrency'] === undefined || isPositive(entry['concurrency'])) &&
@@ -70,8 +70,8 @@ function isEntry(value: unknown): value is RosterEntry {
   );
 }
 
-function isWebOrigin(value: unknown): boolean {
-  return typeof value === 'string' && /^https?:\/\//.test(value) && URL.canParse(value);
+function isOrigin(value: unknown): boolean {
+  return typeof value === 'string' && /^(?:https?|rserve):\/\//.test(value) && URL.canParse(value);
 }
 
 function isPositive(value: unknown): boolean {

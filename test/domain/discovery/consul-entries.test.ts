@@ -47,6 +47,11 @@ describe('a registration in Consul', () => {
     });
   }
 
+  test('is an Rserve where its meta `protocol` says so', () => {
+    const { entries } = readOne({ service: { Port: 6311, Meta: { protocol: 'rserve' } } });
+    assert.equal(entries[0]?.origin, 'rserve://10.0.0.5:6311');
+  });
+
   for (const [what, parts, problem] of [
     ['without a port', { service: { Port: 0 } }, /port is 0/],
     ['with a port beyond all ports', { service: { Port: 70_000 } }, /port is 70000/],

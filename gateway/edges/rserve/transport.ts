@@ -1,0 +1,288 @@
+import { readFileSync } from 'node:fs';
+import { isUtf8 } from 'node:buffer';
+import type { Clock } from '../../domain/clock.ts';
+import type { Deadlines, Timed } from '../../domain/deadlines.ts';
+import { GatewayError } from '../../domain/errors.ts';
+import type { Observe } from '../../domain/events.ts';
+import type { Route, RserveTask } from '../../domain/route.ts';
+import { strings, toModelAnswer, type RValue } from '../../domain/rserve/r-value.ts';
+import { inputOf } from '../../domain/rserve/task.ts';
+import { webAnswerOf } from '../../domain/rserve/web-answer.ts';
+import type { RservePolicy } from '../../domain/service.ts';
+import { printable } from '../../domain/printable.ts';
+import type {
+  Exchange,
+  ExchangeEnd,
+  ExchangeListener,
+  SendOptions,
+  Transport,
+  UpstreamAnswer,
+  UpstreamMessage,
+} from '../../domain/upstream.ts';
+import type { Way } from '../by-scheme.ts';
+import { meet, openConnection, type RserveConnection, RserveFailure } from './connection.ts';
+import { callCommand, QapError, TooLarge, valueIn } from './qap.ts';
+
+interface RserveParts {
+  readonly clock: Clock;
+  readonly deadlines: Deadlines;
+  readonly observe: Observe;
+}
+
+const NOTE_CHARS_MAX = 200;
+const MESSAGE_CHARS_MAX = 2_000;
+/** R ends by itself a moment after the gateway has given up on it. */
+const LIMIT_SPARE_MS = 1_000;
+
+/**
+ * The way to the origins `rserve://HOST:PORT`: functions of R are called with values. A connection is an R of its own, so
+ * there are as many as calls are let in at once, and each is kept for the next call.
+ */
+export function createRserve(parts: RserveParts): Way {
+  const functions = readFileSync(new URL('./call.R', import.meta.url), 'utf8');
+  const pools = new Map<string, RserveConnection[]>();
+  const running = new Set<RserveExchange>();
+  let isClosed = false;
+
+  function drop(origin: string): void {
+    for (const connection of pools.get(origin) ?? []) connection.destroy();
+    pools.delete(origin);
+  }
+
+  const transport: Transport = {
+    send(origin, message, options) {
+      const { route } = options;
+      if (route === undefined) throw new Error('an Rserve is called for a route');
+      const { policy } = route.service;
+      const pool: Pool = {
+        take() {
+          const idle = (pools.get(origin) ?? []).filter(({ isOver }) => !isOver);
+          const at = idle.findLastIndex(({ account }) => isSame(account, policy.rserve.account));
+          const [found] = at === -1 ? [] : idle.splice(at, 1);
+          pools.set(origin, idle);
+          if (found !== undefined) return Promise.resolve(found);
+          const { account } = policy.rserve;
+          return openConnection({ origin, account, functions, connectTimeoutMs: policy.connectTimeoutMs });
+        },
+        giveBack(connection) {
+          const idle = pools.get(origin);
+          if (isClosed || idle === undefined || connection.isOver) connection.destroy();
+          else idle.push(connection);
+        },
+      };
+      const exchange = new RserveExchange({ ...parts, pool, running, route }, options);
+      queueMicrotask(() => void exchange.run(message));
+      return exchange;
+    },
+    forget: drop,
+    close() {
+      isClosed = true;
+      for (const exchange of running) exchange.abandon('the gateway ends');
+      for (const origin of [...pools.keys()]) drop(origin);
+      return Promise.resolve();
+    },
+  };
+
+  return {
+    transport,
+    async probe({ origin, timeoutMs, signal }) {
+      try {
+        await meet(origin, AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]));
+        return { isWell: true, note: 'Rserve greets' };
+      } catch (error) {
+        return { isWell: false, note: printable(error instanceof Error ? error.message : 'unknown', NOTE_CHARS_MAX) };
+      }
+    },
+  };
+}
+
+/** Connections that wait for a call. */
+interface Pool {
+  /** Rejected with an RserveFailure. */
+  take(): Promise<RserveConnection>;
+  giveBack(connection: RserveConnection): void;
+}
+
+type Account = RservePolicy['account'];
+
+function isSame(one: Account, other: Account): boolean {
+  return one?.user === other?.user && one?.password === other?.password;
+}
+
+interface ExchangeParts extends RserveParts {
+  readonly pool: Pool;
+  readonly running: Set<RserveExchange>;
+  readonly route: Route;
+}
+
+/** One call of R's. */
+class RserveExchange implements Exchange, Timed {
+  sentMs: number | undefined = undefined;
+  firstByteMs: number | undefined = undefined;
+  endsMs = Infinity;
+  watchedAt = -1;
+  listener: ExchangeListener;
+  readonly #parts: ExchangeParts;
+  readonly #bounds: SendOptions['bounds'];
+  readonly #route: Route;
+  #connection: RserveConnection | undefined = undefined;
+  #isOver = false;
+
+  constructor(parts: ExchangeParts, { bounds, listener }: SendOptions) {
+    this.#parts = parts;
+    this.#bounds = bounds;
+    this.#route = parts.route;
+    this.listener = listener;
+    parts.running.add(this);
+  }
+
+  async run(message: UpstreamMessage): Promise<void> {
+    try {
+      const task = taskOf(this.#route);
+      const command = this.#commandFor(task, message);
+      const answer = await this.#ask(command, task);
+      this.#end({ kind: 'answered', answer });
+    } catch (error) {
+      const { kind, failure } = error instanceof RserveFailure ? error : ownFailure(error);
+      this.#end({ kind, failure });
+    }
+  }
+
+  /** R computes to its end, since a connection cannot be asked to stop: its permit stays taken until then. */
+  discard(): void {
+    // What comes is thrown away by the listener.
+  }
+
+  abandon(reason: string): void {
+    const code = this.sentMs === undefined ? 'CONNECT_FAILED' : 'CONNECTION_LOST';
+    this.#giveUp('abandoned', new GatewayError(code, reason));
+  }
+
+  onTimeOver(): void {
+    const message = `Rserve did not answer within ${this.#bounds.hangMsMax} ms`;
+    this.#giveUp('hung', new GatewayError('ATTEMPT_TIMEOUT', message));
+  }
+
+  /** Ended before R has answered: the connection is of no use any more. */
+  #giveUp(kind: 'abandoned' | 'hung', failure: GatewayError): void {
+    this.#end({ kind, failure });
+    this.#connection?.destroy();
+  }
+
+  #commandFor(task: RserveTask, message: UpstreamMessage): Buffer {
+    if (!isUtf8(message.body) && task.kind === 'call') throw failed(notText());
+    const input = inputOf(task, message);
+    if (input instanceof GatewayError) throw failed(input);
+    const limit = (this.#bounds.hangMsMax + LIMIT_SPARE_MS) / 1_000;
+    const name: RValue = task.kind === 'call' ? strings(task.name) : { type: 'null' };
+    return callCommand('.penstock', [name, input, { type: 'double', values: [limit] }]);
+  }
+
+  async #ask(command: Buffer, task: RserveTask): Promise<UpstreamAnswer> {
+    const { clock, deadlines, pool } = this.#parts;
+    const connection = await pool.take();
+    if (this.#isOver) {
+      pool.giveBack(connection);
+      throw failed(new GatewayError('CONNECTION_LOST', 'given up before it was sent'));
+    }
+    this.#connection = connection;
+    this.sentMs = clock.nowMs();
+    deadlines.move(this, this.sentMs + this.#bounds.hangMsMax);
+    const value = await this.#valueFrom(connection, command);
+    const [result, message, memory] = value.type === 'list' ? value.values : [];
+    this.#keepOrEnd(connection, memory);
+    if (result === undefined || message === undefined) throw faulty('its answer is not what was asked for');
+    if (message.type === 'string') throw failed(this.#modelFailed(message.values[0] ?? ''));
+    return this.#answerOf(task, result);
+  }
+
+  async #valueFrom(connection: RserveConnection, command: Buffer): Promise<RValue> {
+    try {
+      const { error, body } = await connection.ask(command, this.#bounds.bufferBytesMax);
+      this.firstByteMs = this.#parts.clock.nowMs();
+      if (error !== undefined) throw faultOfCall(error);
+      return valueIn(body);
+    } catch (error) {
+      connection.destroy();
+      if (error instanceof RserveFailure) throw error;
+      if (error instanceof TooLarge) throw failed(tooLarge(this.#bounds.bufferBytesMax));
+      if (error instanceof QapError) throw faulty(error.message);
+      throw new RserveFailure(
+        'lost',
+        new GatewayError('CONNECTION_LOST', 'Rserve ended the connection', { cause: error }),
+      );
+    }
+  }
+
+  /** One that has served too many calls, or has grown too large, is replaced by the next call. */
+  #keepOrEnd(connection: RserveConnection, memory: RValue | undefined): void {
+    const { callsMax, memoryBytesMax } = this.#route.service.policy.rserve;
+    const [bytes] = memory?.type === 'double' ? memory.values : [];
+    connection.calls += 1;
+    if (connection.calls < callsMax && (bytes ?? 0) <= memoryBytesMax) this.#parts.pool.giveBack(connection);
+    else connection.destroy();
+    this.#connection = undefined;
+  }
+
+  /** What R says of its error is for operators, and for callers where the route says so. */
+  #modelFailed(said: string): GatewayError {
+    const message = printable(said, MESSAGE_CHARS_MAX);
+    const { id, policy, service } = this.#route;
+    const about = { service: service.name, route: id };
+    this.#parts.observe({ kind: 'notice', level: 'warn', text: message, about });
+    return new GatewayError('MODEL_FAILED', message, policy.tellsErrorMessages ? { detail: message } : {});
+  }
+
+  #answerOf(task: RserveTask, result: RValue): UpstreamAnswer {
+    const answer = task.kind === 'script' ? webAnswerOf(result) : undefined;
+    if (answer !== undefined) return { ...answer, body: Buffer.from(answer.body) };
+    if (task.kind === 'script') throw faulty('the script’s answer is none of HTTP');
+    const text = toModelAnswer(result, bytes => Buffer.from(bytes).toString('base64'));
+    const body = Buffer.from(text, 'utf8');
+    if (body.length > this.#bounds.bufferBytesMax) throw failed(tooLarge(this.#bounds.bufferBytesMax));
+    return { status: 200, fields: ['Content-Type', 'application/json'], body };
+  }
+
+  #end(end: ExchangeEnd): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#parts.running.delete(this);
+    this.#parts.deadlines.remove(this);
+    this.listener.onEnd(end);
+  }
+}
+
+function taskOf({ policy, id }: Route): RserveTask {
+  if (policy.rserve !== undefined) return policy.rserve;
+  const message = `route ${id} has no \`rserve\`, and its service is an Rserve: write rserve: { call: FUNCTION }`;
+  throw failed(new GatewayError('MODEL_FAILED', message));
+}
+
+/** The model's own failure: the instance is well. */
+function failed(failure: GatewayError): RserveFailure {
+  return new RserveFailure('failed', failure);
+}
+
+function faulty(message: string): RserveFailure {
+  return new RserveFailure('malformed', new GatewayError('UPSTREAM_FAULT', message));
+}
+
+/** What went wrong in the gateway itself says nothing of the instance. */
+function ownFailure(cause: unknown): Pick<RserveFailure, 'kind' | 'failure'> {
+  return { kind: 'abandoned', failure: new GatewayError('INTERNAL', 'an error of our own', { cause }) };
+}
+
+function notText(): GatewayError {
+  const detail = 'The body is not text in UTF-8.';
+  return new GatewayError('BAD_REQUEST', 'the body is not UTF-8', { detail });
+}
+
+function tooLarge(bytesMax: number): GatewayError {
+  const detail = `The model answered with more than the ${bytesMax} bytes that this route takes.`;
+  return new GatewayError('MODEL_FAILED', detail, { detail });
+}
+
+/** R could not even take the call, or Rserve not its answer: Rserve's own numbers (Rsrv.h). */
+function faultOfCall(error: number): RserveFailure {
+  return failed(new GatewayError('MODEL_FAILED', `Rserve answered with its error ${error}`));
+}
