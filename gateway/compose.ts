@@ -156,7 +156,8 @@ function composeWays({ config, ...parts }: WayParts) {
 /** Consul may list one at any time. */
 function mayHaveRserve({ discovery }: GatewayConfig): boolean {
   const isRserve = (origin: string) => origin.startsWith('rserve:');
-  return discovery.consul !== undefined || discovery.static.some(({ instances }) => instances.some(isRserve));
+  if (discovery.consul !== undefined || discovery.local.some(({ kind }) => kind === 'rserve')) return true;
+  return discovery.static.some(({ instances }) => instances.some(isRserve));
 }
 
 interface FlowParts {

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { entryFile } from './config/parse.ts';
+import { entryFile, LOCAL_KEYS } from './config/parse.ts';
 import type { KeyPath, Problem } from './config/problem.ts';
 import { readText } from './edges/config-file.ts';
 import { findRFlaws } from './edges/r-parser.ts';
@@ -29,9 +29,9 @@ export async function judgeRFiles({ local, problemAt }: Contract, variables: Var
 
 function rFilesOf(local: Contract['local']): RFile[] {
   return local.flatMap((one, i) => {
-    const path = ['discovery', 'local', i, one.kind === 'script' ? 'script' : 'entry'];
+    const path = ['discovery', 'local', i, LOCAL_KEYS[one.kind]];
     if (one.kind === 'script') return { file: one.script, path };
-    const main = entryFile(one.entry, readText);
+    const main = one.kind === 'rserve' ? one.entry : entryFile(one.entry, readText);
     if (!/\.[Rr]$/.test(main)) return [];
     return [main, ...sourcedBy(main)].map(file => ({ file, path }));
   });

@@ -6,13 +6,15 @@ set -u
 
 usage() {
   cat <<'USAGE'
-usage: serve.sh SERVICE [--host HOST] [--port PORT] [--watch-stdin]
+usage: serve.sh SERVICE [--host HOST] [--port PORT] [--rserve] [--watch-stdin]
 
 Starts a Plumber service: the name of a folder beside this script, any folder (one that holds
 _server.yml, entrypoint.R or plumber.R), or any R file.
 
   --host HOST     address to listen on (127.0.0.1; 0.0.0.0 for all)
   --port PORT     port to listen on (1024 to 49151); 0, the default, finds a free one
+  --rserve        run the file in an Rserve, whose connections find what it defines, and no
+                  Plumber; the file needs no router then
   --watch-stdin   end when standard input ends: for a parent that may be killed
 
 SIGTERM and SIGINT deregister the service, let R finish what it was asked, and end it; a second
@@ -59,7 +61,7 @@ log_event() { # level event [further JSON fields]
 # --- Arguments ---------------------------------------------------------------------------------
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-service='' watch_stdin=no
+service='' watch_stdin=no PENSTOCK_TASK=serve
 PENSTOCK_HOST=127.0.0.1 PENSTOCK_PORT=0
 while [ $# -gt 0 ]; do
   case $1 in
@@ -67,6 +69,7 @@ while [ $# -gt 0 ]; do
     --host) [ $# -ge 2 ] || refuse '--host needs a value'; PENSTOCK_HOST=$2; shift ;;
     --port) [ $# -ge 2 ] || refuse '--port needs a value'; PENSTOCK_PORT=$2; shift ;;
     --watch-stdin) watch_stdin=yes ;;
+    --rserve) PENSTOCK_TASK=rserve ;;
     -*) refuse "unknown option $1" ;;
     *) [ -z "$service" ] || refuse "one service at a time, not also $1"; service=$1 ;;
   esac
@@ -182,7 +185,7 @@ start_log() {
 start_service() {
   (
     sh -c 'echo $PPID' >"$run/pid" # this subshell's id, and R's, which it becomes
-    start_r serve "$folder"
+    start_r "$PENSTOCK_TASK" "$folder"
   ) >&7 2>&1 &
   r=$!
 }
@@ -223,6 +226,8 @@ deregister() {
 }
 
 drain() {
+  # An Rserve has nothing in hand itself: each connection is an R of its own, which ends with it.
+  [ "$PENSTOCK_TASK" = serve ] || return 0
   (start_r drain "$here") >&7 2>&1 &
   drainer=$!
   await_patiently "$drainer"

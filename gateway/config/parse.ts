@@ -103,8 +103,8 @@ function withPaths(
   { surroundings: { absolute, readText, whyUnread }, complain }: Pick<KeysIo, 'surroundings' | 'complain'>,
 ): GatewayConfig['discovery'] {
   for (const [i, one] of local.entries()) {
-    const path = ['discovery', 'local', i, one.kind === 'script' ? 'script' : 'entry'];
-    const file = one.kind === 'script' ? absolute(one.script) : entryFile(absolute(one.entry), readText);
+    const path = ['discovery', 'local', i, LOCAL_KEYS[one.kind]];
+    const file = fileOf(one, { absolute, readText });
     const isOfFolder = one.kind === 'plumber' && file !== absolute(one.entry);
     const text = readText(file);
     const flaw = text === undefined ? `cannot be read: ${whyUnread(file)}` : flawOfEntry(file, text);
@@ -118,6 +118,14 @@ function withPaths(
     ),
     static: fixed,
   };
+}
+
+/** Where each kind of `local` says what is started. */
+export const LOCAL_KEYS = { plumber: 'entry', script: 'script', rserve: 'rserve' } as const;
+
+function fileOf(one: Local[number], { absolute, readText }: Pick<Surroundings, 'absolute' | 'readText'>): string {
+  if (one.kind === 'script') return absolute(one.script);
+  return one.kind === 'rserve' ? absolute(one.entry) : entryFile(absolute(one.entry), readText);
 }
 
 /** What the service in a folder begins with: the first of these that is there, which is Plumber's own order. */

@@ -8,9 +8,9 @@ import type { LocalScript, Scripts } from './rscript/transport.ts';
 /** A service that the gateway runs itself. */
 export type LocalService = PlumberService | ScriptService;
 
-/** One whose R processes it starts. */
+/** One whose R processes it starts: so many, or one Rserve that forks so many. */
 interface PlumberService {
-  readonly kind: 'plumber';
+  readonly kind: 'plumber' | 'rserve';
   readonly service: string;
   /** Its file, or the folder of it; absolute. */
   readonly entry: string;
@@ -70,8 +70,9 @@ export function createLocalSource(options: LocalSourceOptions): RosterSource {
   function keep(local: LocalService): RKeeper[] {
     const env = environmentForR(options.env, local.env);
     if (local.kind === 'script') return [options.scripts.keep({ ...local, file: local.script, env }, publish)];
-    const { service, entry, instances } = local;
+    const { service, entry, instances, kind } = local;
     const keeper = { ...options, service, entry, env, enterStart, onChange: publish };
+    if (kind === 'rserve') return [createRKeeper({ ...keeper, forks: instances })];
     return Array.from({ length: instances }, () => createRKeeper(keeper));
   }
 

@@ -1,11 +1,14 @@
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Observe } from '../domain/events.ts';
-import type { Clock } from '../domain/clock.ts';
+import { pause, type Clock } from '../domain/clock.ts';
 import { printable } from '../domain/printable.ts';
 import { readRLine } from '../domain/discovery/r-line.ts';
 import type { RosterEntry } from '../domain/roster.ts';
 import { recordOf, textOf } from '../domain/unknown-value.ts';
 import { askBriefly } from './http-probe.ts';
+import { sha256 } from './digest.ts';
+import { meet as greet } from './rserve/connection.ts';
 import { startRProcess, type RProcess } from './r-process.ts';
 
 /** What to start, and how. */
@@ -13,6 +16,8 @@ export interface RStartOptions {
   readonly service: string;
   /** The service's file, or the folder of it; absolute. */
   readonly entry: string;
+  /** It is an Rserve with so many connections at most; undefined: an API. */
+  readonly forks?: number | undefined;
   readonly serveCommand: string;
   readonly env: Readonly<Record<string, string>>;
   /** What R is to ask of its callers, as its service's policy says at its start. */
@@ -27,13 +32,15 @@ export const STOP_MS_MAX = 10_000;
 const HOST = '127.0.0.1';
 const START_MS_MAX = 60_000;
 const METADATA_MS_MAX = 5_000;
+/** A file that Rserve has still to read may load a model. */
+const ASK_EVERY_MS = 100;
 
 /** An R process, and the entry it becomes once it answers; rejected where it ends before, or does not in time. */
 export function startR(
   options: RStartOptions,
   signal: AbortSignal,
 ): { process: RProcess; ready: Promise<RosterEntry> } {
-  const { service, entry, serveCommand, clock, observe } = options;
+  const { service, entry, forks, serveCommand, clock, observe } = options;
   const bounds = { PENSTOCK_DRAIN_TIMEOUT_S: String(STOP_MS_MAX / 1000 - 1), PENSTOCK_SETTLE_S: '0' };
   const secret = options.sharedSecretOf(service);
   const guard = secret === undefined ? {} : { PLUMBER_SHARED_SECRET: secret };
@@ -45,7 +52,11 @@ export function startR(
 
   let endOfR: string | undefined;
   const script = startRProcess({
-    ...{ command: serveCommand, args: [entry, '--host', HOST, '--port', '0'], clock },
+    ...{
+      command: serveCommand,
+      args: [entry, '--host', HOST, '--port', '0', ...(forks === undefined ? [] : ['--rserve'])],
+      clock,
+    },
     env,
     onLine(line, stream) {
       const { level, text, about, ...news } = readRLine(line, stream === 'stderr' ? 'warn' : 'info');
@@ -57,8 +68,14 @@ export function startR(
   // The script's own status says only that R has ended by itself.
   const process = { ...script, ended: script.ended.then(how => endOfR ?? how) };
 
-  const answering = listening.then(port => meet({ ...options, env }, port, signal));
+  const settled = new AbortController();
+  const either = AbortSignal.any([signal, settled.signal]);
+  const answering = listening.then(port =>
+    (forks === undefined ? meet : meetRserve)({ ...options, env }, port, either),
+  );
   const ready = Promise.race([answering, endedEarly(process), tooLate(clock, process)]);
+  const settle = () => settled.abort(new Error('it is known how the start went'));
+  ready.then(settle, settle);
   return { process, ready };
 }
 
@@ -90,6 +107,29 @@ async function meet({ service, env }: RStartOptions, port: number, signal: Abort
     ...{ id: `${service}-${port}`, origin, source: 'local', weight: 1, health: 'passing', healthNote: null },
     ...{ version: labelOf(version), model: labelOf(name), concurrency: undefined },
   };
+}
+
+/** Rserve greets once it has read its file. */
+async function meetRserve(options: RStartOptions, port: number, signal: AbortSignal): Promise<RosterEntry> {
+  const { service, entry, forks, clock } = options;
+  const origin = `rserve://${HOST}:${port}`;
+  while (!(await greets(origin, AbortSignal.any([signal, AbortSignal.timeout(METADATA_MS_MAX)])))) {
+    signal.throwIfAborted();
+    await pause(clock, ASK_EVERY_MS, signal);
+  }
+  return {
+    ...{ id: `${service}-${port}`, origin, source: 'local', weight: 1, health: 'passing', healthNote: null },
+    ...{ version: sha256(readFileSync(entry)).slice(0, 12), model: null, concurrency: forks },
+  };
+}
+
+async function greets(origin: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await greet(origin, signal);
+    return true;
+  } catch {
+    return false; // not yet
+  }
 }
 
 function parseObject(text: string): Record<string, unknown> {

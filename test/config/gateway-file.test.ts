@@ -260,7 +260,7 @@ describe('gateway.yaml, wrong', () => {
     [
       'what neither is served nor run',
       'discovery: { local: [{ service: a }] }',
-      ['1:22 error discovery.local[0]: needs `entry` or `script`'],
+      ['1:22 error discovery.local[0]: needs `entry`, `script` or `rserve`'],
     ],
     [
       'what is both a service and a script, with keys that only a script has beside it',

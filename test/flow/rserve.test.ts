@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { beginCall, post } from '../support/call.ts';
 import { startGateway } from '../support/composed-gateway.ts';
-import { startRserve, type Rserve } from '../support/rserve.ts';
+import { isRunning } from '../support/plumber/serve.ts';
+import { rserveLibrary, startRserve, type Rserve } from '../support/rserve.ts';
 import { until } from '../support/until.ts';
 
 /** What R says of what it is given, without a word of JSON; and answers of every type. */
@@ -181,6 +185,38 @@ describe('a function behind Rserve', () => {
     caller.abort();
     await answered.catch(() => undefined);
     assert.equal((await gateway.services())[0]?.instances[0]?.inFlight, 1, 'R computes on, and its permit is taken');
+  });
+
+  test('is started by the gateway from a file, and ends with it', async t => {
+    const folder = mkdtempSync(join(tmpdir(), 'penstock-functions-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    writeFileSync(join(folder, 'loaded.txt'), '7');
+    writeFileSync(
+      join(folder, 'my fuel.R'),
+      `loaded <- scan("loaded.txt", quiet = TRUE)
+announce <- function(rows) list(loaded = loaded, pid = Sys.getpid())`,
+    );
+    writeFileSync(join(folder, 'broken.R'), 'stop("no licence")');
+    const { PATH = '', HOME = '' } = process.env;
+    const started = (name: string, file: string) =>
+      `{ service: ${name}, rserve: ${JSON.stringify(join(folder, file))}, instances: 2 }`;
+    const gateway = await startGateway(t, {
+      local: [started('fuel', 'my fuel.R'), started('broken', 'broken.R')],
+      routes: `
+services: { fuel: { connection: { connectTimeout: 20s } } }
+routes: [{ uri: 'lb://fuel', predicates: ['Path=/fuel'], rserve: { call: announce } }, { uri: 'lb://broken', predicates: ['Path=/b'], rserve: { call: f } }]`,
+      env: { PATH, HOME, R_LIBS: await rserveLibrary() },
+    });
+    const instance = async () => (await gateway.services()).find(({ service }) => service === 'fuel')?.instances[0];
+    await until(async () => (await instance())?.state === 'in-rotation', 'Rserve greets');
+
+    const { loaded, pid } = jsonOf((await gateway.call('/fuel', post([]))).text);
+
+    assert.equal(loaded, 7);
+    assert.match((await instance())?.version ?? '', /^\S{12}$/);
+    await until(() => gateway.log.of('notice').some(({ text }) => String(text).includes('no licence')), 'R says why');
+    await gateway.gateway.drain();
+    await until(() => !isRunning(Number(pid)), 'its forks have ended');
   });
 
   test('may be a script of FastRWeb: run() with the query as arguments, or .http.request where that is', async t => {

@@ -56,6 +56,11 @@ const Local = z
       .describe(
         'An R file with an API of Plumber, of any name, or a folder with `plumber.R`, `entrypoint.R` or `_server.yml` (Plumber2, where it is installed). R starts in its folder, with the library that renv keeps there.',
       ),
+    rserve: text()
+      .optional()
+      .describe(
+        'In place of `entry`: an R file that defines functions. Rserve runs it once; each of `instances` connections is a fork of that R. The route says which function is called: `rserve: { call: FUNCTION }`.',
+      ),
     script: text()
       .optional()
       .describe(
@@ -78,7 +83,9 @@ const Local = z
     memoryMax: size({ min: '64MiB', max: '1024GiB' })
       .optional()
       .describe('Address space that one run of a script may take. Default 4GiB.'),
-    instances: whole(1, 256).default(1).describe('How many R processes; of a script, how many runs at once.'),
+    instances: whole(1, 256)
+      .default(1)
+      .describe('How many R processes; of a script, how many runs at once; of an Rserve, how many calls.'),
     env: z
       .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable'))
       .default([])
@@ -89,18 +96,24 @@ const Local = z
   .check(({ value, issues }) => {
     const add = (key: string, message: string, hint?: string) =>
       issues.push({ ...flaw(undefined, message, hint), path: key === '' ? [] : [key] });
-    const { entry, script, input, warm = 0 } = value;
-    if (entry === undefined && script === undefined)
-      add('', 'needs `entry` or `script`', 'write entry: FOLDER, or script: FILE');
-    if (entry !== undefined && script !== undefined) add('script', 'is in place of `entry`: only one of them');
+    const { entry, rserve, script, input, warm = 0 } = value;
+    const written = [entry, rserve, script].filter(one => one !== undefined);
+    if (written.length === 0) add('', 'needs `entry`, `script` or `rserve`', 'write entry: FOLDER, or script: FILE');
+    if (written.length > 1) add(script === undefined ? 'rserve' : 'script', 'is in place of `entry`: only one of them');
     if (script === undefined) {
       for (const key of SCRIPT_KEYS) if (value[key] !== undefined) add(key, `\`${key}\` is only for a \`script\``);
     } else if (input === 'argument' && warm > 0)
       add('warm', 'is only for `input: stdin`: an argument is there before R starts');
   })
-  .transform(({ service, entry, script, instances, env, ...rest }) =>
+  .transform(({ service, entry, rserve, script, instances, env, ...rest }) =>
     script === undefined
-      ? { kind: 'plumber' as const, service, entry: entry ?? '', instances, env }
+      ? {
+          kind: rserve === undefined ? ('plumber' as const) : ('rserve' as const),
+          service,
+          entry: rserve ?? entry ?? '',
+          instances,
+          env,
+        }
       : {
           ...{ kind: 'script' as const, service, script, instances, env },
           ...{ input: rest.input ?? 'stdin', warm: rest.warm ?? 0 },

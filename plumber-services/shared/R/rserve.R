@@ -1,0 +1,18 @@
+# The process whose forks compute.
+
+#' Runs an Rserve on what the entry defines. It never returns: it ends with its process.
+#'
+#' It says that it listens before the entry is read, since nothing of ours is left then that the
+#' entry could replace: the functions of callers are in the same place. The gateway asks until
+#' Rserve greets.
+serve_functions <- function(settings) {
+  use_own_library()
+  require_package("Rserve", settings$entry)
+  port <- choose_port(settings$host, settings$port)
+  is_remote <- !identical(settings$host, "127.0.0.1")
+  announce(settings, port)
+  rm(list = ls(globalenv(), all.names = TRUE), envir = globalenv())
+  source(settings$entry, local = globalenv(), encoding = "UTF-8")
+  Rserve::run.Rserve(port = port, remote = if (is_remote) "enable" else "disable",
+                     encoding = "utf8", config.file = character())
+}
