@@ -5,6 +5,8 @@ import type { Clock } from './domain/clock.ts';
 import type { Observe } from './domain/events.ts';
 import type { RouteSpec } from './domain/route.ts';
 import { CounterTable, createLimitCounter, LASTING_MS } from './edges/express-rate-limit.ts';
+import { createSharedCounter } from './edges/rate-limit-redis.ts';
+import { connectRedis, type Redis } from './edges/redis.ts';
 import { openLastingCounters, type LastingCounters } from './edges/limits-file.ts';
 
 /** The limits of routes, and what they are counted with. */
@@ -29,8 +31,10 @@ export function composeLimits({ config, clock, observe }: LimitsParts): Composed
   let kept: LastingCounters | undefined;
   let pacedRoutes: readonly string[] = [];
   const counter = createLimitCounter({ table: new CounterTable({ clock }), lasting: () => kept?.table });
+  const redis = composeRedis({ config, clock, observe });
+  const shared = redis && createSharedCounter({ redis, local: counter });
   return {
-    limits: new Limits({ counter, queues, observe }),
+    limits: new Limits({ counter, shared, queues, observe }),
     waiting() {
       const waiting = queues.waiting();
       return new Map(pacedRoutes.map(id => [id, waiting.get(id) ?? 0]));
@@ -44,7 +48,13 @@ export function composeLimits({ config, clock, observe }: LimitsParts): Composed
         kept = openLastingCounters({ path: config.limits.file, clock, observe });
     },
     async close() {
+      redis?.close();
       await kept?.close();
     },
   };
+}
+
+/** Connects at once: the first calls would be counted by none. */
+function composeRedis({ config: { redis }, ...parts }: LimitsParts): Redis | undefined {
+  return redis && connectRedis({ ...redis, password: redis.password?.reveal(), ...parts });
 }

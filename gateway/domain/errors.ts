@@ -221,6 +221,15 @@ export const FAILURES = {
     remedy:
       'Wait for the number of seconds in `Retry-After`. Operators: the log says which provider, and why it gives no answer.',
   },
+  LIMITS_UNAVAILABLE: {
+    status: 503,
+    fault: 'gateway',
+    retry: 'never',
+    title: 'Limits unavailable',
+    detail: 'How much this caller may cannot be found out now: the store that gateways share does not answer.',
+    remedy:
+      'Wait for the number of seconds in `Retry-After`. Operators: look at Redis, and at `redis` in the log; `onStoreFailure` of the limit says what becomes of calls meanwhile.',
+  },
   QUEUE_FULL: {
     status: 503,
     fault: 'gateway',

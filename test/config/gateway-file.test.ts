@@ -363,6 +363,19 @@ describe('gateway.yaml, wrong', () => {
     ]);
   });
 
+  test('has a Redis without credentials in its address, whose password is not shown', () => {
+    const { config } = gatewayOf("redis: { url: 'redis://127.0.0.1:6379', password: '${env:P}' }", {
+      variables: { P: 'hush-hush' },
+    });
+
+    assert.deepEqual([config?.redis?.timeoutMs, config?.redis?.password?.reveal()], [100, 'hush-hush']);
+    assert.doesNotMatch(JSON.stringify(config), /hush/);
+    const [problem = '', ...others] = told(gatewayOf("redis: { url: 'redis://:hush-hush@h:6379' }").problems);
+    assert.match(problem, /error redis\.url: must be redis:\/\/HOST:PORT/);
+    assert.doesNotMatch(problem, /hush/);
+    assert.deepEqual(others, []);
+  });
+
   test('has certificates by absolute paths', () => {
     const around = { files: { '/etc/penstock/c.pem': '', '/etc/penstock/k.pem': '' } };
     const text = 'listen: { tls: { cert: c.pem, key: k.pem, hsts: 2m }, redirectFrom: 8081 }';
@@ -375,7 +388,6 @@ describe('gateway.yaml, wrong', () => {
   });
 
   for (const [path, text] of [
-    ['redis', 'redis: {}'],
     ['jobs', 'jobs: {}'],
     ['tracing', 'tracing: {}'],
   ] as const) {

@@ -530,22 +530,6 @@ describe('routes.yaml, wrong', () => {
     });
   }
 
-  for (const [path, text] of [
-    [
-      'routes[0].limits[0].onStoreFailure: onStoreFailure',
-      'routes: [{ uri: lb://a, limits: [{ rate: 1, per: 1s, onStoreFailure: local }] }]',
-    ],
-  ] as const) {
-    test(`refuses ${path}, as not yet supported`, () => {
-      const lines = told(routesOf(text, IDENTITY).problems);
-
-      assert.ok(
-        lines.some(line => line.endsWith(`error ${path}: not yet supported`)),
-        lines.join('\n'),
-      );
-    });
-  }
-
   test('reports what the file says and what it means together', () => {
     const text = `
 services: { fuel: { concurency: 1 } }

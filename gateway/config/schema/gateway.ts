@@ -3,6 +3,7 @@ import { Addresses } from './addresses.ts';
 import { Admin } from './admin.ts';
 import { Discovery } from './discovery.ts';
 import { Identity } from './identity.ts';
+import { Secret } from '../secret.ts';
 import { withLater } from './later.ts';
 import { Listen } from './listen.ts';
 import { duration, size, text, whole } from './scalars.ts';
@@ -41,6 +42,20 @@ const Audit = z
   })
   .transform(({ rotate, ...rest }) => ({ ...rest, rotateBytes: rotate }));
 
+const Redis = z
+  .strictObject({
+    url: text()
+      .regex(/^rediss?:\/\/[^/@\s?#]+(\/\d+)?$/, 'must be redis://HOST:PORT or rediss://HOST:PORT, without credentials')
+      .describe('Where it is; `rediss` by TLS, verified.'),
+    username: text().optional().describe('Its user, where it has several.'),
+    password: text()
+      .transform(written => new Secret(written))
+      .optional()
+      .describe('Best `${env:NAME}` or `${file:PATH}`.'),
+    timeout: duration({ max: '5s' }).prefault('100ms').describe('How long a call waits for one answer of it.'),
+  })
+  .transform(({ timeout, ...rest }) => ({ ...rest, timeoutMs: timeout }));
+
 const Limits = z.strictObject({
   file: text()
     .default('../.state/limits')
@@ -69,6 +84,9 @@ export const GatewayFile = withLater(
     audit: Audit.optional().describe(
       'The audit trail: every change made by hand or by a saved file, and every call of routes with `audit: true`. Off unless written.',
     ),
+    redis: Redis.optional().describe(
+      'Limits hold across all gateways that name the same one. Without it each gateway counts for itself.',
+    ),
     limits: Limits.prefault({}).describe('What the limits of routes have in common.'),
     addresses: Addresses.prefault({}).describe(
       'The addresses that callers may call from; behind one of `listen.trustedProxies`, the address that the proxy names. Calls from others are refused with FORBIDDEN, before a route is sought.',
@@ -76,5 +94,5 @@ export const GatewayFile = withLater(
     log: Log.prefault({}).describe('What is written to standard output: one JSON object a line.'),
     drain: Drain.prefault({}).describe('How the gateway ends on SIGTERM or SIGINT.'),
   }),
-  { keys: ['redis', 'inference', 'jobs', 'plugins', 'state', 'tracing', 'docs'] },
+  { keys: ['inference', 'jobs', 'plugins', 'state', 'tracing', 'docs'] },
 );

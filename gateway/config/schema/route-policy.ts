@@ -49,61 +49,65 @@ const LimitBy = z
     return { kind: 'caller' };
   });
 
-const Limit = withLater(
-  z
-    .strictObject({
-      rate: whole(1, 1_000_000_000).describe('How many calls, or rows.'),
-      per: duration({ min: '100ms', max: '31d' }).describe(
-        'In which time: a window that begins with the first call. What windows of an hour or longer have counted survives a restart.',
+const Limit = z
+  .strictObject({
+    rate: whole(1, 1_000_000_000).describe('How many calls, or rows.'),
+    per: duration({ min: '100ms', max: '31d' }).describe(
+      'In which time: a window that begins with the first call. What windows of an hour or longer have counted survives a restart.',
+    ),
+    by: LimitBy.prefault('caller').describe('What is counted together: caller, ip, route or header:NAME.'),
+    excess: z
+      .enum(['reject', 'queue'])
+      .default('reject')
+      .describe(
+        'What happens to the rest: `reject` refuses it with RATE_LIMITED; `queue` lets `rate` calls through in `per` at equal distances, and the others wait.',
       ),
-      by: LimitBy.prefault('caller').describe('What is counted together: caller, ip, route or header:NAME.'),
-      excess: z
-        .enum(['reject', 'queue'])
-        .default('reject')
-        .describe(
-          'What happens to the rest: `reject` refuses it with RATE_LIMITED; `queue` lets `rate` calls through in `per` at equal distances, and the others wait.',
-        ),
-      burst: whole(1, 1_000_000_000)
-        .optional()
-        .describe('With `excess: queue`: how many go through at once after a pause. Default 1.'),
-      waitMax: duration({ min: '0ms', max: '1h' })
-        .optional()
-        .describe('With `excess: queue`: a call that would wait longer is refused at once. Default 2s.'),
-      depthMax: whole(0, 10_000)
-        .optional()
-        .describe('With `excess: queue`: how many wait that are counted together. Default 256.'),
-      cost: z
-        .enum(['calls', 'rows'])
-        .default('calls')
-        .describe(
-          'What is counted: calls, or the rows in their bodies, once a body is known; by caller or route. Of a JSON array its elements are counted, of an object the longest of its lists; any other body is one row.',
-        ),
-      enforce: z
-        .boolean()
-        .default(true)
-        .describe(
-          'False: nothing is refused and nothing waits; what would have been is told in `penstock_limit_exceeded_total`.',
-        ),
-    })
-    .check(({ value, issues }) => {
-      for (const key of ['burst', 'waitMax', 'depthMax'] as const) {
-        if (value.excess === 'queue' || value[key] === undefined) continue;
-        issues.push({
-          ...flaw(value[key], 'is for calls that may wait', 'write `excess: queue` beside it'),
-          path: [key],
-        });
-      }
-      if (value.cost === 'rows' && (value.by.kind === 'ip' || value.by.kind === 'header')) {
-        const message = 'is counted once the body is known, and addresses and headers are counted before';
-        issues.push({ ...flaw(value.cost, message, 'write `by: caller` or `by: route`'), path: ['cost'] });
-      }
-    }),
-  { keys: ['onStoreFailure'] },
-).transform(({ rate, per, by, cost, enforce, ...rest }) => ({
-  ...{ rate, perMs: per, by, cost, isEnforced: enforce },
-  pace: paceOf(rest),
-  onStoreFailure: 'allow' as const,
-}));
+    burst: whole(1, 1_000_000_000)
+      .optional()
+      .describe('With `excess: queue`: how many go through at once after a pause. Default 1.'),
+    waitMax: duration({ min: '0ms', max: '1h' })
+      .optional()
+      .describe('With `excess: queue`: a call that would wait longer is refused at once. Default 2s.'),
+    depthMax: whole(0, 10_000)
+      .optional()
+      .describe('With `excess: queue`: how many wait that are counted together. Default 256.'),
+    cost: z
+      .enum(['calls', 'rows'])
+      .default('calls')
+      .describe(
+        'What is counted: calls, or the rows in their bodies, once a body is known; by caller or route. Of a JSON array its elements are counted, of an object the longest of its lists; any other body is one row.',
+      ),
+    onStoreFailure: z
+      .enum(['allow', 'refuse', 'local'])
+      .default('allow')
+      .describe(
+        'Where `redis` of gateway.yaml does not answer: calls go on uncounted, are refused with LIMITS_UNAVAILABLE, or are counted by each gateway for itself.',
+      ),
+    enforce: z
+      .boolean()
+      .default(true)
+      .describe(
+        'False: nothing is refused and nothing waits; what would have been is told in `penstock_limit_exceeded_total`.',
+      ),
+  })
+  .check(({ value, issues }) => {
+    for (const key of ['burst', 'waitMax', 'depthMax'] as const) {
+      if (value.excess === 'queue' || value[key] === undefined) continue;
+      issues.push({
+        ...flaw(value[key], 'is for calls that may wait', 'write `excess: queue` beside it'),
+        path: [key],
+      });
+    }
+    if (value.cost === 'rows' && (value.by.kind === 'ip' || value.by.kind === 'header')) {
+      const message = 'is counted once the body is known, and addresses and headers are counted before';
+      issues.push({ ...flaw(value.cost, message, 'write `by: caller` or `by: route`'), path: ['cost'] });
+    }
+  })
+  .transform(({ rate, per, by, cost, enforce, onStoreFailure, ...rest }) => ({
+    ...{ rate, perMs: per, by, cost, isEnforced: enforce },
+    pace: paceOf(rest),
+    onStoreFailure,
+  }));
 
 interface WrittenPace {
   readonly excess: 'reject' | 'queue';

@@ -156,8 +156,22 @@ function toSeconds(ms: number): number {
   return Math.ceil(ms / 1000);
 }
 
+/** How a call stands with a limit that gateways share. */
+export interface SharedTally extends Tally {
+  /** So much was not used. */
+  readonly giveBack: (cost: number) => void;
+}
+
+/** Counts where all gateways do. */
+export interface SharedCounter {
+  /** Counts the call; undefined: it goes on uncounted. Rejects with LIMITS_UNAVAILABLE. Always within a bounded time. */
+  count(of: RouteLimit, key: string, cost: number): Promise<SharedTally | undefined>;
+}
+
 interface LimitPorts {
   readonly counter: LimitCounter;
+  /** Undefined: limits are this gateway's own. */
+  readonly shared?: SharedCounter | undefined;
   readonly queues: Pick<PaceQueues, 'wait'>;
   readonly observe: Observe;
 }
@@ -198,6 +212,7 @@ export class Limits {
 
   /** Counts the call, against all of these or none. Throws RATE_LIMITED; a promise where it has to wait for its turn. */
   count(counting: Counting): readonly Tally[] | Promise<readonly Tally[]> {
+    if (this.#ports.shared !== undefined) return this.#countShared(counting, this.#ports.shared);
     const { call, limits, before, caller, cost = 1 } = counting;
     if (limits.length > 1) this.#refuseOverAny(counting);
     let tallies = before;
@@ -212,7 +227,9 @@ export class Limits {
         tallies = withTally(tallies, tally);
         if (tally.isExceeded) throw tooMuch(tally, of, cost);
         if (tally.waitMs === 0) continue;
-        return this.#waitForTurn({ of, key, tally }, { ...counting, limits: limits.slice(i), before: tallies });
+        const giveBack = (unused: number) => this.#ports.counter.giveBack(of, key, unused);
+        const rest = { ...counting, limits: limits.slice(i), before: tallies };
+        return this.#turn(call, { of, key, cost, waitMs: tally.waitMs, giveBack }).then(() => this.count(rest));
       }
       return tallies;
     } finally {
@@ -251,16 +268,48 @@ export class Limits {
     throw tooMuch(worst.tally, worst.of, cost);
   }
 
-  async #waitForTurn({ of, key, tally }: Turn, rest: Counting): Promise<readonly Tally[]> {
-    const { counter, queues } = this.#ports;
-    const { call, cost = 1 } = rest;
+  /** One after the other, since each has to be asked elsewhere; what a refused call was counted against is given back. */
+  async #countShared(counting: Counting, shared: SharedCounter): Promise<readonly Tally[]> {
+    const { call, limits, before, cost = 1 } = counting;
+    const counted: SharedTally[] = [];
+    let tallies = before;
+    try {
+      for (const of of limits) {
+        const tally = await this.#askShared(of, counting, shared);
+        if (tally === undefined) continue;
+        tallies = withTally(tallies, tally);
+        tell(call, tallies);
+        if (tally.isExceeded) throw tooMuch(tally, of, cost);
+        if (tally.waitMs > 0) await this.#turnOf(call, of, { counting, tally });
+        else counted.push(tally);
+      }
+      return tallies;
+    } catch (error) {
+      for (const tally of counted) tally.giveBack(cost);
+      throw error;
+    }
+  }
+
+  /** How the call stands with one of them; undefined: it is not held to it. */
+  async #askShared(of: RouteLimit, { call, caller, cost = 1 }: Counting, shared: SharedCounter) {
+    const tally = await shared.count(of, limitKey(of.limit.by, call, caller), cost);
+    if (tally?.isExceeded === true) this.#exceeded(of);
+    return of.limit.isEnforced ? tally : undefined;
+  }
+
+  /** A caller who left while the place was asked for does not take it. */
+  async #turnOf(call: Matched, of: RouteLimit, { counting: { caller, cost = 1 }, tally }: SharedTurn): Promise<void> {
+    const { waitMs, giveBack } = tally;
+    if (call.isReplied) giveBack(cost);
+    else await this.#turn(call, { of, key: limitKey(of.limit.by, call, caller), cost, waitMs, giveBack });
+  }
+
+  async #turn(call: Matched, { of, key, ...place }: Turn): Promise<void> {
     await new Promise<void>(resolve => {
-      const place = { key: of.prefix + key, routeId: of.routeId, waitMs: tally.waitMs, cost };
-      const giveBack = (unused: number) => counter.giveBack(of, key, unused);
-      call.waitsFor = queues.wait({ ...place, giveBack }, resolve);
+      const whole = { key: of.prefix + key, routeId: of.routeId, ...place };
+      call.waitsFor = this.#ports.queues.wait(whole, resolve);
     });
     call.waitsFor = undefined;
-    return this.count(rest);
   }
 
   #exceeded({ limit, routeId }: RouteLimit): void {
@@ -269,11 +318,18 @@ export class Limits {
   }
 }
 
+interface SharedTurn {
+  readonly counting: Counting;
+  readonly tally: SharedTally;
+}
+
 /** A call's turn at a pace. */
 interface Turn {
   readonly of: RouteLimit;
   readonly key: string;
-  readonly tally: Tally;
+  readonly cost: number;
+  readonly waitMs: number;
+  readonly giveBack: (cost: number) => void;
 }
 
 export const NO_TALLIES: readonly Tally[] = [];

@@ -38,7 +38,7 @@ export function paceCall(limit: Limit, { doneMs, nowMs, cost }: PaceState): Pace
   const roomMs = burstMs + paceRoomMs(pace, stepMs);
   const isExceeded = busyUntilMs - nowMs > roomMs + ROUNDING_MS;
   const afterMs = isExceeded ? busyUntilMs : busyUntilMs + cost * stepMs;
-  return { doneMs: afterMs, waitMs, isExceeded, ...leftAfter(afterMs - nowMs, roomMs, stepMs) };
+  return { doneMs: afterMs, waitMs, isExceeded, ...paceStand(afterMs - nowMs, roomMs, stepMs) };
 }
 
 const UNPACED: Pace = { burst: 1, waitMsMax: 0, depthMax: 0 };
@@ -53,7 +53,8 @@ interface PaceState {
 /** Sums of steps are not exact; a call is not refused for that. */
 const ROUNDING_MS = 1e-6;
 
-function leftAfter(usedMs: number, roomMs: number, stepMs: number): Pick<PaceStand, 'remaining' | 'resetsInMs'> {
+/** How a pace stands that is busy for so long, and may be for `roomMs`. */
+export function paceStand(usedMs: number, roomMs: number, stepMs: number): Pick<PaceStand, 'remaining' | 'resetsInMs'> {
   const freeMs = roomMs - usedMs;
   const remaining = Math.max(0, Math.floor((freeMs + ROUNDING_MS) / stepMs) + 1);
   return { remaining, resetsInMs: Math.max(0, usedMs - roomMs + remaining * stepMs) };

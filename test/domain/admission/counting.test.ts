@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Limits, limitName } from '../../../gateway/domain/admission/limits.ts';
+import { Limits, limitName, type SharedCounter, type SharedTally } from '../../../gateway/domain/admission/limits.ts';
 import { PaceQueues } from '../../../gateway/domain/admission/pace.ts';
 import { Schemes } from '../../../gateway/domain/admission/scheme.ts';
 import type { Call, Complete } from '../../../gateway/domain/call.ts';
@@ -13,12 +13,12 @@ import { manualClock } from '../../support/manual-clock.ts';
 import { aLimit, aMatched, aRoute, endOf } from '../../support/requests.ts';
 
 /** Calls to a route with these limits, counted in memory. */
-function routeWith(limits: readonly Limit[]) {
+function routeWith(limits: readonly Limit[], shared?: SharedCounter) {
   const clock = manualClock();
   const events: GatewayEvent[] = [];
   const queues = new PaceQueues(clock);
   const counter = createLimitCounter({ table: new CounterTable({ clock, keysMax: 64 }) });
-  const stage = new Limits({ counter, queues, observe: event => void events.push(event) });
+  const stage = new Limits({ counter, shared, queues, observe: event => void events.push(event) });
   const admit = createAdmit({ schemes: new Schemes([]), limits: stage });
   const route: Route = aRoute({ policy: { limits, countsRows: limits.some(({ cost }) => cost === 'rows') } });
   const passed: Call[] = [];
@@ -221,5 +221,62 @@ describe('rows', () => {
     await advance(100);
 
     assert.deepEqual(calls.map(endNow), ['ok', 'ok', 'ok']);
+  });
+});
+
+describe('limits that are counted elsewhere', () => {
+  const shared = (answers: readonly (Partial<SharedTally> | undefined)[]) => {
+    const givenBack: number[] = [];
+    const left = [...answers];
+    const counter: SharedCounter = {
+      count(of) {
+        const answer = left.shift();
+        if (answer === undefined) return Promise.resolve(undefined);
+        const plain = { limit: of.limit, remaining: 1, resetsInMs: 1000, isExceeded: false, waitMs: 0 };
+        return Promise.resolve({ ...plain, giveBack: cost => givenBack.push(cost), ...answer });
+      },
+    };
+    return { counter, givenBack };
+  };
+
+  test('make a call wait for the answer, and what it then says is done', async () => {
+    const { counter } = shared([{}, { isExceeded: true, remaining: 0 }, undefined]);
+    const { send, endNow, advance } = routeWith([aLimit(1, 1000)], counter);
+    const calls = [send(), send(), send()];
+    assert.deepEqual(calls.map(endNow), ['waits', 'waits', 'waits']);
+
+    await advance(0);
+
+    assert.deepEqual(calls.map(endNow), ['ok', 'RATE_LIMITED', 'ok']);
+  });
+
+  test('take back what a call was counted against that a later one refuses', async () => {
+    const { counter, givenBack } = shared([{}, { isExceeded: true }]);
+    const { send, endNow, advance } = routeWith([aLimit(1, 1000), aLimit(1, 60_000)], counter);
+    const call = send();
+
+    await advance(0);
+
+    assert.deepEqual([endNow(call), givenBack], ['RATE_LIMITED', [1]]);
+  });
+
+  test('give the place back of a caller who leaves, before the answer or while they wait', async () => {
+    const { counter, givenBack } = shared([{ waitMs: 500 }, { waitMs: 500 }]);
+    const { send, endNow, advance, queues } = routeWith([paced(1)], counter);
+    const [early, late] = [send(), send()];
+
+    early.hangUp();
+    await advance(0);
+    assert.equal(queues.waiting().get('fuel'), 1);
+    late.hangUp();
+    await advance(1000);
+
+    assert.deepEqual(
+      [[early, late].map(endNow), givenBack],
+      [
+        ['CALLER_GONE', 'CALLER_GONE'],
+        [1, 1],
+      ],
+    );
   });
 });
