@@ -4,7 +4,13 @@ import type { Validation } from './compose-validation.ts';
 import { redactedGateway, type GatewayConfig } from './config/gateway-config.ts';
 import type { Admin, AdminAccess, ExplainInput } from './domain/operating/admin.ts';
 import type { Observe } from './domain/events.ts';
-import { explain, listenerView, routeViews, type ExplainParts, type SentUpstream } from './domain/operating/explain.ts';
+import {
+  explainSettled,
+  listenerView,
+  routeViews,
+  type ExplainParts,
+  type SentUpstream,
+} from './domain/operating/explain.ts';
 import type { Life } from './domain/operating/life.ts';
 import type { InputRequest } from './domain/validation/arguments.ts';
 import type { UpstreamTls } from './domain/service.ts';
@@ -80,12 +86,12 @@ function adminOf({
     reload: who => audit.reload(generations, { ...who, what: 'reload' }),
     changed: change => audit.changed(change),
     auditLines: (fromSeq, linesMax) => audit.read(fromSeq, linesMax),
-    explain(input) {
-      const explained = explain(input, explainParts(generations.current(), config.listen));
+    async explain(input) {
+      const explained = await explainSettled(input, explainParts(generations.current(), config.listen));
       const { answers } = explained;
-      if (answers === null) return Promise.resolve(explained);
+      if (answers === null) return explained;
       const refused = answers.sent === null ? null : validation.verdict(answers.route, inputOf(input, answers.sent));
-      return Promise.resolve({ ...explained, answers: { ...answers, ...foundOut(answers.route), refused } });
+      return { ...explained, answers: { ...answers, ...foundOut(answers.route), refused } };
     },
     purge(id) {
       const route = generations.current().routes.find(candidate => candidate.id === id);
@@ -117,6 +123,7 @@ function explainParts({ routes, source }: Generation, listen: GatewayConfig['lis
     policyOf: name => source.routes.policyOf(name),
     originOf: name => origins.get(name),
     wallMs: systemClock.wallMs(),
+    plugins: source.routes.plugins,
     secrets: source.secrets,
   };
 }

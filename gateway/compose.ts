@@ -3,6 +3,7 @@ import { composeAdmin } from './compose-admin.ts';
 import { composeAudit, type GatewayAudit } from './compose-audit.ts';
 import { composeBatching, type Batching } from './compose-batching.ts';
 import { composeValidation, type Validation } from './compose-validation.ts';
+import { composePlugins, type Plugins } from './compose-plugins.ts';
 import { composeDiscovery, type Discovery } from './compose-discovery.ts';
 import { composeIdentity, type ComposedIdentity } from './compose-identity.ts';
 import { composeLimits, type ComposedLimits } from './compose-limits.ts';
@@ -114,7 +115,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
     follow: compiled => {
       caches.adopt(compiled.specs);
       limits.follow(compiled.specs);
-      discovery.follow(compiled);
+      for (const each of [discovery, plugins]) each.follow(compiled);
     },
   });
 
@@ -122,14 +123,14 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   const routes = () => generations.current().routes;
   const batching: Batching = composeBatching({ ask: attempt, routes, clock, random, deadlines, observe });
   const validation = composeValidation({ ask: attempt, routes, clock, deadlines, observe });
-  const flow = { identity, audit, limits, generations, caches, attempt, batching, validation, observe };
-  const { enter, back } = composeFlow(flow);
+  const within = { identity, audit, limits, generations, caches, attempt, batching, validation, observe };
+  const { enter, back, plugins } = composeWithin(parts, within);
   const server: GatewayServer = composeServer(config, { clock, deadlines, enter, back, observe });
   const checks = createHealthChecks({ services: () => registry.services(), clock, random, probe });
   const looked = { ...parts, audit, life, generations, registry, caches, batching, validation, metrics, log };
   const admin: AdminServer = composeAdmin({ ...looked, connectionMode, observe });
   const gateway = createGateway({
-    ...{ ...parts, audit, limits, clock, random, observe, life, generations },
+    ...{ ...parts, plugins, audit, limits, clock, random, observe, life, generations },
     ...{ deadlines, registry, discovery, transport, batching, identity, validation, server, admin, checks, metrics },
   });
   return { gateway, log };
@@ -194,6 +195,13 @@ function composeFlow({ identity, generations, caches, attempt, batching, validat
     respond: createRespond({ observe }),
     observe: createObserve({ clock, observe, audit }),
   });
+}
+
+/** The flow, and the plug-ins that stand before it. */
+function composeWithin(parts: ComposeParts, flow: FlowParts) {
+  const { enter, back } = composeFlow(flow);
+  const plugins: Plugins = composePlugins({ ...parts, routes: parts.routes.routes, enter, observe: flow.observe });
+  return { enter: plugins.enter, back, plugins };
 }
 
 /** Where the gateway as a whole has rules of addresses, they stand before all else. */

@@ -3,6 +3,7 @@ import { isMatched, type Admitted, type Call, type Complete, type WayBack } from
 import { toGatewayError, type GatewayError } from './domain/errors.ts';
 import { answerOfOurOwn } from './domain/http/options.ts';
 import { tellOfPlumber } from './domain/http/plumber-error.ts';
+import { PluginWait } from './domain/plugin/guard.ts';
 import { filterReply, unlessNotModified } from './domain/http/reply.ts';
 import { SharedCall, type Digest } from './domain/sharing/shared-call.ts';
 import type { Answer, Ask } from './domain/upstream.ts';
@@ -16,6 +17,7 @@ import type { Compress } from './stages/compress.ts';
 import type { Match } from './stages/match.ts';
 import type { ObserveCall } from './stages/observe.ts';
 import type { Preflight } from './stages/preflight.ts';
+import { prepare } from './stages/prepare.ts';
 import type { Receive } from './stages/receive.ts';
 import type { Respond } from './stages/respond.ts';
 import type { Stream } from './stages/stream.ts';
@@ -28,6 +30,7 @@ import type { Validate } from './stages/validate.ts';
  *   audit      where the route asks for it, nothing is done that could not be written down   503
  *   preflight  answers a browser's question before it has a credential
  *   admit      who is calling, may they, and not too often               401 403 429
+ *   prepare    lets a plug-in wait for what it must know, where the route has one that does   500
  *   stream     a stream goes its own way from here                       501 502 503
  *   receive    takes the body in                                         400 408 413
  *   validate   refuses what the service cannot take                      400 422
@@ -49,7 +52,9 @@ import type { Validate } from './stages/validate.ts';
  */
 export function createFlow(stages: Stages): { readonly enter: (call: Call) => void; readonly back: WayBack } {
   const { match, audit, preflight, admit, stream, receive, validate, limits } = stages;
-  const { cache, coalesce, batch, attempt, noteWrite, compress, respond, observe } = stages;
+  const { cache, coalesce, batch, attempt, respond } = stages;
+
+  const back = createBack(stages);
 
   function enter(call: Call): void {
     try {
@@ -65,19 +70,24 @@ export function createFlow(stages: Stages): { readonly enter: (call: Call) => vo
       if (early === undefined) admit(matched, admitted);
       else respond.answer(call, early);
     } catch (error) {
-      call.fail(toGatewayError(error));
+      if (error instanceof PluginWait) error.within(call, () => enter(call));
+      else call.fail(toGatewayError(error));
     }
   }
 
   function admitted(call: Admitted): void {
-    if (call.route.policy.isStream) stream(call);
-    else receive(call, complete);
+    if (call.route.preparing === undefined) prepared(call);
+    else prepare(call, prepared);
+  }
+
+  function prepared(call: Admitted): void {
+    if (!call.route.policy.isStream) receive(call, complete);
+    else if (!isAnsweredHere(respond, call)) stream(call);
   }
 
   function complete(call: Complete): void {
-    const own = call.route.filters.find(({ onBehalf }) => onBehalf !== undefined)?.onBehalf?.(call);
-    if (own !== undefined) respond.answer(call, own);
-    else if (call.route.policy.validate === undefined) sound(call);
+    if (isAnsweredHere(respond, call)) return;
+    if (call.route.policy.validate === undefined) sound(call);
     else validate(call, sound);
   }
 
@@ -98,7 +108,12 @@ export function createFlow(stages: Stages): { readonly enter: (call: Call) => vo
     else back.answered(call, known);
   }
 
-  const back: WayBack = {
+  return { enter, back };
+}
+
+/** From an answer, or a failure, to the caller. */
+function createBack({ noteWrite, compress, respond, observe }: Stages): WayBack {
+  return {
     answered(call, answer) {
       if (call.lookup === undefined && answer.via !== null && call.method !== 'GET') noteWrite(call, answer.status);
       const stored = call.lookup?.answered(answer) ?? answer;
@@ -111,8 +126,17 @@ export function createFlow(stages: Stages): { readonly enter: (call: Call) => vo
     failed: (call, failure) => answerFailure(respond, call, failure),
     over: observe,
   };
+}
 
-  return { enter, back };
+/** A filter may answer in the instance's place. */
+function isAnsweredHere(respond: Respond, call: Admitted): boolean {
+  for (const { onBehalf } of call.route.filters) {
+    const own = onBehalf?.(call);
+    if (own === undefined) continue;
+    respond.answer(call, own);
+    return true;
+  }
+  return false;
 }
 
 /** What is asked of the gateway itself, and of no route, is asked by one of these. */

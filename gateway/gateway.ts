@@ -1,4 +1,5 @@
 import type { GatewayAudit } from './compose-audit.ts';
+import type { Plugins } from './compose-plugins.ts';
 import type { Batching } from './compose-batching.ts';
 import type { Validation } from './compose-validation.ts';
 import type { MadeRoutes } from './config/compile.ts';
@@ -61,6 +62,7 @@ interface GatewayParts {
   readonly batching: Batching;
   readonly identity: { start(): void; close(): Promise<void> };
   readonly validation: Pick<Validation, 'close'>;
+  readonly plugins: Pick<Plugins, 'close'>;
   readonly server: GatewayServer;
   readonly admin: AdminServer;
   readonly checks: HealthChecks;
@@ -80,8 +82,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   /** Everything that would keep the process, or a call waiting. */
   async function release(): Promise<void> {
     watch?.close();
-    parts.batching.close();
-    parts.validation.close();
+    for (const each of [parts.batching, parts.validation, parts.plugins]) each.close();
     peers?.close();
     versionCheck?.close();
     await Promise.allSettled([parts.checks.close(), registration?.close(), parts.identity.close()]);

@@ -3,9 +3,11 @@ import { getCompileCacheDir } from 'node:module';
 import { dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
+import { isDialectName } from './config/dialect/plugin-parts.ts';
 import { remakeRoutes, type AroundRoutes, type MadeRoutes, type RouteToMake } from './config/compile.ts';
 import type { WrittenService } from './config/written-route.ts';
 import { hasError } from './config/problem.ts';
+import { haveChanged, reloadPlugins } from './edges/plugin-files.ts';
 import { compileRegex } from './edges/re2js.ts';
 import type { Judged, JudgedPart, WorkerInput } from './load-worker.ts';
 import { schemasBeside, tlsBeside, type RoutesInput } from './load.ts';
@@ -21,8 +23,10 @@ const RESOURCES = { maxYoungGenerationSizeMb: 64 };
  * into routes here, a few at a time. Routes that have not changed are those in force.
  */
 export async function loadRoutesApart(input: RoutesInput, inForce: MadeRoutes): Promise<RoutesNow> {
-  const { made } = inForce;
-  const workerData: WorkerInput = { input, around: made.around, keys: [...made.byKey.keys()] };
+  const { made, plugins: loaded } = inForce;
+  // Where a plug-in has changed, so have all routes.
+  const isChanged = loaded !== undefined && haveChanged(loaded);
+  const workerData: WorkerInput = { input, around: made.around, keys: isChanged ? [] : [...made.byKey.keys()] };
   const worker = new Worker(WORKER, { workerData, resourceLimits: RESOURCES, env: environment() });
   try {
     const { problems, secrets, parts } = await heard<Judged>(worker);
@@ -32,7 +36,9 @@ export async function loadRoutesApart(input: RoutesInput, inForce: MadeRoutes): 
     const texts = new Map<string, string>();
     const schemaIn = schemasBeside(routesFile, variables, texts);
     const tlsIn = tlsBeside(routesFile, variables, texts);
-    const options = { identityConfigured, identity, compileRegex, schemaIn, tlsIn, inForce: made };
+    const plugins = isChanged ? await reloadPlugins(loaded, isDialectName) : loaded;
+    for (const [file, text] of plugins?.texts ?? []) texts.set(file, text);
+    const options = { identityConfigured, identity, compileRegex, schemaIn, tlsIn, plugins, inForce: made };
     const routes = await inSlices(remakeRoutes(toMake, around, options));
     return { routes, problems, secrets, texts };
   } finally {

@@ -2,7 +2,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { aroundOf, routesToRemake, type AroundRoutes, type RouteToMake } from './config/compile.ts';
 import type { RoutesData } from './config/parse-routes.ts';
 import { hasError, type Problem } from './config/problem.ts';
-import { judgeRoutes, type RoutesInput } from './load.ts';
+import type { PluginFlaw } from './domain/plugin/plugin-set.ts';
+import { judgeRoutes, pluginsAt, type RoutesInput } from './load.ts';
 
 /** What the thread is given: where the file is, and what is in force. */
 export interface WorkerInput {
@@ -27,12 +28,19 @@ process.env = { ...process.env };
 const ITEMS_A_PART = 200;
 
 const { input, around, keys } = workerData as WorkerInput;
-const { file, problems, secrets } = judgeRoutes(input);
+const plugins = pluginsAt(input.plugins);
+const { file, secrets, ...said } = judgeRoutes(input, plugins);
+const problems = [...(plugins?.flaws ?? []).map(problemOf), ...said.problems];
 const parts = file === undefined || hasError(problems) ? [] : partsOf(file);
 
-const said: Judged = { problems, secrets, parts: parts.length };
-parentPort?.postMessage(said);
+const first: Judged = { problems, secrets, parts: parts.length };
+parentPort?.postMessage(first);
 parentPort?.on('message', (at: number) => parentPort?.postMessage(parts[at]));
+
+/** Where gateway.yaml is not looked at, a plug-in's own file is the place. */
+function problemOf({ file: ofPlugin, message }: PluginFlaw): Problem {
+  return { file: ofPlugin, line: 1, column: 1, severity: 'error', path: '', message, hint: undefined };
+}
 
 function partsOf(judged: RoutesData): JudgedPart[] {
   const { defaults, defaultFilters, services, resolved } = judged;

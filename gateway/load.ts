@@ -2,16 +2,19 @@ import { compileRoutes, type CompiledRoutes } from './config/compile.ts';
 import type { GatewayConfig, IdentityConfig } from './config/gateway-config.ts';
 import type { TlsIn } from './config/certificates.ts';
 import type { SchemaIn } from './config/compile-policy.ts';
+import { isDialectName } from './config/dialect/plugin-parts.ts';
 import { importSpring, type Imported } from './config/import/import.ts';
 import { parseRoutes, type RoutesFile } from './config/parse-routes.ts';
 import { parseGateway } from './config/parse.ts';
 import { hasError, type Complaint, type Problem } from './config/problem.ts';
 import type { SchemeName } from './domain/caller.ts';
+import type { LoadedPlugins } from './domain/plugin/plugin-set.ts';
 import type { IdentityTraits } from './domain/route.ts';
 import { parseJson } from './domain/validation/prototype.ts';
 import { compileJsonSchema } from './edges/ajv.ts';
 import { readText, surroundingsOf, whyUnread } from './edges/config-file.ts';
 import { systemClock } from './edges/clock.ts';
+import { loadPlugins } from './edges/plugin-files.ts';
 import { compileRegex } from './edges/re2js.ts';
 import { sha256 } from './edges/digest.ts';
 import { authorityFlaws, certificateFlaws } from './edges/tls/certificate.ts';
@@ -37,6 +40,14 @@ export interface Contract {
   readonly secrets: readonly string[];
 }
 
+function textsOf(plugins: LoadedPlugins | undefined): Iterable<[string, string]> {
+  return plugins?.texts ?? [];
+}
+
+function flawsOf(plugins: LoadedPlugins | undefined, problemAt: Contract['problemAt']): Problem[] {
+  return (plugins?.flaws ?? []).map(({ at, message }) => problemAt({ path: ['plugins', at], message }));
+}
+
 /** The routes file alone, as a reload reads it. */
 export type LoadedRoutes = Omit<Contract, 'gateway' | 'problemAt' | 'local'>;
 
@@ -44,25 +55,32 @@ export type LoadedRoutes = Omit<Contract, 'gateway' | 'problemAt' | 'local'>;
 export function loadContract(gatewayFile: string, variables: Variables, profiles: readonly string[] = []): Contract {
   const text = readText(gatewayFile);
   if (text === undefined) return unread(gatewayFile);
-  const { config, problems, problemAt, local } = parseGateway(text, surroundingsOf(gatewayFile, variables), {
+  const {
+    config,
+    problems: ofGateway,
+    problemAt,
+    local,
+  } = parseGateway(text, surroundingsOf(gatewayFile, variables), {
     keysProblem,
     authorityFlaws: text => authorityFlaws(text, systemClock.wallMs()),
     certificateFlaws: texts => certificateFlaws(texts, { nowWallMs: systemClock.wallMs(), isForCallers: true }),
   });
   const texts = new Map([[gatewayFile, text]]);
+  const plugins = pluginsAt(config?.plugins);
+  const problems = [...ofGateway, ...flawsOf(plugins, problemAt)];
   // With an error in one file the other is still judged, if it can be found.
   const fallback = surroundingsOf(gatewayFile, variables).absolute('routes.yaml');
   if (config === undefined && readText(fallback) === undefined) {
     return { gateway: undefined, routes: undefined, problems, problemAt, local, texts, secrets: [] };
   }
-  const loaded = loadRoutes(config, { routesFile: config?.routes ?? fallback, variables, profiles });
+  const loaded = loadRoutes(config, { routesFile: config?.routes ?? fallback, variables, profiles, plugins });
   return {
     gateway: config,
     routes: loaded.routes,
     problems: [...problems, ...loaded.problems],
     problemAt,
     local,
-    texts: new Map([...texts, ...loaded.texts]),
+    texts: new Map([...texts, ...loaded.texts, ...textsOf(plugins)]),
     secrets: loaded.secrets,
   };
 }
@@ -70,9 +88,19 @@ export function loadContract(gatewayFile: string, variables: Variables, profiles
 /** Reads and understands the routes file for a gateway that is configured so; undefined: not known, assume the usual. */
 export function loadRoutes(
   gateway: GatewayConfig | undefined,
-  { routesFile, variables, profiles }: Pick<RoutesInput, 'routesFile' | 'variables' | 'profiles'>,
+  { routesFile, variables, profiles, plugins }: RoutesAsked,
 ): LoadedRoutes {
-  return judgeRoutes({ ...judgedBy(gateway), routesFile, variables, ...(profiles === undefined ? {} : { profiles }) });
+  const input = { ...judgedBy(gateway), routesFile, variables, ...(profiles === undefined ? {} : { profiles }) };
+  return judgeRoutes(input, plugins);
+}
+
+type RoutesAsked = Pick<RoutesInput, 'routesFile' | 'variables' | 'profiles'> & {
+  readonly plugins?: LoadedPlugins | undefined;
+};
+
+/** Loads plug-ins, once a thread; undefined: there are none. */
+export function pluginsAt(paths: readonly string[] = []): LoadedPlugins | undefined {
+  return paths.length === 0 ? undefined : loadPlugins(paths, isDialectName);
 }
 
 /** What a routes file is judged by: data that may travel to another thread. */
@@ -85,20 +113,26 @@ export interface RoutesInput {
   readonly auditConfigured: boolean;
   readonly identity: IdentityTraits | undefined;
   readonly knownServices: ReadonlySet<string> | undefined;
+  /** Files of plug-ins, absolute. */
+  readonly plugins: readonly string[];
 }
 
 /** What gateway.yaml has to say of routes. */
 export function judgedBy(
   gateway: GatewayConfig | undefined,
-): Pick<RoutesInput, 'identityConfigured' | 'identity' | 'auditConfigured' | 'knownServices'> {
+): Pick<RoutesInput, 'identityConfigured' | 'identity' | 'auditConfigured' | 'knownServices' | 'plugins'> {
   const identityConfigured = gateway === undefined || gateway.identity !== undefined;
   const auditConfigured = gateway === undefined || gateway.audit !== undefined;
   const identity = gateway?.identity && traitsOf(gateway.identity);
-  return { identityConfigured, identity, auditConfigured, knownServices: gateway && knownServices(gateway) };
+  const plugins = gateway?.plugins ?? [];
+  return { identityConfigured, identity, auditConfigured, knownServices: gateway && knownServices(gateway), plugins };
 }
 
 /** Reads and understands a routes file; `file` is what it says, undefined where it cannot be read. */
-export function judgeRoutes(input: RoutesInput): LoadedRoutes & { readonly file: RoutesFile | undefined } {
+export function judgeRoutes(
+  input: RoutesInput,
+  plugins?: LoadedPlugins,
+): LoadedRoutes & { readonly file: RoutesFile | undefined } {
   const { routesFile, variables, profiles, ...options } = input;
   const text = readText(routesFile);
   if (text === undefined) return { ...unread(routesFile), file: undefined };
@@ -106,7 +140,7 @@ export function judgeRoutes(input: RoutesInput): LoadedRoutes & { readonly file:
   const texts = new Map([[routesFile, text]]);
   const schemaIn = schemasBeside(routesFile, variables, texts);
   const tlsIn = tlsBeside(routesFile, variables, texts);
-  const routes = compileRoutes(file, { ...options, compileRegex, schemaIn, tlsIn });
+  const routes = compileRoutes(file, { ...options, compileRegex, schemaIn, tlsIn, plugins });
   return { file, routes, problems: routes.problems, texts, secrets: file.secrets };
 }
 

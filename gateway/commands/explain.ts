@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { hasError, renderProblems } from '../config/problem.ts';
 import {
   type AnsweringRoute,
-  explain,
+  explainSettled,
   type Explanation,
   listenerView,
   type ListenerView,
@@ -57,7 +57,7 @@ export const run: Run = async (args, io) => {
     io.stderr.write(`${asked.message}\n\n${HELP}`);
     return USAGE_ERROR;
   }
-  return Promise.resolve(tell(asked, io));
+  return tell(asked, io);
 };
 
 interface Asked {
@@ -101,7 +101,7 @@ function fieldOf(written: string): [string, string] {
   return [written.slice(0, at).trim(), written.slice(at + 1).trim()];
 }
 
-function tell({ config, profile, json, ...input }: Asked, io: CommandIo): number {
+async function tell({ config, profile, json, ...input }: Asked, io: CommandIo): Promise<number> {
   const contract = loadContract(resolve(io.cwd, config), io.env, profilesOf(profile));
   const { gateway, routes, problems, texts, secrets } = contract;
   if (gateway === undefined || routes === undefined || hasError(problems)) {
@@ -109,13 +109,14 @@ function tell({ config, profile, json, ...input }: Asked, io: CommandIo): number
     return 1;
   }
   const origins = new Map(routes.statics.map(({ service, instances }) => [service, instances[0]]));
-  const explanation: Explanation = explain(input, {
+  const explanation: Explanation = await explainSettled(input, {
     routes: routes.specs,
     mergeSlashes: gateway.listen.mergeSlashes,
     listener: listenerView(gateway.listen),
     policyOf: name => routes.policyOf(name),
     originOf: name => origins.get(name),
     wallMs: Date.now(),
+    plugins: routes.plugins,
     secrets,
   });
   io.stdout.write(json ? `${JSON.stringify(explanation, null, 2)}\n` : explanationText(explanation, routes.specs));
@@ -132,6 +133,7 @@ function explanationText(explanation: Explanation, routes: readonly RouteSpec[])
     '',
     ...passedOver.map(({ route, because }) => `  no   ${route.padEnd(width)}  ${because.join(' · ')}`),
   ];
+  if (explanation.middleware.length > 0) lines.splice(2, 0, row('first', explanation.middleware.join(' · ')), '');
   if (refusal !== null)
     lines.push(`  ${refusal.status}  ${refusal.code}: ${refusal.detail}`, ...allowLine(refusal.allow));
   if (answers !== null) {
@@ -159,12 +161,13 @@ function listenerLines({ isSecure, speaks, asksForCertificates }: ListenerView):
   return [row('callers', `${protocols} over TLS${asksForCertificates ? ', asked for a certificate' : ''}`)];
 }
 
-function policyLines({ service, variables, filters }: AnsweringRoute, policy: RoutePolicy): string[] {
+function policyLines({ service, variables, filters, plugins }: AnsweringRoute, policy: RoutePolicy): string[] {
   const captured = Object.entries(variables).map(([name, value]) => `{${name}} = ${value}`);
   return [
     row('service', service),
     ...(captured.length === 0 ? [] : [row('captured', captured.join(', '))]),
     ...(filters.length === 0 ? [] : [row('filters', filters.join(' · '))]),
+    ...(plugins.length === 0 ? [] : [row('plug-ins', plugins.join(' · '))]),
     row('auth', authText(policy)),
     row('limits', policy.limits.length === 0 ? 'none' : policy.limits.map(limitText).join(', ')),
     row(
@@ -238,7 +241,10 @@ function timeoutText({ isStream, isPure, streamIdleMs, timeoutMs, retry }: Route
 
 function sentLines({ isPreflight, answered, sent }: AnsweringRoute): string[] {
   if (isPreflight) return ['', '  A preflight: the gateway answers it itself, by the route’s `cors`.'];
-  if (answered !== null) return ['', `  Answered here: ${answered.status}, Location: ${answered.location ?? ''}`];
+  if (answered !== null) {
+    const location = answered.location === undefined ? '' : `, Location: ${answered.location}`;
+    return ['', `  Answered here: ${answered.status}${location}`];
+  }
   return sent === null ? [] : ['', `  Sent to ${sent.to}${securedText(sent)}:`, '', ...requestLines(sent)];
 }
 

@@ -2,9 +2,9 @@ import type { IdentityTraits } from '../domain/route.ts';
 import type { CompileRegex } from '../domain/routing/regex.ts';
 import type { RouteSpec } from '../domain/route.ts';
 import { compilePolicy, type SchemaIn } from './compile-policy.ts';
-import { FILTERS } from './dialect/filters.ts';
 import { makePart, type MadeFilter, type PartTools } from './dialect/part.ts';
-import { PREDICATES, type MadePredicate } from './dialect/predicates.ts';
+import { DIALECT, type Dialect } from './dialect/plugin-parts.ts';
+import type { MadePredicate } from './dialect/predicates.ts';
 import type { WrittenPart } from './dialect/written-part.ts';
 import { resolvedKey, type RoutesData, type RoutesFile } from './parse-routes.ts';
 import type { WrittenPolicy } from './schema/route-policy.ts';
@@ -21,6 +21,8 @@ export interface RouteContext {
   readonly identityConfigured: boolean;
   readonly auditConfigured?: boolean | undefined;
   readonly schemaIn?: SchemaIn | undefined;
+  /** With the parts that plug-ins bring; undefined: the gateway's own alone. */
+  readonly dialect?: Dialect | undefined;
   readonly identity?: IdentityTraits | undefined;
   /** Parts that were made already, by their text: many routes have some in common. */
   readonly parts?: KnownParts;
@@ -56,7 +58,7 @@ export function compileRoute(written: WrittenRoute, id: string, context: RouteCo
     isStream: target?.isStream ?? false,
     methods,
     requestSizes: requestSizesOf(filters, context),
-    answersItself: filters.some(({ filter }) => filter.onBehalf !== undefined),
+    answersItself: filters.some(({ filter }) => filter.onBehalf !== undefined && filter.mayPass !== true),
   });
   if (target === undefined) return undefined;
   const spec = {
@@ -67,6 +69,7 @@ export function compileRoute(written: WrittenRoute, id: string, context: RouteCo
     weight: predicates.find(({ weight }) => weight !== undefined)?.weight,
     paths: predicates.find(({ paths }) => paths !== undefined)?.paths ?? [],
     filters: filters.map(({ filter }) => filter),
+    preparing: preparingOf(filters),
     serviceName: target.serviceName,
     policy,
   };
@@ -90,8 +93,9 @@ function partsOf<T>(parts: readonly WrittenPart[], make: (part: WrittenPart) => 
 }
 
 function makePredicate(part: WrittenPart, context: RouteContext): MadePredicate | undefined {
+  const { predicates: definitions } = context.dialect ?? DIALECT;
   return madeOnce(part, context.parts?.predicates, said =>
-    makePart(part, { kind: 'predicate', definitions: PREDICATES }, toolsOf(context, NO_NAMES, said)),
+    makePart(part, { kind: 'predicate', definitions }, toolsOf(context, NO_NAMES, said)),
   );
 }
 
@@ -135,6 +139,7 @@ function toolsOf(
 
 /** As in Spring: first default, first own, second default, second own, and so on. */
 function filtersOf(written: WrittenRoute, captured: ReadonlySet<string>, context: RouteContext): MadeFilter[] {
+  const { filters: definitions } = context.dialect ?? DIALECT;
   const known = captured.size === 0 ? context.parts?.filters : undefined; // a template depends on what is captured
   const own = written.filters;
   const defaults = context.file.defaultFilters;
@@ -142,7 +147,7 @@ function filtersOf(written: WrittenRoute, captured: ReadonlySet<string>, context
   const add = (part: WrittenPart | undefined) => {
     if (part === undefined) return;
     const made = madeOnce(part, known, said =>
-      makePart(part, { kind: 'filter', definitions: FILTERS }, toolsOf(context, captured, said)),
+      makePart(part, { kind: 'filter', definitions }, toolsOf(context, captured, said)),
     );
     if (made !== undefined) filters.push(made);
   };
@@ -151,6 +156,11 @@ function filtersOf(written: WrittenRoute, captured: ReadonlySet<string>, context
     add(own[i]);
   }
   return filters;
+}
+
+function preparingOf(filters: readonly MadeFilter[]): RouteSpec['preparing'] {
+  const preparing = filters.map(({ filter }) => filter).filter(({ prepare }) => prepare !== undefined);
+  return preparing.length === 0 ? undefined : preparing;
 }
 
 /** What the route says of its policy, and what filters stand for; the route's own key wins. */
@@ -176,7 +186,8 @@ function requestSizesOf(filters: readonly MadeFilter[], { file }: RouteContext):
 /** Default filters are judged with each route they apply to; without routes, as if one captured all that they name. */
 export function judgeDefaultFilters(context: RouteContext): void {
   const tools = toolsOf(context, Object.assign(new Set<string>(), { has: () => true }));
-  for (const part of context.file.defaultFilters) makePart(part, { kind: 'filter', definitions: FILTERS }, tools);
+  const { filters: definitions } = context.dialect ?? DIALECT;
+  for (const part of context.file.defaultFilters) makePart(part, { kind: 'filter', definitions }, tools);
 }
 
 /** Several Method predicates must all hold. */

@@ -1,3 +1,4 @@
+import type { LoadedPlugins } from '../domain/plugin/plugin-set.ts';
 import type { CompileRegex } from '../domain/routing/regex.ts';
 import type { IdentityTraits, RouteSpec } from '../domain/route.ts';
 import type { ServicePolicy } from '../domain/service.ts';
@@ -10,6 +11,7 @@ import {
 } from './compile-route.ts';
 import { complainOfTls, type TlsIn } from './certificates.ts';
 import { compileService, type SchemaIn } from './compile-policy.ts';
+import { dialectWith } from './dialect/plugin-parts.ts';
 import { nearestOf } from './nearest.ts';
 import { shadowedRoutes } from './shadowed.ts';
 import { parseRouteUri } from './route-uri.ts';
@@ -32,6 +34,8 @@ export interface CompileOptions {
   readonly compileRegex: CompileRegex;
   readonly schemaIn?: SchemaIn | undefined;
   readonly tlsIn?: TlsIn | undefined;
+  /** What plug-ins bring; undefined: there are none. */
+  readonly plugins?: LoadedPlugins | undefined;
   /** The services that `local` and `static` discovery know; undefined where Consul may know any. */
   readonly knownServices?: ReadonlySet<string> | undefined;
 }
@@ -53,6 +57,8 @@ export interface MadeRoutes {
   /** Plain `http(s)://` URIs as services of one instance, for the static source. */
   readonly statics: readonly RoutedAddress[];
   readonly made: Made;
+  /** What plug-ins brought to them; undefined: there are none. */
+  readonly plugins?: LoadedPlugins | undefined;
 }
 
 /** What each route was made from, and what it became: one that has not changed is not made again. */
@@ -89,8 +95,9 @@ export function compileRoutes(file: RoutesFile, options: CompileOptions): Compil
   const complain: Complain = complaint => problems.push(file.locate(complaint));
   const ids = idsOf(file.routes, complain);
   const { placed, ...made } = drained(makeSteps(routesToMake(file, ids), file, { ...options, complain }));
-  if (file.routes.length === 0) judgeDefaultFilters({ ...options, file, complain });
-  judgeReplaced(file, { ...options, file, complain: asWarnings(complain) });
+  const context = { ...options, file, complain, ...dialectOf(options) };
+  if (file.routes.length === 0) judgeDefaultFilters(context);
+  judgeReplaced(file, { ...context, complain: asWarnings(complain) });
   complainOfAddresses(placed, complain);
   warnOfUnknown(placed, options.knownServices, complain);
   warnOfUnused(file, complain);
@@ -111,6 +118,10 @@ export function compileRoutes(file: RoutesFile, options: CompileOptions): Compil
   };
 }
 
+function dialectOf({ plugins }: Pick<CompileOptions, 'plugins'>): Pick<RouteContext, 'dialect'> {
+  return { dialect: plugins && dialectWith(plugins) };
+}
+
 /** What is not in force is judged all the same: one day it may be. */
 function judgeReplaced({ replaced }: RoutesFile, context: RouteContext): void {
   for (const [i, route] of replaced.entries()) compileRoute(route, route.id ?? `route-${i + 1}`, context);
@@ -122,7 +133,7 @@ export type AroundRoutes = Omit<RoutesData, 'routes'>;
 /** What making the routes of a file that is known to be sound takes. */
 export type RemakeOptions = Pick<
   CompileOptions,
-  'identityConfigured' | 'identity' | 'compileRegex' | 'schemaIn' | 'tlsIn'
+  'identityConfigured' | 'identity' | 'compileRegex' | 'schemaIn' | 'tlsIn' | 'plugins'
 > & {
   readonly auditConfigured?: boolean | undefined;
 };
@@ -179,6 +190,7 @@ function* makeSteps(
   const context: RouteContext = {
     ...{ ...options, parts: new KnownParts(), file: around },
     compileRegex: cachingRegexes(options.compileRegex),
+    ...dialectOf(options),
   };
   const byKey = new Map<string, CompiledRoute>();
   const placed: Placed[] = [];
@@ -193,6 +205,7 @@ function* makeSteps(
   return {
     ...(yield* boundSteps(placed, around, options.tlsIn)),
     made: { around: aroundOf(around, options.identityConfigured), byKey },
+    plugins: options.plugins,
     placed,
   };
 }
@@ -212,7 +225,7 @@ function* boundSteps(
   placed: readonly Placed[],
   file: AroundRoutes,
   tlsIn: TlsIn | undefined,
-): Generator<undefined, Omit<MadeRoutes, 'made'>> {
+): Generator<undefined, Omit<MadeRoutes, 'made' | 'plugins'>> {
   const addresses = new Map<string, string>();
   for (const { target } of placed) if (target.origin !== undefined) addresses.set(target.serviceName, target.origin);
   const policyOf = (name: string) => compileService(file.services.get(name), { isAddress: addresses.has(name), tlsIn });

@@ -77,6 +77,7 @@ export function parseGateway(text: string, surroundings: Surroundings, judges: J
     listen: withCertificates(parsed.listen, { surroundings, complain: quiet, certificateFlaws, authorityFlaws }),
     audit: withFile(parsed.audit, surroundings),
     limits: { file: surroundings.absolute(parsed.limits.file) },
+    plugins: parsed.plugins.map(path => surroundings.absolute(path)),
     discovery: withPaths(parsed.discovery, { surroundings, complain: quiet }),
     identity: parsed.identity && withKeys(parsed.identity, { surroundings, complain: quiet, keysProblem, problems }),
   };

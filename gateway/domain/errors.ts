@@ -143,6 +143,15 @@ export const FAILURES = {
     detail: 'The gateway failed because of an error in its own code.',
     remedy: 'Report it with the request id. Operators: the log has the stack under that id.',
   },
+  PLUGIN_FAILED: {
+    status: 500,
+    fault: 'gateway',
+    retry: 'never',
+    title: 'Plug-in failed',
+    detail: 'A plug-in of this gateway failed.',
+    remedy:
+      'Tell the operators which plug-in `detail` names. Operators: `plugin-failed` in the log has the stack under the request id; `plugins` in gateway.yaml names the files.',
+  },
   NOT_IMPLEMENTED: {
     status: 501,
     fault: 'caller',

@@ -133,6 +133,19 @@ export type GatewayEvent =
       readonly requestId: string | null;
     }
   | {
+      /** A plug-in cost a call its answer. */
+      readonly kind: 'plugin-failed';
+      readonly plugin: string;
+      readonly error: unknown;
+      readonly requestId: string | null;
+    }
+  | {
+      /** A plug-in kept the event loop from turning for so long; told once it is over. */
+      readonly kind: 'plugin-blocked';
+      readonly plugin: string;
+      readonly forMs: number;
+    }
+  | {
       readonly kind: 'process';
       readonly phase: 'starting' | 'ready' | 'draining' | 'refusing' | 'stopped';
       readonly note: string;

@@ -1,5 +1,7 @@
-import type { SchemeName } from './caller.ts';
+import type { Caller, SchemeName } from './caller.ts';
 import type { RawFields } from './http/fields.ts';
+import type { WaitingCall } from './plugin/guard.ts';
+import type { PluginOrigin } from './plugin/plugin-set.ts';
 import type { Priority, Service } from './service.ts';
 import type { InputSchema } from './validation/input.ts';
 import type { PublishedAs } from './validation/published.ts';
@@ -23,6 +25,7 @@ export interface Filtered extends Asked {
   readonly scheme: 'http' | 'https';
   /** What the route's patterns captured, by name. */
   readonly variables: ReadonlyMap<string, string>;
+  readonly caller: Caller | undefined;
 }
 
 /** A condition a request meets or not. */
@@ -30,6 +33,8 @@ export interface Predicate {
   readonly name: string;
   /** As the operator wrote it, for `explain`. */
   readonly text: string;
+  /** Where it came from; undefined: it is the gateway's own. */
+  readonly plugin?: PluginOrigin;
   /** Adds what its patterns capture to `variables`, and only when it holds. */
   holds(asked: Asked, variables: Map<string, string>): boolean;
 }
@@ -56,12 +61,18 @@ export interface Filter {
   readonly name: string;
   /** As the operator wrote it, for `explain`. */
   readonly text: string;
+  /** Where it came from; undefined: it is the gateway's own. */
+  readonly plugin?: PluginOrigin;
+  /** Waits for what it must know of a call, and goes on with `next`. */
+  readonly prepare?: (call: Filtered & WaitingCall, next: () => void) => void;
   readonly onRequest?: (draft: RequestDraft, call: Filtered) => void;
   /** `onRequest` changes path, query and `Host` alone, and leaves the fields as they were. */
   readonly isOfPath?: true;
   readonly onReply?: (draft: ReplyDraft, call: Filtered) => void;
-  /** Answers instead of the instance: a redirect. */
-  readonly onBehalf?: (call: Filtered) => ReplyDraft & { readonly body: Buffer; readonly via: null };
+  /** Answers instead of the instance: a redirect. Undefined: of this call it does not. */
+  readonly onBehalf?: (call: Filtered) => (ReplyDraft & { readonly body: Buffer; readonly via: null }) | undefined;
+  /** `onBehalf` may leave a call to the instance. */
+  readonly mayPass?: true;
 }
 
 /** Who may use a route. */
@@ -255,6 +266,8 @@ export interface RouteSpec {
   /** Path patterns, for the index; empty: any path. */
   readonly paths: readonly string[];
   readonly filters: readonly Filter[];
+  /** Of the filters those that must wait for something first; undefined: none. */
+  readonly preparing?: readonly Filter[] | undefined;
   readonly serviceName: string;
   readonly policy: RoutePolicy;
 }

@@ -128,6 +128,7 @@ function createSeries(registry: Registry, { wallMs, inFlight }: MetricsOptions) 
         'enforced',
       ]),
     ),
+    pluginFailures: tally(family('plugin_failures_total', 'Calls that a plug-in cost their answer.', ['plugin'])),
     internalErrors: tally(family('internal_errors_total', 'Mistakes of the gateway; the log has their stacks.')),
   };
 }
@@ -164,6 +165,7 @@ function recordRare(series: Series, event: GatewayEvent): void {
   if (event.kind === 'retry') series.retries.add(event.service, event.reason);
   else if (event.kind === 'ejected') series.ejections.add(event.service, event.reason);
   else if (event.kind === 'internal-error') series.internalErrors.add();
+  else if (event.kind === 'plugin-failed' || event.kind === 'plugin-blocked') series.pluginFailures.add(event.plugin);
   else if (event.kind === 'batch-recheck') series.batchRechecks.add(event.service, event.result);
   else if (event.kind === 'instance-left') {
     keepInstances(series, ({ service, instance }) => service !== event.service || instance !== event.instance);

@@ -1,5 +1,6 @@
 import type { Call } from '../domain/call.ts';
 import type { GatewayError } from '../domain/errors.ts';
+import { PluginFailure } from '../domain/plugin/failure.ts';
 import type { Observe } from '../domain/events.ts';
 import { type Answer, dropBody } from '../domain/upstream.ts';
 import { addReplyFields, toProblem } from '../domain/http/reply.ts';
@@ -30,6 +31,9 @@ export function createRespond({ observe }: { readonly observe: Observe }): Respo
       call.record.code = failure.code;
       if (failure.code === 'INTERNAL') {
         observe({ kind: 'internal-error', where: 'flow', error: causeOf(failure), requestId: call.id });
+      }
+      if (failure instanceof PluginFailure) {
+        observe({ kind: 'plugin-failed', plugin: failure.plugin, error: failure, requestId: call.id });
       }
       answer(call, toProblem(failure, call.id));
     },

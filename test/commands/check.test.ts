@@ -239,6 +239,94 @@ ${cwd}/config/routes.yaml:3:19: error: routes[0].predicates[0]: there is no pred
   });
 });
 
+/** gateway.yaml with a plug-in of this text, in a file beside the folder of the configuration. */
+function withPlugin(t: TestContext, plugin: string, routes?: string) {
+  const folder = mkdtempSync(join(tmpdir(), 'penstock-plugins-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'plugin.ts');
+  writeFileSync(file, `import { defineFilter, defineMiddleware, definePredicate } from 'penstock';\n${plugin}`);
+  const run = inFolder(t, { gateway: `${GATEWAY}plugins: [${file}]\n`, ...(routes === undefined ? {} : { routes }) });
+  return { run, file };
+}
+
+const PLUGIN = `
+export const share = definePredicate({ name: 'Share', args: {
+  percent: { type: 'integer', min: 1, max: 100 },
+  by: { type: 'text', oneOf: ['ip', 'tenant'] },
+  within: { type: 'duration', optional: true },
+}, prepare: async ({ args }) => args.percent, holds: ({ prepared, args }) => prepared === 50 && args.within !== 1 });
+export const note = defineFilter({ name: 'Note', args: { notes: { type: 'list' } },
+  onRequest: ({ request, args }) => request.headers.set('X-Note', args.notes.join('+')) });
+export const asks = defineFilter({ name: 'Asks', prepare: async () => { throw new Error('asked'); }, onRequest() {} });
+export const edge = defineMiddleware({ name: 'Edge', handler: (_req, _res, next) => next() });
+`;
+
+describe('plug-ins', () => {
+  test('have their arguments checked, with line and caret', async t => {
+    const { run } = withPlugin(
+      t,
+      PLUGIN,
+      `routes:
+  - { id: a, uri: lb://a, predicates: ['Share=500, ip'] }
+  - id: b
+    uri: lb://a
+    predicates: [Path=/b, { name: Share, args: { percent: 5, by: tenants, within: 3 } }]
+    filters: ['Notes=a']
+`,
+    );
+
+    const { code, out } = await run(check);
+
+    assert.equal(code, 1);
+    const problems = out.split('\n').filter(line => line.includes(': error: '));
+    assert.deepEqual(
+      problems.map(line => line.replace(/^.*routes\.yaml:/, '')),
+      [
+        '2:47: error: routes[0].predicates[0]: Share: percent must be at least 1 and at most 100',
+        '5:66: error: routes[1].predicates[1].args.by: Share: by must be one of ip, tenant',
+        '5:83: error: routes[1].predicates[1].args.within: Share: within must be a duration, as 250ms is one',
+        '6:16: error: routes[1].filters[0]: there is no filter called Notes',
+      ],
+    );
+    assert.match(out, /\n +2 \| .*'Share=500, ip'.*\n +\^\n/);
+    assert.match(out, /did you mean Note\?/);
+  });
+
+  test('that cannot be loaded are told of where gateway.yaml lists them', async t => {
+    for (const [plugin, says] of [
+      ['export const a = ;', 'cannot be loaded: Expression expected'],
+      ["throw new Error('boom');", 'cannot be loaded: boom'],
+      ['await 3; export {};', 'it has an `await` outside of any function'],
+      ["import './nowhere.ts';", 'cannot be loaded: Cannot find module'],
+      ['export const a = 1;', 'exports nothing that'],
+    ] as const) {
+      const { code, out } = await withPlugin(t, plugin).run(check);
+
+      assert.equal(code, 1, out);
+      assert.ok(out.includes('gateway.yaml:2:11: error: plugins[0]: ') && out.includes(says), out);
+    }
+  });
+
+  test('are named by explain, which asks predicates that wait and no filter', async t => {
+    const { run, file } = withPlugin(
+      t,
+      PLUGIN,
+      `routes:
+  - { id: a, uri: lb://a, predicates: ['Share=40, ip'] }
+  - { id: b, uri: lb://a, predicates: ['Share=50, ip'], filters: ['Note=x, y', Asks] }
+`,
+    );
+
+    const { code, out } = await run(explain, 'GET', '/a');
+
+    assert.equal(code, 0, out);
+    assert.match(out, new RegExp(`first +Edge \\(${file}\\)`));
+    assert.match(out, /no +a +Share=40, ip/);
+    assert.match(out, new RegExp(`plug-ins +Share \\(${file}\\) · Note \\(${file}\\) · Asks`));
+    assert.match(out, /X-Note: x\+y/);
+  });
+});
+
 describe('explain', () => {
   test('says which route answers, why each earlier one does not, and what is sent', async t => {
     const { code, out } = await inFolder(t)(explain, 'GET', '/b?c=d', '-H', 'X-Rest: 1');

@@ -117,6 +117,7 @@ const CONTRACT = new Map([
   ['penstock_batch_rechecks_total', ['result', 'service']],
   ['penstock_sent_ahead_total', ['service']],
   ['penstock_internal_errors_total', []],
+  ['penstock_plugin_failures_total', ['plugin']],
   ['penstock_config_reload_success', []],
   ['penstock_config_reload_timestamp_seconds', []],
   ['penstock_roster_age_seconds', ['source']],
@@ -127,6 +128,7 @@ const CONTRACT = new Map([
 /** All that has series by route, service or instance. */
 function observeAll(observe: Observe): void {
   observe({ ...aRequest, cache: 'hit', isCoalesced: true });
+  observe({ kind: 'plugin-failed', plugin: 'Tenant', error: new Error('x'), requestId: null });
   observe({ ...aRequest, status: 503, code: 'QUEUE_FULL' });
   observe(anAttempt);
   observe({ kind: 'retry', service: 'fuel', reason: '503', requestId: 'r-1', instance: 'fuel-1' });

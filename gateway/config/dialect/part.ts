@@ -18,6 +18,8 @@ export interface PartDefinition<T> {
   readonly fields: readonly string[];
   /** How many of the fields there must be. */
   readonly required: number;
+  /** The last field takes all values that are left. */
+  readonly takesRest?: boolean;
   /** Fields that only `args` can give. */
   readonly named?: readonly string[];
   /** A line for the manual. */
@@ -143,14 +145,14 @@ function listedIn(text: string): readonly string[] {
 }
 
 function fieldOf<T>(
-  { shape, fields, named = [] }: PartDefinition<T>,
+  { shape, fields, takesRest, named }: PartDefinition<T>,
   key: string | undefined,
   position: number,
 ): string | undefined {
   const generated = /^_genkey_(\d+)$/.exec(key ?? '')?.[1];
-  if (key !== undefined && named.includes(key)) return key;
+  if (key !== undefined && named?.includes(key) === true) return key;
   if (shape === 'list') return fields[0];
-  if (key === undefined) return fields[position];
+  if (key === undefined) return fields[takesRest === true ? Math.min(position, fields.length - 1) : position];
   if (generated !== undefined) return fields[Number(generated)];
   return fields.find(field => field === key);
 }

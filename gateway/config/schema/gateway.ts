@@ -91,8 +91,14 @@ export const GatewayFile = withLater(
     addresses: Addresses.prefault({}).describe(
       'The addresses that callers may call from; behind one of `listen.trustedProxies`, the address that the proxy names. Calls from others are refused with FORBIDDEN, before a route is sought.',
     ),
+    plugins: z
+      .array(text())
+      .default([])
+      .describe(
+        'Files in TypeScript or JavaScript that bring predicates and filters of one’s own, and Express middleware (docs/plugins.md). They run within the gateway, with all its rights. A changed file is reloaded with the routes.',
+      ),
     log: Log.prefault({}).describe('What is written to standard output: one JSON object a line.'),
     drain: Drain.prefault({}).describe('How the gateway ends on SIGTERM or SIGINT.'),
   }),
-  { keys: ['inference', 'jobs', 'plugins', 'state', 'tracing', 'docs'] },
+  { keys: ['inference', 'jobs', 'state', 'tracing', 'docs'] },
 );

@@ -9,6 +9,8 @@ import type { PathRules } from '../http/normal-path.ts';
 import { parseRequestTarget, type RequestTarget } from '../http/request-target.ts';
 import type { Asked, Route, RouteSpec, LimitKey, RoutePolicy, Sharing, ValidatePolicy, VaryKey } from '../route.ts';
 import { createRouteTable, type FoundRoute, type WrongMethod } from '../routing/route-table.ts';
+import { PluginWait } from '../plugin/guard.ts';
+import type { LoadedPlugins } from '../plugin/plugin-set.ts';
 import type { Service, ServicePolicy } from '../service.ts';
 import { composeUpstream, SHARED_SECRET_FIELD, withheldFields, type Withheld } from '../http/upstream-request.ts';
 import { SharedCall } from '../sharing/shared-call.ts';
@@ -27,6 +29,8 @@ export interface ExplainParts extends PathRules {
   /** The one address of a service that stands in its routes. */
   readonly originOf?: (serviceName: string) => string | undefined;
   readonly wallMs: number;
+  /** What plug-ins bring; undefined: there are none. */
+  readonly plugins?: Pick<LoadedPlugins, 'middleware'> | undefined;
   /** Values that came from outside the files: they are not shown. */
   readonly secrets?: readonly string[];
 }
@@ -98,6 +102,8 @@ export interface AnsweringRoute {
   readonly service: string;
   readonly predicates: readonly string[];
   readonly filters: readonly string[];
+  /** The plug-ins among its predicates and filters, with their files. */
+  readonly plugins: readonly string[];
   readonly variables: Readonly<Record<string, string>>;
   readonly policy: unknown;
   /** A browser's preflight: answered by the gateway itself. */
@@ -119,10 +125,27 @@ export interface Refusal {
 /** How a request would travel. */
 export interface Explanation {
   readonly listener: ListenerView;
+  /** The middleware of plug-ins that it passes first, with its files. */
+  readonly middleware: readonly string[];
   readonly request: { readonly method: string; readonly path: string; readonly query: string; readonly host: string };
   readonly passedOver: readonly PassedOver[];
   readonly answers: AnsweringRoute | null;
   readonly refusal: Refusal | null;
+}
+
+/**
+ * The same where a plug-in's predicate must wait for what it decides by: it is asked. A filter that must wait is not; it is
+ * named, and changes nothing here.
+ */
+export async function explainSettled(input: ExplainInput, parts: ExplainParts): Promise<Explanation> {
+  for (;;) {
+    try {
+      return explain(input, parts);
+    } catch (error) {
+      if (!(error instanceof PluginWait)) throw error;
+      await error.settled();
+    }
+  }
 }
 
 /** Which route answers a request, why each earlier one does not, and what would be sent. Nothing is sent, or counted. */
@@ -147,6 +170,7 @@ function explainRequest(input: ExplainInput, parts: ExplainParts): RequestExplai
     passedOver: passedOver(parts.routes.slice(0, parts.routes.indexOf(found.route)), request),
     answers: answering(found, { asked, input, parts, isPreflight: preflighted !== undefined }),
     refusal: null,
+    middleware: (parts.plugins?.middleware ?? []).map(({ definition: { name }, origin }) => pluginText(name, origin)),
   };
 }
 
@@ -190,7 +214,7 @@ function refused(
   { code, detail }: { code: FailureCode; detail: string },
 ): RequestExplained {
   const refusal = { code, status: FAILURES[code].status, detail, allow: [] };
-  return { request: { method, path, query, host: authority }, passedOver: [], answers: null, refusal };
+  return { request: { method, path, query, host: authority }, passedOver: [], answers: null, refusal, middleware: [] };
 }
 
 interface NotFound {
@@ -210,6 +234,7 @@ function notFound(input: ExplainInput, { asked, found, routes }: NotFound): Requ
     request,
     passedOver: passedOver(routes, asked),
     answers: null,
+    middleware: [],
     refusal: refusal && { ...refusal, allow: found?.allow ?? [] },
   };
 }
@@ -238,20 +263,38 @@ function answering(found: FoundRoute<RouteSpec>, { asked, input, parts, isPrefli
   const { route, variables } = found;
   const call = callOf(found, asked, parts);
   call.content = Buffer.from(input.body);
-  const redirect = route.filters.find(({ onBehalf }) => onBehalf !== undefined)?.onBehalf?.(call);
-  const isSent = redirect === undefined && !isPreflight;
+  const own = ownAnswerTo(call);
+  const isSent = own === undefined && !isPreflight;
   const secrets = [...(parts.secrets ?? []), ...credentialsIn(route)];
   return {
     route: route.id,
     service: route.serviceName,
     predicates: route.predicates.map(({ text }) => text),
     filters: shownFilters(route),
+    plugins: pluginsOf(route),
     variables: Object.fromEntries(variables),
     policy: policyView(route.policy),
     isPreflight,
-    answered: redirect === undefined ? null : { status: redirect.status, location: locationOf(redirect.fields, parts) },
+    answered: own === undefined ? null : { status: own.status, location: locationOf(own.fields, parts) },
     sent: isSent ? sentOf(call, secrets) : null,
   };
+}
+
+function ownAnswerTo(call: Complete) {
+  for (const { onBehalf } of call.route.filters) {
+    const own = onBehalf?.(call);
+    if (own !== undefined) return own;
+  }
+  return undefined;
+}
+
+function pluginsOf({ predicates, filters }: RouteSpec): string[] {
+  const texts = [...predicates, ...filters].flatMap(({ name, plugin }) => (plugin ? [pluginText(name, plugin)] : []));
+  return [...new Set(texts)];
+}
+
+function pluginText(name: string, { file }: { readonly file: string }): string {
+  return `${name} (${file})`;
 }
 
 function locationOf(fields: RawFields, { secrets = [] }: ExplainParts): string | undefined {
@@ -303,7 +346,8 @@ function boundTo(route: RouteSpec, { policyOf, originOf }: ExplainParts): Route 
     budget: { request: unused, tryRetry: unused },
     view: unused,
   };
-  return { ...route, service };
+  // What a filter would wait for is not asked for.
+  return { ...route, service, filters: route.filters.filter(({ prepare }) => prepare === undefined) };
 }
 
 /** Fields whose values are credentials. */

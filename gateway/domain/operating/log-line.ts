@@ -54,6 +54,8 @@ const LEVELS = {
   'config-refused': 'error',
   'restart-needed': 'warn',
   'internal-error': 'error',
+  'plugin-failed': 'error',
+  'plugin-blocked': 'warn',
   process: 'info',
 } as const satisfies Record<
   Exclude<GatewayEvent['kind'], 'notice' | 'instance-health' | 'batching' | 'batch-recheck'>,
@@ -70,6 +72,10 @@ export function toLogLine(event: GatewayEvent, { time, level }: LogHead): LogLin
   if (event.kind === 'internal-error') {
     const { where, error, requestId } = event;
     return { time, level, event: 'internal-error', where, requestId, error: toMessage(error), stack: toStack(error) };
+  }
+  if (event.kind === 'plugin-failed') {
+    const { plugin, error, requestId } = event;
+    return { time, level, event: 'plugin-failed', plugin, requestId, error: toMessage(error), stack: toStack(error) };
   }
   const { kind, ...members } = event;
   return { time, level, event: kind, ...members };

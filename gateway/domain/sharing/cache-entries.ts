@@ -275,7 +275,8 @@ export class RouteCaches {
 
 /** Equal for routes of which one may give what the other has stored. */
 function meaningOf({ serviceName, filters, policy }: RouteSpec): string {
-  return JSON.stringify([serviceName, filters.map(({ text }) => text), policy.sharing], (_, value: unknown) =>
-    value instanceof Set ? [...(value as ReadonlySet<unknown>)] : value,
+  return JSON.stringify(
+    [serviceName, filters.map(({ text, plugin }) => [text, plugin]), policy.sharing],
+    (_, value: unknown) => (value instanceof Set ? [...(value as ReadonlySet<unknown>)] : value),
   );
 }
