@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { beginCall, post } from '../support/call.ts';
+import { meet } from '../../gateway/edges/rserve/connection.ts';
 import { startGateway } from '../support/composed-gateway.ts';
 import { isRunning } from '../support/plumber/serve.ts';
 import { rserveLibrary, startRserve, type Rserve } from '../support/rserve.ts';
@@ -215,7 +217,11 @@ routes: [{ uri: 'lb://fuel', predicates: ['Path=/fuel'], rserve: { call: announc
     assert.equal(loaded, 7);
     assert.match((await instance())?.version ?? '', /^\S{12}$/);
     await until(() => gateway.log.of('notice').some(({ text }) => String(text).includes('no licence')), 'R says why');
+    for (let i = 0; i < 3; i++) await meet(String((await instance())?.address), AbortSignal.timeout(20_000));
+    await until(() => siblingsOf(Number(pid)).length === 1, 'of those that ended no fork is left');
+    const drained = performance.now();
     await gateway.gateway.drain();
+    assert.ok(performance.now() - drained < 9_000, 'it ended by itself');
     await until(() => !isRunning(Number(pid)), 'its forks have ended');
   });
 
@@ -280,6 +286,12 @@ routes: [${names.map(name => `{ uri: 'lb://${name}', predicates: ['Path=/${name}
     );
   });
 });
+
+/** The processes that its parent has forked. */
+function siblingsOf(pid: number): string[] {
+  const ps = (...args: string[]) => execFileSync('ps', ['-o', ...args], { encoding: 'utf8' }).trim();
+  return ps('pid=', '--ppid', ps('ppid=', '-p', String(pid))).split('\n');
+}
 
 function hexOf(value: number): string {
   const bytes = Buffer.alloc(8);

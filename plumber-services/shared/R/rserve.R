@@ -8,11 +8,19 @@
 serve_functions <- function(settings) {
   use_own_library()
   require_package("Rserve", settings$entry)
-  port <- choose_port(settings$host, settings$port)
+  port <- choose_port(settings$host, settings$port, is_free_port)
   is_remote <- !identical(settings$host, "127.0.0.1")
   announce(settings, port)
   rm(list = ls(globalenv(), all.names = TRUE), envir = globalenv())
   source(settings$entry, local = globalenv(), encoding = "UTF-8")
   Rserve::run.Rserve(port = port, remote = if (is_remote) "enable" else "disable",
                      encoding = "utf8", config.file = character())
+}
+
+#' Without httpuv: its thread is not in the forks, and their end would wait for it for ever.
+is_free_port <- function(host, port) {
+  tryCatch({
+    close(serverSocket(port))
+    TRUE
+  }, error = function(err) FALSE, warning = function(condition) FALSE)
 }

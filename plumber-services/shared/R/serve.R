@@ -45,10 +45,10 @@ require_secret <- function(pr, secret) {
   })
 }
 
-choose_port <- function(host, port) {
+choose_port <- function(host, port, is_free_at = is_free) {
   if (port != 0) return(port)
   for (candidate in sample(free_ports, 50)) {
-    if (is_free(host, candidate)) return(candidate)
+    if (is_free_at(host, candidate)) return(candidate)
   }
   stop("no free port among 50 between ", min(free_ports), " and ", max(free_ports))
 }
