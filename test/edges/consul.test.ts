@@ -227,7 +227,7 @@ describe('a Consul source', { concurrency: false }, () => {
     const agent = await startConsulAgent(t);
     await register(agent, 'fuel-1');
     await register(agent, 'fuel-2', { Port: 0 });
-    await register(agent, 'fuel-3', { Address: '0.0.0.0' });
+    await register(agent, 'fuel-3', { Address: 'no host' });
     const watched = watchFuel(t, { address: agent.url });
     await watched.fuelIs(hasCount(1));
 
