@@ -257,7 +257,7 @@ describe('a request put to R', () => {
     const [sent = assert.fail()] = at.exchanges;
     assert.deepEqual([sent.origin, sent.message.target], ['http://r-1.test:8000', '/api/fuel/predict?x=1']);
     assert.deepEqual(sent.bounds, {
-      ...{ reuse: 'auto', connectTimeoutMs: 1_000, hangMsMax: 120_000, bufferBytesMax: 77 },
+      ...{ reuse: 'auto', connectTimeoutMs: 1_000, tls: undefined, hangMsMax: 120_000, bufferBytesMax: 77 },
     });
   });
 
