@@ -5,7 +5,8 @@
 #   serve.R register   keeps it registered in Consul, until told to stop
 #   serve.R drain      waits until it has finished its work, then ends it
 #
-# Three processes at a time: R does one thing at a time, and the other two must work while it computes.
+# Three processes at a time: R does one thing at a time, and the other two must work while it
+# computes.
 # This file alone reads the environment.
 
 local({
