@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { runQuietly } from '../gateway/setup/command.mjs';
 import { ensureNpmPackages } from '../gateway/setup/npm-packages.mjs';
 import { requireProjectNode } from '../gateway/setup/project-node.mjs';
-import { say, step } from '../gateway/setup/say.mjs';
+import { step } from '../gateway/setup/say.mjs';
 import { ROOT } from '../gateway/setup/state.mjs';
 
 // `npm run check`: what can be said of the code without running it. Everything is tried, so that one run tells all.
@@ -25,11 +25,17 @@ async function main() {
   await ensureNpmPackages();
   const node = requireProjectNode();
   const failures = [];
-  for (const [title, args] of CHECKS) {
-    await step(title, () => runQuietly(node, args, { cwd: ROOT })).catch(error => failures.push(error));
-  }
-  for (const { message } of failures) say(`\n${message}`);
-  if (failures.length > 0) process.exitCode = 1;
+  // Side by side: each takes one processor, and lint as long as all others together.
+  await step('Format, types, lint, architecture, generated files', async tell => {
+    const left = new Set(CHECKS.keys());
+    const checked = CHECKS.map(async ([title, args], i) => {
+      await runQuietly(node, args, { cwd: ROOT }).catch(({ message }) => failures.push(`${title}\n${message}`));
+      left.delete(i);
+      tell(`${left.size} to go`);
+    });
+    await Promise.all(checked);
+    if (failures.length > 0) throw new Error(failures.join('\n\n'));
+  });
 }
 
 /** What `npm run generate` runs, so that it is named once. */
