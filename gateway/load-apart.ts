@@ -77,7 +77,7 @@ async function gathered(
   return { defaults, defaultFilters, resolved, services, routes };
 }
 
-const SLICE_MS = 10;
+const SLICE_MS = 4;
 
 /** The result of steps, taken a few at a time so that calls go on in between. */
 export async function inSlices<T>(steps: Generator<undefined, T>): Promise<T> {

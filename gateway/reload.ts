@@ -68,9 +68,15 @@ export function createGenerations(parts: GenerationParts): Generations {
     return { number: 1, routes, table: createRouteTable(routes), source };
   }
 
-  function routesOf({ routes: { specs, services } }: UsableRoutes): Route[] {
+  /** Those of a generation before that have not changed are taken as they are: ten thousand new ones take a while. */
+  function routesOf({ routes: { specs, services } }: UsableRoutes, before?: Generation): Route[] {
     registry.adopt(services);
-    return specs.map((spec): Route => ({ ...spec, service: serviceOf(spec.serviceName) }));
+    const known = new Map(before?.source.routes.specs.map((spec, i) => [spec, before.routes[i]]));
+    return specs.map(spec => {
+      const service = serviceOf(spec.serviceName);
+      const unchanged = known.get(spec);
+      return unchanged?.service === service ? unchanged : { ...spec, service };
+    });
   }
 
   function serviceOf(name: string): Route['service'] {
@@ -97,7 +103,7 @@ export function createGenerations(parts: GenerationParts): Generations {
     const { routes: made, problems } = now;
     if (made === undefined || hasError(problems)) return refuse(problems.map(problemLine));
     const source = { ...now, routes: made };
-    const routes = routesOf(source);
+    const routes = routesOf(source, current);
     const table = await inSlices(routeTableSteps(routes));
     current = { number: current.number + 1, routes, table, source };
     loadedMs = clock.wallMs();

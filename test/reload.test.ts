@@ -103,18 +103,38 @@ describe('a routes file that is read beside the calls in hand', () => {
 
 describe('reloads', () => {
   /** Generations whose readings end when the test says so. */
-  function generations() {
-    const first = { routes: soundRoutes('routes: []'), problems: [], secrets: [] };
+  function generations({ text = 'routes: []', find = (): unknown => undefined } = {}) {
+    const first = { routes: soundRoutes(text), problems: [], secrets: [] };
     const readings: { end: (now: RoutesNow) => void; fail: (error: Error) => void }[] = [];
     const told: string[] = [];
     const made = createGenerations({
       first,
       read: () => new Promise((end, fail) => readings.push({ end, fail })),
       ...{ inSlices, clock: manualClock(), follow: () => undefined, observe: ({ kind }) => told.push(kind) },
-      registry: { adopt: () => undefined, find: () => undefined } as unknown as ServiceRegistry,
+      registry: { adopt: () => undefined, find } as unknown as ServiceRegistry,
     });
     return { made, first, readings, told };
   }
+
+  test('take a route that did not change as it is, unless its service is another', async () => {
+    let service = { name: 'fuel' };
+    const text = "routes: [{ id: fuel, uri: lb://fuel, predicates: ['Path=/fuel'] }]";
+    const { made, first, readings } = generations({ text, find: () => service });
+    const reloaded = async () => {
+      const reload = made.reload();
+      readings.at(-1)?.end(first);
+      await reload;
+      return made.current().routes[0];
+    };
+    const [route] = made.current().routes;
+
+    assert.equal(await reloaded(), route);
+    service = { name: 'fuel' };
+    const other = await reloaded();
+
+    assert.notEqual(other, route);
+    assert.equal(other?.service, service);
+  });
 
   test('that are asked for while one is under way share one after it', async () => {
     const { made, first, readings } = generations();
