@@ -5,10 +5,10 @@ import { hasError, renderProblems } from '../config/problem.ts';
 import { judgedBy, judgeRoutes } from '../load.ts';
 import {
   argumentProblem,
+  commandOf,
   printableLine,
   PROFILE_OPTION,
   profilesOf,
-  USAGE_ERROR,
   type CommandIo,
   type Run,
 } from './io.ts';
@@ -32,13 +32,7 @@ const OPTIONS = {
 } as const;
 
 /** The command that says what a change of the routes means. */
-export const run: Run = (args, io) => {
-  const asked = readArgs(args);
-  if (asked === 'help') io.stdout.write(HELP);
-  if (asked instanceof Error) io.stderr.write(`penstock diff: ${asked.message}\n\n${HELP}`);
-  if (asked === 'help') return Promise.resolve(0);
-  return Promise.resolve(asked instanceof Error ? USAGE_ERROR : tell(asked, io));
-};
+export const run: Run = commandOf({ prefix: 'penstock diff: ', help: HELP, readArgs, act: tell });
 
 interface Asked {
   readonly old: string;

@@ -13,12 +13,12 @@ import {
 import { loadContract } from '../load.ts';
 import {
   argumentProblem,
+  commandOf,
   type CommandIo,
   printableLine,
   PROFILE_OPTION,
   profilesOf,
   type Run,
-  USAGE_ERROR,
 } from './io.ts';
 import { durationText, sizeText } from '../config/units.ts';
 import type {
@@ -47,18 +47,7 @@ sent. Exits with 1 when no route answers, or the configuration has an error.
 `;
 
 /** The command that explains how a request would travel. */
-export const run: Run = async (args, io) => {
-  const asked = readArgs(args);
-  if (asked === 'help') {
-    io.stdout.write(HELP);
-    return 0;
-  }
-  if (asked instanceof Error) {
-    io.stderr.write(`${asked.message}\n\n${HELP}`);
-    return USAGE_ERROR;
-  }
-  return tell(asked, io);
-};
+export const run: Run = commandOf({ help: HELP, readArgs, act: tell });
 
 interface Asked {
   readonly config: string;

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { problemLine } from '../config/problem.ts';
 import { importFile } from '../load.ts';
-import { argumentProblem, PROFILE_OPTION, profilesOf, USAGE_ERROR, type CommandIo, type Run } from './io.ts';
+import { argumentProblem, commandOf, PROFILE_OPTION, profilesOf, type CommandIo, type Run } from './io.ts';
 
 const HELP = `penstock import FILE [--profile NAME]… [--to FOLDER] [--json]
 
@@ -24,13 +24,7 @@ const OPTIONS = {
 } as const;
 
 /** The command that turns a file for Spring Cloud Gateway into two of ours. */
-export const run: Run = (args, io) => {
-  const asked = readArgs(args);
-  if (asked === 'help') io.stdout.write(HELP);
-  if (asked instanceof Error) io.stderr.write(`penstock import: ${asked.message}\n\n${HELP}`);
-  if (asked === 'help') return Promise.resolve(0);
-  return Promise.resolve(asked instanceof Error ? USAGE_ERROR : print(asked, io));
-};
+export const run: Run = commandOf({ prefix: 'penstock import: ', help: HELP, readArgs, act: print });
 
 interface Asked {
   readonly file: string;

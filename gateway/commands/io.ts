@@ -31,6 +31,29 @@ export function profilesOf(written: readonly string[]): string[] {
 /** The exit code for arguments that make no sense. */
 export const USAGE_ERROR = 2;
 
+interface AboutCommand<Asked> {
+  /** Stands before what is wrong with the arguments. */
+  readonly prefix?: string;
+  readonly help: string;
+  readonly readArgs: (args: readonly string[]) => Asked | 'help' | Error;
+  /** Does what is asked; gives the exit code. */
+  readonly act: (asked: Asked, io: CommandIo) => number | Promise<number>;
+}
+
+/** A command that says its help, or what is wrong with its arguments, or else acts by them. */
+export function commandOf<Asked extends object>({ prefix = '', help, readArgs, act }: AboutCommand<Asked>): Run {
+  return (args, io) => {
+    const asked = readArgs(args);
+    if (asked === 'help') {
+      io.stdout.write(help);
+      return Promise.resolve(0);
+    }
+    if (!(asked instanceof Error)) return Promise.resolve(act(asked, io));
+    io.stderr.write(`${prefix}${asked.message}\n\n${help}`);
+    return Promise.resolve(USAGE_ERROR);
+  };
+}
+
 /** What is wrong with arguments, as `parseArgs` says it; of an unknown option, the one that was probably meant. */
 export function argumentProblem(error: unknown, options: readonly string[]): string {
   const message = error instanceof Error ? error.message : String(error);
