@@ -11,6 +11,8 @@ import {
   type ExplainParts,
   type SentUpstream,
 } from './domain/operating/explain.ts';
+import { createIdentifyAdmin } from './domain/operating/admin-caller.ts';
+import type { Schemes } from './domain/admission/scheme.ts';
 import type { Life } from './domain/operating/life.ts';
 import type { InputRequest } from './domain/validation/arguments.ts';
 import type { UpstreamTls } from './domain/service.ts';
@@ -29,8 +31,10 @@ interface AdminParts {
   readonly generations: Generations;
   readonly registry: ServiceRegistry;
   readonly caches: RouteCaches;
-  readonly batching: Pick<Batching, 'view'>;
-  readonly validation: Pick<Validation, 'view' | 'verdict'>;
+  /** By which callers say who they are. */
+  readonly identity: { readonly schemes: Schemes };
+  readonly batching: Pick<Batching, 'view' | 'recheck'>;
+  readonly validation: Pick<Validation, 'view' | 'verdict' | 'recheck'>;
   /** Whether connections to an address are kept; undefined: none was made yet. */
   readonly connectionMode: (origin: string, tls: UpstreamTls | undefined) => 'fresh' | 'kept' | undefined;
   readonly metrics: Metrics;
@@ -40,32 +44,28 @@ interface AdminParts {
 
 /** The listener for operators, asking the gateway's parts. */
 export function composeAdmin(parts: AdminParts): AdminServer {
-  const { host, port, access } = parts.config.admin;
-  return createAdminServer({ host, port, access: access ?? CLOSED, admin: adminOf(parts), observe: parts.observe });
+  const { config, identity, observe } = parts;
+  const { host, port, access = CLOSED } = config.admin;
+  const hasRoles = Object.values(access.roles).some(names => names.length > 0);
+  const identify = hasRoles ? createIdentifyAdmin(identity.schemes, systemClock) : undefined;
+  return createAdminServer({ host, port, access, identify, admin: adminOf(parts), observe });
 }
 
 /** Without `access` the listener is on loopback, where no credential is asked for. */
-const CLOSED: AdminAccess = { open: [], tokens: [] };
+const CLOSED: AdminAccess = {
+  ...{ open: [], tokens: [], services: {} },
+  roles: { viewer: [], scientist: [], operator: [], auditor: [] },
+};
 
-function adminOf({
-  config,
-  audit,
-  life,
-  generations,
-  registry,
-  caches,
-  batching,
-  validation,
-  connectionMode,
-  ...parts
-}: AdminParts): Admin {
-  const { metrics, log } = parts;
+function adminOf({ config, audit, life, generations, registry, caches, connectionMode, ...parts }: AdminParts): Admin {
+  const { batching, validation, metrics, log } = parts;
 
+  const routeOf = (id: string) => generations.current().routes.find(route => route.id === id);
   /** What a live service has shown. */
   const foundOut = (route: string) => ({
     batching: batching.view(route),
     validation: validation.view(route),
-    ...callsOf(generations.current().routes.find(({ id }) => id === route)?.serviceName ?? '', route),
+    ...callsOf(routeOf(route)?.serviceName ?? '', route),
   });
   const callsOf = (name: string, route: string) => {
     const service = registry.find(name);
@@ -94,7 +94,7 @@ function adminOf({
       return { ...explained, answers: { ...answers, ...foundOut(answers.route), refused } };
     },
     purge(id) {
-      const route = generations.current().routes.find(candidate => candidate.id === id);
+      const route = routeOf(id);
       if (route === undefined) return 'no-route';
       return route.policy.sharing?.cache === undefined ? 'no-cache' : caches.purge(id);
     },
@@ -103,6 +103,11 @@ function adminOf({
       if (service === undefined) return 'no-service';
       return service.command(instance, order) ? 'done' : 'no-instance';
     },
+    recheck(name) {
+      if (registry.find(name) === undefined) return 'no-service';
+      return { batching: batching.recheck(name), validation: validation.recheck(name) };
+    },
+    serviceOf: id => routeOf(id)?.serviceName,
     level: () => log.level,
     setLevel: level => log.setLevel(level),
   };

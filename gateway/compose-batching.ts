@@ -16,6 +16,8 @@ export interface Batching {
   states(): ReadonlyMap<string, boolean>;
   /** The same of one route, and what speaks against it; null where it does not batch. */
   view(routeId: string): BatchingView | null;
+  /** What models of a service have shown is found out anew: until then calls to it travel alone. Of how many paths that is. */
+  recheck(service: string): number;
   /** No comparison is begun any more, and what is under way is left. */
   close(): void;
 }
@@ -47,6 +49,10 @@ export function composeBatching({ ask, routes, clock, random, deadlines, observe
     batch: createBatch({ ask, subjects, prover, rechecks, states, deadlines, clock, observe }),
     states: () => states.read(),
     view: routeId => states.view(routeId),
+    recheck(service) {
+      states.forget(service);
+      return subjects.forget(service);
+    },
     close() {
       endWatch();
       own.close();

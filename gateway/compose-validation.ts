@@ -20,6 +20,8 @@ export interface Validation {
   view(routeId: string): unknown;
   /** What validation says of a request that the service would be sent so; null: nothing. */
   verdict(routeId: string, request: InputRequest): RefusedInput | null;
+  /** What a service publishes is asked for anew; says at how many paths. */
+  recheck(service: string): number;
   close(): void;
 }
 
@@ -59,6 +61,7 @@ export function composeValidation({ ask, routes, clock, deadlines, observe }: Va
         ? null
         : refusalOf(policy, request, watch.schemasFor(route, request));
     },
+    recheck: service => schemas.recheck(service),
     close: () => watch.close(),
   };
 }

@@ -127,7 +127,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   const { enter, back, plugins } = composeWithin(parts, within);
   const server: GatewayServer = composeServer(config, { clock, deadlines, enter, back, observe });
   const checks = createHealthChecks({ services: () => registry.services(), clock, random, probe });
-  const looked = { ...parts, audit, life, generations, registry, caches, batching, validation, metrics, log };
+  const looked = { ...parts, audit, identity, life, generations, registry, caches, batching, validation, metrics, log };
   const admin: AdminServer = composeAdmin({ ...looked, connectionMode, observe });
   const gateway = createGateway({
     ...{ ...parts, plugins, audit, limits, clock, random, observe, life, generations },

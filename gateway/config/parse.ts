@@ -68,7 +68,7 @@ export function parseGateway(text: string, surroundings: Surroundings, judges: J
   warnOfLiteralSecrets(resolved, complain);
   const parsed = validate(GatewayFile, resolved.value, { path: [], complain: quiet, referred: resolved.referred });
   if (parsed !== undefined) {
-    warnOfUselessSettings(parsed.discovery, quiet);
+    warnOfUselessSettings(parsed, quiet);
     complainOfMtls(parsed, quiet);
   }
   const config = parsed && {

@@ -29,7 +29,6 @@ interface Route {
 }
 
 type Key = keyof WrittenPolicy;
-type Discovery = z.output<typeof GatewayFile>['discovery'];
 
 /** What is as if it were not written tells nothing. */
 const UNWRITTEN_POLICY = RoutePolicyKeys.parse({});
@@ -131,9 +130,18 @@ export function warnOfUselessKeys(
   }
 }
 
+type GatewaySettings = z.output<typeof GatewayFile>;
+
 /** Warns of what gateway.yaml says that has no effect beside what else it says. */
-export function warnOfUselessSettings({ consul }: Discovery, complain: Complain): void {
-  if (consul?.register !== false || consul.advertise === undefined) return;
-  const path = ['discovery', 'consul', 'advertise'];
-  complain({ path, severity: 'warning', message: 'has no effect: `register: false`', isAboutKey: true });
+export function warnOfUselessSettings(
+  { discovery: { consul }, admin, identity }: GatewaySettings,
+  complain: Complain,
+): void {
+  const warn = (path: KeyPath, why: string) =>
+    complain({ path, severity: 'warning', message: `has no effect: ${why}`, isAboutKey: true });
+  if (consul?.register === false && consul.advertise !== undefined) {
+    warn(['discovery', 'consul', 'advertise'], '`register: false`');
+  }
+  const hasRoles = Object.values(admin.access?.roles ?? {}).some(names => names.length > 0);
+  if (hasRoles && identity === undefined) warn(['admin', 'access', 'roles'], 'without `identity` no caller has a role');
 }

@@ -445,10 +445,25 @@ export const ROUTES_ADVICE: readonly Mistake[] = [
 const pem = (kind: string) => `-----BEGIN ${kind} KEY-----\n`;
 const ISSUER = `identity:\n  jwt:\n  - issuer: i\n    audience: a\n`;
 
+const HERE = `${ISSUER}    algorithms: [HS256]\n    secret: '\${env:SECRET}'`;
+
 export const GATEWAY_ADVICE: readonly Mistake[] = [
   row('for a gateway with every default write `{}`', '«»'),
   row('for a gateway with every default write `{}`', '«# identity: …»'),
   row('write `access: { open: [livez, readyz, metrics], tokens: [] }`', 'admin: { ‸ host: «0.0.0.0» }'),
+  prose(
+    'write `services: [fuel]`',
+    `admin: { access: { tokens: [{ name: a, sha256: ${'a'.repeat(64)}, role: «scientist» }] } }`,
+    `admin: { access: { tokens: [{ name: a, sha256: ${'a'.repeat(64)}, role: scientist, services: [fuel] }] } }`,
+  ),
+  {
+    ...prose(
+      'name them beside `roles`, as in `services: { data-team: [fuel] }`',
+      `admin: { access: { roles: { scientist: [«data-team»] } } }\n${HERE}`,
+      `admin: { access: { roles: { scientist: [data-team] }, services: { data-team: [fuel] } } }\n${HERE}`,
+    ),
+    options: { variables: { SECRET: 'x'.repeat(32) } },
+  },
   row('write 10.0.0.0/8, or fd00::/8', 'listen: { trustedProxies: [«proxy»] }'),
   {
     ...prose(

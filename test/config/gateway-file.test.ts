@@ -229,6 +229,14 @@ describe('gateway.yaml, wrong', () => {
       ['1:16 error admin.host: is not loopback, and `admin.access` says nothing of who may do what'],
     ],
     [
+      'services of one who is no scientist, and of a role that is none',
+      `admin: { access: { tokens: [{ name: a, sha256: ${'a'.repeat(64)}, role: viewer, services: [a] }], services: { b: [a] } } }`,
+      [
+        '1:138 error admin.access.tokens[0].services: is for the role scientist alone',
+        '1:161 error admin.access.services.b: is no role of `roles.scientist`',
+      ],
+    ],
+    [
       'a proxy that is no range',
       'listen: { trustedProxies: [10.0.0.0/33] }',
       ['1:28 error listen.trustedProxies[0]: must be an address or a range of addresses'],

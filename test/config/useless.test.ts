@@ -79,6 +79,14 @@ describe('a key that has no effect in its place is warned of:', () => {
     assert.deepEqual(told(routesOf(`${file}routes: [{ uri: lb://a, stream: true }]`).problems), []);
   });
 
+  test('of roles on the admin listener that no caller can have', () => {
+    const text = 'admin: { access: { roles: { viewer: [staff] } } }';
+
+    assert.deepEqual(told(gatewayOf(text).problems), [
+      '1:20 warning admin.access.roles: has no effect: without `identity` no caller has a role',
+    ]);
+  });
+
   test('of gateway.yaml', () => {
     const text = 'discovery: { consul: { register: false, advertise: "a:1" } }';
 

@@ -24,6 +24,8 @@ export interface GatewayTraits {
   readonly routes: string;
   /** More of gateway.yaml. */
   readonly more?: string;
+  /** More of `admin`, and how its operator says who they are. */
+  readonly admin?: { readonly yaml: string; readonly headers: Readonly<Record<string, string>> };
   /** More of `listen`. */
   readonly listen?: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -77,7 +79,7 @@ export async function startGateway(t: TestContext, traits: GatewayTraits): Promi
   });
   const { callers, admin } = await gateway.start();
   const url = `http://127.0.0.1:${callers.port}`;
-  const operator = operatorOf(`http://127.0.0.1:${admin.port}`);
+  const operator = operatorOf(`http://127.0.0.1:${admin.port}`, traits.admin?.headers);
 
   let isDraining = false; // by the test: nobody is left to ask
   const drain = () => {
@@ -126,10 +128,10 @@ function upToDate(log: GatewayLog, written: Log): GatewayLog {
   };
 }
 
-function gatewayYaml({ services = {}, local = [], more = '', listen = '' }: GatewayTraits): string {
+function gatewayYaml({ services = {}, local = [], more = '', listen = '', admin }: GatewayTraits): string {
   const known = Object.entries(services).map(([service, instances]) => JSON.stringify({ service, instances }));
   return `listen: { host: 127.0.0.1, port: 0${listen === '' ? '' : `, ${listen}`} }
-admin: { port: 0 }
+admin: { port: 0${admin === undefined ? '' : `, ${admin.yaml}`} }
 discovery: { static: [${known.join(', ')}], local: [${local.join(', ')}] }
 ${more.includes('drain:') ? '' : 'drain: { grace: 0s, timeout: 1s }'}
 ${more}`;

@@ -22,8 +22,8 @@ export interface Operator {
 }
 
 /** The operator of the gateway whose admin listener is there. */
-export function operatorOf(adminUrl: string): Operator {
-  const get = (path: string) => call(`${adminUrl}${path}`);
+export function operatorOf(adminUrl: string, headers: Readonly<Record<string, string>> = {}): Operator {
+  const get = (path: string) => call(`${adminUrl}${path}`, { headers });
   const services = async () => JSON.parse((await get('/api/services')).text) as ServiceView[];
   const service = async (name: string) => {
     const found = (await services()).find(view => view.service === name);
@@ -53,8 +53,11 @@ export function operatorOf(adminUrl: string): Operator {
     untilIdleAt: (name, id) =>
       until(async () => (await instance(name, id)).inFlight === 0, `${id} has nothing in hand`),
     order: (name, id, order) =>
-      call(`${adminUrl}/api/services/${name}/instances/${encodeURIComponent(id)}/${order}`, { method: 'POST' }),
-    reload: () => call(`${adminUrl}/api/reload`, { method: 'POST' }),
+      call(`${adminUrl}/api/services/${name}/instances/${encodeURIComponent(id)}/${order}`, {
+        method: 'POST',
+        headers,
+      }),
+    reload: () => call(`${adminUrl}/api/reload`, { method: 'POST', headers }),
     async untilIdle(waitMsMax) {
       let last = '';
       const isIdle = async () => {

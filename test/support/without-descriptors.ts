@@ -7,8 +7,10 @@ import { createAdminServer } from '../../gateway/edges/express/admin.ts';
 
 const say = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
+const CLOSED = { open: [], tokens: [], roles: { viewer: [], scientist: [], operator: [], auditor: [] }, services: {} };
+
 const server = createAdminServer({
-  ...{ host: '127.0.0.1', port: 0, access: { open: [], tokens: [] }, admin: {} as Admin },
+  ...{ host: '127.0.0.1', port: 0, access: CLOSED, admin: {} as Admin },
   observe: say,
 });
 const { port } = await server.listen();

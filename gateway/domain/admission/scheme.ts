@@ -47,6 +47,10 @@ export class Schemes {
     this.#elsewhere = schemes.filter(scheme => 'brought' in scheme);
   }
 
+  get names(): readonly SchemeName[] {
+    return this.#all.map(({ name }) => name);
+  }
+
   /** What a call presents to a route that takes these schemes. BAD_REQUEST where that would be a guess. */
   credentialOf(call: Call, auth: Auth): Credential {
     const said = auth.from === undefined ? readCredential(call.fields) : readFrom(call, auth.from);

@@ -7,8 +7,13 @@ import { withinRanges } from '../http/address-range.ts';
 /** What the admin listener shows, part by part. */
 export type AdminPart = 'livez' | 'readyz' | 'metrics' | 'api';
 
-/** A viewer reads; an operator changes as well; an auditor reads, and the audit trail with it. */
-export type AdminRole = 'viewer' | 'operator' | 'auditor';
+/**
+ * A viewer looks; a scientist looks, and purges and rechecks the services named for them; an operator does everything but
+ * read the audit trail; an auditor looks, and reads the audit trail.
+ */
+export const ADMIN_ROLES = ['viewer', 'scientist', 'operator', 'auditor'] as const;
+
+export type AdminRole = (typeof ADMIN_ROLES)[number];
 
 /** One who may use the admin listener; the token itself is kept nowhere. */
 export interface AdminToken {
@@ -16,6 +21,8 @@ export interface AdminToken {
   /** Of the token, in hexadecimal. */
   readonly sha256: string;
   readonly role: AdminRole;
+  /** Of a scientist. */
+  readonly services: readonly string[];
 }
 
 /** Who may see and do what where the admin listener is reachable from elsewhere. */
@@ -23,6 +30,17 @@ export interface AdminAccess {
   /** Parts that ask for no token. */
   readonly open: readonly AdminPart[];
   readonly tokens: readonly AdminToken[];
+  /** Which roles of an identity give each role here. */
+  readonly roles: Readonly<Record<AdminRole, readonly string[]>>;
+  /** By role of an identity: the services of such a scientist. */
+  readonly services: Readonly<Record<string, readonly string[]>>;
+}
+
+/** What somebody may do on the admin listener. */
+export interface AdminRights {
+  readonly roles: readonly AdminRole[];
+  /** What a scientist may purge and recheck. */
+  readonly services: readonly string[];
 }
 
 /** What can be done to an instance by hand. */
@@ -45,6 +63,14 @@ export type ReloadOutcome =
   | { readonly kind: 'loaded'; readonly generation: number; readonly warnings: readonly string[] }
   | { readonly kind: 'refused'; readonly generation: number; readonly problems: readonly string[] };
 
+/** What is found out anew of a service, by the number of paths it was known of. */
+export interface Rechecked {
+  /** Whether rows may travel together. */
+  readonly batching: number;
+  /** What the service says it takes. */
+  readonly validation: number;
+}
+
 /** Everything the admin listener asks of the gateway. */
 export interface Admin {
   readiness(): Readiness;
@@ -63,21 +89,33 @@ export interface Admin {
   /** Empties a route’s cache, and says how many entries went. */
   purge(route: string): number | 'no-route' | 'no-cache';
   command(service: string, instance: string, order: Order): 'done' | 'no-service' | 'no-instance';
+  /** Finds out anew what was found out of a service’s model, and says how much that is. */
+  recheck(service: string): Rechecked | 'no-service';
+  /** Undefined: there is no such route. */
+  serviceOf(route: string): string | undefined;
   level(): LogLevel;
   setLevel(level: LogLevel): void;
 }
 
 /** What is asked of the admin listener. */
-interface AdminRequest {
-  readonly isChange: boolean;
-  /** It reads the audit trail. */
-  readonly isAudit: boolean;
+export type AdminRequest =
+  | { readonly kind: 'look' | 'audit' | 'change' }
+  /** What a scientist may do to some services; undefined: the service is not known. */
+  | { readonly kind: 'tend'; readonly service: string | undefined };
+
+/** True for what these rights allow. */
+export function isPermitted({ roles, services }: AdminRights, asked: AdminRequest): boolean {
+  if (asked.kind === 'audit') return roles.includes('auditor');
+  if (asked.kind === 'look') return roles.length > 0;
+  if (roles.includes('operator')) return true;
+  return asked.kind === 'tend' && asked.service !== undefined && services.includes(asked.service);
 }
 
-/** True when a caller with this role (undefined: no token) may do it. */
-export function isPermitted(role: AdminRole | undefined, { isChange, isAudit }: AdminRequest): boolean {
-  if (isAudit) return role === 'auditor';
-  return role === 'operator' || (role !== undefined && !isChange);
+/** What the roles of an identity allow here. */
+export function rightsOf(held: readonly string[], { roles, services }: AdminAccess): AdminRights {
+  const given = ADMIN_ROLES.filter(role => roles[role].some(name => held.includes(name)));
+  const scientist = roles.scientist.filter(name => held.includes(name));
+  return { roles: given, services: scientist.flatMap(name => services[name] ?? []) };
 }
 
 /** The part a path belongs to; undefined: none. */

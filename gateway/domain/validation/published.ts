@@ -78,6 +78,13 @@ export class PublishedSchema {
     return versions.split(',').some(version => nowMs >= (this.#kept.get(version)?.untilMs ?? -Infinity));
   }
 
+  /** It is asked again now; until then what it said counts. */
+  recheck(): void {
+    for (const [version, { publication }] of this.#kept) this.#kept.set(version, { publication, untilMs: -Infinity });
+    this.notBeforeMs = 0;
+    this.failures = 0;
+  }
+
   /** True: it is news. */
   keep(version: string, publication: Publication, nowMs: number): boolean {
     const before = this.#kept.get(version)?.publication;
@@ -127,6 +134,13 @@ export class PublishedSchemas {
     if (this.#known.size >= SUBJECTS_MAX) this.#makeRoom();
     this.#known.set(key, made);
     return made;
+  }
+
+  /** Has all asked again that a service publishes, and says at how many paths. */
+  recheck(service: string): number {
+    const published = [...this.#known].flatMap(([key, each]) => (key.startsWith(`${service}\n`) ? [each] : []));
+    for (const each of published) each.recheck();
+    return published.length;
   }
 
   #makeRoom(): void {

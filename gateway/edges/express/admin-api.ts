@@ -34,6 +34,10 @@ export function addApi(app: Express, options: ApiOptions): void {
     .post((req, res) => purge(options, { req, res }))
     .all(allowOnly('POST'));
   app
+    .route('/api/services/:service/recheck')
+    .post((req, res) => recheck(options, { req, res }))
+    .all(allowOnly('POST'));
+  app
     .route('/api/services/:service/instances/:instance/:order')
     .post((req, res) => command(options, { req, res }))
     .all(allowOnly('POST'));
@@ -103,6 +107,14 @@ function purge(options: ApiOptions, { req, res }: Exchange): void {
     { what: `purge ${route}`, before: { entries }, after: { entries: 0 }, about: { route, entries } },
   );
   res.json({ route, entries });
+}
+
+function recheck(options: ApiOptions, { req, res }: Exchange): void {
+  const { service = '' } = req.params as Record<string, string | undefined>;
+  const rechecked = options.admin.recheck(service);
+  if (rechecked === 'no-service') throw notThere(`There is no service ${quoted(service)}.`);
+  note(options, { req, res }, { what: `recheck ${service}`, before: null, after: null });
+  res.json({ service, ...rechecked });
 }
 
 function setLevel(options: ApiOptions, { req, res }: Exchange): void {

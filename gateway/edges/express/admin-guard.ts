@@ -1,7 +1,18 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { Request, RequestHandler } from 'express';
-import { isPermitted, partOf, type AdminAccess, type AdminToken, isLoopback } from '../../domain/operating/admin.ts';
+import {
+  isLoopback,
+  isPermitted,
+  partOf,
+  rightsOf,
+  type Admin,
+  type AdminAccess,
+  type AdminRequest,
+  type AdminRights,
+  type AdminToken,
+} from '../../domain/operating/admin.ts';
+import type { IdentifyAdmin } from '../../domain/operating/admin-caller.ts';
 import { GatewayError } from '../../domain/errors.ts';
 
 /** What the guard goes by. */
@@ -9,9 +20,12 @@ export interface GuardOptions {
   /** As configured: where the listener is bound. */
   readonly host: string;
   readonly access: AdminAccess;
+  /** By whose roles `access.roles` goes; undefined: no role is anything here. */
+  readonly identify?: IdentifyAdmin | undefined;
+  readonly admin: Pick<Admin, 'serviceOf'>;
 }
 
-/** Who asked, for the log: a token's name, or what let them in without one. */
+/** Who asked, for the log: a token's name, a caller of an identity, or what let them in without either. */
 export type Who = string;
 
 /**
@@ -20,19 +34,36 @@ export type Who = string;
  * On loopback everything is open to this machine's people, but not to the web pages in their browsers: a page may send a
  * form here (refused by its Origin), or make its own name mean 127.0.0.1 and read the answer (refused by its Host).
  */
-export function guard({ host, access }: GuardOptions): RequestHandler {
+export function guard(options: GuardOptions): RequestHandler {
+  const { host } = options;
   const isLocal = isLoopback(host);
-  return (req, res, next) => {
+  return async (req, res, next) => {
     refuseOtherSites(req);
     if (isLocal) refuseOtherNames(req, host);
-    res.locals['who'] = (isLocal ? 'loopback' : admitted(req, access)) satisfies Who;
+    res.locals['who'] = (isLocal ? 'loopback' : await admitted(req, options)) satisfies Who;
     next();
   };
 }
 
-/** True for what changes nothing, `explain` included. */
-function isChange({ method, path }: Request): boolean {
-  return method !== 'GET' && method !== 'HEAD' && path !== '/api/explain';
+/** What a request does, as far as rights go; of `explain` nothing is changed. */
+function askedOf(req: Request, admin: GuardOptions['admin']): AdminRequest {
+  const { method, path } = req;
+  if (path === '/api/audit') return { kind: 'audit' };
+  if (method === 'GET' || method === 'HEAD' || path === '/api/explain') return { kind: 'look' };
+  if (path === '/api/cache/purge') {
+    const routes = new URL(req.originalUrl, 'http://admin').searchParams.getAll('route');
+    return { kind: 'tend', service: routes.length === 1 ? admin.serviceOf(routes[0] ?? '') : undefined };
+  }
+  const [, name] = /^\/api\/services\/([^/]+)\/recheck$/.exec(path) ?? [];
+  return name === undefined ? { kind: 'change' } : { kind: 'tend', service: decoded(name) };
+}
+
+function decoded(part: string): string | undefined {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return undefined; // the API says what is wrong with it
+  }
 }
 
 function refuseOtherSites(req: Request): void {
@@ -62,23 +93,46 @@ function refuseOtherNames(req: Request, host: string): void {
   });
 }
 
-function admitted(req: Request, access: AdminAccess): Who {
+async function admitted(req: Request, options: GuardOptions): Promise<Who> {
   const part = partOf(req.path);
-  if (part !== undefined && access.open.includes(part)) return 'anyone';
+  if (part !== undefined && options.access.open.includes(part)) return 'anyone';
+  const { name, rights } = await holderOf(req, options);
+  const asked = askedOf(req, options.admin);
+  if (isPermitted(rights, asked)) return name;
+  throw new GatewayError('FORBIDDEN', `${name} is ${rights.roles.join(', ') || 'of no role here'}`, {
+    detail: rights.roles.length === 0 ? NO_ROLE : LACKS[asked.kind],
+  });
+}
+
+const NO_ROLE = 'None of the caller’s roles is one of `admin.access.roles`.';
+
+const LACKS = {
+  look: NO_ROLE,
+  audit: 'The audit trail is read by the role `auditor` alone.',
+  change: 'This role may read and explain; changes need the role `operator`.',
+  tend: 'This needs the role `operator`, or the role `scientist` with this service among its `services`.',
+} as const;
+
+interface Holder {
+  readonly name: Who;
+  readonly rights: AdminRights;
+}
+
+async function holderOf(req: Request, { access, identify }: GuardOptions): Promise<Holder> {
   const token = tokenOf(req, access.tokens);
-  if (token === undefined) {
+  if (token !== undefined) return { name: token.name, rights: { roles: [token.role], services: token.services } };
+  if (identify === undefined) {
     throw new GatewayError('UNAUTHENTICATED', 'no known admin token', {
       detail: 'This needs a token of `admin.access.tokens`.',
       fields: ['WWW-Authenticate', 'Bearer realm="penstock-admin"'],
     });
   }
-  const isAudit = req.path === '/api/audit';
-  if (isPermitted(token.role, { isChange: isChange(req), isAudit })) return token.name;
-  throw new GatewayError('FORBIDDEN', `admin token ${token.name} is of the role ${token.role}`, {
-    detail: isAudit
-      ? 'The audit trail is read by the role `auditor` alone.'
-      : 'This role may read and explain; changes need the role `operator`.',
+  const [path = '', query = ''] = req.originalUrl.split('?', 2);
+  const { remoteAddress: address = '' } = req.socket;
+  const { id, roles } = await identify({
+    ...{ id: '', method: req.method, path, query, fields: req.rawHeaders, address, connection: req.socket },
   });
+  return { name: id, rights: rightsOf(roles, access) };
 }
 
 // Every digest is compared, each in constant time, so that the time of an answer tells nothing.

@@ -105,9 +105,15 @@ function problems(observe: Observe): ErrorRequestHandler {
       return;
     }
     const { status, fields, body } = toProblem(failure, requestId);
-    for (let i = 0; i < fields.length; i += 2) res.set(fields[i] ?? '', fields[i + 1] ?? '');
+    for (let i = 0; i < fields.length; i += 2) addField(res, fields[i] ?? '', fields[i + 1] ?? '');
     res.status(status).send(body);
   };
+}
+
+/** Several schemes may be offered, each on a line of its own; every other field is there once. */
+function addField(res: Response, name: string, value: string): void {
+  if (name === 'WWW-Authenticate') res.append(name, value);
+  else res.set(name, value);
 }
 
 /** Express and its body parser throw errors that carry the status they mean. */

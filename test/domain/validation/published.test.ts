@@ -35,6 +35,23 @@ describe('what a service publishes', () => {
     assert.equal(refusesBy(published, '2', { wt: 1 }), '`hp` is missing');
   });
 
+  test('counts until it was asked for again by hand', () => {
+    const schemas = new PublishedSchemas();
+    const published = schemas.of('fuel', '/prototype');
+    published.keep('1', publication('wt'), 0);
+    const other = schemas.of('fuel-forest', '/prototype');
+    other.keep('1', publication('wt'), 0);
+    published.notBeforeMs = 5_000;
+    assert.equal(published.isDue('1', 1_000), false);
+
+    assert.equal(schemas.recheck('fuel'), 1);
+
+    assert.deepEqual([published.isDue('1', 1_000), published.notBeforeMs, other.isDue('1', 1_000)], [true, 0, false]);
+    assert.equal(refusesBy(published, '1', {}), '`wt` is missing');
+    published.keep('1', publication('hp'), 1_000);
+    assert.equal(refusesBy(published, '1', {}), '`hp` is missing');
+  });
+
   test('is not asked of a call while some version publishes nothing', () => {
     const published = new PublishedSchema('/prototype');
     published.keep('1', publication('wt'), 0);

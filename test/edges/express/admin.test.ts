@@ -19,10 +19,13 @@ const digestOf = (token: string) => createHash('sha256').update(token).digest('h
 const ACCESS: AdminAccess = {
   open: ['livez', 'readyz', 'metrics'],
   tokens: [
-    { name: 'watcher', sha256: digestOf('see'), role: 'viewer' },
-    { name: 'ops', sha256: digestOf('do'), role: 'operator' },
-    { name: 'audit', sha256: digestOf('read'), role: 'auditor' },
+    { name: 'watcher', sha256: digestOf('see'), role: 'viewer', services: [] },
+    { name: 'ops', sha256: digestOf('do'), role: 'operator', services: [] },
+    { name: 'audit', sha256: digestOf('read'), role: 'auditor', services: [] },
+    { name: 'lab', sha256: digestOf('tend'), role: 'scientist', services: ['fuel', 'a/b'] },
   ],
+  roles: { viewer: [], scientist: [], operator: [], auditor: [] },
+  services: {},
 };
 
 interface AdminTraits {
@@ -36,6 +39,7 @@ async function startAdmin(t: TestContext, { host = '127.0.0.1', traits = {} }: A
     level: 'info' as LogLevel,
     questions: [] as ExplainInput[],
     orders: [] as string[],
+    rechecked: [] as string[],
     changes: [] as unknown[],
   };
   const events: GatewayEvent[] = [];
@@ -67,6 +71,12 @@ async function startAdmin(t: TestContext, { host = '127.0.0.1', traits = {} }: A
       told.orders.push(order);
       return 'done';
     },
+    recheck: service => {
+      if (service === 'gone') return 'no-service';
+      told.rechecked.push(service);
+      return { batching: 1, validation: 2 };
+    },
+    serviceOf: route => (route === 'fuel/a b' ? 'fuel' : route),
     level: () => told.level,
     setLevel: level => {
       told.level = level;
@@ -173,6 +183,18 @@ describe('admin listener', () => {
 
     assert.deepEqual(told.orders, ['eject', 'readmit', 'drain']);
     assert.equal(events.filter(event => event.kind === 'notice' && event.about['by'] === 'loopback').length, 3);
+  });
+
+  test('finds out anew what is known of a service, and tells the audit trail who asked for it', async t => {
+    const { ask, told } = await startAdmin(t);
+
+    const { status, json } = await ask('/api/services/fuel/recheck', { method: 'POST' });
+
+    assert.deepEqual([status, json], [200, { service: 'fuel', batching: 1, validation: 2 }]);
+    assert.deepEqual(told.changes, [
+      { by: 'loopback', from: '127.0.0.1', what: 'recheck fuel', before: null, after: null, outcome: 'done' },
+    ]);
+    assert.equal((await ask('/api/services/gone/recheck', { method: 'POST' })).status, 404);
   });
 
   for (const [path, detail] of [
@@ -346,6 +368,40 @@ describe('admin listener that others can reach', () => {
     assert.equal(told.level, 'info');
     assert.equal((await ask('/api/log/level', { ...change, headers: as('do') })).status, 200);
     assert.equal(told.level, 'debug');
+  });
+
+  test('lets a scientist look, and purge and recheck the services named for them, and nothing else', async t => {
+    const { ask, told } = await startAdmin(t, { host: '0.0.0.0' });
+    const status = async (method: string, path: string, token = 'tend') =>
+      (
+        await ask(path, {
+          method,
+          headers: as(token),
+          ...(method !== 'GET' && { body: '{"level":"debug","url":"/"}' }),
+        })
+      ).status;
+
+    assert.equal(await status('GET', '/api/services'), 200);
+    assert.equal(await status('POST', '/api/explain'), 200);
+    assert.equal(await status('POST', '/api/services/fuel/recheck'), 200);
+    assert.equal(await status('POST', '/api/services/a%2Fb/recheck'), 200);
+    assert.equal(await status('POST', '/api/cache/purge?route=fuel%2Fa%20b'), 200);
+    for (const path of [
+      '/api/services/iris/recheck',
+      '/api/services/%ff/recheck',
+      '/api/cache/purge?route=iris',
+      '/api/cache/purge?route=fuel%2Fa%20b&route=iris',
+      '/api/cache/purge',
+      '/api/services/fuel/instances/fuel%2F1/eject',
+      '/api/reload',
+    ]) {
+      assert.equal(await status('POST', path), 403, path);
+    }
+    assert.equal(await status('PUT', '/api/log/level'), 403);
+    assert.equal(await status('GET', '/api/audit'), 403);
+    assert.equal(await status('POST', '/api/services/fuel/recheck', 'see'), 403);
+    assert.equal(await status('POST', '/api/services/iris/recheck', 'do'), 200);
+    assert.deepEqual(told.rechecked, ['fuel', 'a/b', 'iris']);
   });
 
   test('is called by whatever name it is known by', async t => {

@@ -51,6 +51,15 @@ export class BatchingStates {
     }
   }
 
+  /** What was seen of a service's routes says nothing any more. */
+  forget(serviceName: string): void {
+    for (const { id, service } of this.#batching()) {
+      if (service.name !== serviceName) continue;
+      this.#shares.delete(id);
+      this.#reasons.delete(id);
+    }
+  }
+
   /** What was found out by calls of a route. */
   note(routeId: string, isOn: boolean, reason: string): void {
     if (isOn) this.#reasons.delete(routeId);

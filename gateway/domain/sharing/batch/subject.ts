@@ -70,6 +70,15 @@ interface Known {
   readonly trusts: readonly Trust[];
 }
 
+const NOTHING_FOUND_OUT: ProofState = {
+  isRunning: false,
+  withoutPrototype: undefined,
+  withoutPrototypeUntilMs: 0,
+  saidOf: undefined,
+  notBeforeMs: 0,
+  failures: 0,
+};
+
 const NEVER_ASKED: Known = { versions: '', standing: 'open', untilMs: -Infinity, trusts: [] };
 
 /** What rows are asked of: one path of a service, in one kind of body. What is shown, and trusted, holds for all of it. */
@@ -77,14 +86,7 @@ export class Subject {
   readonly time: BatchTime = createBatchTime();
   readonly size: BatchSize = createBatchSize();
   readonly blame: BatchBlame = createBatchBlame();
-  readonly proof: ProofState = {
-    isRunning: false,
-    withoutPrototype: undefined,
-    withoutPrototypeUntilMs: 0,
-    saidOf: undefined,
-    notBeforeMs: 0,
-    failures: 0,
-  };
+  readonly proof: ProofState = { ...NOTHING_FOUND_OUT };
   readonly #known = new Map<string, Judged>();
   #last = NEVER_ASKED; // every call asks the same
   #seen: RowsSeen | undefined;
@@ -150,6 +152,15 @@ export class Subject {
     if (judged !== undefined) this.#known.set(version, { ...judged, untilMs: nowMs + FOR_NOW_MS });
     this.#last = NEVER_ASKED;
     this.#seen = undefined;
+  }
+
+  /** Nothing of what was shown, or sent, counts any more: it is to be found out anew. */
+  forget(): void {
+    this.#known.clear();
+    this.#last = NEVER_ASKED;
+    this.#seen = undefined;
+    const { isRunning } = this.proof;
+    Object.assign(this.proof, NOTHING_FOUND_OUT, { isRunning });
   }
 
   /** `/prototype` is not asked for again of these versions for a while. */
@@ -223,6 +234,8 @@ function ownText(text: string): string {
 /** The subjects of a gateway, by name. */
 export interface Subjects {
   of(name: string): Subject;
+  /** Forgets what all subjects of a service have shown, and says how many these are. */
+  forget(service: string): number;
 }
 
 const SUBJECTS_MAX = 1_024;
@@ -242,6 +255,11 @@ export function createSubjects(): Subjects {
       if (known.size > SUBJECTS_MAX && oldest !== undefined) known.delete(oldest);
       [lastName, last] = [name, subject];
       return subject;
+    },
+    forget(service) {
+      const subjects = [...known].flatMap(([name, subject]) => (name.startsWith(`${service}\n`) ? [subject] : []));
+      for (const subject of subjects) subject.forget();
+      return subjects.length;
     },
   };
 }

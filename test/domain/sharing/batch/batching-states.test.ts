@@ -19,7 +19,7 @@ function aWorld(...routes: Route[]) {
   const call = (id: string, couldTravel: boolean, times = 1) => {
     for (let i = 0; i < times; i++) states.called(aRoute(id), couldTravel);
   };
-  return { world, states, refute, call, read: () => [...states.read()] };
+  return { world, states, subjects, refute, call, read: () => [...states.read()] };
 }
 
 describe('whether calls of a route travel together', () => {
@@ -35,6 +35,19 @@ describe('whether calls of a route travel together', () => {
       ['a', false],
       ['b', false],
     ]);
+  });
+
+  test('is not known any more once the service is to be rechecked', () => {
+    const { states, subjects, refute, call, read } = aWorld(aRoute('a'));
+    refute();
+    call('a', true, 20);
+    states.note('a', false, 'of the test');
+    assert.equal(subjects.forget('fue'), 0);
+    assert.equal(subjects.forget('fuel'), 1);
+    states.forget('fuel');
+
+    assert.deepEqual(read(), []);
+    assert.equal(states.view('a'), null);
   });
 
   test('is what most of its last calls could, whatever path the last one asked for', () => {
