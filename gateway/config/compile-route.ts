@@ -1,7 +1,6 @@
-import type { IdentityTraits } from '../domain/route.ts';
+import type { IdentityTraits, RoutePolicy, RouteSpec } from '../domain/route.ts';
 import type { CompileRegex } from '../domain/routing/regex.ts';
-import type { RouteSpec } from '../domain/route.ts';
-import { compilePolicy, type SchemaIn } from './compile-policy.ts';
+import { compilePolicy, type PolicyContext, type SchemaIn } from './compile-policy.ts';
 import { makePart, type MadeFilter, type PartTools } from './dialect/part.ts';
 import { DIALECT, type Dialect } from './dialect/plugin-parts.ts';
 import type { MadePredicate } from './dialect/predicates.ts';
@@ -32,6 +31,7 @@ export interface RouteContext {
 export class KnownParts {
   readonly predicates = new Map<string, MadePredicate>();
   readonly filters = new Map<string, MadeFilter>();
+  readonly policies = new Map<string, RoutePolicy>();
 }
 
 /** A route that may be bound to its service, and where its service is. */
@@ -47,14 +47,8 @@ export function compileRoute(written: WrittenRoute, id: string, context: RouteCo
   const captured = new Set(predicates.flatMap(({ captures = [] }) => captures));
   const filters = filtersOf(written, captured, context);
   const methods = methodsOf(predicates);
-  const policy = compilePolicy(withFilters(written, filters, context), {
+  const policy = policyOf(withFilters(written, filters, context), context, {
     path: written.path,
-    complain: context.complain,
-    defaults: context.file.defaults,
-    identityConfigured: context.identityConfigured,
-    auditConfigured: context.auditConfigured,
-    schemaIn: context.schemaIn,
-    identity: context.identity,
     isStream: target?.isStream ?? false,
     methods,
     requestSizes: requestSizesOf(filters, context),
@@ -74,6 +68,26 @@ export function compileRoute(written: WrittenRoute, id: string, context: RouteCo
     policy,
   };
   return { spec, target };
+}
+
+type OfRoute = Pick<PolicyContext, 'path' | 'isStream' | 'methods' | 'requestSizes' | 'answersItself'>;
+
+/** Routes of which the same holds share one policy, where nothing had to be said of it. */
+function policyOf(written: WrittenPolicy, context: RouteContext, ofRoute: OfRoute): RoutePolicy {
+  const { isStream, methods, requestSizes, answersItself } = ofRoute;
+  const text = JSON.stringify([written, isStream, methods, requestSizes, answersItself]);
+  const known = context.parts?.policies.get(text);
+  if (known !== undefined) return known;
+  const said = { is: false };
+  const { identityConfigured, auditConfigured, schemaIn, identity } = context;
+  const policy = compilePolicy(written, {
+    ...ofRoute,
+    ...{ identityConfigured, auditConfigured, schemaIn, identity },
+    defaults: context.file.defaults,
+    complain: noting(said, context.complain),
+  });
+  if (!said.is) context.parts?.policies.set(text, policy);
+  return policy;
 }
 
 function targetOf({ uri, path }: WrittenRoute, { complain }: RouteContext): RouteTarget | undefined {
@@ -121,20 +135,29 @@ function madeOnce<T extends object>(
   return made;
 }
 
+function noting(said: Said, complain: Complain): Complain {
+  return complaint => {
+    said.is = true;
+    complain(complaint);
+  };
+}
+
 function toolsOf(
   { file, complain, compileRegex }: RouteContext,
   captured: ReadonlySet<string>,
   said?: Said,
 ): PartTools {
   return {
-    complain(complaint) {
-      if (said !== undefined) said.is = true;
-      complain(complaint);
-    },
+    complain: said === undefined ? complain : noting(said, complain),
     compileRegex,
     captured,
-    resolve: file.resolve ?? ((text, _complain, kept) => file.resolved.get(resolvedKey(text, kept)) ?? text),
+    resolve: file.resolve ?? resolverOf(file.resolved),
   };
+}
+
+/** What a file's reading thread made of references and placeholders. */
+function resolverOf(resolved: RoutesData['resolved']): PartTools['resolve'] {
+  return (text, _complain, kept) => (resolved.size === 0 ? text : (resolved.get(resolvedKey(text, kept)) ?? text));
 }
 
 /** As in Spring: first default, first own, second default, second own, and so on. */

@@ -31,7 +31,7 @@ export function shadowedRoutes(routes: readonly RouteSpec[]): Shadowed[] {
 
 /** A route answers for each of its paths; undefined stands for any. */
 function alternativesOf({ paths }: RouteSpec): readonly (string | undefined)[] {
-  return paths.length === 0 ? [undefined] : paths;
+  return paths.length === 0 ? [undefined] : paths.map(({ text }) => text);
 }
 
 /** No text of a path: only what takes any text meets it. */
@@ -56,7 +56,7 @@ function covers(earlier: RouteSpec | undefined, route: RouteSpec, path: string |
   if (!others.every(({ text }) => texts.has(text))) return false;
   if (methods !== undefined && route.methods?.every(method => isAmong(method, methods)) !== true) return false;
   if (predicates.filter(({ name }) => name === 'Path').length > 1) return false;
-  return paths.length === 0 || (path !== undefined && paths.some(pattern => coversPath(pattern, path)));
+  return paths.length === 0 || (path !== undefined && paths.some(({ text }) => coversPath(text, path)));
 }
 
 interface Parts {

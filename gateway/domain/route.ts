@@ -2,6 +2,7 @@ import type { Caller, SchemeName } from './caller.ts';
 import type { RawFields } from './http/fields.ts';
 import type { WaitingCall } from './plugin/guard.ts';
 import type { PluginOrigin } from './plugin/plugin-set.ts';
+import type { PathPattern } from './routing/path-pattern.ts';
 import type { Priority, Service } from './service.ts';
 import type { InputSchema } from './validation/input.ts';
 import type { PublishedAs } from './validation/published.ts';
@@ -264,7 +265,7 @@ export interface RouteSpec {
   /** From the Weight predicate; undefined: the route stands for itself. */
   readonly weight?: Weight | undefined;
   /** Path patterns, for the index; empty: any path. */
-  readonly paths: readonly string[];
+  readonly paths: readonly PathPattern[];
   readonly filters: readonly Filter[];
   /** Of the filters those that must wait for something first; undefined: none. */
   readonly preparing?: readonly Filter[] | undefined;

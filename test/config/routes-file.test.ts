@@ -81,7 +81,7 @@ describe('routes.yaml', () => {
     assert.deepEqual(routes.services.get('fuel'), { ...FUEL_POLICY, sharedSecret: 'hush' });
     const [fuel] = routes.specs;
     assert.deepEqual([fuel?.id, fuel?.order, fuel?.serviceName], ['fuel', 0, 'fuel']);
-    assert.deepEqual([fuel?.methods, fuel?.paths], [['GET', 'POST'], ['/api/fuel/**']]);
+    assert.deepEqual([fuel?.methods, fuel?.paths.map(({ text }) => text)], [['GET', 'POST'], ['/api/fuel/**']]);
     assert.deepEqual(fuel?.policy, {
       auth: { allow: ['jwt'], scopes: ['predict'], roles: [], forwardToken: false },
       limits: [

@@ -17,7 +17,7 @@ import {
   xForwardedRemoteAddr,
 } from '../../domain/routing/predicates.ts';
 import { isProblem, type RegexProblem } from '../../domain/routing/regex.ts';
-import type { Predicate, Weight, WeightKey } from '../../domain/route.ts';
+import type { Predicate, RouteSpec, Weight, WeightKey } from '../../domain/route.ts';
 import { nearestOf } from '../nearest.ts';
 import { isNamedKey, keyOf } from '../schema/service.ts';
 import { regexOf, type Part, type PartDefinition } from './part.ts';
@@ -26,7 +26,7 @@ import { regexOf, type Part, type PartDefinition } from './part.ts';
 export interface MadePredicate {
   readonly predicate: Predicate;
   readonly captures?: readonly string[];
-  readonly paths?: readonly string[];
+  readonly paths?: RouteSpec['paths'];
   readonly methods?: readonly string[];
   readonly weight?: Weight;
 }
@@ -283,7 +283,7 @@ function pathOf(part: Part): MadePredicate | undefined {
   const patterns = patternsOf(part, texts, text => parsePathPattern(text, part.compileRegex));
   if (patterns === undefined) return undefined;
   const captures = patterns.flatMap(pattern => pattern.names);
-  return { predicate: path(part.written.text, patterns), captures, paths: texts };
+  return { predicate: path(part.written.text, patterns), captures, paths: patterns };
 }
 
 function addressesOf(

@@ -19,19 +19,17 @@ interface Parts {
   readonly restName: string | undefined;
 }
 
+type PathStructure = Parts & Pick<PathPattern, 'names'>;
+
 /** Reads `{name}`, `{name:regex}`, `*`, `?`, and `**` or `{*name}` at either end. */
 export function parsePathPattern(text: string, compileRegex: CompileRegex): PathPattern | RegexProblem {
-  const structure = parsePathStructure(text, compileRegex);
+  const structure = structureOf(text, compileRegex);
   if (isProblem(structure)) return structure;
   const { segments, rest, names } = structure;
   return { text, segments, rest, names, match: matcherOf(structure) };
 }
 
-/** What a pattern consists of, for those that do not match by it. */
-export type PathStructure = Parts & Pick<PathPattern, 'names'>;
-
-/** The same, without the means to match. */
-export function parsePathStructure(text: string, compileRegex: CompileRegex): PathStructure | RegexProblem {
+function structureOf(text: string, compileRegex: CompileRegex): PathStructure | RegexProblem {
   const written = split(text.startsWith('/') ? text.slice(1) : text);
   const rest = restOf(written);
   if ('problem' in rest) return rest;

@@ -1,7 +1,6 @@
-import { parsePathStructure, segmentsOf, type PathSegments, type PathStructure } from './path-pattern.ts';
+import { segmentsOf, type PathPattern, type PathSegments } from './path-pattern.ts';
 import type { Random } from '../clock.ts';
 import type { Asked, Predicate, RouteSpec, Weight } from '../route.ts';
-import { isProblem } from './regex.ts';
 import { drawMember } from './weight.ts';
 
 /** The route that answers, and what its patterns captured. */
@@ -234,7 +233,7 @@ export interface GrowingPathIndex extends PathIndex {
    * The patterns at the next position; a position without patterns takes any path. True when the index names the position
    * for the paths that match the one pattern, and for no others: then no call need look at the pattern any more.
    */
-  add(patterns: readonly string[]): boolean;
+  add(patterns: readonly PathPattern[]): boolean;
 }
 
 /** An index of patterns by position, empty at first. */
@@ -243,11 +242,10 @@ export function createPathIndex(): GrowingPathIndex {
   let position = 0;
   return {
     add(patterns) {
-      const structures = patterns.map(structureOf);
       if (patterns.length === 0) root.open = added(root.open, position);
-      for (const structure of structures) place(root, structure, position);
+      for (const pattern of patterns) place(root, pattern, position);
       position += 1;
-      return structures.length === 1 && structures.every(isPlain);
+      return patterns.length === 1 && patterns.every(isPlain);
     },
     candidates(path) {
       const walk: Walk = { path, lists: NO_LISTS };
@@ -258,7 +256,7 @@ export function createPathIndex(): GrowingPathIndex {
 }
 
 /** Plain text captures nothing, and is all that most routes ask of a path. */
-function isPlain({ segments, rest, names }: Structure): boolean {
+function isPlain({ segments, rest, names }: PathPattern): boolean {
   return rest !== 'first' && names.length === 0 && segments.every(({ literal }) => literal !== undefined);
 }
 
@@ -266,26 +264,8 @@ function createNode(): Node {
   return { byText: undefined, any: undefined, ending: undefined, open: undefined };
 }
 
-type Structure = Pick<PathStructure, 'segments' | 'rest' | 'names'>;
-
-/** The pattern's parts. Regexes do not matter here: what holds one is looked at for any text. */
-function structureOf(pattern: string): Structure {
-  const parsed = parsePathStructure(pattern, () => ANYTHING);
-  return isProblem(parsed) ? UNREADABLE : parsed;
-}
-
-/** Taken for any path: whoever compiled the route has refused it. */
-const UNREADABLE: Structure = { segments: [], rest: 'last', names: [''] };
-
-const ANYTHING = {
-  matches: () => true,
-  groupsOf: () => undefined,
-  replaceAll: (text: string) => text,
-  groupCount: 0,
-  groupNames: new Map<string, number>(),
-};
-
-function place(root: Node, { segments, rest }: Structure, position: number): void {
+/** What holds a regex is looked at for any text. */
+function place(root: Node, { segments, rest }: PathPattern, position: number): void {
   if (rest === 'first') {
     root.open = added(root.open, position);
     return;

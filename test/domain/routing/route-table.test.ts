@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createPathIndex, createRouteTable } from '../../../gateway/domain/routing/route-table.ts';
-import { segmentsOf } from '../../../gateway/domain/routing/path-pattern.ts';
+import { parsePathPattern, segmentsOf } from '../../../gateway/domain/routing/path-pattern.ts';
+import { isProblem } from '../../../gateway/domain/routing/regex.ts';
+import { compileRegex } from '../../../gateway/edges/re2js.ts';
 import type { Asked, RouteSpec } from '../../../gateway/domain/route.ts';
 import { seeded } from '../../support/service-at-work.ts';
 import { soundRoutes } from '../../support/configuration.ts';
@@ -127,9 +129,14 @@ describe('the route table', () => {
 });
 
 describe('the index of paths', () => {
+  const pathPattern = (text: string) => {
+    const pattern = parsePathPattern(text, compileRegex);
+    assert.ok(!isProblem(pattern), text);
+    return pattern;
+  };
   const count = (patterns: readonly (readonly string[])[], path: string) => {
     const index = createPathIndex();
-    for (const each of patterns) index.add(each);
+    for (const texts of patterns) index.add(texts.map(pathPattern));
     return index.candidates(segmentsOf(path)).reduce((sum, list) => sum + list.length, 0);
   };
 
