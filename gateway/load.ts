@@ -111,6 +111,7 @@ export interface RoutesInput {
   readonly profiles?: readonly string[];
   readonly identityConfigured: boolean;
   readonly auditConfigured: boolean;
+  readonly redisConfigured: boolean;
   readonly identity: IdentityTraits | undefined;
   readonly knownServices: ReadonlySet<string> | undefined;
   /** Files of plug-ins, absolute. */
@@ -120,12 +121,17 @@ export interface RoutesInput {
 /** What gateway.yaml has to say of routes. */
 export function judgedBy(
   gateway: GatewayConfig | undefined,
-): Pick<RoutesInput, 'identityConfigured' | 'identity' | 'auditConfigured' | 'knownServices' | 'plugins'> {
+): Pick<
+  RoutesInput,
+  'identityConfigured' | 'identity' | 'auditConfigured' | 'redisConfigured' | 'knownServices' | 'plugins'
+> {
   const identityConfigured = gateway === undefined || gateway.identity !== undefined;
   const auditConfigured = gateway === undefined || gateway.audit !== undefined;
+  const redisConfigured = gateway === undefined || gateway.redis !== undefined;
   const identity = gateway?.identity && traitsOf(gateway.identity);
   const plugins = gateway?.plugins ?? [];
-  return { identityConfigured, identity, auditConfigured, knownServices: gateway && knownServices(gateway), plugins };
+  const of = { identityConfigured, identity, auditConfigured, redisConfigured, plugins };
+  return { ...of, knownServices: gateway && knownServices(gateway) };
 }
 
 /** Reads and understands a routes file; `file` is what it says, undefined where it cannot be read. */

@@ -17,6 +17,7 @@ import type { TlsIn } from './certificates.ts';
 import type { WrittenService } from './written-route.ts';
 import type { Complain, KeyPath } from './problem.ts';
 import { type RequestSize, warnOfUseless } from './useless.ts';
+import { warnOfUselessToCallers } from './useless-callers.ts';
 import type { BalanceSpec, ServicePolicy } from '../domain/service.ts';
 import { Service } from './schema/service.ts';
 import { RoutePolicyKeys, type WrittenPolicy } from './schema/route-policy.ts';
@@ -31,6 +32,7 @@ export interface PolicyContext {
   readonly identityConfigured: boolean;
   /** Undefined: not known. */
   readonly auditConfigured?: boolean | undefined;
+  readonly redisConfigured?: boolean | undefined;
   readonly identity?: IdentityTraits | undefined;
   readonly isStream: boolean;
   /** From the Method predicate; undefined: any. */
@@ -87,6 +89,7 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
     ...rserveOf(full),
   };
   warnOfUseless({ ...context, written, policy });
+  warnOfUselessToCallers({ ...context, written, policy });
   return policy;
 }
 

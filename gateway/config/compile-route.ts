@@ -19,6 +19,7 @@ export interface RouteContext {
   readonly compileRegex: CompileRegex;
   readonly identityConfigured: boolean;
   readonly auditConfigured?: boolean | undefined;
+  readonly redisConfigured?: boolean | undefined;
   readonly schemaIn?: SchemaIn | undefined;
   /** With the parts that plug-ins bring; undefined: the gateway's own alone. */
   readonly dialect?: Dialect | undefined;
@@ -79,10 +80,10 @@ function policyOf(written: WrittenPolicy, context: RouteContext, ofRoute: OfRout
   const known = context.parts?.policies.get(text);
   if (known !== undefined) return known;
   const said = { is: false };
-  const { identityConfigured, auditConfigured, schemaIn, identity } = context;
+  const { identityConfigured, auditConfigured, redisConfigured, schemaIn, identity } = context;
   const policy = compilePolicy(written, {
     ...ofRoute,
-    ...{ identityConfigured, auditConfigured, schemaIn, identity },
+    ...{ identityConfigured, auditConfigured, redisConfigured, schemaIn, identity },
     defaults: context.file.defaults,
     complain: noting(said, context.complain),
   });

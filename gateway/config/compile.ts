@@ -29,6 +29,8 @@ export interface CompileOptions {
   readonly identityConfigured: boolean;
   /** Whether it has an `audit`; undefined: not known. */
   readonly auditConfigured?: boolean | undefined;
+  /** Whether it has a `redis`; undefined: not known. */
+  readonly redisConfigured?: boolean | undefined;
   /** What it is; undefined: tokens alone. */
   readonly identity?: IdentityTraits | undefined;
   readonly compileRegex: CompileRegex;
@@ -136,6 +138,7 @@ export type RemakeOptions = Pick<
   'identityConfigured' | 'identity' | 'compileRegex' | 'schemaIn' | 'tlsIn' | 'plugins'
 > & {
   readonly auditConfigured?: boolean | undefined;
+  readonly redisConfigured?: boolean | undefined;
 };
 
 /** The enabled routes of a file without a problem; those with a key that is known say no more than it. */

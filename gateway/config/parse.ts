@@ -159,6 +159,7 @@ interface KeysIo {
 }
 
 function withKeys(identity: Identity, io: KeysIo): IdentityConfig {
+  warnOfPlainEndpoints(identity, io);
   return {
     ...identity,
     jwt: (identity.jwt ?? []).map((issuer, i) => ({ ...issuer, ...keysOf(issuer, i, io) })),
@@ -167,6 +168,15 @@ function withKeys(identity: Identity, io: KeysIo): IdentityConfig {
     mtls: identity.mtls,
     ldap: identity.ldap && withAuthority(identity.ldap, io),
   };
+}
+
+/** Tokens go there, and the gateway's own secret with them. */
+function warnOfPlainEndpoints({ introspection = [] }: Identity, { complain }: KeysIo): void {
+  for (const [i, { endpoint }] of introspection.entries()) {
+    if (!/^http:/i.test(endpoint) || isLoopback(new URL(endpoint).hostname)) continue;
+    const message = 'sends tokens and `clientSecret` in the clear: https:// keeps them';
+    complain({ path: ['identity', 'introspection', i, 'endpoint'], severity: 'warning', message });
+  }
 }
 
 /** A file that is not there yet has no keys: `penstock key create` makes it. */
@@ -182,12 +192,9 @@ function withKeysOfFile(apiKeys: NonNullable<Identity['apiKeys']>, { surrounding
   return { ...apiKeys, file, keys: parsed.keys ?? [] };
 }
 
-function withAuthority(ldap: NonNullable<Identity['ldap']>, { surroundings, complain }: KeysIo) {
-  const [server = ''] = ldap.servers;
-  if (/^ldap:/i.test(server) && !ldap.startTls && !isLoopback(new URL(server).hostname)) {
-    const message = 'sends passwords in the clear: ldaps://, or `startTls: true`, keeps them';
-    complain({ path: ['identity', 'ldap', 'servers'], severity: 'warning', message });
-  }
+function withAuthority(ldap: NonNullable<Identity['ldap']>, io: KeysIo) {
+  const { surroundings, complain } = io;
+  warnOfPlainDirectory(ldap, io);
   if (ldap.ca === undefined) return ldap;
   const file = surroundings.absolute(ldap.ca);
   const ca = surroundings.readText(file);
@@ -195,6 +202,18 @@ function withAuthority(ldap: NonNullable<Identity['ldap']>, { surroundings, comp
   const why = ca === undefined ? `cannot be read: ${surroundings.whyUnread(file)}` : 'holds no certificate in PEM form';
   complain({ path: ['identity', 'ldap', 'ca'], message: `the file ${why}` });
   return ldap;
+}
+
+function warnOfPlainDirectory({ servers, startTls, ca }: NonNullable<Identity['ldap']>, { complain }: KeysIo): void {
+  const [server = ''] = servers;
+  if (startTls || !/^ldap:/i.test(server)) return;
+  if (!isLoopback(new URL(server).hostname)) {
+    const message = 'sends passwords in the clear: ldaps://, or `startTls: true`, keeps them';
+    complain({ path: ['identity', 'ldap', 'servers'], severity: 'warning', message });
+  }
+  if (ca === undefined) return;
+  const message = 'has no effect: without `startTls: true` a connection of ldap:// is not verified';
+  complain({ path: ['identity', 'ldap', 'ca'], severity: 'warning', message, isAboutKey: true });
 }
 
 function keysOf(issuer: NonNullable<Identity['jwt']>[number], i: number, io: KeysIo) {

@@ -39,7 +39,7 @@ local left = redis.call('PTTL', KEYS[1])
 local hits = left > 0 and tonumber(redis.call('GET', KEYS[1])) or 0
 local cost = tonumber(ARGV[2])
 if left <= 0 then left = tonumber(ARGV[1]) end
-if hits + cost > tonumber(ARGV[3]) then return { hits, left, 1 } end
+if cost > 0 and hits + cost > tonumber(ARGV[3]) then return { hits, left, 1 } end
 if hits == 0 then
   if cost > 0 then redis.call('SET', KEYS[1], cost, 'PX', left) end
 else redis.call('INCRBY', KEYS[1], cost) end
@@ -108,7 +108,10 @@ export function createSharedCounter({ redis, local }: SharedOptions): SharedCoun
       } catch (error) {
         stores.delete(limit);
         if (limit.onStoreFailure === 'allow') return undefined;
-        if (limit.onStoreFailure === 'refuse') throw unavailable(of, error);
+        if (limit.onStoreFailure === 'refuse') {
+          if (limit.isEnforced) throw unavailable(of, error);
+          return undefined; // one that only counts refuses nothing
+        }
         return { ...local.count(of, key, cost), giveBack: unused => local.giveBack(of, key, unused) };
       }
     },

@@ -57,6 +57,66 @@ describe('a key that has no effect in its place is warned of:', () => {
     });
   }
 
+  for (const [keys, ...expected] of [
+    [
+      'limits: [{ rate: 1, per: 1s, onStoreFailure: refuse }, { rate: 2, per: 1s, onStoreFailure: allow }]',
+      'limits[0].onStoreFailure: has no effect: limits are this gateway’s own, since gateway.yaml has no `redis`',
+    ],
+    [
+      'timeout: 1s, limits: [{ rate: 1, per: 1s, excess: queue }, { rate: 2, per: 1s, excess: queue, waitMax: 1s }]',
+      'limits[0].waitMax: is longer than `timeout`, which ends a call that waits before',
+    ],
+    ['stream: true, timeout: 1s, limits: [{ rate: 1, per: 1s, excess: queue }]', `timeout: has no effect: ${STREAM}`],
+    [
+      'limits: [{ rate: 1, per: 1s, excess: queue, depthMax: 0, waitMax: 1s }]',
+      'limits[0].waitMax: has no effect: `depthMax: 0` lets no call wait',
+    ],
+    [
+      'limits: [{ rate: 1, per: 60s, by: ip }, { rate: 1, per: 1m, by: route }, { rate: 1, per: 1m, by: ip, enforce: false }]',
+      'limits[2]: says the same as the one in place 1: calls are counted once',
+    ],
+    [
+      'validate: { rowsMax: 50 }, limits: [{ rate: 10, per: 1s, cost: rows }, { rate: 50, per: 1m, cost: rows }]',
+      'limits[0].rate: lets no call with more rows pass, and `validate` takes 50',
+    ],
+    [
+      'auth: { from: [header, protocol] }',
+      'auth.from: `protocol` has no effect: a route without `stream: true` has no WebSockets',
+    ],
+    ['stream: true, auth: { from: [header, protocol] }'],
+    [
+      "auth: { allow: [api-key], from: ['cookie:a'] }",
+      'auth.from: has no effect: the route takes no tokens, and no other credential stands there',
+    ],
+    ['auth: { allow: [api-key], from: [header] }'],
+  ] as const) {
+    test(`${keys}, for callers of tokens and keys, without redis`, () => {
+      const identity = { schemes: ['jwt', 'api-key'], keyField: undefined } as const;
+      const { problems } = routesOf(`routes: [{ uri: lb://a, ${keys} }]`, {
+        ...{ identityConfigured: true, identity, redisConfigured: false },
+      });
+
+      assert.deepEqual(
+        problems.map(({ path, message }) => `${path.replace('routes[0].', '')}: ${message}`).sort(),
+        [...expected].sort(),
+      );
+      assert.ok(problems.every(({ severity, line, column }) => severity === 'warning' && line === 1 && column > 24));
+    });
+  }
+
+  test('or is less safe than it looks', () => {
+    const text = `identity:
+  ldap: { servers: ['ldap://ds.example.org'], userDn: 'uid={user}', ca: ca.pem }
+  introspection: [{ endpoint: 'http://id.example.org/i', clientId: a, clientSecret: '\${env:S}' }]`;
+    const around = { variables: { S: 'secret' }, files: { '/etc/penstock/ca.pem': '-----BEGIN CERTIFICATE-----' } };
+
+    assert.deepEqual(told(gatewayOf(text, around).problems), [
+      '2:20 warning identity.ldap.servers: sends passwords in the clear: ldaps://, or `startTls: true`, keeps them',
+      '2:69 warning identity.ldap.ca: has no effect: without `startTls: true` a connection of ldap:// is not verified',
+      '3:31 warning identity.introspection[0].endpoint: sends tokens and `clientSecret` in the clear: https:// keeps them',
+    ]);
+  });
+
   for (const [service, route, ...expected] of [
     ['streamsMax: 5', '', 'streamsMax: has no effect: no route to it is a stream'],
     ['streamsMax: 5', 'stream: true'],

@@ -56,6 +56,17 @@ describe('limits that gateways share', () => {
     await until(async () => isTaken(await two.count(limit, 'alice', 100)), 'all of it is there again');
   });
 
+  test('take back what was counted, even while more come than there is room for', async t => {
+    const server = await startRedis(t);
+    const gateway = await aGateway(t, server);
+    const limit = aLimit(5, 60_000);
+
+    const tallies = await Promise.all(Array.from({ length: 50 }, () => gateway.count(limit)));
+    tallies.find(isTaken)?.giveBack(1);
+
+    await until(async () => isTaken(await gateway.count(limit)), 'the place is there again');
+  });
+
   test('keep one pace, whoever asks for the next place', async t => {
     const server = await startRedis(t);
     const [one, two] = [await aGateway(t, server), await aGateway(t, server)];
@@ -80,6 +91,7 @@ describe('limits that gateways share', () => {
   test('do what each limit says while Redis is gone, within a bounded time, and are shared again when it is back', async t => {
     const server = await startRedis(t);
     const gateway = await aGateway(t, server, 200);
+    const counting = aLimit(9, 60_000, { onStoreFailure: 'refuse', isEnforced: false });
     const [allow, refuse, local] = (['allow', 'refuse', 'local'] as const).map((onStoreFailure, i) =>
       aLimit(3 + i, 60_000, { onStoreFailure }),
     ) as [Limit, Limit, Limit];
@@ -88,6 +100,7 @@ describe('limits that gateways share', () => {
     await server.kill();
     await until(async () => !(await gateway.answers()), 'it is missed');
     assert.equal(await gateway.count(allow), undefined);
+    assert.equal(await gateway.count(counting), undefined, 'what only counts refuses nothing');
     await assert.rejects(gateway.count(refuse), { code: 'LIMITS_UNAVAILABLE', status: 503, retryAfterMs: 1_000 });
     const counted = await Promise.all(Array.from({ length: 7 }, () => gateway.count(local)));
     assert.equal(counted.filter(isTaken).length, 5);
