@@ -5,6 +5,7 @@ import { redactedGateway, type GatewayConfig } from './config/gateway-config.ts'
 import type { Admin, AdminAccess, ExplainInput } from './domain/operating/admin.ts';
 import type { Observe } from './domain/events.ts';
 import {
+  type AnsweringRoute,
   explainSettled,
   listenerView,
   routeViews,
@@ -77,6 +78,8 @@ function adminOf({ config, audit, life, generations, registry, caches, connectio
       ahead: service?.steadyOf(route) ?? null,
     };
   };
+  const verdictOf = ({ route, sent, transcoded }: AnsweringRoute, { fields, body }: ExplainInput) =>
+    sent === null ? null : validation.verdict(route, inputOf({ fields, body: transcoded?.body ?? body }, sent));
   return {
     readiness: () => life.readiness(generations.state()),
     metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
@@ -90,7 +93,7 @@ function adminOf({ config, audit, life, generations, registry, caches, connectio
       const explained = await explainSettled(input, explainParts(generations.current(), config.listen));
       const { answers } = explained;
       if (answers === null) return explained;
-      const refused = answers.sent === null ? null : validation.verdict(answers.route, inputOf(input, answers.sent));
+      const refused = verdictOf(answers, input);
       return { ...explained, answers: { ...answers, ...foundOut(answers.route), refused } };
     },
     purge(id) {
@@ -113,7 +116,10 @@ function adminOf({ config, audit, life, generations, registry, caches, connectio
   };
 }
 
-function inputOf({ fields, body }: ExplainInput, { method, target }: SentUpstream): InputRequest {
+function inputOf(
+  { fields, body }: Pick<ExplainInput, 'fields' | 'body'>,
+  { method, target }: SentUpstream,
+): InputRequest {
   const [path = '', ...query] = target.split('?');
   return { method, path, query: query.join('?'), fields, content: Buffer.from(body) };
 }

@@ -16,6 +16,7 @@ import { SchemaWatch } from './stages/validate-schemas.ts';
 /** Holds input against what services take. What they have published outlives reloads. */
 export interface Validation {
   readonly validate: Validate;
+  readonly columnsFor: SchemaWatch['columnsFor'];
   /** How a route's calls are validated; null: they are not. */
   view(routeId: string): unknown;
   /** What validation says of a request that the service would be sent so; null: nothing. */
@@ -50,6 +51,7 @@ export function composeValidation({ ask, routes, clock, deadlines, observe }: Va
   const routeOf = (routeId: string) => routes().find(({ id }) => id === routeId);
   return {
     validate: createValidate(watch),
+    columnsFor: watch.columnsFor,
     view(routeId) {
       const route = routeOf(routeId);
       return route === undefined ? null : watch.view(route);

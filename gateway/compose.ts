@@ -47,6 +47,7 @@ import { createAudit } from './stages/audit.ts';
 import { createCache, createNoteWrite } from './stages/cache.ts';
 import { createCoalesce } from './stages/coalesce.ts';
 import { createCompress } from './stages/compress.ts';
+import { createCsv } from './stages/csv.ts';
 import { createMatch, type Match } from './stages/match.ts';
 import { createObserve } from './stages/observe.ts';
 import { createPreflight } from './stages/preflight.ts';
@@ -183,6 +184,7 @@ function composeFlow({ identity, generations, caches, attempt, batching, validat
     admit: createAdmit({ schemes: identity.schemes, limits }),
     stream: createStream({ carrier: createCarrier({ clock }), clock, observe }),
     receive: createReceive({ unpack }),
+    speakCsv: createCsv(validation),
     validate: validation.validate,
     limits,
     digest: sha256,

@@ -13,6 +13,7 @@ import { requestOf } from './stages/attempt.ts';
 import type { AskShared } from './domain/sharing/flight.ts';
 import type { Cache, NoteWrite } from './stages/cache.ts';
 import type { Coalesce } from './stages/coalesce.ts';
+import type { SpeakCsv } from './stages/csv.ts';
 import type { Compress } from './stages/compress.ts';
 import type { Match } from './stages/match.ts';
 import type { ObserveCall } from './stages/observe.ts';
@@ -33,6 +34,7 @@ import type { Validate } from './stages/validate.ts';
  *   prepare    lets a plug-in wait for what it must know, where the route has one that does   500
  *   stream     a stream goes its own way from here                       501 502 503
  *   receive    takes the body in                                         400 408 413
+ *   transcode  makes JSON of what a caller says in another form          400 415 422
  *   validate   refuses what the service cannot take                      400 422
  *   limit      where rows are counted, once they are known                429
  *   cache      an answer that the route keeps
@@ -41,7 +43,7 @@ import type { Validate } from './stages/validate.ts';
  *   attempt    queues for an instance, tries and retries                 502 503 504
  *   forward    one exchange with one instance
  *
- * and back: cache, the route's filters, `compress`, `respond` (any failure becomes problem+json), and `observe` when the reply is over.
+ * and back: cache, the caller's own form, the route's filters, `compress`, `respond` (any failure becomes problem+json), and `observe` when the reply is over.
  *
  * Every stage takes a call as the stage before it left it; the types make it impossible to forward what was not admitted.
  * The common way runs through in one go, from the arrival to the write towards R; a stage that has to wait keeps the next
@@ -51,7 +53,7 @@ import type { Validate } from './stages/validate.ts';
  * The body is taken in after admission, so that a stranger's body costs no memory.
  */
 export function createFlow(stages: Stages): { readonly enter: (call: Call) => void; readonly back: WayBack } {
-  const { match, audit, preflight, admit, stream, receive, validate, limits } = stages;
+  const { match, audit, preflight, admit, stream, receive, speakCsv, validate, limits } = stages;
   const { cache, coalesce, batch, attempt, respond } = stages;
 
   const back = createBack(stages);
@@ -87,6 +89,12 @@ export function createFlow(stages: Stages): { readonly enter: (call: Call) => vo
 
   function complete(call: Complete): void {
     if (isAnsweredHere(respond, call)) return;
+    if (call.route.policy.csv && call.transcoder === undefined) speakCsv(call);
+    if (call.transcoder === undefined) understood(call);
+    else call.transcoder.request(call, understood);
+  }
+
+  function understood(call: Complete): void {
     if (call.route.policy.validate === undefined) sound(call);
     else validate(call, sound);
   }
@@ -118,8 +126,9 @@ function createBack({ noteWrite, compress, respond, observe }: Stages): WayBack 
       if (call.lookup === undefined && answer.via !== null && call.method !== 'GET') noteWrite(call, answer.status);
       const stored = call.lookup?.answered(answer) ?? answer;
       const known = stored.status < 400 ? stored : tellOfPlumber(stored, call);
-      filterReply(known, call);
-      const reply = unlessNotModified(known, call);
+      const told = call.transcoder === undefined ? known : call.transcoder.answer(call, known);
+      filterReply(told, call);
+      const reply = unlessNotModified(told, call);
       if (call.route.policy.compress) compress(call, reply, coded => respond.answer(call, coded));
       else respond.answer(call, reply);
     },
@@ -154,8 +163,9 @@ function answerFailure(respond: Respond, call: Call, failure: GatewayError): voi
 
 /** What the caller gets in place of a failure of R's, where the cache has it. */
 function insteadOf(call: Call, failure: GatewayError): Answer | undefined {
-  const instead = call.lookup?.failed(failure);
-  if (instead === undefined || !isMatched(call)) return undefined;
+  const stored = call.lookup?.failed(failure);
+  if (stored === undefined || !isMatched(call)) return undefined;
+  const instead = call.transcoder === undefined ? stored : call.transcoder.answer(call, stored);
   filterReply(instead, call);
   return instead;
 }
@@ -168,6 +178,7 @@ export interface Stages {
   readonly admit: Admit;
   readonly stream: Stream;
   readonly receive: Receive;
+  readonly speakCsv: SpeakCsv;
   readonly validate: Validate;
   readonly limits: Pick<Limits, 'countRows'>;
   readonly digest: Digest;

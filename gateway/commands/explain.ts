@@ -166,6 +166,7 @@ function policyLines({ service, variables, filters, plugins }: AnsweringRoute, p
     row('timeout', timeoutText(policy)),
     ...(policy.priority === 'normal' ? [] : [row('priority', policy.priority)]),
     ...(policy.sharing === undefined ? [] : [row('shares', sharingText(policy.sharing))]),
+    ...(policy.csv ? [row('csv', 'text/csv is taken, and answered where `Accept` prefers it')] : []),
     ...(policy.validate === undefined ? [] : [row('validate', validateText(policy.validate))]),
   ];
 }
@@ -228,12 +229,14 @@ function timeoutText({ isStream, isPure, streamIdleMs, timeoutMs, retry }: Route
   return `${durationText(timeoutMs)}; at most ${retry.attempts} ${retry.attempts === 1 ? 'attempt' : 'attempts'} of ${each}`;
 }
 
-function sentLines({ isPreflight, answered, sent }: AnsweringRoute): string[] {
+function sentLines({ isPreflight, answered, transcoded, sent }: AnsweringRoute): string[] {
   if (isPreflight) return ['', '  A preflight: the gateway answers it itself, by the route’s `cors`.'];
   if (answered !== null) {
     const location = answered.location === undefined ? '' : `, Location: ${answered.location}`;
     return ['', `  Answered here: ${answered.status}${location}`];
   }
+  const refusal = transcoded?.refusal;
+  if (refusal) return ['', `  ${refusal.status}  ${refusal.code}: ${refusal.detail}`];
   return sent === null ? [] : ['', `  Sent to ${sent.to}${securedText(sent)}:`, '', ...requestLines(sent)];
 }
 

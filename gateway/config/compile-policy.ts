@@ -84,6 +84,7 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
     streamIdleMs: full.streamIdle,
     priority: full.priority,
     compress: full.compress,
+    csv: full.csv,
     sharing,
     validate: validateOf(full, placed),
     ...rserveOf(full),

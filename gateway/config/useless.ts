@@ -41,6 +41,7 @@ const OF_CALLS: readonly Key[] = [
   'cache',
   'coalesce',
   'compress',
+  'csv',
   'priority',
   'pure',
   'retry',

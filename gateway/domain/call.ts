@@ -80,6 +80,30 @@ export interface CacheLookup {
   failed(failure: GatewayError): Answer | undefined;
 }
 
+/**
+ * Serves a caller who speaks another form than JSON over REST.
+ *
+ * Between its two halves a call is like any other: what validates, caches, coalesces and batches sees JSON, and what R is
+ * sent equals what REST would send. A call has one from the moment its form is known (`Call.transcoder`); one that
+ * speaks JSON has none.
+ */
+export interface Transcoder {
+  /** The path as the caller asked for it, where the call goes on under another. */
+  readonly askedPath?: string;
+  /**
+   * Makes the body that came JSON, its fields with it, and goes on with `next`, at once or later; or answers in R's place
+   * (`call.answered`). Throws the GatewayError that the call is refused with.
+   */
+  request(call: Complete, next: (call: Complete) => void): void;
+  /**
+   * An answer in the caller's form: R's own, whether it comes from R, the cache, a flight or a batch. The body is not its
+   * own to change, the list of fields is. Throws a GatewayError, and lets go of a body that is a stream.
+   */
+  answer(call: Matched, answer: Answer): Answer;
+  /** A refusal or failure in the caller's form. Where it is left out, problem+json. */
+  failure?(call: Call, failure: GatewayError): Answer;
+}
+
 /** Where a call's way back begins; `flow.ts` gives it. */
 export interface WayBack {
   answered(call: Matched, answer: Answer): void;
@@ -132,6 +156,8 @@ export class Call implements Timed, Waiting, BodyReader {
   isPreflight = false;
   caller: Caller | undefined = undefined;
   content: Buffer = NO_CONTENT;
+  /** Undefined: its caller speaks JSON over REST. */
+  transcoder: Transcoder | undefined = undefined;
   /** What the route's cache was asked; undefined: it was not. */
   lookup: CacheLookup | undefined = undefined;
   /** Fields that the reply will have, whatever it turns out to be: name, value, name, value, … */

@@ -60,6 +60,15 @@ export const FAILURES = {
     detail: 'A route has this path, but not this method.',
     remedy: 'Use one of the methods that the field `Allow` lists.',
   },
+  NOT_ACCEPTABLE: {
+    status: 406,
+    fault: 'caller',
+    retry: 'never',
+    title: 'Not acceptable',
+    detail: 'The answer has no form that `Accept` would have.',
+    remedy:
+      'Send `Accept: application/json`, or leave the field out. On a route with `csv: true` an answer that is a table can be `text/csv`, too.',
+  },
   REQUEST_TIMEOUT: {
     status: 408,
     fault: 'caller',
@@ -91,7 +100,8 @@ export const FAILURES = {
     retry: 'never',
     title: 'Unsupported media type',
     detail: 'The body is compressed in a way that this route does not take.',
-    remedy: 'Send the body as it is, or in one of the codings that the field `Accept-Encoding` of the answer lists.',
+    remedy:
+      'Send the body as it is, or in one of the codings that the field `Accept-Encoding` of the answer lists; of a type that the field `Accept` lists, where there is one. Operators: `csv: true` lets a route take `text/csv`.',
   },
   HEADERS_TOO_LARGE: {
     status: 431,

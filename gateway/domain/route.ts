@@ -234,6 +234,8 @@ export interface RoutePolicy {
   readonly priority: Priority;
   /** Answers are coded for callers that like it. */
   readonly compress: boolean;
+  /** CSV is taken, and answered, by content negotiation. */
+  readonly csv: boolean;
   /** Undefined: every request is put to R for its own caller alone. */
   readonly sharing: Sharing | undefined;
   /** Undefined: input is passed on as it comes. */

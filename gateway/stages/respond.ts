@@ -8,7 +8,7 @@ import { addReplyFields, toProblem } from '../domain/http/reply.ts';
 /** Gives a call its reply. */
 export interface Respond {
   answer(call: Call, answer: Answer): void;
-  /** As problem+json. */
+  /** As problem+json, or in the form of the caller's own protocol. */
   failure(call: Call, failure: GatewayError): void;
 }
 
@@ -35,7 +35,7 @@ export function createRespond({ observe }: { readonly observe: Observe }): Respo
       if (failure instanceof PluginFailure) {
         observe({ kind: 'plugin-failed', plugin: failure.plugin, error: failure, requestId: call.id });
       }
-      answer(call, toProblem(failure, call.id));
+      answer(call, call.transcoder?.failure?.(call, failure) ?? toProblem(failure, call.id));
     },
   };
 }

@@ -6,10 +6,12 @@ import { bodyTextOf } from '../domain/sharing/batch/answer-form.ts';
 import { PREDICT_TARGET, predictMessage } from '../domain/sharing/batch/proof.ts';
 import type { InputRequest } from '../domain/validation/arguments.ts';
 import type { InputSchema } from '../domain/validation/input.ts';
+import type { Column } from '../domain/validation/prototype.ts';
 import type { CompileJsonSchema } from '../domain/validation/json-check.ts';
 import {
   readPublication,
   wordsOf,
+  type Knowledge,
   type Publication,
   type PublishedAs,
   type PublishedSchema,
@@ -71,6 +73,18 @@ export class SchemaWatch {
     cancel();
   };
 
+  /** The columns that a service publishes for such a path; undefined where it publishes none. May have to ask. */
+  readonly columnsFor = (
+    route: Route,
+    path: string,
+  ): Promise<readonly Column[] | undefined> | readonly Column[] | undefined => {
+    if (!path.endsWith(PREDICT_TARGET)) return undefined;
+    const published = this.#publishedAt(route, `${path.slice(0, -PREDICT_TARGET.length)}${TARGETS.prototype}`);
+    const known = published.of(route.service.versions);
+    if (!known.isOpen) return columnsOf(known);
+    return this.asked(route, published).then(() => columnsOf(published.of(route.service.versions)));
+  };
+
   /** What a request of a route is held against, as far as that is known. */
   schemasFor(route: Route, request: InputRequest): readonly InputSchema[] {
     const from = route.policy.validate?.from;
@@ -105,6 +119,7 @@ export class SchemaWatch {
     for (const route of routes()) {
       const as = publishedAs(route);
       if (as !== undefined) void this.#ask(route, this.#publishedAt(route, TARGETS[as]));
+      if (as !== 'prototype' && route.policy.csv) void this.#ask(route, this.#publishedAt(route, TARGETS.prototype));
     }
   };
 
@@ -141,7 +156,7 @@ export class SchemaWatch {
   async #askOnce(route: Route, published: PublishedSchema): Promise<void> {
     const { own, compile, clock, observe } = this.#ports;
     const { service, id } = route;
-    const as = publishedAs(route) ?? 'prototype';
+    const as = published.target.endsWith(TARGETS.openapi) ? 'openapi' : 'prototype';
     const { fields } = predictMessage(service.policy.sharedSecret);
     const target = published.target;
     const said: Said = await own.put(route, {
@@ -154,12 +169,27 @@ export class SchemaWatch {
     const publication = publicationOf(said.answer, target, text => readPublication(as, text, compile));
     if (!published.keep(said.version, publication, clock.nowMs())) return;
     const isChecked = publication.kind === 'schema';
-    const text = isChecked
-      ? 'input is held against what the service publishes'
-      : 'the service publishes nothing to hold input against: calls are passed through';
+    const isValidated = publishedAs(route) === as;
+    const text = isValidated ? VALIDATED[publication.kind] : TYPED[publication.kind];
     const about = { route: id, service: service.name, version: said.version, target, of: wordsOf(publication) };
-    observe({ kind: 'notice', level: isChecked ? 'info' : 'warn', text, about });
+    observe({ kind: 'notice', level: isChecked || !isValidated ? 'info' : 'warn', text, about });
   }
+}
+
+const VALIDATED: Readonly<Record<Publication['kind'], string>> = {
+  schema: 'input is held against what the service publishes',
+  none: 'the service publishes nothing to hold input against: calls are passed through',
+};
+
+const TYPED: Readonly<Record<Publication['kind'], string>> = {
+  schema: 'the service publishes its columns',
+  none: 'the service publishes no columns',
+};
+
+/** Of the version that was asked first. */
+function columnsOf({ schemas }: Knowledge): readonly Column[] | undefined {
+  const [schema] = schemas;
+  return schema?.kind === 'rows' ? schema.columns : undefined;
 }
 
 function publishedAs({ policy }: Route): PublishedAs | undefined {

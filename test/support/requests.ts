@@ -31,6 +31,7 @@ export function aRoutePolicy(traits: Partial<RoutePolicy> = {}): RoutePolicy {
     cors: undefined,
     isStream: false,
     compress: false,
+    csv: false,
     streamIdleMs: 300_000,
     priority: 'normal',
     sharing: undefined,

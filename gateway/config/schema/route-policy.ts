@@ -311,11 +311,17 @@ export const RoutePolicyKeys = withLater(
       .describe(
         'Answers in text are compressed for callers that take it (br, gzip). Off unless written: from the length of a compressed answer a secret can be guessed that stands beside a caller’s own text.',
       ),
+    csv: z
+      .boolean()
+      .default(false)
+      .describe(
+        'CSV in and out: a body of `text/csv` is passed on as the JSON that it means, typed by /prototype where the service has it; an answer that is a table is told as CSV to callers whose `Accept` prefers `text/csv`.',
+      ),
     streamIdle: duration({ min: '1s', max: '1d' })
       .prefault('5m')
       .describe('How long a stream may carry nothing before it is ended.'),
   }),
-  { keys: ['csv', 'grpc', 'async', 'experiment', 'mirror', 'askVersion', 'slo'] },
+  { keys: ['grpc', 'async', 'experiment', 'mirror', 'askVersion', 'slo'] },
 );
 
 type PolicyShape = typeof RoutePolicyKeys.shape;

@@ -3,7 +3,7 @@ import { Call, type Complete } from '../call.ts';
 import { anonymousCaller } from '../caller.ts';
 import { Deadlines } from '../deadlines.ts';
 import { isPreflight } from '../http/cors.ts';
-import { FAILURES, type FailureCode } from '../errors.ts';
+import { FAILURES, toGatewayError, type FailureCode } from '../errors.ts';
 import { fieldOf, type RawFields } from '../http/fields.ts';
 import type { PathRules } from '../http/normal-path.ts';
 import { parseRequestTarget, type RequestTarget } from '../http/request-target.ts';
@@ -14,6 +14,7 @@ import type { LoadedPlugins } from '../plugin/plugin-set.ts';
 import type { Service, ServicePolicy } from '../service.ts';
 import { composeUpstream, SHARED_SECRET_FIELD, withheldFields, type Withheld } from '../http/upstream-request.ts';
 import { SharedCall } from '../sharing/shared-call.ts';
+import { CsvTranscoder } from '../table/csv-transcoder.ts';
 import type { UpstreamMessage } from '../upstream.ts';
 import { bodyReadingOf } from '../sharing/body-reading.ts';
 import { writeJsonValue } from '../sharing/json/json-value.ts';
@@ -96,6 +97,14 @@ export interface SentUpstream {
   readonly sharedBy: readonly string[] | null;
 }
 
+/** How a call goes on whose caller speaks another form than JSON. */
+export interface Transcoded {
+  readonly form: string;
+  /** The JSON that its body becomes; empty where it is refused. */
+  readonly body: string;
+  readonly refusal: Pick<Refusal, 'code' | 'status' | 'detail'> | null;
+}
+
 /** The route that answers. */
 export interface AnsweringRoute {
   readonly route: string;
@@ -110,6 +119,8 @@ export interface AnsweringRoute {
   readonly isPreflight: boolean;
   /** Where a filter answers instead of the instance. */
   readonly answered: { readonly status: number; readonly location: string | undefined } | null;
+  /** Null: the caller speaks JSON over REST. */
+  readonly transcoded: Transcoded | null;
   /** Null where the instance is not asked. */
   readonly sent: SentUpstream | null;
 }
@@ -264,7 +275,8 @@ function answering(found: FoundRoute<RouteSpec>, { asked, input, parts, isPrefli
   const call = callOf(found, asked, parts);
   call.content = Buffer.from(input.body);
   const own = ownAnswerTo(call);
-  const isSent = own === undefined && !isPreflight;
+  const isAsked = own === undefined && !isPreflight;
+  const transcoded = isAsked ? transcodedOf(call) : null;
   const secrets = [...(parts.secrets ?? []), ...credentialsIn(route)];
   return {
     route: route.id,
@@ -276,8 +288,22 @@ function answering(found: FoundRoute<RouteSpec>, { asked, input, parts, isPrefli
     policy: policyView(route.policy),
     isPreflight,
     answered: own === undefined ? null : { status: own.status, location: locationOf(own.fields, parts) },
-    sent: isSent ? sentOf(call, secrets) : null,
+    transcoded,
+    sent: isAsked && (transcoded?.refusal ?? null) === null ? sentOf(call, secrets) : null,
   };
+}
+
+/** What the service publishes of its columns is not asked for: values are typed as they read. */
+function transcodedOf(call: Complete): Transcoded | null {
+  if (!call.route.policy.csv) return null;
+  const came = call.content;
+  try {
+    new CsvTranscoder(NOTHING, call).request(call, NOTHING);
+    return call.content === came ? null : { form: 'text/csv', body: call.content.toString('utf8'), refusal: null };
+  } catch (error) {
+    const { code, status, detail } = toGatewayError(error);
+    return { form: 'text/csv', body: '', refusal: { code, status, detail } };
+  }
 }
 
 function ownAnswerTo(call: Complete) {

@@ -4,6 +4,7 @@ import { textScalar } from './column-check.ts';
 import { found, named, quoted, type Findings } from './findings.ts';
 import { checkValue, type CheckJson } from './json-check.ts';
 import { bytesOf } from './json-walk.ts';
+import type { Column } from './prototype.ts';
 import { operationFor, type Operation } from './operations.ts';
 import { readQuery } from './query.ts';
 import { checkRows, type InputBounds, type RowCheck, type RowsForm } from './records.ts';
@@ -16,7 +17,7 @@ import { checkRows, type InputBounds, type RowCheck, type RowsForm } from './rec
  *   json        a JSON Schema that the operator wrote: for every body
  */
 export type InputSchema =
-  | { readonly kind: 'rows'; readonly check: RowCheck }
+  | { readonly kind: 'rows'; readonly check: RowCheck; readonly columns: readonly Column[] }
   | { readonly kind: 'operations'; readonly operations: readonly Operation[] }
   | { readonly kind: 'json'; readonly check: CheckJson };
 

@@ -1,5 +1,6 @@
 import type { Complete } from '../call.ts';
-import type { InputError } from '../errors.ts';
+import { GatewayError, type InputError } from '../errors.ts';
+import { fieldOf } from '../http/fields.ts';
 import { upstreamResourceOf } from '../http/upstream-request.ts';
 import type { ValidatePolicy } from '../route.ts';
 import { invalidInput, NotJson, notJson } from './findings.ts';
@@ -31,6 +32,15 @@ function checkOrRefuse(policy: ValidatePolicy, request: InputRequest, schema: In
   try {
     return checkInput(schema, request, { bounds: policy, form: policy.form });
   } catch (error) {
-    throw error instanceof NotJson ? notJson(error, request.content) : error;
+    throw error instanceof NotJson ? refusalOf(error, request) : error;
   }
+}
+
+/** Plumber could read it, but not as the JSON that was published. */
+function refusalOf(error: NotJson, { fields, content }: InputRequest): GatewayError {
+  if (fieldOf(fields, 'content-type')?.toLowerCase().startsWith('text/csv') !== true) return notJson(error, content);
+  return new GatewayError('UNSUPPORTED_MEDIA_TYPE', 'CSV on a route without `csv`', {
+    detail: 'The body is CSV, and this route takes JSON.',
+    fields: ['Accept', 'application/json'],
+  });
 }

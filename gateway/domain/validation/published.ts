@@ -18,7 +18,11 @@ export function readPublication(as: PublishedAs, text: string, compile: CompileJ
     const columns = readPrototype(text);
     if (columns === undefined) return { kind: 'none', reason: 'what it publishes is no prototype' };
     const names = columns.map(({ name }) => name);
-    return { kind: 'schema', schema: { kind: 'rows', check: createRowCheck(columns) }, of: listOf('column', names) };
+    return {
+      kind: 'schema',
+      schema: { kind: 'rows', check: createRowCheck(columns), columns },
+      of: listOf('column', names),
+    };
   }
   const operations = readOperations(text, compile);
   if (operations === undefined) return { kind: 'none', reason: 'what it publishes is no OpenAPI document' };

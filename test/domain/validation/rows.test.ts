@@ -30,7 +30,7 @@ function errorsOf(body: unknown, traits: Traits = {}): string[] {
   const content = Buffer.isBuffer(body) ? body : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
   const request = { method: 'POST', path: '/predict', query, fields: [], content };
   const all = { unknown: 'allow', rowsMax: 100, depthMax: 8, ...bounds } as const;
-  const errors = checkInput({ kind: 'rows', check: createRowCheck(columns) }, request, { bounds: all, form });
+  const errors = checkInput({ kind: 'rows', check: createRowCheck(columns), columns }, request, { bounds: all, form });
   return errors.map(({ pointer, detail }) => `${pointer} ${detail}`);
 }
 

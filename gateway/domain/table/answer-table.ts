@@ -1,0 +1,76 @@
+import { isRecord } from '../unknown-value.ts';
+
+export type Cell = string | number | boolean | null;
+
+/** A model's answer by columns, all of one length. */
+export interface AnswerTable {
+  readonly rows: number;
+  readonly columns: readonly { readonly name: string; readonly cells: readonly Cell[] }[];
+}
+
+/** What a vector without a name is called: vetiver's name for what `predict()` returns. */
+const PREDICTION = '.pred';
+
+/** Columns that few rows have would make far more cells than the answer has values. */
+const CELLS_SPARE = 10_000;
+const CELLS_PER_VALUE = 16;
+
+/**
+ * The table in an answer in JSON; undefined where it holds none.
+ *
+ * A table is an array of records, an object of columns of one length (what is no list is the same in each row), one record,
+ * or an array of values, which becomes the column `.pred`.
+ */
+export function tableOf(json: string): AnswerTable | undefined {
+  const value = parsed(json);
+  if (Array.isArray(value)) {
+    if (value.every(isCell)) return { rows: value.length, columns: [{ name: PREDICTION, cells: value }] };
+    return ofRecords(value);
+  }
+  return isRecord(value) ? ofColumns(value) : undefined;
+}
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+}
+
+function ofRecords(records: readonly unknown[]): AnswerTable | undefined {
+  const names = new Set<string>();
+  let values = 0;
+  for (const record of records) {
+    if (!isRecord(record)) return undefined;
+    for (const [name, value] of Object.entries(record)) {
+      if (!isCell(value)) return undefined;
+      values += 1;
+      names.add(name);
+    }
+  }
+  if (names.size === 0 || names.size * records.length > values * CELLS_PER_VALUE + CELLS_SPARE) return undefined;
+  const cellsOf = (name: string) =>
+    (records as readonly Record<string, Cell>[]).map(record =>
+      Object.hasOwn(record, name) ? (record[name] ?? null) : null,
+    );
+  return { rows: records.length, columns: [...names].map(name => ({ name, cells: cellsOf(name) })) };
+}
+
+function ofColumns(members: Readonly<Record<string, unknown>>): AnswerTable | undefined {
+  const entries = Object.entries(members);
+  const lists = entries.flatMap(([, value]) => (Array.isArray(value) ? [value as readonly unknown[]] : []));
+  const rows = lists[0]?.length ?? 1;
+  const isTable = entries.every(([, value]) =>
+    Array.isArray(value) ? value.length === rows && value.every(isCell) : isCell(value),
+  );
+  if (!isTable || entries.length === 0) return undefined;
+  const spare = lists.length * rows * CELLS_PER_VALUE + CELLS_SPARE;
+  if (entries.length * rows > spare) return undefined;
+  const cellsOf = (value: unknown) => (Array.isArray(value) ? value : Array<unknown>(rows).fill(value)) as Cell[];
+  return { rows, columns: entries.map(([name, value]) => ({ name, cells: cellsOf(value) })) };
+}
+
+function isCell(value: unknown): value is Cell {
+  return value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+}
