@@ -189,11 +189,17 @@ function preparingOf(filters: readonly MadeFilter[]): RouteSpec['preparing'] {
 
 /** What the route says of its policy, and what filters stand for; the route's own key wins. */
 function withFilters(written: WrittenRoute, filters: readonly MadeFilter[], { complain }: RouteContext): WrittenPolicy {
-  const stated = Object.assign({}, ...filters.map(({ policy }) => policy ?? {})) as WrittenPolicy;
-  for (const key of Object.keys(stated).filter(each => each in written.policy)) {
-    const message = `has no effect beside \`${key}\` of the route`;
-    const path = written.filters.find(({ name }) => name === 'Retry')?.path ?? written.path;
-    complain({ path, severity: 'warning', message });
+  const stated: Record<string, unknown> = {};
+  for (const { filter, policy = {} } of filters) {
+    for (const [key, value] of Object.entries(policy)) {
+      if (key in written.policy) {
+        const message = `has no effect beside \`${key}\` of the route`;
+        const path = written.filters.find(({ name }) => name === filter.name)?.path ?? written.path;
+        complain({ path, severity: 'warning', message });
+      }
+      const before = stated[key];
+      stated[key] = Array.isArray(before) ? [...(before as unknown[]), ...(value as unknown[])] : value;
+    }
   }
   return { ...stated, ...written.policy };
 }

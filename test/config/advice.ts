@@ -3,7 +3,7 @@
  * message must point. What the advice says to write is pasted there, or at ‸ where it names another place.
  */
 import type { CompileOptions } from '../../gateway/config/compile.ts';
-import { LATER_WAY, OUR_WAY } from '../../gateway/config/schema/dialect-names.ts';
+import { OUR_WAY } from '../../gateway/config/schema/dialect-names.ts';
 import type { Around, Request } from '../support/configuration.ts';
 
 export interface Mistake {
@@ -49,6 +49,7 @@ const spring = (key: string, hint: string, { beside = '', onRoute = '' } = {}) =
     `${beside}\nspring: { cloud: { gateway: { routes: [{ id: a, uri: lb://a, ${onRoute} }] } } }`,
   );
 
+const TOKENS = 'redis-rate-limiter: { replenishRate: 10, burstCapacity: 200, requestedTokens: 30 }';
 const AUDIT = 'write `audit: {}` in gateway.yaml, or leave it out here';
 const POST = { line: 'POST /' };
 const QUOTED = 'a text that begins with * is written in quotes';
@@ -222,7 +223,31 @@ const PLACEHOLDERS: readonly Mistake[] = [
 ];
 
 const PARTS: readonly Mistake[] = [
-  ...[...OUR_WAY, ...LATER_WAY].map(wayOf),
+  ...[...OUR_WAY].map(wayOf),
+  prose(
+    'write `limits: [{ rate: 10, per: 1s }]` on the route, beside `filters`',
+    route('filters: [«RequestRateLimiter»]'),
+    route('limits: [{ rate: 10, per: 1s }]'),
+  ),
+  prose(
+    'write `limits: [{ rate: 1, per: 3s, by: ip, excess: queue, burst: 6, waitMax: 0s }]` on the route, beside `filters`',
+    route(`filters: [{ name: RequestRateLimiter, args: { ${TOKENS}, key-resolver: '«#{@ipKeyResolver}»' } }]`),
+    route('limits: [{ rate: 1, per: 3s, by: ip, excess: queue, burst: 6, waitMax: 0s }]'),
+  ),
+  prose(
+    'write a `burstCapacity` of `requestedTokens` at least',
+    route(
+      'filters: [«{ name: RequestRateLimiter, args: { redis-rate-limiter: { replenishRate: 1, requestedTokens: 2 } } }»]',
+    ),
+    route(
+      'filters: [{ name: RequestRateLimiter, args: { redis-rate-limiter: { replenishRate: 1, burstCapacity: 2, requestedTokens: 2 } } }]',
+    ),
+  ),
+  prose(
+    'write 250ms, 5s, 2m or 1h',
+    route("filters: ['LocalResponseCache=«soon»']"),
+    route("filters: ['LocalResponseCache=5s']"),
+  ),
   row('did you mean StripPrefix?', route("filters: ['«StripPrefx»=1']"), { request: { line: 'GET /a/b' } }),
   row('for example Path=/api/**', route('predicates: [«Path»]'), { request: { line: 'GET /api/x' } }),
   prose(

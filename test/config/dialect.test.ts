@@ -477,13 +477,85 @@ describe('the dialect, wrong', () => {
     });
   }
 
-  for (const name of ['RequestRateLimiter', 'LocalResponseCache']) {
-    test(`the filter ${name} is not yet supported, and is said so`, () => {
-      const [message = ''] = messagesOf({ filters: [`${name}=a`] });
+  test('RequestRateLimiter is one of the route’s `limits`, and lets through what its bucket does', () => {
+    const limitsOf = (...args: object[]) => {
+      const filters = args.map(each => ({ name: 'RequestRateLimiter', args: each }));
+      const { specs, problems } = routesOf(JSON.stringify({ routes: [{ uri: 'lb://a', filters }] }));
+      assert.deepEqual(told(problems), []);
+      return specs[0]?.policy.limits.map(({ rate, perMs, by, pace, onStoreFailure }) => {
+        assert.equal(onStoreFailure, 'allow');
+        return [rate, perMs, by.kind, pace?.burst, pace?.waitMsMax];
+      });
+    };
+    const own = '#{@principalNameKeyResolver}';
 
-      assert.ok(message.startsWith(`${name}: not yet supported`), message);
+    const plain = { 'redis-rate-limiter.replenishRate': 10, 'redis-rate-limiter.burstCapacity': 20 };
+    assert.deepEqual(limitsOf(plain), [[10, 1_000, 'caller', 20, 0]]);
+    assert.deepEqual(limitsOf({ 'redis-rate-limiter.replenish-rate': 3, 'key-resolver': own }), [
+      [3, 1_000, 'caller', 1, 0],
+    ]);
+    const seldom = { redisRateLimiter: { replenishRate: 1, burstCapacity: 60, requestedTokens: 60 } };
+    assert.deepEqual(limitsOf(plain, seldom), [
+      [10, 1_000, 'caller', 20, 0],
+      [1, 60_000, 'caller', 1, 0],
+    ]);
+  });
+
+  for (const [what, args, message] of [
+    ['without a rate', {}, '`redis-rate-limiter.replenishRate` is missing'],
+    [
+      'of half a token',
+      { 'redis-rate-limiter.replenishRate': 0.5 },
+      'tokens are counted in whole numbers, from 1 to 999999',
+    ],
+    [
+      'of a bucket too small',
+      { 'redis-rate-limiter': { replenishRate: 5, requestedTokens: 2 } },
+      'lets no call pass: one takes 2 tokens, and the bucket holds 1',
+    ],
+    [
+      'by a bean',
+      { 'redis-rate-limiter.replenishRate': 5, 'key-resolver': '#{@tenantKeyResolver}' },
+      'what the bean #{@tenantKeyResolver} counts by stands in Java, not in this file',
+    ],
+    [
+      'of one’s own',
+      { 'redis-rate-limiter.replenishRate': 5, 'rate-limiter': '#{@slidingWindow}' },
+      'what the bean #{@slidingWindow} lets through stands in Java, not in this file',
+    ],
+    [
+      'with another status',
+      { 'redis-rate-limiter.replenishRate': 5, statusCode: 'SERVICE_UNAVAILABLE' },
+      'callers are told 429, and nothing else',
+    ],
+    [
+      'about empty keys',
+      { 'redis-rate-limiter.replenishRate': 5, 'deny-empty-key': false },
+      'no key is ever empty: who has no name is counted by address',
+    ],
+  ] as const) {
+    test(`RequestRateLimiter ${what} is told`, () => {
+      const [told = ''] = messagesOf({ filters: [{ name: 'RequestRateLimiter', args }] });
+
+      assert.ok(told.startsWith(`RequestRateLimiter: ${message}`), told);
     });
   }
+
+  test('LocalResponseCache is the route’s `cache`, for GET alone', () => {
+    const policyOf = (filter: string, rest = {}) =>
+      routesOf(JSON.stringify({ routes: [{ uri: 'lb://a', filters: [filter], ...rest }] }));
+
+    const { cache } = policyOf('LocalResponseCache=30m, 500MB').specs[0]?.policy.sharing ?? assert.fail();
+    assert.deepEqual(
+      [cache?.ttlMs, cache?.bytesMax, [...(cache?.methods ?? [])]],
+      [1_800_000, 500 * 1_024 ** 2, ['GET']],
+    );
+    assert.equal(policyOf('LocalResponseCache').specs[0]?.policy.sharing?.cache?.ttlMs, 300_000);
+    assert.deepEqual(told(policyOf('LocalResponseCache', { cache: { ttl: '1m', methods: ['GET'] } }).problems), [
+      '1:39 warning routes[0].filters[0]: has no effect beside `cache` of the route',
+    ]);
+    assert.match(told(policyOf('LocalResponseCache=1s, 99999999GB').problems).join(), /error .*size/);
+  });
 
   test('Retry is the route’s `retry`', () => {
     const policyOf = (filter: unknown, rest = {}) => {

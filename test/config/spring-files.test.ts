@@ -67,7 +67,7 @@ const FILES: Readonly<Record<string, File>> = {
     edits: [
       [
         "            - name: RequestRateLimiter\n              args:\n                redis-rate-limiter.replenishRate: 10\n                redis-rate-limiter.burstCapacity: 20\n                redis-rate-limiter.requestedTokens: 1\n                key-resolver: '#{@ipKeyResolver}'\n",
-        '          limits: [{ rate: 10, per: 1s }]\n',
+        '          limits: [{ rate: 10, per: 1s, by: ip, excess: queue, burst: 20, waitMax: 0s }]\n',
       ],
     ],
     sends: [['GET /quotes/a', 'quotes.example.org:443 /a']],
@@ -115,10 +115,6 @@ const FILES: Readonly<Record<string, File>> = {
     edits: [
       ['            - name: CacheRequestBody\n              args:\n                bodyClass: java.lang.String\n', ''],
       ['            - RemoveJsonAttributesResponseBody=id,color\n', ''],
-      [
-        '            - LocalResponseCache=30m,500MB\n',
-        '            []\n          cache: { ttl: 5m, methods: [GET] }\n',
-      ],
       [
         '            - name: FallbackHeaders\n              args:\n                executionExceptionTypeHeaderName: Test-Header\n',
         '',
@@ -324,7 +320,7 @@ spring:
     }
   });
 
-  test('counts a bucket that fills as a window of its size', () => {
+  test('makes a bucket that fills the pace that lets through the same', () => {
     const args =
       "{ redis-rate-limiter: { replenishRate: 1, burstCapacity: 60, requestedTokens: 60 }, key-resolver: '#{@userKeyResolver}' }";
     const { routes } = imported(
@@ -333,6 +329,7 @@ spring:
 
     const [limit] = soundRoutes(routes).specs[0]?.policy.limits ?? [];
     assert.deepEqual([limit?.rate, limit?.perMs, limit?.by], [1, 60_000, { kind: 'caller' }]);
+    assert.deepEqual(limit?.pace, { burst: 1, waitMsMax: 0, depthMax: 256 });
   });
 
   test('is none of a file that was not written for Spring Cloud Gateway, or that cannot be read', () => {

@@ -3,6 +3,7 @@ import { redirectTo, setStatus } from '../../domain/routing/reply-filters.ts';
 import { FIELD_FILTERS } from './field-filters.ts';
 import { flagOf, sizeOf, type FilterDefinition, type MadeFilter, type Part } from './part.ts';
 import { POLICY_FILTERS } from './policy-filters.ts';
+import { SHARING_FILTERS } from './sharing-filters.ts';
 import { TARGET_FILTERS } from './target-filters.ts';
 
 /** Filters that answer, refuse or change the status, by name. */
@@ -44,7 +45,9 @@ const ANSWER_FILTERS: readonly (readonly [string, FilterDefinition])[] = [
 
 /** The filters there are, by name, in the order of the alphabet. */
 export const FILTERS: ReadonlyMap<string, FilterDefinition> = new Map(
-  [...FIELD_FILTERS, ...TARGET_FILTERS, ...ANSWER_FILTERS, ...POLICY_FILTERS].sort(([a], [b]) => (a < b ? -1 : 1)),
+  [...FIELD_FILTERS, ...TARGET_FILTERS, ...ANSWER_FILTERS, ...POLICY_FILTERS, ...SHARING_FILTERS].sort(([a], [b]) =>
+    a < b ? -1 : 1,
+  ),
 );
 
 function redirectOf(part: Part): MadeFilter | undefined {

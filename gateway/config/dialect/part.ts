@@ -4,7 +4,7 @@ import { parseTemplate, type Template } from '../../domain/routing/template.ts';
 import { nearestOf } from '../nearest.ts';
 import type { Complaint, KeyPath } from '../problem.ts';
 import type { ResolveValue } from '../parse-routes.ts';
-import { LATER_NAMES, LATER_WAY, OUR_WAY } from '../schema/dialect-names.ts';
+import { OUR_WAY } from '../schema/dialect-names.ts';
 import { sizeBytes } from '../units.ts';
 import type { RequestSize } from '../useless.ts';
 import type { WrittenPolicy } from '../schema/route-policy.ts';
@@ -73,7 +73,6 @@ function unknownName(
   kind: PartKind,
   known: readonly string[],
 ): { message: string; hint?: string | undefined } {
-  if (LATER_NAMES.has(name)) return { message: `${name}: not yet supported`, hint: LATER_WAY.get(name) };
   const way = OUR_WAY.get(name);
   if (way !== undefined) return { message: `${name} is not part of this gateway`, hint: way };
   const nearest = nearestOf(name, known);

@@ -1,7 +1,7 @@
 import type { ArgSpec, ArgSpecs, ArgsOf } from '../../domain/plugin/define.ts';
 import { pluginFilter, pluginPredicate } from '../../domain/plugin/parts.ts';
 import type { LoadedPlugins } from '../../domain/plugin/plugin-set.ts';
-import { FILTER_NAMES, LATER_NAMES, OUR_WAY, PREDICATE_NAMES } from '../schema/dialect-names.ts';
+import { FILTER_NAMES, OUR_WAY, PREDICATE_NAMES } from '../schema/dialect-names.ts';
 import { durationMs, sizeBytes } from '../units.ts';
 import { FILTERS } from './filters.ts';
 import type { FilterDefinition, MadeFilter, Part, PartDefinition } from './part.ts';
@@ -20,7 +20,7 @@ export const DIALECT: Dialect = { predicates: PREDICATES, filters: FILTERS, vers
 
 /** True for a name that no plug-in may take: it means something here, in Spring Cloud Gateway, or will one day. */
 export function isDialectName(name: string): boolean {
-  return OF_DIALECT.has(name) || LATER_NAMES.has(name) || OUR_WAY.has(name);
+  return OF_DIALECT.has(name) || OUR_WAY.has(name);
 }
 
 const OF_DIALECT: ReadonlySet<string> = new Set([...PREDICATE_NAMES, ...FILTER_NAMES]);

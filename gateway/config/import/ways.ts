@@ -1,5 +1,6 @@
 import { parseShortcut } from '../dialect/written-part.ts';
 import { FILTERS } from '../dialect/filters.ts';
+import { keyOfBean, limitOfBucket } from '../dialect/sharing-filters.ts';
 import { OUR_WAY } from '../schema/dialect-names.ts';
 import { entriesUnder, isMap } from '../spring-keys.ts';
 import { durationText } from '../units.ts';
@@ -93,10 +94,7 @@ function secondsOf(written: unknown): number | undefined {
   return found === null || unit === undefined || Number(found[1]) === 0 ? undefined : Number(found[1]) * unit;
 }
 
-/**
- * A bucket of `burstCapacity` that fills at `replenishRate` a second lets through as much in the long run as a window of
- * `burstCapacity` in the time in which it fills.
- */
+/** The limit that lets through what the bucket did. */
 function rateLimiterWay({ args }: Written): Way {
   const given = Object.fromEntries(entriesUnder(args, ['redis-rate-limiter']).map(({ key, value }) => [key, value]));
   const rate = wholeOf(given['replenish-rate']);
@@ -104,15 +102,14 @@ function rateLimiterWay({ args }: Written): Way {
   if (rate === undefined) {
     return { less: 'how much is let through stands in no `replenishRate`: write `limits: [{ rate: 10, per: 1s }]`' };
   }
-  const burst = Math.max(wholeOf(given['burst-capacity']) ?? rate, cost);
-  const [calls, perMs] = [Math.max(1, Math.floor(burst / cost)), Math.round((1_000 * burst) / rate)];
+  const burst = Math.max(wholeOf(given['burst-capacity']) ?? 1, cost);
   const resolver = textIn(args['key-resolver'] ?? args['keyResolver']);
-  const by = /ip|addr|host|remote/i.test(resolver) ? 'ip' : 'caller';
-  const limit = { rate: calls, per: durationText(Math.min(Math.max(perMs, 100), 86_400_000)), by };
+  const by = keyOfBean(resolver);
+  const limit = limitOfBucket({ rate, burst, cost }, by);
   const whom =
     resolver === '' || by === 'ip' || /user|principal/i.test(resolver) ? '' : `; \`by\` is a guess for ${resolver}`;
   return {
-    less: `a window where there a bucket was, and each gateway counts for itself${whom}`,
+    less: `each gateway counts for itself, unless gateway.yaml has a \`redis\`${whom}`,
     keys: { limits: [limit] },
   };
 }
@@ -120,7 +117,7 @@ function rateLimiterWay({ args }: Written): Way {
 /** A number, or what a placeholder has for a default. */
 function wholeOf(written: unknown): number | undefined {
   const text = textIn(written).replace(/^\$\{[\w.-]+:([^{}]*)\}$/, '$1');
-  return /^[1-9]\d{0,6}$/.test(text) ? Number(text) : undefined;
+  return /^[1-9]\d{0,5}$/.test(text) ? Number(text) : undefined;
 }
 
 function textIn(written: unknown): string {

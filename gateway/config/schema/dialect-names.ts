@@ -7,15 +7,27 @@ export const PREDICATE_NAMES = [
 /** Filters there are. */
 export const FILTER_NAMES = [
   ...['AddRequestHeader', 'AddRequestHeadersIfNotPresent', 'AddRequestParameter', 'AddResponseHeader'],
-  ...['CircuitBreaker', 'DedupeResponseHeader', 'MapRequestHeader', 'PrefixPath', 'PreserveHostHeader', 'RedirectTo'],
-  ...['RemoveRequestHeader', 'RemoveRequestParameter', 'RemoveResponseHeader', 'RequestHeaderSize', 'RequestSize'],
+  ...[
+    'CircuitBreaker',
+    'DedupeResponseHeader',
+    'LocalResponseCache',
+    'MapRequestHeader',
+    'PrefixPath',
+    'PreserveHostHeader',
+    'RedirectTo',
+  ],
+  ...[
+    'RemoveRequestHeader',
+    'RemoveRequestParameter',
+    'RemoveResponseHeader',
+    'RequestHeaderSize',
+    'RequestRateLimiter',
+    'RequestSize',
+  ],
   ...['Retry', 'RewriteLocationResponseHeader', 'RewritePath', 'RewriteRequestParameter', 'RewriteResponseHeader'],
   ...['SecureHeaders', 'SetPath', 'SetRequestHeader', 'SetRequestHostHeader', 'SetResponseHeader', 'SetStatus'],
   ...['StripPrefix'],
 ] as const;
-
-/** Predicates and filters that will be there one day. */
-export const LATER_NAMES: ReadonlySet<string> = new Set(['RequestRateLimiter', 'LocalResponseCache']);
 
 /** Parts of the dialect that have another way here, or none: what to write instead. */
 export const OUR_WAY: ReadonlyMap<string, string> = new Map([
@@ -32,11 +44,4 @@ export const OUR_WAY: ReadonlyMap<string, string> = new Map([
   ['SetRequestUri', 'an instance is never named by its caller; write a route for each'],
   ['SaveSession', 'leave it out: the gateway keeps no sessions'],
   ['TokenRelay', 'write `auth: { forwardToken: true }` on the route, beside `filters`'],
-  ['LocalResponseCache', 'write `cache: { ttl: 5m, methods: [GET] }` on the route, beside `filters`'],
-]);
-
-/** What is to be written, already, for filters that will come as their equivalents. */
-export const LATER_WAY: ReadonlyMap<string, string> = new Map([
-  ['RequestRateLimiter', 'write `limits: [{ rate: 10, per: 1s }]` on the route, beside `filters`'],
-  ['LocalResponseCache', 'write `cache: { ttl: 5m, methods: [GET] }` on the route, beside `filters`'],
 ]);
