@@ -1,3 +1,4 @@
+import { BoundedMap } from './domain/bounded-map.ts';
 import type { GatewayAudit } from './compose-audit.ts';
 import { parseApiKeys } from './config/api-keys-file.ts';
 import type { IdentityConfig, IssuerConfig } from './config/gateway-config.ts';
@@ -205,11 +206,10 @@ const TOLD_MAX = 1_000;
 
 /** Says the same of the same once a minute: many callers meet it at once. */
 function createTeller(clock: Clock, observe: Observe) {
-  const toldMs = new Map<string, number>();
+  const toldMs = new BoundedMap<string, number>(TOLD_MAX);
   return (text: string, about: Readonly<Record<string, string>>) => {
     const key = Object.values(about).join(' ');
     if (clock.nowMs() - (toldMs.get(key) ?? -Infinity) < TOLD_EVERY_MS) return;
-    if (toldMs.size >= TOLD_MAX) toldMs.clear();
     toldMs.set(key, clock.nowMs());
     observe({ kind: 'notice', level: 'warn', text, about });
   };

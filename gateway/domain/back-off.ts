@@ -14,16 +14,17 @@ const REPEAT: DelayBounds = { baseMs: 25, maxMs: 250 };
  * that requests that failed together do not come back together.
  */
 export function fullJitterDelayMs(retry: number, random: Random): number {
-  return random.below(limitMs(retry, REPEAT) + 1);
+  return random.below(backOffMs(retry, REPEAT) + 1);
 }
 
 /** The wait of background work after so many failures in a row. Half of it is left to chance. */
 export function halfJitterDelayMs(failures: number, bounds: DelayBounds, random: Random): number {
-  const fullMs = limitMs(failures, bounds);
+  const fullMs = backOffMs(failures, bounds);
   const halfMs = Math.floor(fullMs / 2);
   return fullMs - halfMs + random.below(halfMs + 1);
 }
 
-function limitMs(times: number, { baseMs, maxMs }: DelayBounds): number {
+/** The wait before the given try, of which chance takes nothing: `baseMs` before the first. */
+export function backOffMs(times: number, { baseMs, maxMs }: DelayBounds): number {
   return Math.min(maxMs, baseMs * 2 ** Math.min(Math.max(0, times - 1), 30));
 }

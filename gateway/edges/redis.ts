@@ -1,3 +1,4 @@
+import { backOffMs } from '../domain/back-off.ts';
 import { createClient } from '@redis/client';
 import type { Clock } from '../domain/clock.ts';
 import type { Observe } from '../domain/events.ts';
@@ -24,7 +25,7 @@ interface RedisOptions {
 
 /** After it did not answer, one call so often asks it; the others do not wait for it. */
 const AWAY_MS = 1_000;
-const RECONNECT_MS_MAX = 1_000;
+const RECONNECT = { baseMs: 50, maxMs: 1_000 };
 
 /**
  * Connects beside the calls, and again whenever the connection is lost. A call never waits for a connection: without one
@@ -36,7 +37,7 @@ export function connectRedis({ url, username, password, timeoutMs, clock, observ
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
     disableOfflineQueue: true,
-    socket: { connectTimeout: 2_000, reconnectStrategy: tries => Math.min(50 * 2 ** tries, RECONNECT_MS_MAX) },
+    socket: { connectTimeout: 2_000, reconnectStrategy: tries => backOffMs(tries + 1, RECONNECT) },
   });
   let isAway = false;
   let awayUntilMs = -Infinity;

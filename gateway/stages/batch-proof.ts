@@ -1,3 +1,4 @@
+import { backOffMs } from '../domain/back-off.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Deadlines, Timed } from '../domain/deadlines.ts';
 import { GatewayError } from '../domain/errors.ts';
@@ -271,8 +272,7 @@ const PROOFS_MAX = 4;
 /** Of one service: paths may be anything that callers write, and other services have models, too. */
 const PROOFS_OF_ONE_MAX = 2;
 
-const BACK_OFF_MS = 1_000;
-const BACK_OFF_MS_MAX = 60_000;
+const BACK_OFF = { baseMs: 1_000, maxMs: 60_000 };
 
 /** Finds out, in the background, whether rows may travel together. What fails for want of an answer is tried again, ever more seldom. */
 export class Prover {
@@ -325,7 +325,7 @@ export class Prover {
     this.#running.splice(this.#running.indexOf(route.service.name), 1);
     proof.isRunning = false;
     proof.failures = isJudged ? 0 : proof.failures + 1;
-    proof.notBeforeMs = clock.nowMs() + Math.min(BACK_OFF_MS_MAX, BACK_OFF_MS * 2 ** Math.min(proof.failures, 10));
+    proof.notBeforeMs = clock.nowMs() + backOffMs(proof.failures + 1, BACK_OFF);
   }
 }
 

@@ -1,3 +1,5 @@
+import { BoundedMap } from '../domain/bounded-map.ts';
+import { backOffMs } from '../domain/back-off.ts';
 import type { Clock, Random } from '../domain/clock.ts';
 import type { Observe } from '../domain/events.ts';
 import type { BatchPolicy, Route } from '../domain/route.ts';
@@ -50,8 +52,7 @@ const CALL_LENGTH_MAX = 32 * 1_024;
 const KEPT_LENGTH_MAX = 16 * 1_024 * 1_024;
 /** Comparisons under way at once. */
 const RUNNING_MAX = 4;
-const BACK_OFF_MS = 1_000;
-const BACK_OFF_MS_MAX = 60_000;
+const BACK_OFF = { baseMs: 1_000, maxMs: 60_000 };
 
 /** Answers from batches that wait to be asked for again, of one service. */
 const WAITING_MAX = 16;
@@ -78,7 +79,7 @@ interface Waiting {
  */
 export class Rechecks {
   readonly #ports: RecheckPorts;
-  readonly #pools = new Map<string, Pool>();
+  readonly #pools = new BoundedMap<string, Pool>(POOLS_MAX, (_group, pool) => this.#drop(pool));
   readonly #waiting = new Map<string, Waiting>();
   #keptLength = 0;
   #running = 0;
@@ -128,15 +129,11 @@ export class Rechecks {
     const known = this.#pools.get(group) ?? {
       ...{ pending: [], compared: [], isRunning: false, notBeforeMs: 0, failures: 0 },
     };
-    this.#pools.delete(group); // and to the end: the first is the one that was not asked for the longest
-    this.#pools.set(group, known);
-    const [oldest] = this.#pools;
-    if (this.#pools.size > POOLS_MAX && oldest !== undefined) this.#drop(...oldest);
+    this.#pools.set(group, known); // the one goes that was not asked for the longest
     return known;
   }
 
-  #drop(group: string, { pending, compared }: Pool): void {
-    this.#pools.delete(group);
+  #drop({ pending, compared }: Pool): void {
     for (const call of pending.splice(0)) this.#keptLength -= lengthOf(call);
     for (const call of compared.splice(0)) this.#keptLength -= lengthOf(call);
   }
@@ -223,14 +220,12 @@ export class Rechecks {
   #settle(pool: Pool, mix: readonly Answered[], isAgreed: boolean): void {
     const [first] = mix as [Answered];
     if (first.subject.trustOf(first.version) === undefined) {
-      this.#drop(first.group, pool);
+      this.#pools.delete(first.group);
+      this.#drop(pool);
       return;
     }
     pool.failures = isAgreed ? 0 : pool.failures + 1;
-    if (!isAgreed) {
-      const waitMs = Math.min(BACK_OFF_MS_MAX, BACK_OFF_MS * 2 ** Math.min(pool.failures, 10));
-      pool.notBeforeMs = this.#ports.clock.nowMs() + waitMs;
-    }
+    if (!isAgreed) pool.notBeforeMs = this.#ports.clock.nowMs() + backOffMs(pool.failures + 1, BACK_OFF);
     for (const call of mix) {
       const at = pool.pending.indexOf(call);
       if (at < 0) continue;

@@ -1,3 +1,4 @@
+import { backOffMs } from '../domain/back-off.ts';
 import type { Clock } from '../domain/clock.ts';
 import { GatewayError } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
@@ -36,8 +37,7 @@ const TARGETS: Readonly<Record<PublishedAs, string>> = { prototype: '/prototype'
 const WAIT_MS_MAX = 2_000;
 /** While a service has several versions chance decides which one answers: so often all are asked. */
 const ROUNDS_MAX = 12;
-const BACK_OFF_MS = 1_000;
-const BACK_OFF_MS_MAX = 60_000;
+const BACK_OFF = { baseMs: 1_000, maxMs: 60_000 };
 const LOOK_EVERY_MS = 1_000;
 const NO_BODY = Buffer.alloc(0);
 const NOTHING = () => undefined;
@@ -149,8 +149,7 @@ export class SchemaWatch {
     } catch {
       published.failures += 1; // no permit, or no answer: it is tried again
     }
-    const backOffMs = Math.min(BACK_OFF_MS_MAX, BACK_OFF_MS * 2 ** Math.min(published.failures, 10));
-    published.notBeforeMs = clock.nowMs() + backOffMs;
+    published.notBeforeMs = clock.nowMs() + backOffMs(published.failures + 1, BACK_OFF);
   }
 
   async #askOnce(route: Route, published: PublishedSchema): Promise<void> {

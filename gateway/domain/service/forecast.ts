@@ -1,3 +1,4 @@
+import { BoundedMap } from '../bounded-map.ts';
 import type { Steady } from '../service.ts';
 import { type Rank, LinkedList, type Linked, type Queue } from './queue.ts';
 import type { ServiceCore } from './service-core.ts';
@@ -155,11 +156,10 @@ const SPREAD_MAX = 2;
 
 /** Learns by route whether calls are short and steady. */
 export class SteadyTimes {
-  readonly #routes = new Map<string, RouteTimes>();
+  readonly #routes = new BoundedMap<string, RouteTimes>(ROUTES_MAX);
 
   note(routeId: string, durationMs: number, nowMs: number): void {
     const known = this.#routes.get(routeId);
-    if (known === undefined && this.#routes.size >= ROUTES_MAX) this.#routes.clear(); // after many reloads
     const times = known ?? new RouteTimes();
     if (known === undefined) this.#routes.set(routeId, times);
     times.note(durationMs, nowMs);

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../bounded-map.ts';
 import type { Clock } from '../clock.ts';
 import { hasField, removeField, type RawFields } from '../http/fields.ts';
 import type { CachePolicy, RouteSpec } from '../route.ts';
@@ -156,23 +157,17 @@ const TARGETS_MAX = 1_024;
  * only knows when the last was written to.
  */
 export class RecentWrites {
-  readonly #targetsMax: number;
-  readonly #writtenMs = new Map<string, number>();
+  readonly #writtenMs: BoundedMap<string, number>;
   #droppedMs = -Infinity;
 
   constructor(targetsMax = TARGETS_MAX) {
-    this.#targetsMax = targetsMax;
+    this.#writtenMs = new BoundedMap(targetsMax, (_target, atMs) => {
+      this.#droppedMs = atMs;
+    });
   }
 
   add(target: string, nowMs: number): void {
-    this.#writtenMs.delete(target); // so that the map stays in the order of time
     this.#writtenMs.set(target, nowMs);
-    if (this.#writtenMs.size <= this.#targetsMax) return;
-    for (const [oldest, atMs] of this.#writtenMs) {
-      this.#writtenMs.delete(oldest);
-      this.#droppedMs = atMs;
-      return;
-    }
   }
 
   /** True where the target was, or may have been, written to since. */

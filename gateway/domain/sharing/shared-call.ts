@@ -1,3 +1,4 @@
+import { BoundedMap } from '../bounded-map.ts';
 import type { Complete } from '../call.ts';
 import { fieldOf, fieldsOf, setField, type RawFields } from '../http/fields.ts';
 import { identityFields, callersFields, compose, SHARED_SECRET_FIELD } from '../http/upstream-request.ts';
@@ -204,28 +205,23 @@ function keyOf(group: string, { fields, body }: UpstreamMessage, digest: Digest)
 /** Longer texts are digested each time: they are seldom sent twice alike. */
 const TEXT_BYTES_MAX = 1_024;
 
-/** Twice as many keys, of texts of so many bytes, are known of a route at most. */
-const KEYS_MAX = 512;
+/** So many keys are known of a route at most. */
+const KEYS_MAX = 1_024;
 
 /**
  * The keys of what was asked lately, byte for byte: reading JSON by its value and a digest cost ten times what finding
- * a text costs that stands here. Of two halves the older goes when the other is full.
+ * a text costs that stands here.
  */
 class RecentKeys {
-  #newer = new Map<string, string>();
-  #older = new Map<string, string>();
+  readonly #known = new BoundedMap<string, string>(KEYS_MAX);
 
   of(group: string, message: UpstreamMessage, digest: Digest): string {
     const text = textOf(group, message.body);
     if (text === undefined) return keyOf(group, message, digest);
-    const known = this.#newer.get(text);
+    const known = this.#known.get(text);
     if (known !== undefined) return known;
-    const key = this.#older.get(text) ?? keyOf(group, message, digest);
-    if (this.#newer.size >= KEYS_MAX) {
-      this.#older = this.#newer;
-      this.#newer = new Map();
-    }
-    this.#newer.set(text, key);
+    const key = keyOf(group, message, digest);
+    this.#known.set(text, key);
     return key;
   }
 }

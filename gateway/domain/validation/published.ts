@@ -1,3 +1,4 @@
+import { BoundedMap } from '../bounded-map.ts';
 import type { CompileJsonSchema } from './json-check.ts';
 import type { InputSchema } from './input.ts';
 import { readOperations } from './operations.ts';
@@ -64,7 +65,7 @@ export class PublishedSchema {
   /** Not asked again before. */
   notBeforeMs = 0;
   failures = 0;
-  readonly #kept = new Map<string, Kept>();
+  readonly #kept = new BoundedMap<string, Kept>(VERSIONS_MAX);
   #last: { readonly versions: string; readonly knowledge: Knowledge } | undefined = undefined;
 
   constructor(target: string) {
@@ -84,7 +85,8 @@ export class PublishedSchema {
 
   /** It is asked again now; until then what it said counts. */
   recheck(): void {
-    for (const [version, { publication }] of this.#kept) this.#kept.set(version, { publication, untilMs: -Infinity });
+    for (const [version, { publication }] of [...this.#kept])
+      this.#kept.set(version, { publication, untilMs: -Infinity });
     this.notBeforeMs = 0;
     this.failures = 0;
   }
@@ -93,11 +95,8 @@ export class PublishedSchema {
   keep(version: string, publication: Publication, nowMs: number): boolean {
     const before = this.#kept.get(version)?.publication;
     const forNowMs = publication.kind === 'none' ? NONE_MS : Infinity;
-    this.#kept.delete(version);
     this.#kept.set(version, { publication, untilMs: nowMs + (version === '' ? UNNAMED_MS : forNowMs) });
     this.#last = undefined;
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size > VERSIONS_MAX && oldest !== undefined) this.#kept.delete(oldest);
     return before === undefined || wordsOf(before) !== wordsOf(publication);
   }
 

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../domain/bounded-map.ts';
 import type * as Ffi from 'node:ffi';
 import type { Clock } from '../../domain/clock.ts';
 import type { Deadlines } from '../../domain/deadlines.ts';
@@ -60,7 +61,7 @@ const POOR_MAX = 2;
  * Plumber's httpuv needs (it mistakes the rest of a split URL for the whole, and knows no pipelining).
  */
 export function createTransport({ clock, deadlines, quickAckOf = findQuickAck }: TransportOptions): RTransport {
-  const origins = new Map<string, Origin>();
+  const origins = new BoundedMap<string, Origin>(ORIGINS_MAX, (_name, origin) => origin.retire());
   let found: { readonly quickAck: QuickAck | undefined } | undefined;
   const parts: OriginParts = {
     clock,
@@ -77,7 +78,6 @@ export function createTransport({ clock, deadlines, quickAckOf = findQuickAck }:
     const origin = new Origin(name, { ...parts, tls });
     if (isClosed) return origin;
     origins.set(key, origin);
-    if (origins.size > ORIGINS_MAX) retireOldest(origins);
     return origin;
   };
 
@@ -113,14 +113,6 @@ function keyOf(name: string, tls: UpstreamTls | undefined): string {
 
 function isSecuredKey(key: string, name: string): boolean {
   return key.startsWith(`${name} `);
-}
-
-function retireOldest(origins: Map<string, Origin>): void {
-  for (const [name, origin] of origins) {
-    origin.retire();
-    origins.delete(name);
-    return;
-  }
 }
 
 interface OriginParts {

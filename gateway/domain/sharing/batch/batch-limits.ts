@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../bounded-map.ts';
 import { MARKS, type Rows } from './rows.ts';
 
 /** How many rows may travel together now, and whether any may. */
@@ -152,7 +153,7 @@ const APART_MAX = 64;
 /** No caller is to blame yet. */
 export function createBatchBlame(): BatchBlame {
   let guilty: string[] = [];
-  const apart = new Map<string, number>();
+  const apart = new BoundedMap<string, number>(APART_MAX);
 
   const culprits = () => {
     const counts = new Map<string, number>();
@@ -170,10 +171,7 @@ export function createBatchBlame(): BatchBlame {
       guilty = [];
       if (callerIds.every(callerId => found.includes(callerId))) return [];
       for (const callerId of found) {
-        apart.delete(callerId);
         apart.set(callerId, untilMs);
-        const [first] = apart.keys();
-        if (apart.size > APART_MAX && first !== undefined) apart.delete(first);
       }
       return found;
     },
@@ -218,7 +216,7 @@ export class Trust {
   rowsMax: number;
   #agreed = 0;
   #recheckedMs = -Infinity;
-  readonly #shapes = new Map<string, number>();
+  readonly #shapes = new BoundedMap<string, number>(SHAPES_MAX);
   readonly #marks = new Uint8Array(MARKS);
 
   constructor(rowsMax: number) {
@@ -235,7 +233,6 @@ export class Trust {
   /** A call's answers, together and alone, were the same. */
   agreed({ shape, marks }: Rows): void {
     this.#agreed += 1;
-    if (this.#shapes.size >= SHAPES_MAX && !this.#shapes.has(shape)) this.#shapes.clear();
     this.#shapes.set(shape, (this.#shapes.get(shape) ?? 0) + 1);
     for (const mark of marks) {
       const times = this.#marks[mark] ?? 0;

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../bounded-map.ts';
 import type { BodyReading } from '../body-reading.ts';
 import type { AnswerForm } from './answer-form.ts';
 import {
@@ -87,7 +88,7 @@ export class Subject {
   readonly size: BatchSize = createBatchSize();
   readonly blame: BatchBlame = createBatchBlame();
   readonly proof: ProofState = { ...NOTHING_FOUND_OUT };
-  readonly #known = new Map<string, Judged>();
+  readonly #known = new BoundedMap<string, Judged>(VERSIONS_MAX);
   #last = NEVER_ASKED; // every call asks the same
   #seen: RowsSeen | undefined;
   #strangers = 0;
@@ -139,11 +140,8 @@ export class Subject {
   /** What a version has shown. A model without a version may be exchanged unseen: of it nothing holds for ever. */
   judge(version: string, verdict: ProofVerdict, nowMs: number): void {
     const trust = verdict.kind === 'proven' ? new Trust(verdict.rowsMax) : undefined;
-    this.#known.delete(version);
     this.#known.set(version, { verdict, trust, untilMs: version === '' ? nowMs + FOR_NOW_MS : Infinity });
     this.#last = NEVER_ASKED;
-    const [oldest] = this.#known.keys();
-    if (this.#known.size > VERSIONS_MAX && oldest !== undefined) this.#known.delete(oldest);
   }
 
   /** What was judged holds only for now: callers chose the rows, and others may show otherwise. */
@@ -242,17 +240,14 @@ const SUBJECTS_MAX = 1_024;
 
 /** The subjects that were asked for last: a path may be anything that callers write. */
 export function createSubjects(): Subjects {
-  const known = new Map<string, Subject>();
+  const known = new BoundedMap<string, Subject>(SUBJECTS_MAX);
   let [lastName, last] = ['', new Subject()]; // of most gateways the same again and again
 
   return {
     of(name) {
       if (name === lastName) return last;
       const subject = known.get(name) ?? new Subject();
-      known.delete(name); // and to the end: the first is the one that was not asked for the longest
-      known.set(name, subject);
-      const [oldest] = known.keys();
-      if (known.size > SUBJECTS_MAX && oldest !== undefined) known.delete(oldest);
+      known.set(name, subject); // the one goes that was not asked for the longest
       [lastName, last] = [name, subject];
       return subject;
     },
