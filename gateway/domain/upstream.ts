@@ -135,6 +135,10 @@ export interface Answer {
   body: Buffer | Readable;
   /** Null: no instance was asked for it. */
   readonly via: Via | null;
+  /** What follows the body, by HTTP/2. */
+  readonly trailers?: RawFields;
+  /** What the log and the metrics tell in place of `status`, where a protocol answers 200 whatever happens. */
+  readonly meantStatus?: number;
 }
 
 /** A body that is still a stream keeps the instance until it is read or destroyed. */

@@ -81,13 +81,23 @@ export function toInterimHeaders(
   fields: readonly string[],
 ): Record<string, string | string[]> | undefined {
   if (STATUS_CODES[status] === undefined) return undefined;
-  const headers = Object.create(null) as Record<string, string | string[]>;
   const [, , ...rest] = toHttp2Fields(status, fields);
+  return { ...byName(rest), ':status': String(status) };
+}
+
+/** What follows a body, by name: Node takes it in no other form. */
+export function toTrailers(fields: readonly string[]): Record<string, string | string[]> {
+  const [, , ...rest] = toHttp2Fields(200, fields);
+  return byName(rest);
+}
+
+function byName(rest: readonly string[]): Record<string, string | string[]> {
+  const headers = Object.create(null) as Record<string, string | string[]>;
   for (let i = 0; i + 1 < rest.length; i += 2) {
     const [name = '', value = ''] = [rest[i], rest[i + 1]];
     const before = headers[name];
     if (Array.isArray(before)) before.push(value);
     else headers[name] = before === undefined ? value : [before, value];
   }
-  return { ...headers, ':status': String(status) };
+  return headers;
 }

@@ -10,7 +10,7 @@ import { type Answer, dropBody } from '../../domain/upstream.ts';
 import { CollectingBody, pushLength } from '../express/http-wire.ts';
 import type { Listener } from '../express/connection.ts';
 import type { Peer } from '../express/intake.ts';
-import { toHttp2Fields, toInterimHeaders, type Http2Head } from './head.ts';
+import { toHttp2Fields, toInterimHeaders, toTrailers, type Http2Head } from './head.ts';
 
 /** A body is handed on in pieces of this size, so that one that is taken slowly is told from one that is not taken. */
 const PIECE_BYTES = 64 * 1024;
@@ -150,6 +150,16 @@ export class Http2Wire implements CallerSide, IncomingBody, Timed {
     });
   }
 
+  /** An answer's head, whose body fields follow. */
+  #respondTrailed(status: number, fields: readonly string[], trailers: RawFields): void {
+    this.req.respond(toHttp2Fields(status, fields), { waitForTrailers: true });
+    this.req.once('wantTrailers', () => {
+      if (this.req.closed) return;
+      this.req.sendTrailers(toTrailers(trailers));
+      setImmediate(() => this.#refuseRest()); // before, Node would send nothing else
+    });
+  }
+
   destroy(): void {
     this.cut();
   }
@@ -169,15 +179,21 @@ export class Http2Wire implements CallerSide, IncomingBody, Timed {
 
   #write(call: Call, answer: Answer): void {
     const { status, fields, body } = answer;
-    // A rest of the request's body is of no use: the caller is told so, once the answer is out (RFC 9113 §8.1).
-    if (this.#hasBody && !this.req.readableEnded) this.req.once('finish', () => this.#refuseRest());
+    if (answer.trailers !== undefined) {
+      this.#respondTrailed(status, fields, answer.trailers);
+      if (Buffer.isBuffer(body)) this.#hand(call, body);
+      else this.#pour(call, body);
+      return;
+    }
     pushLength(answer, call);
     if (isBodiless(answer, call)) {
       dropBody(answer);
       this.respondAlone(status, fields);
+      setImmediate(() => this.#refuseRest());
       this.#finish(call);
       return;
     }
+    if (this.#hasBody && !this.req.readableEnded) this.req.once('finish', () => this.#refuseRest());
     if (Buffer.isBuffer(body)) {
       this.req.respond(toHttp2Fields(status, fields));
       this.#hand(call, body);
@@ -187,8 +203,11 @@ export class Http2Wire implements CallerSide, IncomingBody, Timed {
     this.#pour(call, body);
   }
 
+  /** A rest of the request's body is of no use: the caller is told so, once the answer is out (RFC 9113 §8.1). */
   #refuseRest(): void {
-    if (!this.req.readableEnded && !this.req.closed) this.req.close(constants.NGHTTP2_NO_ERROR);
+    if (!this.#hasBody || this.req.readableEnded) return;
+    if (!this.req.closed) this.req.close(constants.NGHTTP2_NO_ERROR);
+    this.req.resume(); // what has come is still to be read, or the stream would never be over
   }
 
   #hand(call: Call, body: Buffer): void {

@@ -136,6 +136,40 @@ describe('a call by HTTP/2', () => {
     assert.equal((await answerOf(client.request({ ':path': '/' }))).status, 200);
   });
 
+  test('is over once it is answered, whatever of its body was not taken', async t => {
+    const { begin, server } = await startPlain(t, {
+      listen: { bodyIdleTimeoutMs: 60_000 },
+      travel: async call =>
+        call.path === '/none' ? { ...anAnswer(''), status: 204 } : anAnswer(String((await bodyOf(call, 10)).length)),
+    });
+    const client = begin();
+    const [unread, tooLarge] = ['/none', '/large'].map(path => client.request({ ':method': 'POST', ':path': path }));
+    unread?.write('abc');
+    tooLarge?.write('a'.repeat(200_000));
+
+    const answers = [unread, tooLarge].map(stream => stream && answerOf(stream));
+
+    assert.deepEqual(
+      (await Promise.all(answers)).map(answer => answer?.status),
+      [204, 413],
+    );
+    await until(() => server.inFlight === 0, 'nothing is in hand');
+  });
+
+  test('may be told more behind the body of its answer', async t => {
+    const trailers = ['grpc-status', '0', 'Connection', 'close'];
+    const { begin, server } = await startPlain(t, { travel: () => ({ ...anAnswer('abc'), trailers }) });
+    const stream = begin().request({ ':method': 'POST', ':path': '/' });
+    stream.write('a body that is not taken');
+    const behind = once(stream, 'trailers');
+
+    const { text } = await answerOf(stream);
+
+    const [fields] = (await behind) as [Record<string, unknown>];
+    assert.deepEqual([text, Object.entries(fields)], ['abc', [['grpc-status', '0']]]);
+    await until(() => server.inFlight === 0, 'nothing is in hand');
+  });
+
   test('that stalls within its body is refused', async t => {
     const { begin } = await startPlain(t, { listen: { bodyIdleTimeoutMs: 50 } });
     const stream = begin().request({ ':method': 'POST', ':path': '/' });
