@@ -112,7 +112,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   });
   const life: Life = createLife({ clock, rosterAges: () => discovery.ages(), observe });
   const generations: Generations = createGenerations({
-    ...{ first: parts.routes, read: parts.readRoutes, inSlices, registry, clock, observe },
+    ...{ first: parts.routes, read: parts.readRoutes, inSlices, registry, unpack, clock, observe },
     follow: compiled => {
       caches.adopt(compiled.specs);
       limits.follow(compiled.specs);

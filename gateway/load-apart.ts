@@ -10,7 +10,7 @@ import { hasError } from './config/problem.ts';
 import { haveChanged, reloadPlugins } from './edges/plugin-files.ts';
 import { compileRegex } from './edges/re2js.ts';
 import type { Judged, JudgedPart, WorkerInput } from './load-worker.ts';
-import { schemasBeside, tlsBeside, type RoutesInput } from './load.ts';
+import { protosBeside, schemasBeside, tlsBeside, type RoutesInput } from './load.ts';
 import type { RoutesNow } from './reload.ts';
 
 const WORKER = new URL('./load-worker.ts', import.meta.url);
@@ -35,10 +35,11 @@ export async function loadRoutesApart(input: RoutesInput, inForce: MadeRoutes): 
     const { identityConfigured, identity, routesFile, variables } = input;
     const texts = new Map<string, string>();
     const schemaIn = schemasBeside(routesFile, variables, texts);
+    const protoIn = protosBeside(routesFile, variables, texts);
     const tlsIn = tlsBeside(routesFile, variables, texts);
     const plugins = isChanged ? await reloadPlugins(loaded, isDialectName) : loaded;
     for (const [file, text] of plugins?.texts ?? []) texts.set(file, text);
-    const options = { identityConfigured, identity, compileRegex, schemaIn, tlsIn, plugins, inForce: made };
+    const options = { identityConfigured, identity, compileRegex, schemaIn, protoIn, tlsIn, plugins, inForce: made };
     const routes = await inSlices(remakeRoutes(toMake, around, options));
     return { routes, problems, secrets, texts };
   } finally {

@@ -1,3 +1,4 @@
+import { dirname, join } from 'node:path';
 import { compileRoutes, type CompiledRoutes } from './config/compile.ts';
 import type { GatewayConfig, IdentityConfig } from './config/gateway-config.ts';
 import type { TlsIn } from './config/certificates.ts';
@@ -8,6 +9,7 @@ import { parseRoutes, type RoutesFile } from './config/parse-routes.ts';
 import { parseGateway } from './config/parse.ts';
 import { hasError, type Complaint, type Problem } from './config/problem.ts';
 import type { SchemeName } from './domain/caller.ts';
+import type { ProtoIn } from './domain/grpc/rpc.ts';
 import type { LoadedPlugins } from './domain/plugin/plugin-set.ts';
 import type { IdentityTraits } from './domain/route.ts';
 import { parseJson } from './domain/validation/prototype.ts';
@@ -15,6 +17,7 @@ import { compileJsonSchema } from './edges/ajv.ts';
 import { readText, surroundingsOf, whyUnread } from './edges/config-file.ts';
 import { systemClock } from './edges/clock.ts';
 import { loadPlugins } from './edges/plugin-files.ts';
+import { readProto } from './edges/protobufjs.ts';
 import { compileRegex } from './edges/re2js.ts';
 import { sha256 } from './edges/digest.ts';
 import { authorityFlaws, certificateFlaws } from './edges/tls/certificate.ts';
@@ -146,7 +149,8 @@ export function judgeRoutes(
   const texts = new Map([[routesFile, text]]);
   const schemaIn = schemasBeside(routesFile, variables, texts);
   const tlsIn = tlsBeside(routesFile, variables, texts);
-  const routes = compileRoutes(file, { ...options, compileRegex, schemaIn, tlsIn, plugins });
+  const protoIn = protosBeside(routesFile, variables, texts);
+  const routes = compileRoutes(file, { ...options, compileRegex, schemaIn, protoIn, tlsIn, plugins });
   return { file, routes, problems: routes.problems, texts, secrets: file.secrets };
 }
 
@@ -173,6 +177,34 @@ export function schemasBeside(routesFile: string, variables: Variables, texts?: 
     return schema === undefined ? { problem: 'is not JSON' } : compileJsonSchema(schema);
   };
 }
+
+/** Reads files of `.proto` beside the routes file, with what they import, and notes their texts. */
+export function protosBeside(routesFile: string, variables: Variables, texts?: Map<string, string>): ProtoIn {
+  const { absolute } = surroundingsOf(routesFile, variables);
+  return (path, service) => {
+    const main = absolute(path);
+    const read = (name: string) => {
+      for (const file of name === path ? [main] : placesOf(name, main)) {
+        const text = readText(file);
+        if (text === undefined) continue;
+        texts?.set(file, text);
+        return text;
+      }
+      return undefined;
+    };
+    if (read(path) === undefined) return { problem: `${path} cannot be read: ${whyUnread(main)}` };
+    return readProto({ name: path, read }, service);
+  };
+}
+
+/** An import is named from a folder that its file lies in, or that lies above: as deep as packages are. */
+function placesOf(name: string, main: string): string[] {
+  const folders = [dirname(main)];
+  while (folders.length < PACKAGE_DEPTH_MAX) folders.push(dirname(folders.at(-1) ?? ''));
+  return folders.map(folder => join(folder, name));
+}
+
+const PACKAGE_DEPTH_MAX = 4;
 
 /** Reads the certificates and keys that services name beside the routes file, once each, and notes their texts. */
 export function tlsBeside(routesFile: string, variables: Variables, texts?: Map<string, string>): TlsIn {

@@ -5,6 +5,8 @@ import type { Observe } from './domain/events.ts';
 import type { ConfigState } from './domain/operating/life.ts';
 import type { Clock } from './domain/clock.ts';
 import type { Route } from './domain/route.ts';
+import { createRpcTable, type RpcTable } from './domain/grpc/rpc-table.ts';
+import type { Unpack } from './domain/http/content-coding.ts';
 import { createRouteTable, routeTableSteps, type RouteTable } from './domain/routing/route-table.ts';
 import type { ServiceRegistry } from './domain/service/service-registry.ts';
 
@@ -26,6 +28,8 @@ export interface Generation {
   readonly number: number;
   readonly routes: readonly Route[];
   readonly table: RouteTable<Route>;
+  /** Undefined: no route has `grpc`. */
+  readonly rpcs: RpcTable | undefined;
   /** What it was made from. */
   readonly source: UsableRoutes;
 }
@@ -50,6 +54,8 @@ interface GenerationParts {
   /** Takes steps a few at a time, so that calls go on in between. */
   readonly inSlices: <T>(steps: Generator<undefined, T>) => Promise<T>;
   readonly registry: ServiceRegistry;
+  /** For messages that come compressed. */
+  readonly unpack: Unpack;
   /** Tells the sources which services are wanted, and which addresses stand in the routes themselves. */
   readonly follow: (compiled: MadeRoutes) => void;
   readonly clock: Clock;
@@ -58,14 +64,14 @@ interface GenerationParts {
 
 /** The first generation, ready to be replaced: parsed, validated and compiled whole, then swapped in one assignment. */
 export function createGenerations(parts: GenerationParts): Generations {
-  const { first, read, inSlices, registry, follow, clock, observe } = parts;
+  const { first, read, inSlices, registry, unpack, follow, clock, observe } = parts;
   let current = bindFirst(first);
   let loadedMs = clock.wallMs();
   let error: string | null = null;
 
   function bindFirst(source: UsableRoutes): Generation {
     const routes = routesOf(source);
-    return { number: 1, routes, table: createRouteTable(routes), source };
+    return { number: 1, routes, table: createRouteTable(routes), rpcs: createRpcTable(routes, unpack), source };
   }
 
   /** Those of a generation before that have not changed are taken as they are: ten thousand new ones take a while. */
@@ -105,7 +111,7 @@ export function createGenerations(parts: GenerationParts): Generations {
     const source = { ...now, routes: made };
     const routes = routesOf(source, current);
     const table = await inSlices(routeTableSteps(routes));
-    current = { number: current.number + 1, routes, table, source };
+    current = { number: current.number + 1, routes, table, rpcs: createRpcTable(routes, unpack), source };
     loadedMs = clock.wallMs();
     error = null;
     return { kind: 'loaded', generation: current.number, warnings: serve(current) };

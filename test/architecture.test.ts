@@ -33,6 +33,7 @@ const ONLY_IN: Readonly<Record<string, RegExp>> = {
   jsonwebtoken: /^edges\/(jsonwebtoken|token-keys)/,
   ldapts: /^edges\/ldapts/,
   'node:process': RUN,
+  protobufjs: /^edges\/protobufjs/,
   'prom-client': /^edges\/prom-client/,
   re2js: /^edges\/re2js/,
   winston: /^edges\/winston/,

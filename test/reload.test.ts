@@ -10,6 +10,7 @@ import { judgedBy, loadRoutes } from '../gateway/load.ts';
 import { createGenerations, type RoutesNow } from '../gateway/reload.ts';
 import { soundRoutes } from './support/configuration.ts';
 import { cpuMs, withStalls } from './support/cpu-time.ts';
+import { unpack } from '../gateway/edges/zlib.ts';
 import { manualClock } from './support/manual-clock.ts';
 import { routeTableSteps } from '../gateway/domain/routing/route-table.ts';
 
@@ -110,7 +111,7 @@ describe('reloads', () => {
     const made = createGenerations({
       first,
       read: () => new Promise((end, fail) => readings.push({ end, fail })),
-      ...{ inSlices, clock: manualClock(), follow: () => undefined, observe: ({ kind }) => told.push(kind) },
+      ...{ inSlices, unpack, clock: manualClock(), follow: () => undefined, observe: ({ kind }) => told.push(kind) },
       registry: { adopt: () => undefined, find } as unknown as ServiceRegistry,
     });
     return { made, first, readings, told };

@@ -13,7 +13,9 @@ import type {
 import { authProblem } from '../domain/admission/scheme.ts';
 import type { CompileJsonSchema } from '../domain/validation/json-check.ts';
 import { isRepeatable } from '../domain/service/retry.ts';
+import type { ProtoIn } from '../domain/grpc/rpc.ts';
 import type { TlsIn } from './certificates.ts';
+import { grpcOf } from './compile-grpc.ts';
 import type { WrittenService } from './written-route.ts';
 import type { Complain, KeyPath } from './problem.ts';
 import { type RequestSize, warnOfUseless } from './useless.ts';
@@ -43,6 +45,7 @@ export interface PolicyContext {
   readonly answersItself: boolean;
   /** Makes a check of the JSON Schema in a file. */
   readonly schemaIn?: SchemaIn | undefined;
+  readonly protoIn?: ProtoIn | undefined;
 }
 
 /** Makes a check of the JSON Schema in a file, named relative to the routes file. */
@@ -88,6 +91,7 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
     sharing,
     validate: validateOf(full, placed),
     ...rserveOf(full),
+    ...grpcIn(full, placed),
   };
   warnOfUseless({ ...context, written, policy });
   warnOfUselessToCallers({ ...context, written, policy });
@@ -108,6 +112,11 @@ function countsRows({ limits }: FullPolicy, { complain, placeOf, isStream }: Pla
 
 function addressesOf({ addresses }: FullPolicy): Pick<RoutePolicy, 'addresses'> {
   return addresses === undefined ? {} : { addresses };
+}
+
+function grpcIn({ grpc }: FullPolicy, placed: Placed): Pick<RoutePolicy, 'grpc'> {
+  if (grpc === undefined || placed.isStream) return {};
+  return { grpc: grpcOf(grpc, { ...placed, path: placed.placeOf('grpc') }) };
 }
 
 function rserveOf({ rserve }: FullPolicy): Pick<RoutePolicy, 'rserve'> {
@@ -233,11 +242,15 @@ function retryOf(full: FullPolicy, written: WrittenPolicy, context: PolicyContex
 
 function corsOf(full: FullPolicy, written: WrittenPolicy, context: PolicyContext): Cors | undefined {
   if (full.cors === undefined) return undefined;
-  const cors = { ...full.cors, origins: new Set(full.cors.origins) };
+  const headers = full.grpc === undefined ? full.cors.headers : [...new Set([...full.cors.headers, ...GRPC_FIELDS])];
+  const cors = { ...full.cors, headers, origins: new Set(full.cors.origins) };
   const problem = corsProblem(cors);
   if (problem !== undefined) context.complain({ path: placeOf('cors', written, context), message: problem });
   return cors;
 }
+
+/** What pages that speak gRPC-Web or Connect send by themselves. */
+const GRPC_FIELDS = ['connect-protocol-version', 'connect-timeout-ms', 'grpc-timeout', 'x-grpc-web', 'x-user-agent'];
 
 type SharingKeys = Pick<z.output<typeof RoutePolicyKeys>, 'coalesce' | 'cache' | 'batch' | 'varyBy' | 'pure'>;
 type SharingKey = 'coalesce' | 'cache' | 'batch' | 'varyBy';

@@ -1,5 +1,7 @@
 import type { IdentityTraits, RoutePolicy, RouteSpec } from '../domain/route.ts';
 import type { CompileRegex } from '../domain/routing/regex.ts';
+import type { ProtoIn } from '../domain/grpc/rpc.ts';
+import { complainOfRules } from './compile-grpc.ts';
 import { compilePolicy, type PolicyContext, type SchemaIn } from './compile-policy.ts';
 import { makePart, type MadeFilter, type PartTools } from './dialect/part.ts';
 import { DIALECT, type Dialect } from './dialect/plugin-parts.ts';
@@ -21,6 +23,7 @@ export interface RouteContext {
   readonly auditConfigured?: boolean | undefined;
   readonly redisConfigured?: boolean | undefined;
   readonly schemaIn?: SchemaIn | undefined;
+  readonly protoIn?: ProtoIn | undefined;
   /** With the parts that plug-ins bring; undefined: the gateway's own alone. */
   readonly dialect?: Dialect | undefined;
   readonly identity?: IdentityTraits | undefined;
@@ -68,6 +71,7 @@ export function compileRoute(written: WrittenRoute, id: string, context: RouteCo
     serviceName: target.serviceName,
     policy,
   };
+  if (policy.grpc !== undefined) complainOfRules(spec, { ...context, path: [...written.path, 'grpc'] });
   return { spec, target };
 }
 
@@ -80,10 +84,10 @@ function policyOf(written: WrittenPolicy, context: RouteContext, ofRoute: OfRout
   const known = context.parts?.policies.get(text);
   if (known !== undefined) return known;
   const said = { is: false };
-  const { identityConfigured, auditConfigured, redisConfigured, schemaIn, identity } = context;
+  const { identityConfigured, auditConfigured, redisConfigured, schemaIn, protoIn, identity } = context;
   const policy = compilePolicy(written, {
     ...ofRoute,
-    ...{ identityConfigured, auditConfigured, redisConfigured, schemaIn, identity },
+    ...{ identityConfigured, auditConfigured, redisConfigured, schemaIn, protoIn, identity },
     defaults: context.file.defaults,
     complain: noting(said, context.complain),
   });

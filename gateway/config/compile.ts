@@ -1,3 +1,4 @@
+import type { ProtoIn } from '../domain/grpc/rpc.ts';
 import type { LoadedPlugins } from '../domain/plugin/plugin-set.ts';
 import type { CompileRegex } from '../domain/routing/regex.ts';
 import type { IdentityTraits, RouteSpec } from '../domain/route.ts';
@@ -35,6 +36,7 @@ export interface CompileOptions {
   readonly identity?: IdentityTraits | undefined;
   readonly compileRegex: CompileRegex;
   readonly schemaIn?: SchemaIn | undefined;
+  readonly protoIn?: ProtoIn | undefined;
   readonly tlsIn?: TlsIn | undefined;
   /** What plug-ins bring; undefined: there are none. */
   readonly plugins?: LoadedPlugins | undefined;
@@ -135,7 +137,7 @@ export type AroundRoutes = Omit<RoutesData, 'routes'>;
 /** What making the routes of a file that is known to be sound takes. */
 export type RemakeOptions = Pick<
   CompileOptions,
-  'identityConfigured' | 'identity' | 'compileRegex' | 'schemaIn' | 'tlsIn' | 'plugins'
+  'identityConfigured' | 'identity' | 'compileRegex' | 'schemaIn' | 'protoIn' | 'tlsIn' | 'plugins'
 > & {
   readonly auditConfigured?: boolean | undefined;
   readonly redisConfigured?: boolean | undefined;
@@ -213,8 +215,9 @@ function* makeSteps(
   };
 }
 
-/** A JSON Schema in a file may be another than it was. */
+/** A JSON Schema or a `.proto` in a file may be another than it was. */
 function dependsOnFile({ policy }: WrittenRoute, { defaults }: AroundRoutes): boolean {
+  if ((policy.grpc ?? defaults.grpc) !== undefined) return true;
   return typeof (policy.validate ?? defaults.validate)?.from === 'object';
 }
 

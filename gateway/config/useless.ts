@@ -42,6 +42,7 @@ const OF_CALLS: readonly Key[] = [
   'coalesce',
   'compress',
   'csv',
+  'grpc',
   'priority',
   'pure',
   'retry',

@@ -88,8 +88,11 @@ export interface CacheLookup {
  * speaks JSON has none.
  */
 export interface Transcoder {
-  /** The path as the caller asked for it, where the call goes on under another. */
+  /** What the caller speaks, for the log. */
+  readonly protocol?: string;
+  /** Path and method as the caller asked, where the call goes on under others. */
   readonly askedPath?: string;
+  readonly askedMethod?: string;
   /**
    * Makes the body that came JSON, its fields with it, and goes on with `next`, at once or later; or answers in R's place
    * (`call.answered`). Throws the GatewayError that the call is refused with.
@@ -121,13 +124,14 @@ export interface WayBack {
  */
 export class Call implements Timed, Waiting, BodyReader {
   readonly id: string;
-  readonly method: string;
+  /** In capitals, as it was asked; a transcoder may change it, path and query for those of the request that R is sent. */
+  method: string;
   /** In its normal form, percent-encoded, without the query; of a refused request, as it came. */
-  readonly path: string;
+  path: string;
   /** Without its question mark; empty when there is none, or nothing behind it. */
-  readonly query: string;
+  query: string;
   /** There is a question mark, though nothing may stand behind it. */
-  readonly hasQuery: boolean;
+  hasQuery: boolean;
   /** As they came, but for what told of a compressed body that was unpacked. */
   fields: RawFields;
   readonly scheme: 'http' | 'https';

@@ -29,6 +29,8 @@ export interface RequestEvent {
   readonly isCoalesced: boolean;
   /** Its last attempt; null where there was none, or R was asked for several at once. */
   readonly attempt: AttemptFacts | null;
+  /** What the caller speaks, where that is not JSON over REST. */
+  readonly protocol?: string | undefined;
 }
 
 /** An attempt that no request's event tells of: one that was retried, or made for several calls. */

@@ -1,5 +1,6 @@
 import type { Caller, SchemeName } from './caller.ts';
 import type { RawFields } from './http/fields.ts';
+import type { RpcService } from './grpc/rpc.ts';
 import type { WaitingCall } from './plugin/guard.ts';
 import type { PluginOrigin } from './plugin/plugin-set.ts';
 import type { PathPattern } from './routing/path-pattern.ts';
@@ -242,6 +243,8 @@ export interface RoutePolicy {
   readonly validate: ValidatePolicy | undefined;
   /** Undefined: the service is no Rserve. */
   readonly rserve?: RserveTask | undefined;
+  /** What callers of gRPC may call; undefined: the route is REST's alone. */
+  readonly grpc?: RpcService | undefined;
 }
 
 /** By what a caller is kept on its side of a weighted choice. */

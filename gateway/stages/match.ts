@@ -3,12 +3,13 @@ import type { Clock, Random } from '../domain/clock.ts';
 import { GatewayError } from '../domain/errors.ts';
 import { isPreflight } from '../domain/http/cors.ts';
 import { fieldOf } from '../domain/http/fields.ts';
+import type { FoundRpc, RpcTable } from '../domain/grpc/rpc-table.ts';
 import type { Route } from '../domain/route.ts';
 import type { FoundRoute, RouteTable } from '../domain/routing/route-table.ts';
 
 interface MatchPorts {
   /** The current generation. */
-  readonly current: () => { readonly table: RouteTable<Route> };
+  readonly current: () => { readonly table: RouteTable<Route>; readonly rpcs?: RpcTable | undefined };
   readonly clock: Clock;
   /** Draws among weighted routes. */
   readonly random: Random;
@@ -25,16 +26,35 @@ export type Match = (call: Call) => Matched;
  */
 export function createMatch({ current, clock, random }: MatchPorts): Match {
   return function match(call) {
-    const routes = current().table;
+    const { table: routes, rpcs } = current();
     call.wallMs = clock.wallMs();
+    if (rpcs !== undefined) {
+      const rpc = rpcs.find(call, random);
+      if (rpc !== undefined) return matchedRpc(call, rpc);
+    }
     const preflighted =
-      call.method === 'OPTIONS' && isPreflight(call.fields) ? findPreflighted(routes, call, random) : undefined;
+      call.method === 'OPTIONS' && isPreflight(call.fields)
+        ? (preflightedRpc(rpcs, call) ?? findPreflighted(routes, call, random))
+        : undefined;
     call.isPreflight = preflighted !== undefined;
     const { route, variables } = preflighted ?? findOrRefuse(routes, call, random);
     if (!route.policy.isStream) call.arm(route.policy.timeoutMs);
     return call.matched(route, variables);
   };
 }
+
+/** A caller of gRPC says how long it waits; the route's own time holds as well. */
+function matchedRpc(call: Call, { route, timeoutMs }: FoundRpc): Matched {
+  call.arm(Math.min(route.policy.timeoutMs, timeoutMs));
+  return call.matched(route, NO_VARIABLES);
+}
+
+function preflightedRpc(rpcs: RpcTable | undefined, { path }: Call): FoundRoute<Route> | undefined {
+  const route = rpcs?.routeOfPath(path);
+  return route?.policy.cors === undefined ? undefined : { kind: 'route', route, variables: NO_VARIABLES };
+}
+
+const NO_VARIABLES: ReadonlyMap<string, string> = new Map();
 
 function findPreflighted(routes: RouteTable<Route>, call: Call, random: Random): FoundRoute<Route> | undefined {
   const { path, query, fields, host, peerAddress, callerAddress, wallMs } = call;

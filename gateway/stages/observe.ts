@@ -1,4 +1,4 @@
-import type { Call } from '../domain/call.ts';
+import type { Call, Transcoder } from '../domain/call.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Observe, RequestEvent } from '../domain/events.ts';
 import type { Audit } from './audit.ts';
@@ -20,7 +20,17 @@ export type ObserveCall = (call: Call) => void;
 export function createObserve({ clock, observe, audit }: ObservePorts): ObserveCall {
   return function observeCall(call) {
     if (call.route?.policy.isAudited === true) audit.note(call);
-    observe(toEvent(call, clock.nowMs()));
+    const event = toEvent(call, clock.nowMs());
+    observe(call.transcoder === undefined ? event : { ...event, ...askedBy(call.transcoder) });
+  };
+}
+
+/** As the caller asked, whatever R was asked in its place. */
+function askedBy({ protocol, askedMethod, askedPath }: Transcoder): Partial<RequestEvent> {
+  return {
+    ...(protocol !== undefined && { protocol }),
+    ...(askedMethod !== undefined && { method: askedMethod }),
+    ...(askedPath !== undefined && { path: askedPath }),
   };
 }
 

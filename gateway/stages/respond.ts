@@ -21,7 +21,7 @@ export function createRespond({ observe }: { readonly observe: Observe }): Respo
     }
     addReplyFields(reply.fields, call);
     call.isReplied = true;
-    call.record.status = reply.status;
+    call.record.status = reply.meantStatus ?? reply.status;
     call.wire.send(call, reply);
   }
 

@@ -485,7 +485,7 @@ describe('routes.yaml, wrong', () => {
     });
   }
 
-  for (const key of ['grpc', 'async', 'experiment', 'mirror', 'askVersion', 'slo']) {
+  for (const key of ['async', 'experiment', 'mirror', 'askVersion', 'slo']) {
     test(`refuses ${key} by name, as not yet supported, on a route and in the defaults`, () => {
       assert.deepEqual(told(routesOf(`routes: [{ uri: lb://a, ${key}: x }]`).problems), [
         `1:25 error routes[0].${key}: ${key}: not yet supported`,

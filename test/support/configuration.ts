@@ -5,6 +5,7 @@ import { problemLine, type Problem } from '../../gateway/config/problem.ts';
 import type { Surroundings } from '../../gateway/config/references.ts';
 import { explain, type Explanation } from '../../gateway/domain/operating/explain.ts';
 import { compileJsonSchema } from '../../gateway/edges/ajv.ts';
+import { readProto } from '../../gateway/edges/protobufjs.ts';
 import { compileRegex } from '../../gateway/edges/re2js.ts';
 
 /** What a file in a test may refer to. */
@@ -39,7 +40,9 @@ export function routesOf(text: string, options: Partial<CompileOptions> & Around
     const text = files[path];
     return text === undefined ? { problem: 'cannot be read' } : compileJsonSchema(JSON.parse(text));
   };
-  return compileRoutes(file, { ...{ identityConfigured: false, compileRegex, schemaIn }, ...options });
+  const protoIn = (name: string, service: string | undefined) =>
+    readProto({ name, read: path => files[path] }, service);
+  return compileRoutes(file, { ...{ identityConfigured: false, compileRegex, schemaIn, protoIn }, ...options });
 }
 
 /** Routes of this text, which must hold no problem. */

@@ -16,6 +16,13 @@ const SERVERS = {
   },
   h2load: { packages: ['nghttp2-client'], program: 'usr/bin/h2load', probe: '--version' },
   Rserve: { packages: ['r-cran-rserve'], program: 'usr/lib/R/site-library/Rserve/libs/Rserve', probe: '--version' },
+  // The machine's own Python, with a client of gRPC that nobody here wrote.
+  'python3-grpcio': {
+    packages: ['python3-grpcio'],
+    program: '../../../../../../../../../../../../usr/bin/python3',
+    probe: '--version',
+    env: { PYTHONPATH: '$root/usr/lib/python3/dist-packages' },
+  },
   slapd: { packages: ['slapd'], program: 'usr/sbin/slapd', probe: '-VV' },
   chromium: { packages: ['chromium', 'fonts-dejavu-core'], program: 'usr/lib/chromium/chromium', probe: '--version' },
 };

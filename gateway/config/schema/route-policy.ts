@@ -246,6 +246,15 @@ const Rserve = z
     return call === undefined ? { kind: 'script', folder: script ?? '' } : { kind: 'call', name: call };
   });
 
+const Grpc = z.strictObject({
+  proto: text().describe(
+    'A `.proto`, relative to this file. What it imports is looked up beside it and in the folders above.',
+  ),
+  service: text()
+    .optional()
+    .describe('The service with its package, such as fuel.v1.Fuel. Needed where the file declares several.'),
+});
+
 /** What a route may have beside the dialect, and `defaults` may say for all. */
 export const RoutePolicyKeys = withLater(
   z.strictObject({
@@ -305,6 +314,9 @@ export const RoutePolicyKeys = withLater(
     rserve: Rserve.optional().describe(
       'How a call becomes one of R, where the service is an Rserve (`rserve://HOST:PORT`). `{ call: FUNCTION }` or `{ script: FOLDER }`.',
     ),
+    grpc: Grpc.optional().describe(
+      'The methods of a service of gRPC that callers may call in place of REST, by gRPC, gRPC-Web and Connect. `google.api.http` in the `.proto` says which request of the route each method is. Off unless written.',
+    ),
     compress: z
       .boolean()
       .default(false)
@@ -321,7 +333,7 @@ export const RoutePolicyKeys = withLater(
       .prefault('5m')
       .describe('How long a stream may carry nothing before it is ended.'),
   }),
-  { keys: ['grpc', 'async', 'experiment', 'mirror', 'askVersion', 'slo'] },
+  { keys: ['async', 'experiment', 'mirror', 'askVersion', 'slo'] },
 );
 
 type PolicyShape = typeof RoutePolicyKeys.shape;

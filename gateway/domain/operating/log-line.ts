@@ -84,10 +84,10 @@ export function toLogLine(event: GatewayEvent, { time, level }: LogHead): LogLin
 const PATH_LENGTH_MAX = 2048;
 
 function toAccessLine(request: RequestEvent, time: string): LogLine {
-  const { path } = request;
-  return {
+  const { path, protocol } = request;
+  const line = {
     time,
-    level: 'info',
+    level: 'info' as const,
     event: 'request',
     id: request.id,
     caller: request.caller,
@@ -107,6 +107,7 @@ function toAccessLine(request: RequestEvent, time: string): LogLine {
     bytesIn: request.bytesIn,
     bytesOut: request.bytesOut,
   };
+  return protocol === undefined ? line : { ...line, protocol };
 }
 
 // A clock's fractions are fifteen digits of noise; microseconds are what it knows.

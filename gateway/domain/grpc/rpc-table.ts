@@ -1,0 +1,160 @@
+import type { Call } from '../call.ts';
+import type { Random } from '../clock.ts';
+import { GatewayError } from '../errors.ts';
+import type { Unpack } from '../http/content-coding.ts';
+import { fieldOf } from '../http/fields.ts';
+import type { Route, RouteSpec } from '../route.ts';
+import { createRouteTable, type RouteTable } from '../routing/route-table.ts';
+import { fromBase64, malformed } from './envelope.ts';
+import { publicPathOf, type PublicPath } from './public-path.ts';
+import type { HttpRule } from './http-rule.ts';
+import type { RpcMethod } from './rpc.ts';
+import { connectSpeech, speechOf, type Speech } from './speech.ts';
+import { connectTimeoutMsOf, timeoutMsOf } from './status.ts';
+import { RpcTranscoder } from './transcoder.ts';
+
+/** The routes of one generation that callers of gRPC, gRPC-Web and Connect ask by a service's name. */
+export interface RpcTable {
+  /**
+   * The route that serves a call of one of their methods; the call has its transcoder from here on. Undefined: it is a
+   * call like any other. Throws NO_ROUTE for a method that is not there, in the caller's own protocol.
+   */
+  find(call: Call, random: Random): FoundRpc | undefined;
+  /** The route whose `cors` says whether a page may call a method. */
+  routeOfPath(path: string): Route | undefined;
+}
+
+/** What serves a call. */
+export interface FoundRpc {
+  readonly route: Route;
+  /** What the caller leaves it; Infinity where it does not say. */
+  readonly timeoutMs: number;
+}
+
+/** A route as its service's name finds it. */
+interface Entry extends RouteSpec {
+  readonly route: Route;
+  readonly paths: readonly [];
+  readonly publicPaths: ReadonlyMap<HttpRule, PublicPath>;
+}
+
+/** The table of these routes; undefined where none of them has `grpc`. */
+export function createRpcTable(routes: readonly Route[], unpack: Unpack): RpcTable | undefined {
+  const entries = routes.flatMap(route => (route.policy.grpc === undefined ? [] : [toEntry(route)]));
+  if (entries.length === 0) return undefined;
+  const names = new Set(entries.flatMap(({ policy }) => policy.grpc?.name ?? []));
+  const tables = new Map(
+    [...names].map(name => [name, createRouteTable(entries.filter(({ policy }) => policy.grpc?.name === name))]),
+  );
+  const tableOf = (path: string) => tables.get(path.slice(1, path.lastIndexOf('/')));
+
+  return {
+    find(call, random) {
+      const table = tableOf(call.path);
+      if (table === undefined) return undefined;
+      const speech = call.method === 'GET' ? queriedSpeech(call) : speechOf(call.fields);
+      return speech && found({ call, speech, random, unpack }, table);
+    },
+    routeOfPath: path => tableOf(path)?.routes[0]?.route,
+  };
+}
+
+interface Asked {
+  readonly call: Call;
+  readonly speech: Speech;
+  readonly random: Random;
+  readonly unpack: Unpack;
+}
+
+function found({ call, speech, random, unpack }: Asked, table: RouteTable<Entry>): FoundRpc {
+  call.transcoder = new RpcTranscoder(call, { speech, target: undefined, unpack });
+  const entry = table.find(call, random);
+  if (entry?.kind !== 'route') throw unknownMethod(call);
+  const { route, publicPaths, policy } = entry.route;
+  const method = policy.grpc?.methods.get(call.path.slice(call.path.lastIndexOf('/') + 1));
+  if (method === undefined || method.rules.length === 0) throw unknownMethod(call);
+  if (speech.protocol === 'grpc' && call.httpVersion !== '2.0')
+    throw malformed('gRPC is spoken over HTTP/2; over HTTP/1.1 speak gRPC-Web or Connect.');
+  const target = {
+    method,
+    publicPath: (rule: HttpRule, path: string, asking: Call) =>
+      publicPathFor(publicPaths.get(rule), { path, route, call: asking }),
+    queried: call.method === 'GET' ? queriedMessage(call, method) : undefined,
+  };
+  call.transcoder = new RpcTranscoder(call, { speech, target, unpack });
+  return { route, timeoutMs: timeoutOf(call, speech) };
+}
+
+function toEntry(route: Route): Entry {
+  const publicPaths = new Map<HttpRule, PublicPath>();
+  for (const { rules } of route.policy.grpc?.methods.values() ?? []) {
+    for (const rule of rules) {
+      const path = publicPathOf(route, rule);
+      if (path !== undefined) publicPaths.set(rule, path);
+    }
+  }
+  const predicates = route.predicates.filter(({ name }) => name !== 'Path' && name !== 'Method');
+  return { ...route, route, publicPaths, predicates, paths: [], methods: undefined };
+}
+
+interface Placed {
+  readonly path: string;
+  readonly route: Route;
+  readonly call: Call;
+}
+
+/** What the route's patterns capture of the path is the call's from here on. */
+function publicPathFor(known: PublicPath | undefined, { path, route, call }: Placed): string {
+  const asked = known?.(path) ?? path;
+  const variables = new Map<string, string>();
+  const about = {
+    ...{ method: call.method, path: asked, query: '', fields: call.fields, host: call.host },
+    ...addressesOf(call),
+  };
+  for (const predicate of route.predicates) {
+    if (predicate.name === 'Path' && !predicate.holds(about, variables)) throw unknownMethod(call);
+  }
+  if (variables.size > 0) call.variables = variables;
+  return asked;
+}
+
+function addressesOf({ peerAddress, callerAddress, wallMs }: Call) {
+  return { peerAddress, callerAddress, wallMs };
+}
+
+function unknownMethod({ path }: Call): GatewayError {
+  const detail = 'No route of this gateway serves the method.';
+  return new GatewayError('NO_ROUTE', `no route serves the method ${path}`, { detail });
+}
+
+function timeoutOf({ fields }: Call, { protocol }: Speech): number {
+  const [name, read] = protocol === 'connect' ? CONNECT_TIMEOUT : GRPC_TIMEOUT;
+  const said = fieldOf(fields, name);
+  if (said === undefined) return Infinity;
+  const timeoutMs = read(said.trim());
+  if (timeoutMs === undefined) throw malformed(`The field ${name} is malformed.`);
+  return timeoutMs;
+}
+
+const CONNECT_TIMEOUT = ['connect-timeout-ms', connectTimeoutMsOf] as const;
+const GRPC_TIMEOUT = ['grpc-timeout', timeoutMsOf] as const;
+
+/** Connect's GET (connectrpc.com/docs/protocol, "Unary-Get-Request"). */
+function queriedSpeech({ query }: Call): Speech | undefined {
+  if (!query.includes('encoding=')) return undefined;
+  const encoding = new URLSearchParams(query).get('encoding');
+  return encoding === 'proto' || encoding === 'json' ? connectSpeech(encoding) : undefined;
+}
+
+function queriedMessage(call: Call, { isSafe, name }: RpcMethod): Buffer {
+  if (!isSafe) {
+    const detail = `${name} is called by POST: only a method with \`idempotency_level = NO_SIDE_EFFECTS\` is by GET.`;
+    throw new GatewayError('METHOD_NOT_ALLOWED', `${name} is not called by GET`, { detail, fields: ['Allow', 'POST'] });
+  }
+  const asked = new URLSearchParams(call.query);
+  if ((asked.get('compression') ?? 'identity') !== 'identity')
+    throw malformed('The message in the query is compressed.');
+  const message = asked.get('message') ?? '';
+  if (asked.get('base64') !== '1') return Buffer.from(message, 'utf8');
+  return fromBase64(Buffer.from(message.replaceAll('-', '+').replaceAll('_', '/'), 'utf8'));
+}

@@ -1,0 +1,52 @@
+import { fieldOf, type RawFields } from '../http/fields.ts';
+
+/**
+ * How a caller calls a method (its media type says so).
+ *
+ *   grpc      over HTTP/2, the end in trailers
+ *   grpc-web  for browsers: the trailers in the body, which may be base64 as a whole
+ *   connect   Connect's unary calls: the message alone is the body
+ */
+export interface Speech {
+  readonly protocol: 'grpc' | 'grpc-web' | 'connect';
+  readonly format: 'proto' | 'json';
+  /** The body is base64. */
+  readonly isText: boolean;
+  /** Of the answer. */
+  readonly mediaType: string;
+}
+
+const ENVELOPED = /^application\/(grpc|grpc-web|grpc-web-text)(?:\+(proto|json))?\s*(?:;|$)/;
+const CONNECT = /^application\/(proto|json)\s*(?:;|$)/;
+
+/** What a request that has a body speaks; undefined: none of these. */
+export function speechOf(fields: RawFields): Speech | undefined {
+  const type = fieldOf(fields, 'content-type')?.trim().toLowerCase() ?? '';
+  const envelope = ENVELOPED.exec(type);
+  if (envelope !== null) return envelopedSpeech(envelope[1] ?? '', envelope[2]);
+  const format = CONNECT.exec(type)?.[1];
+  return format === 'proto' || format === 'json' ? connectSpeech(format) : undefined;
+}
+
+function envelopedSpeech(name: string, format: string | undefined): Speech {
+  const mediaType = `application/${name}${format === undefined ? '' : `+${format}`}`;
+  return {
+    protocol: name === 'grpc' ? 'grpc' : 'grpc-web',
+    format: format === 'json' ? 'json' : 'proto',
+    isText: name === 'grpc-web-text',
+    mediaType,
+  };
+}
+
+/** Connect's. */
+export function connectSpeech(format: 'proto' | 'json'): Speech {
+  return { protocol: 'connect', format, isText: false, mediaType: `application/${format}` };
+}
+
+/** Fields that say how the call is made: not R's to know, or not true of what R is sent. */
+const OF_SPEECH = /^(?:accept|content-type|content-encoding|te|range|x-grpc-web|(?:if|grpc|connect)-.*)$/i;
+
+/** The fields of the request that R is sent in the call's place. */
+export function withoutSpeech(fields: RawFields): string[] {
+  return fields.filter((_, i) => !OF_SPEECH.test(fields[i - (i % 2)] ?? ''));
+}

@@ -1,0 +1,62 @@
+"""Calls methods of gRPC with Debian's grpcio and protobuf.
+
+Standard input: {"target", "ca", "files": [FileDescriptorProto in JSON], "calls": [{"method", "request", "response",
+"message", "metadata", "timeout", "compress"}]}, where request and response name messages, and message is the request
+in JSON. Standard output: for each call {"code", "details", "message", "initial", "trailing"}.
+"""
+
+import json
+import sys
+
+import grpc
+from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
+
+asked = json.load(sys.stdin)
+pool = descriptor_pool.DescriptorPool()
+for file in asked["files"]:
+    pool.Add(json_format.ParseDict(file, descriptor_pb2.FileDescriptorProto()))
+factory = message_factory.MessageFactory(pool)
+
+
+def type_of(name):
+    return factory.GetPrototype(pool.FindMessageTypeByName(name))
+
+
+def pairs(metadata):
+    return [[key, value if isinstance(value, str) else value.hex()] for key, value in metadata or ()]
+
+
+def call(channel, each):
+    response = type_of(each["response"])
+    method = channel.unary_unary(
+        each["method"],
+        request_serializer=lambda message: message.SerializeToString(),
+        response_deserializer=response.FromString,
+    )
+    request = json_format.ParseDict(each["message"], type_of(each["request"])())
+    try:
+        answer, ended = method.with_call(
+            request,
+            timeout=each.get("timeout", 10),
+            metadata=[tuple(pair) for pair in each.get("metadata", [])],
+            compression=grpc.Compression.Gzip if each.get("compress") else None,
+        )
+        said = json_format.MessageToDict(answer)
+    except grpc.RpcError as error:
+        ended, said = error, None
+    return {
+        "code": ended.code().name,
+        "details": ended.details(),
+        "message": said,
+        "initial": pairs(ended.initial_metadata()),
+        "trailing": pairs(ended.trailing_metadata()),
+    }
+
+
+if asked.get("ca"):
+    credentials = grpc.ssl_channel_credentials(asked["ca"].encode())
+    channel = grpc.secure_channel(asked["target"], credentials)
+else:
+    channel = grpc.insecure_channel(asked["target"])
+with channel:
+    print(json.dumps([call(channel, each) for each in asked["calls"]]))
