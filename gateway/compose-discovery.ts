@@ -5,6 +5,7 @@ import type { Clock, Random } from './domain/clock.ts';
 import type { Roster, RosterAge, RosterSource } from './domain/roster.ts';
 import { createConsulSource } from './edges/consul.ts';
 import { createLocalSource } from './edges/r-processes.ts';
+import type { Models } from './edges/onnx/transport.ts';
 import type { Scripts } from './edges/rscript/transport.ts';
 import type { Account } from './edges/user.ts';
 import { createStaticSource } from './edges/static-roster.ts';
@@ -20,6 +21,8 @@ export interface Discovery {
 interface DiscoveryParts {
   /** Runs the scripts that `local` names. */
   readonly scripts: Scripts;
+  /** Runs the ONNX files that `local` names. */
+  readonly models: Models;
   readonly config: GatewayConfig;
   /** The path of plumber-services/serve.sh. */
   readonly serveCommand: string;

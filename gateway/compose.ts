@@ -32,6 +32,7 @@ import { createMemoryStore } from './edges/memory-store.ts';
 import { createMetrics, type Metrics } from './edges/prom-client.ts';
 import { systemRandom as random } from './edges/random.ts';
 import { createTransport } from './edges/r-transport/transport.ts';
+import { createModels } from './edges/onnx/transport.ts';
 import { createScripts } from './edges/rscript/transport.ts';
 import { createRserve } from './edges/rserve/transport.ts';
 import type { Account } from './edges/user.ts';
@@ -95,7 +96,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
     ...{ wallMs: () => clock.wallMs(), catchUp, version, node, withProcess: true },
   });
 
-  const { scripts, transport, connectionMode, probe } = composeWays({ config, deadlines, observe });
+  const { scripts, models, transport, connectionMode, probe } = composeWays({ config, deadlines, observe });
   const permits = new PermitRegistry({ onVacant: origin => transport.forget(origin) });
   const registry: ServiceRegistry = createServiceRegistry({
     create: (name, policy) => createService({ name, policy, clock, random, deadlines, permits, observe }),
@@ -104,7 +105,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   });
   const caches = new RouteCaches({ createStore: createMemoryStore, clock });
   const discovery: Discovery = composeDiscovery({
-    ...{ ...parts, scripts, clock, random, observe },
+    ...{ ...parts, scripts, models, clock, random, observe },
     onRoster: roster => {
       registry.heard(roster);
       life.reconsider();
@@ -146,13 +147,16 @@ interface WayParts {
 /** What leads to instances: HTTP, and what else the configuration names. */
 function composeWays({ config, ...parts }: WayParts) {
   const scripts = createScripts({ ...parts, clock });
-  const hasScripts = config.discovery.local.some(({ kind }) => kind === 'script');
+  const models = createModels({ ...parts, clock, random });
+  const has = (one: 'script' | 'onnx') => config.discovery.local.some(({ kind }) => kind === one);
   const ways: Ways = {
-    ...(hasScripts ? { script: scripts } : {}),
+    ...(has('script') ? { script: scripts } : {}),
+    ...(has('onnx') ? { onnx: models } : {}),
     ...(mayHaveRserve(config) ? { rserve: createRserve({ ...parts, clock }) } : {}),
   };
   const http = createTransport({ ...parts, clock });
-  return { scripts, transport: transportByScheme(http, ways), connectionMode: http.modeOf, probe: probeByScheme(ways) };
+  const [transport, probe] = [transportByScheme(http, ways), probeByScheme(ways)];
+  return { scripts, models, transport, connectionMode: http.modeOf, probe };
 }
 
 /** Consul may list one at any time. */

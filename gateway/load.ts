@@ -18,6 +18,7 @@ import { readText, surroundingsOf, whyUnread } from './edges/config-file.ts';
 import { systemClock } from './edges/clock.ts';
 import { loadPlugins } from './edges/plugin-files.ts';
 import { readProto } from './edges/protobufjs.ts';
+import { onnxFlaws } from './edges/onnx/runtime.ts';
 import { compileRegex } from './edges/re2js.ts';
 import { sha256 } from './edges/digest.ts';
 import { authorityFlaws, certificateFlaws } from './edges/tls/certificate.ts';
@@ -64,7 +65,7 @@ export function loadContract(gatewayFile: string, variables: Variables, profiles
     problemAt,
     local,
   } = parseGateway(text, surroundingsOf(gatewayFile, variables), {
-    keysProblem,
+    ...{ keysProblem, onnxFlaws },
     authorityFlaws: text => authorityFlaws(text, systemClock.wallMs()),
     certificateFlaws: texts => certificateFlaws(texts, { nowWallMs: systemClock.wallMs(), isForCallers: true }),
   });

@@ -31,6 +31,7 @@ function rFilesOf(local: Contract['local']): RFile[] {
   return local.flatMap((one, i) => {
     const path = ['discovery', 'local', i, LOCAL_KEYS[one.kind]];
     if (one.kind === 'script') return { file: one.script, path };
+    if (one.kind === 'onnx') return [];
     const main = one.kind === 'rserve' ? one.entry : entryFile(one.entry, readText);
     if (!/\.[Rr]$/.test(main)) return [];
     return [main, ...sourcedBy(main)].map(file => ({ file, path }));

@@ -45,17 +45,22 @@ export interface Judges {
   readonly keysProblem?: KeysProblem;
   readonly certificateFlaws?: CertificateFlaws;
   readonly authorityFlaws?: AuthorityFlaws;
+  readonly onnxFlaws?: OnnxFlaws;
 }
+
+/** What is wrong with a model's file, or with this machine for it. */
+export type OnnxFlaws = (file: string) => readonly Pick<Complaint, 'message' | 'severity'>[];
 
 const NO_JUDGES: Required<Judges> = {
   keysProblem: () => undefined,
   certificateFlaws: () => [],
   authorityFlaws: () => [],
+  onnxFlaws: () => [],
 };
 
 /** Understands gateway.yaml; reports all that is wrong at once. */
 export function parseGateway(text: string, surroundings: Surroundings, judges: Judges = {}): ParsedGateway {
-  const { keysProblem, certificateFlaws, authorityFlaws } = { ...NO_JUDGES, ...judges };
+  const { keysProblem, certificateFlaws, authorityFlaws, onnxFlaws } = { ...NO_JUDGES, ...judges };
   const yaml = readYaml(text, surroundings.file);
   const problems = [...yaml.problems];
   const problemAt = (complaint: Complaint) => yaml.locate(complaint);
@@ -78,7 +83,7 @@ export function parseGateway(text: string, surroundings: Surroundings, judges: J
     audit: withFile(parsed.audit, surroundings),
     limits: { file: surroundings.absolute(parsed.limits.file) },
     plugins: parsed.plugins.map(path => surroundings.absolute(path)),
-    discovery: withPaths(parsed.discovery, { surroundings, complain: quiet }),
+    discovery: withPaths(parsed.discovery, { surroundings, complain: quiet, onnxFlaws }),
     identity: parsed.identity && withKeys(parsed.identity, { surroundings, complain: quiet, keysProblem, problems }),
   };
   const said = { problems: inOrder(problems), problemAt, local: localOf(config) };
@@ -99,12 +104,18 @@ function withFile(audit: GatewayConfig['audit'], { absolute }: Surroundings): Ga
   return audit && { ...audit, file: absolute(audit.file) };
 }
 
+type PathsIo = Pick<KeysIo, 'surroundings' | 'complain'> & Pick<Required<Judges>, 'onnxFlaws'>;
+
 function withPaths(
   { consul, local, static: fixed }: GatewayConfig['discovery'],
-  { surroundings: { absolute, readText, whyUnread }, complain }: Pick<KeysIo, 'surroundings' | 'complain'>,
+  { surroundings: { absolute, readText, whyUnread }, complain, onnxFlaws }: PathsIo,
 ): GatewayConfig['discovery'] {
   for (const [i, one] of local.entries()) {
     const path = ['discovery', 'local', i, LOCAL_KEYS[one.kind]];
+    if (one.kind === 'onnx') {
+      for (const flaw of onnxFlaws(absolute(one.onnx))) complain({ path, ...flaw });
+      continue;
+    }
     const file = fileOf(one, { absolute, readText });
     const isOfFolder = one.kind === 'plumber' && file !== absolute(one.entry);
     const text = readText(file);
@@ -114,17 +125,20 @@ function withPaths(
   }
   return {
     consul: consul && { ...consul, snapshot: absolute(consul.snapshot) },
-    local: local.map(one =>
-      one.kind === 'script' ? { ...one, script: absolute(one.script) } : { ...one, entry: absolute(one.entry) },
-    ),
+    local: local.map(one => {
+      if (one.kind === 'script') return { ...one, script: absolute(one.script) };
+      return one.kind === 'onnx' ? { ...one, onnx: absolute(one.onnx) } : { ...one, entry: absolute(one.entry) };
+    }),
     static: fixed,
   };
 }
 
 /** Where each kind of `local` says what is started. */
-export const LOCAL_KEYS = { plumber: 'entry', script: 'script', rserve: 'rserve' } as const;
+export const LOCAL_KEYS = { plumber: 'entry', script: 'script', rserve: 'rserve', onnx: 'onnx' } as const;
 
-function fileOf(one: Local[number], { absolute, readText }: Pick<Surroundings, 'absolute' | 'readText'>): string {
+type OfR = Exclude<Local[number], { readonly kind: 'onnx' }>;
+
+function fileOf(one: OfR, { absolute, readText }: Pick<Surroundings, 'absolute' | 'readText'>): string {
   if (one.kind === 'script') return absolute(one.script);
   return one.kind === 'rserve' ? absolute(one.entry) : entryFile(absolute(one.entry), readText);
 }

@@ -8,7 +8,7 @@ export type SourceName = 'consul' | 'local' | 'static';
 export interface RosterEntry {
   /** Unique within its service and source. */
   readonly id: string;
-  /** Scheme, host and port: `http://127.0.0.1:9101`; of a script `script:NAME`. */
+  /** Scheme, host and port: `http://127.0.0.1:9101`; of a script `script:NAME`, of an ONNX model `onnx:NAME`. */
   readonly origin: string;
   readonly source: SourceName;
   readonly weight: number;

@@ -3,10 +3,11 @@ import type { Observe } from '../domain/events.ts';
 import type { Clock, Random } from '../domain/clock.ts';
 import type { Roster, RosterEntry, RosterSource } from '../domain/roster.ts';
 import { createRKeeper, type RKeeper } from './r-keeper.ts';
+import type { Models } from './onnx/transport.ts';
 import type { LocalScript, Scripts } from './rscript/transport.ts';
 
 /** A service that the gateway runs itself. */
-export type LocalService = PlumberService | ScriptService;
+export type LocalService = PlumberService | ScriptService | OnnxService;
 
 /** One whose R processes it starts: so many, or one Rserve that forks so many. */
 interface PlumberService {
@@ -27,8 +28,16 @@ interface ScriptService extends Omit<LocalScript, 'file' | 'env'> {
   readonly env: readonly string[];
 }
 
+/** A model that it runs without R. */
+interface OnnxService extends Omit<PlumberService, 'kind' | 'entry'> {
+  readonly kind: 'onnx';
+  /** Absolute. */
+  readonly onnx: string;
+}
+
 export interface LocalSourceOptions {
   readonly scripts: Pick<Scripts, 'keep'>;
+  readonly models: Pick<Models, 'keep'>;
   readonly entries: readonly LocalService[];
   /** The path of `plumber-services/serve.sh`. */
   readonly serveCommand: string;
@@ -70,6 +79,7 @@ export function createLocalSource(options: LocalSourceOptions): RosterSource {
   function keep(local: LocalService): RKeeper[] {
     const env = environmentForR(options.env, local.env);
     if (local.kind === 'script') return [options.scripts.keep({ ...local, file: local.script, env }, publish)];
+    if (local.kind === 'onnx') return [options.models.keep({ ...local, file: local.onnx, env }, publish)];
     const { service, entry, instances, kind } = local;
     const keeper = { ...options, service, entry, env, enterStart, onChange: publish };
     if (kind === 'rserve') return [createRKeeper({ ...keeper, forks: instances })];

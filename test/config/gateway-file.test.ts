@@ -268,7 +268,12 @@ describe('gateway.yaml, wrong', () => {
     [
       'what neither is served nor run',
       'discovery: { local: [{ service: a }] }',
-      ['1:22 error discovery.local[0]: needs `entry`, `script` or `rserve`'],
+      ['1:22 error discovery.local[0]: needs `entry`, `script`, `rserve` or `onnx`'],
+    ],
+    [
+      'an ONNX file beside another way',
+      'discovery: { local: [{ service: a, script: x.R, onnx: x.onnx }] }',
+      ['1:55 error discovery.local[0].onnx: is in place of `script`: only one of them'],
     ],
     [
       'what is both a service and a script, with keys that only a script has beside it',

@@ -36,6 +36,7 @@ function startLocal(t: TestContext, options: Partial<LocalSourceOptions> = {}) {
   const source = createLocalSource({
     ...{
       scripts: createScripts({ clock: systemClock, deadlines: new Deadlines(systemClock), observe: () => undefined }),
+      models: { keep: () => assert.fail('it has no model') },
     },
     ...{ entries: [fuel], serveCommand: `${root}plumber-services/serve.sh`, env: process.env },
     ...{ clock: systemClock, random: systemRandom, sharedSecretOf: () => undefined },

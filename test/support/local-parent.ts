@@ -19,6 +19,11 @@ const source = createLocalSource({
     sharedSecretOf: () => undefined,
   },
   scripts: createScripts({ clock: systemClock, deadlines: new Deadlines(systemClock), observe: () => undefined }),
+  models: {
+    keep() {
+      throw new Error('it has no model');
+    },
+  },
   observe: event => process.stdout.write(`${JSON.stringify(event)}\n`),
 });
 source.follow(new Set(['fuel']));

@@ -45,6 +45,9 @@ const Consul = z
   })
   .transform(({ emptyHold, ...rest }) => ({ ...rest, emptyHoldMs: emptyHold }));
 
+/** What a service may be made of: one of them. */
+const WAYS = ['entry', 'script', 'rserve', 'onnx'] as const;
+
 /** What only a script has. */
 const SCRIPT_KEYS = ['input', 'warm', 'cpuMax', 'memoryMax'] as const;
 
@@ -66,6 +69,11 @@ const Local = z
       .describe(
         'In place of `entry`: an R script that Rscript runs once for each call, by POST on any path of its route. The body is its standard input; what it prints is the answer; what it writes to standard error goes to the log. A status other than 0 is 500 MODEL_FAILED.',
       ),
+    onnx: text()
+      .optional()
+      .describe(
+        'In place of `entry`: an ONNX file. It is run by onnxruntime-node, a package that you install, in processes of the gateway’s own: `POST /predict` takes rows, `GET /prototype` says their columns. Another version is taken when the file changes.',
+      ),
     input: z
       .enum(['stdin', 'argument'])
       .optional()
@@ -85,7 +93,9 @@ const Local = z
       .describe('Address space that one run of a script may take. Default 4GiB.'),
     instances: whole(1, 256)
       .default(1)
-      .describe('How many R processes; of a script, how many runs at once; of an Rserve, how many calls.'),
+      .describe(
+        'How many R processes; of a script, how many runs at once; of an Rserve, how many calls; of an ONNX file, how many processes.',
+      ),
     env: z
       .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable'))
       .default([])
@@ -96,30 +106,33 @@ const Local = z
   .check(({ value, issues }) => {
     const add = (key: string, message: string, hint?: string) =>
       issues.push({ ...flaw(undefined, message, hint), path: key === '' ? [] : [key] });
-    const { entry, rserve, script, input, warm = 0 } = value;
-    const written = [entry, rserve, script].filter(one => one !== undefined);
-    if (written.length === 0) add('', 'needs `entry`, `script` or `rserve`', 'write entry: FOLDER, or script: FILE');
-    if (written.length > 1) add(script === undefined ? 'rserve' : 'script', 'is in place of `entry`: only one of them');
+    const { script, input, warm = 0 } = value;
+    const written = WAYS.filter(way => value[way] !== undefined);
+    const [first, ...more] = written;
+    if (first === undefined)
+      add('', 'needs `entry`, `script`, `rserve` or `onnx`', 'write entry: FOLDER, or script: FILE');
+    for (const way of more) add(way, `is in place of \`${first}\`: only one of them`);
     if (script === undefined) {
       for (const key of SCRIPT_KEYS) if (value[key] !== undefined) add(key, `\`${key}\` is only for a \`script\``);
     } else if (input === 'argument' && warm > 0)
       add('warm', 'is only for `input: stdin`: an argument is there before R starts');
   })
-  .transform(({ service, entry, rserve, script, instances, env, ...rest }) =>
-    script === undefined
-      ? {
-          kind: rserve === undefined ? ('plumber' as const) : ('rserve' as const),
-          service,
-          entry: rserve ?? entry ?? '',
-          instances,
-          env,
-        }
-      : {
-          ...{ kind: 'script' as const, service, script, instances, env },
-          ...{ input: rest.input ?? 'stdin', warm: rest.warm ?? 0 },
-          ...{ cpuMsMax: rest.cpuMax ?? 60_000, memoryBytesMax: rest.memoryMax ?? 4 * 1024 ** 3 },
-        },
-  );
+  .transform(({ service, entry, rserve, script, onnx, instances, env, ...rest }) => {
+    const common = { service, instances, env };
+    if (script !== undefined) {
+      return {
+        ...{ kind: 'script' as const, ...common, script },
+        ...{ input: rest.input ?? 'stdin', warm: rest.warm ?? 0 },
+        ...{ cpuMsMax: rest.cpuMax ?? 60_000, memoryBytesMax: rest.memoryMax ?? 4 * 1024 ** 3 },
+      };
+    }
+    if (onnx !== undefined) return { kind: 'onnx' as const, ...common, onnx };
+    return {
+      kind: rserve === undefined ? ('plumber' as const) : ('rserve' as const),
+      ...common,
+      entry: rserve ?? entry ?? '',
+    };
+  });
 
 const Static = z.strictObject({
   service: ServiceName,

@@ -87,15 +87,23 @@ function judgeInteger(value: Scalar): string | undefined {
   const { kind, raw } = value;
   if (kind === INTEGER || isMissing(value) || isBlank(value)) return undefined;
   if (kind === LOGICAL) return NO_INTEGER;
-  return judgeWhole(raw.startsWith('"') ? contentOf(raw).trim() : raw);
+  return judgeWhole(raw.startsWith('"') ? contentOf(raw).trim() : raw, INTEGER_MAX);
 }
 
-function judgeWhole(text: string): string | undefined {
+/** bit64's class; `uint64` of an ONNX model as well. */
+function judgeInteger64(value: Scalar): string | undefined {
+  const wrong = judgeInteger(value);
+  if (wrong !== OUT_OF_RANGE) return wrong;
+  const { raw } = value;
+  return judgeWhole(raw.startsWith('"') ? contentOf(raw).trim() : raw, 2 ** 64);
+}
+
+function judgeWhole(text: string, max: number): string | undefined {
   if (text === 'NaN') return undefined;
   if (!NUMBER.test(text)) return NO_INTEGER;
   const number = Number(text);
   if (Number.isFinite(number) && !Number.isInteger(number)) return NO_INTEGER;
-  return Math.abs(number) <= INTEGER_MAX ? undefined : OUT_OF_RANGE;
+  return Math.abs(number) <= max ? undefined : OUT_OF_RANGE;
 }
 
 function judgeLogical(value: Scalar): string | undefined {
@@ -128,6 +136,7 @@ const JUDGES: ReadonlyMap<string, JudgeValue> = new Map([
   ['numeric', judgeNumber],
   ['double', judgeNumber],
   ['integer', judgeInteger],
+  ['integer64', judgeInteger64],
   ['logical', judgeLogical],
   ['character', judgeText],
   ['Date', judgeDate],

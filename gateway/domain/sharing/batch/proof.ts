@@ -52,14 +52,18 @@ function bodyOf(columns: readonly Column[], rows: readonly (readonly string[])[]
   return `{${columns.map((_, i) => `${nameOf(i)}:[${rows.map(values => values[i] ?? 'null').join(',')}]`).join(',')}}`;
 }
 
+/** Of R's own whole numbers, or bit64's. */
+function isWhole(type: string): boolean {
+  return type === 'integer' || type === 'integer64';
+}
+
 /** Levels are taken forth, and back in the second half. */
 function exampleOf({ type, example, levels }: Column, i: number): string {
+  if (isWhole(type)) return String(Math.round(numberOf(example, 1)) + i);
   switch (type) {
     case 'numeric':
     case 'double':
       return doubleText(numberOf(example, 1) * (1 + i / 16) + (i % 2) / 32);
-    case 'integer':
-      return String(Math.round(numberOf(example, 1)) + i);
     case 'logical':
       return String(i % 2 === 0);
     case 'factor':
@@ -96,7 +100,7 @@ function extremesOf(columns: readonly Column[]): string[][][] {
 
 function extremeOf({ type }: Column, extreme: Extreme): string | undefined {
   if (type === 'numeric' || type === 'double') return extreme.double;
-  return type === 'integer' ? extreme.integer : undefined;
+  return isWhole(type) ? extreme.integer : undefined;
 }
 
 function textsOf(columns: readonly Column[], change: (text: string) => string): string[][] {

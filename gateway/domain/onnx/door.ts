@@ -1,0 +1,25 @@
+import { GatewayError } from '../errors.ts';
+import type { UpstreamMessage } from '../upstream.ts';
+
+/** What a call wants of a model, by vetiver's paths. */
+export type Door = 'predict' | 'prototype' | 'metadata' | 'ping';
+
+const METHODS: Readonly<Record<Door, string>> = { predict: 'POST', prototype: 'GET', metadata: 'GET', ping: 'GET' };
+
+/** By the last part of the path; or how the call is refused. */
+export function doorOf({ method, target }: Pick<UpstreamMessage, 'method' | 'target'>): Door | GatewayError {
+  const [path = ''] = target.split('?', 1);
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  if (!isDoor(name)) {
+    const detail = 'The service has no such path: it has /predict, /prototype, /metadata and /ping.';
+    return new GatewayError('NO_ROUTE', 'no path of a model', { detail });
+  }
+  const allowed = METHODS[name];
+  if (method === allowed || (method === 'HEAD' && allowed === 'GET')) return name;
+  const detail = `The service has this path, but for ${allowed}.`;
+  return new GatewayError('METHOD_NOT_ALLOWED', detail, { detail, fields: ['Allow', allowed] });
+}
+
+function isDoor(name: string): name is Door {
+  return Object.hasOwn(METHODS, name);
+}

@@ -1,0 +1,209 @@
+import type { Clock } from '../../domain/clock.ts';
+import type { Deadlines, Timed } from '../../domain/deadlines.ts';
+import { GatewayError } from '../../domain/errors.ts';
+import { fieldOf } from '../../domain/http/fields.ts';
+import { toProblem } from '../../domain/http/reply.ts';
+import { doorOf } from '../../domain/onnx/door.ts';
+import { printable } from '../../domain/printable.ts';
+import type { Route } from '../../domain/route.ts';
+import type {
+  Exchange,
+  ExchangeEnd,
+  ExchangeListener,
+  SendOptions,
+  Transport,
+  UpstreamMessage,
+} from '../../domain/upstream.ts';
+import type { Way } from '../by-scheme.ts';
+import type { RKeeper } from '../r-keeper.ts';
+import type { Loaded, Refusal } from './frames.ts';
+import { ModelHost, SCHEME, type HostParts, type LocalModel, type WaitsForModel } from './model-host.ts';
+import type { ModelProcess, Said } from './model-process.ts';
+
+interface OnnxParts extends HostParts {
+  readonly clock: Clock;
+  readonly deadlines: Deadlines;
+}
+
+/** Runs ONNX models in answer to calls: the way to the origins `onnx:NAME`. */
+export interface Models extends Way {
+  /** Runs this model from now on; `onChange` is told when another version of it answers, or none. */
+  keep(model: LocalModel, onChange: () => void): RKeeper;
+}
+
+/** It has no models yet. */
+export function createModels(parts: OnnxParts): Models {
+  const hosts = new Map<string, ModelHost>();
+  const running = new Set<OnnxExchange>();
+
+  const transport: Transport = {
+    send(origin, message, options) {
+      const exchange = new OnnxExchange({ ...parts, running, message }, options);
+      const host = hosts.get(origin);
+      if (host === undefined) setImmediate(() => exchange.abandon(`${origin} is no model of this gateway`));
+      else exchange.begin(host);
+      return exchange;
+    },
+    forget: () => undefined,
+    close() {
+      for (const exchange of running) exchange.abandon('the gateway ends');
+      return Promise.resolve();
+    },
+  };
+
+  return {
+    transport,
+    probe({ origin }) {
+      const entry = hosts.get(origin)?.entry();
+      const isWell = entry?.health === 'passing';
+      return Promise.resolve({
+        isWell,
+        note: isWell ? 'the model is loaded' : (entry?.healthNote ?? 'not loaded yet'),
+      });
+    },
+    keep(model, onChange) {
+      const host = new ModelHost(model, parts, onChange);
+      const origin = `${SCHEME}${model.service}`;
+      hosts.set(origin, host);
+      return {
+        entry: () => host.entry(),
+        hasBeenTried: () => host.hasBeenTried(),
+        close() {
+          hosts.delete(origin);
+          host.close();
+          return Promise.resolve();
+        },
+      };
+    },
+  };
+}
+
+const MESSAGE_CHARS_MAX = 2_000;
+
+interface ExchangeParts extends OnnxParts {
+  readonly running: Set<OnnxExchange>;
+  readonly message: UpstreamMessage;
+}
+
+/** One call that a model answers. */
+class OnnxExchange implements Exchange, Timed, WaitsForModel {
+  sentMs: number | undefined = undefined;
+  firstByteMs: number | undefined = undefined;
+  endsMs = Infinity;
+  watchedAt = -1;
+  listener: ExchangeListener;
+  readonly #parts: ExchangeParts;
+  readonly #bounds: SendOptions['bounds'];
+  readonly #route: Route | undefined;
+  #host: ModelHost | undefined = undefined;
+  #process: ModelProcess | undefined = undefined;
+  #isOver = false;
+
+  constructor(parts: ExchangeParts, { bounds, listener, route }: SendOptions) {
+    this.#parts = parts;
+    this.#bounds = bounds;
+    this.#route = route;
+    this.listener = listener;
+    parts.running.add(this);
+  }
+
+  begin(host: ModelHost): void {
+    const door = doorOf(this.#parts.message);
+    this.#host = host;
+    if (door !== 'predict') setImmediate(() => this.#tell(door, host.loaded));
+    else queueMicrotask(() => host.wait(this));
+    this.#parts.deadlines.move(this, this.#parts.clock.nowMs() + this.#bounds.hangMsMax);
+  }
+
+  take(process: ModelProcess): void {
+    this.#process = process;
+    this.sentMs = this.#parts.clock.nowMs();
+    process.ask(this.#parts.message.body, this.#bounds.bufferBytesMax, said => this.#said(said, process));
+  }
+
+  refuse(why: string): void {
+    this.#end({ kind: 'refused', failure: new GatewayError('CONNECT_FAILED', why) });
+  }
+
+  lose(how: string): void {
+    const failure = new GatewayError('CONNECTION_LOST', `the process of the model ended: ${how}`);
+    this.#end({ kind: 'lost', failure });
+  }
+
+  /** The model computes to its end, since onnxruntime cannot be asked to stop: its permit stays taken until then. */
+  discard(): void {
+    if (this.#process === undefined && this.#host !== undefined) this.abandon('its caller left');
+  }
+
+  abandon(reason: string): void {
+    this.#giveUp(
+      'abandoned',
+      new GatewayError(this.sentMs === undefined ? 'CONNECT_FAILED' : 'CONNECTION_LOST', reason),
+    );
+  }
+
+  onTimeOver(): void {
+    const message = `the model did not answer within ${this.#bounds.hangMsMax} ms`;
+    this.#giveUp('hung', new GatewayError('ATTEMPT_TIMEOUT', message));
+  }
+
+  #giveUp(kind: 'abandoned' | 'hung', failure: GatewayError): void {
+    this.#host?.leave(this);
+    this.#end({ kind, failure });
+    this.#process?.kill();
+  }
+
+  /** What is known of the model without asking it. */
+  #tell(door: Exclude<ReturnType<typeof doorOf>, 'predict'>, loaded: Loaded | undefined): void {
+    this.sentMs = this.#parts.clock.nowMs();
+    if (door instanceof GatewayError) this.#problem(door);
+    else if (door === 'ping') this.#answer(Buffer.from('{"status":"online"}'));
+    else if (loaded === undefined) this.refuse('the model is not loaded');
+    else this.#answer(Buffer.from(loaded[door]));
+  }
+
+  #said(said: Said, process: ModelProcess): void {
+    this.firstByteMs = this.#parts.clock.nowMs();
+    this.#process = undefined;
+    this.#host?.giveBack(process);
+    if (said.kind === 'answer') this.#answer(said.body);
+    else if (said.kind === 'refused') this.#problem(errorOf(said.refusal));
+    else this.#problem(this.#modelFailed(said.message));
+  }
+
+  /** What onnxruntime says is for operators, and for callers where the route says so. */
+  #modelFailed(said: string): GatewayError {
+    const message = printable(said, MESSAGE_CHARS_MAX);
+    const about = this.#route === undefined ? {} : { service: this.#route.service.name, route: this.#route.id };
+    this.#parts.observe({ kind: 'notice', level: 'warn', text: message, about });
+    return new GatewayError(
+      'MODEL_FAILED',
+      message,
+      this.#route?.policy.tellsErrorMessages === true ? { detail: message } : {},
+    );
+  }
+
+  #answer(body: Buffer): void {
+    const fields = ['Content-Type', 'application/json'];
+    this.#end({ kind: 'answered', answer: { status: 200, fields, body } });
+  }
+
+  /** An answer of the model's: rows that it does not take are the same as with R's services to batches and to proofs. */
+  #problem(error: GatewayError): void {
+    const requestId = fieldOf(this.#parts.message.fields, 'x-request-id') ?? '';
+    const { status, fields, body } = toProblem(error, requestId);
+    this.#end({ kind: 'answered', answer: { status, fields, body } });
+  }
+
+  #end(end: ExchangeEnd): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#parts.running.delete(this);
+    this.#parts.deadlines.remove(this);
+    this.listener.onEnd(end);
+  }
+}
+
+function errorOf({ code, detail, errors }: Refusal): GatewayError {
+  return new GatewayError(code, detail, { detail, ...(errors === undefined ? {} : { errors }) });
+}
