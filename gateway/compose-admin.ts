@@ -12,6 +12,8 @@ import {
   type ExplainParts,
   type SentUpstream,
 } from './domain/operating/explain.ts';
+import { explainAdmission } from './compose-explain.ts';
+import type { AddressRules } from './domain/route.ts';
 import { createIdentifyAdmin } from './domain/operating/admin-caller.ts';
 import type { Schemes } from './domain/admission/scheme.ts';
 import type { Life } from './domain/operating/life.ts';
@@ -33,7 +35,7 @@ interface AdminParts {
   readonly registry: ServiceRegistry;
   readonly caches: RouteCaches;
   /** By which callers say who they are. */
-  readonly identity: { readonly schemes: Schemes };
+  readonly identity: { readonly schemes: Schemes; readonly addresses: AddressRules | undefined };
   readonly batching: Pick<Batching, 'view' | 'recheck'>;
   readonly validation: Pick<Validation, 'view' | 'verdict' | 'recheck'>;
   /** Whether connections to an address are kept; undefined: none was made yet. */
@@ -59,7 +61,7 @@ const CLOSED: AdminAccess = {
 };
 
 function adminOf({ config, audit, life, generations, registry, caches, connectionMode, ...parts }: AdminParts): Admin {
-  const { batching, validation, metrics, log } = parts;
+  const { identity, batching, validation, metrics, log } = parts;
 
   const routeOf = (id: string) => generations.current().routes.find(route => route.id === id);
   /** What a live service has shown. */
@@ -90,11 +92,14 @@ function adminOf({ config, audit, life, generations, registry, caches, connectio
     changed: change => audit.changed(change),
     auditLines: (fromSeq, linesMax) => audit.read(fromSeq, linesMax),
     async explain(input) {
-      const explained = await explainSettled(input, explainParts(generations.current(), config.listen));
+      const explain = explainParts(generations.current(), config.listen);
+      const explained = await explainSettled(input, explain);
       const { answers } = explained;
       if (answers === null) return explained;
+      const { schemes, addresses } = identity;
+      const admission = await explainAdmission(input, { explain, schemes, addresses });
       const refused = verdictOf(answers, input);
-      return { ...explained, answers: { ...answers, ...foundOut(answers.route), refused } };
+      return { ...explained, answers: { ...answers, admission, ...foundOut(answers.route), refused } };
     },
     purge(id) {
       const route = routeOf(id);

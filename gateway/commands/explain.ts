@@ -1,8 +1,10 @@
 import { resolve } from 'node:path';
+import { isIP } from 'node:net';
 import { parseArgs } from 'node:util';
 import { hasError, renderProblems } from '../config/problem.ts';
 import {
   type AnsweringRoute,
+  type ExplainParts,
   explainSettled,
   type Explanation,
   listenerView,
@@ -10,6 +12,7 @@ import {
   type SecuredView,
   type SentUpstream,
 } from '../domain/operating/explain.ts';
+import { explainOffline, type AdmissionView } from '../compose-explain.ts';
 import { loadContract } from '../load.ts';
 import {
   argumentProblem,
@@ -32,7 +35,7 @@ import type {
   ValidatePolicy,
 } from '../domain/route.ts';
 
-const HELP = `penstock explain [--config FILE] [--profile NAME]… [--json] METHOD URL [-H 'Name: value']… [-d BODY]
+const HELP = `penstock explain [--config FILE] [--profile NAME]… [--json] METHOD URL [-H 'Name: value']… [-d BODY] [--address IP]
 
 Says which route answers a request, why each earlier one does not, and what would be sent to the instance. Nothing is
 sent. Exits with 1 when no route answers, or the configuration has an error.
@@ -40,6 +43,7 @@ sent. Exits with 1 when no route answers, or the configuration has an error.
   METHOD URL      URL is a path with its query, or in full
   -H 'Name: v'    a header field of the request; may be given again
   -d BODY         the request's body
+  --address IP    where the request comes from; default this machine
   --config FILE   gateway.yaml; default config/gateway.yaml
   --profile NAME  takes in the documents for this profile, where the routes were written for Spring Cloud Gateway;
                   may be given again
@@ -57,6 +61,7 @@ interface Asked {
   readonly url: string;
   readonly fields: readonly string[];
   readonly body: string;
+  readonly address?: string;
 }
 
 function readArgs(args: readonly string[]): Asked | 'help' | Error {
@@ -69,6 +74,7 @@ function readArgs(args: readonly string[]): Asked | 'help' | Error {
         ...PROFILE_OPTION,
         header: { type: 'string', short: 'H', multiple: true, default: [] },
         data: { type: 'string', short: 'd', default: '' },
+        address: { type: 'string', default: '127.0.0.1' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -77,10 +83,11 @@ function readArgs(args: readonly string[]): Asked | 'help' | Error {
     const [method, url, ...others] = positionals;
     if (method === undefined || url === undefined || others.length > 0)
       return new Error('penstock explain: METHOD and URL are wanted');
-    const { config, profile, json, header, data } = values;
-    return { config, profile, json, method, url, fields: header.flatMap(fieldOf), body: data };
+    const { config, profile, json, header, data, address } = values;
+    if (isIP(address) === 0) return new Error('penstock explain: --address is an IP address');
+    return { config, profile, json, method, url, fields: header.flatMap(fieldOf), body: data, address };
   } catch (error) {
-    return new Error(argumentProblem(error, ['config', 'profile', 'header', 'data', 'json', 'help']));
+    return new Error(argumentProblem(error, ['config', 'profile', 'header', 'data', 'address', 'json', 'help']));
   }
 }
 
@@ -98,7 +105,7 @@ async function tell({ config, profile, json, ...input }: Asked, io: CommandIo): 
     return 1;
   }
   const origins = new Map(routes.statics.map(({ service, instances }) => [service, instances[0]]));
-  const explanation: Explanation = await explainSettled(input, {
+  const parts: ExplainParts = {
     routes: routes.specs,
     mergeSlashes: gateway.listen.mergeSlashes,
     listener: listenerView(gateway.listen),
@@ -107,13 +114,25 @@ async function tell({ config, profile, json, ...input }: Asked, io: CommandIo): 
     wallMs: Date.now(),
     plugins: routes.plugins,
     secrets,
-  });
-  io.stdout.write(json ? `${JSON.stringify(explanation, null, 2)}\n` : explanationText(explanation, routes.specs));
+  };
+  const explanation: Explanation = await explainSettled(input, parts);
+  const admission = await explainOffline(input, gateway, parts);
+  const answers = explanation.answers && { ...explanation.answers, admission };
+  io.stdout.write(
+    json
+      ? `${JSON.stringify({ ...explanation, answers }, null, 2)}\n`
+      : explanationText(explanation, { routes: routes.specs, admission }),
+  );
   return explanation.answers === null ? 1 : 0;
 }
 
 /** An explanation as an operator reads it in a terminal. */
-function explanationText(explanation: Explanation, routes: readonly RouteSpec[]): string {
+interface Told {
+  readonly routes: readonly RouteSpec[];
+  readonly admission: AdmissionView | null;
+}
+
+function explanationText(explanation: Explanation, { routes, admission }: Told): string {
   const { request, passedOver, answers, refusal } = explanation;
   const query = request.query === '' ? '' : `?${request.query}`;
   const width = Math.max(8, ...passedOver.map(({ route }) => route.length), answers?.route.length ?? 0);
@@ -127,11 +146,18 @@ function explanationText(explanation: Explanation, routes: readonly RouteSpec[])
     lines.push(`  ${refusal.status}  ${refusal.code}: ${refusal.detail}`, ...allowLine(refusal.allow));
   if (answers !== null) {
     lines.push(`  yes  ${answers.route.padEnd(width)}  ${answers.predicates.join(' · ')}`, '');
-    const policy = routes.find(({ id }) => id === answers.route)?.policy;
-    lines.push(...listenerLines(explanation.listener));
-    lines.push(...(policy === undefined ? [] : policyLines(answers, policy)), ...sentLines(answers));
+    lines.push(...listenerLines(explanation.listener), ...answeringLines(answers, { routes, admission }));
   }
   return `${lines.map(printableLine).join('\n')}\n`;
+}
+
+function answeringLines(answers: AnsweringRoute, { routes, admission }: Told): string[] {
+  const policy = routes.find(({ id }) => id === answers.route)?.policy;
+  return [
+    ...(policy === undefined ? [] : policyLines(answers, policy)),
+    ...(admission === null ? [] : admissionLines(admission)),
+    ...sentLines(answers, admission?.outcome === 'refused'),
+  ];
 }
 
 function allowLine(allow: readonly string[]): string[] {
@@ -148,6 +174,21 @@ function listenerLines({ isSecure, speaks, asksForCertificates }: ListenerView):
   const protocols = speaks.join(' or ');
   if (!isSecure) return [row('callers', `${protocols}, without TLS`)];
   return [row('callers', `${protocols} over TLS${asksForCertificates ? ', asked for a certificate' : ''}`)];
+}
+
+/** Who is let in by which scheme, or why not, and what the call is counted under. */
+function admissionLines(admission: AdmissionView): string[] {
+  const { outcome, limits } = admission;
+  const counted = limits.map(({ limit, key }) => row('counted', `${limit}: ${key ?? '(the caller)'}`));
+  return [row(outcome, outcomeText(admission)), ...counted];
+}
+
+function outcomeText({ scheme, caller, refusal }: AdmissionView): string {
+  if (refusal !== null) return `${refusal.status} ${refusal.code}: ${refusal.detail}`;
+  if (caller === null) return `${scheme}: its provider knows, which the running gateway asks (POST /api/explain)`;
+  const { id, scopes, roles } = caller;
+  const granted = [...scopes.map(name => `scope ${name}`), ...roles.map(name => `role ${name}`)];
+  return [`${scheme}: ${id}`, ...granted].join(', ');
 }
 
 function policyLines({ service, variables, filters, plugins }: AnsweringRoute, policy: RoutePolicy): string[] {
@@ -229,7 +270,7 @@ function timeoutText({ isStream, isPure, streamIdleMs, timeoutMs, retry }: Route
   return `${durationText(timeoutMs)}; at most ${retry.attempts} ${retry.attempts === 1 ? 'attempt' : 'attempts'} of ${each}`;
 }
 
-function sentLines({ isPreflight, answered, transcoded, sent }: AnsweringRoute): string[] {
+function sentLines({ isPreflight, answered, transcoded, sent }: AnsweringRoute, isRefused: boolean): string[] {
   if (isPreflight) return ['', '  A preflight: the gateway answers it itself, by the route’s `cors`.'];
   if (answered !== null) {
     const location = answered.location === undefined ? '' : `, Location: ${answered.location}`;
@@ -237,7 +278,8 @@ function sentLines({ isPreflight, answered, transcoded, sent }: AnsweringRoute):
   }
   const refusal = transcoded?.refusal;
   if (refusal) return ['', `  ${refusal.status}  ${refusal.code}: ${refusal.detail}`];
-  return sent === null ? [] : ['', `  Sent to ${sent.to}${securedText(sent)}:`, '', ...requestLines(sent)];
+  const what = isRefused ? 'Were it admitted, sent' : 'Sent';
+  return sent === null ? [] : ['', `  ${what} to ${sent.to}${securedText(sent)}:`, '', ...requestLines(sent)];
 }
 
 function securedText({ to, secured }: SentUpstream): string {

@@ -9,8 +9,8 @@ import type { Auth } from '../domain/route.ts';
 
 /** What admission asks. */
 interface AdmitPorts {
-  readonly schemes: Schemes;
-  readonly limits: Limits;
+  readonly schemes: Pick<Schemes, 'credentialOf' | 'of'>;
+  readonly limits: Pick<Limits, 'planOf' | 'count' | 'keep'>;
 }
 
 /** Decides who is calling, whether they may, and whether too often; goes on with who is admitted. */

@@ -13,6 +13,7 @@ import { run as generate, generatedFiles } from '../../gateway/commands/generate
 import type { CommandIo, Run } from '../../gateway/commands/io.ts';
 import { run as schema } from '../../gateway/commands/schema.ts';
 import { aCertificate } from '../support/certificates.ts';
+import { aToken, hmac } from '../support/tokens.ts';
 
 const GATEWAY = 'discovery: { static: [{ service: a, instances: ["http://127.0.0.1:1"] }] }\n';
 const ROUTES = `routes:
@@ -344,6 +345,7 @@ describe('explain', () => {
   limits    none
   body      at most 1MiB; answers are buffered up to 1MiB
   timeout   5s; at most 3 attempts of 5s (1666ms where a repeat is safe)
+  admitted  anonymous: 127.0.0.1
 
   Sent to lb://a:
 
@@ -386,7 +388,7 @@ routes:
     assert.match(out, /auth {6}mtls\n/);
     assert.match(
       out,
-      /Sent to lb:\/\/a \(over TLS where the address is https:\/\/: verified as a.internal by the service’s own authority, shown a certificate of the gateway’s\):/,
+      /sent to lb:\/\/a \(over TLS where the address is https:\/\/: verified as a.internal by the service’s own authority, shown a certificate of the gateway’s\):/,
     );
     assert.match(out, /X-Forwarded-Proto: https\n/);
     assert.match(out, /X-Penstock-Subject: \(from the credential\)/);
@@ -443,6 +445,47 @@ routes: [{ uri: lb://a, predicates: ['Path=/{tenant}'], filters: ['AddRequestHea
       assert.match(out, /X-Key\W+acme-\[redacted\]/);
       assert.match(out, /SetRequestHeader=X-Api-Key, \[redacted\]\{tenant\}/);
     }
+  });
+
+  test('says which scheme admits the request, what it counts under, and what only a provider knows', async t => {
+    const secret = 'a secret of thirty-two bytes or more';
+    const identity = `{ guessing: { failures: 1 }, jwt: [
+      { issuer: here, audience: a, algorithms: [HS256], secret: '\${env:S}' },
+      { issuer: 'https://id.example.org', audience: a, algorithms: [RS256], discovery: true } ],
+      introspection: [{ endpoint: 'https://id.example.org/i', clientId: a, clientSecret: '\${env:S}', match: opaque- }] }`;
+    const limits = `[{ rate: 9, per: 1s, by: ip }, { rate: 5, per: 1s, by: 'header:Cookie' }, { rate: 8, per: 1s, by: caller },
+      { rate: 7, per: 1s, by: route, enforce: false }, { rate: 6, per: 1s, by: caller, cost: rows }]`;
+    const routes = `routes: [{ uri: lb://a, predicates: [Path=/a], auth: { roles: [analyst] }, limits: ${limits} }]`;
+    const run = inFolder(t, { gateway: `identity: ${identity}`, routes, env: { S: secret } });
+    const token = (claims: object) =>
+      aToken({ alg: 'HS256' }, { iss: 'here', aud: 'a', exp: 4e9, ...claims }, hmac(secret));
+    const told = async (...fields: string[]) => {
+      const flags = [...fields.flatMap(field => ['-H', field]), '--address', '2001:db8::7'];
+      const { code, out, err } = await run(explain, 'GET', '/a', ...flags);
+      assert.equal(code, 0, err);
+      return out.split('\n').flatMap(line => /^  ((?:admitted|refused|not asked|counted) .*)$/.exec(line)?.[1] ?? []);
+    };
+    const early = ['counted   9-per-1s-by-ip: 2001:db8:0:0::/64', 'counted   5-per-1s-by-header-cookie: [redacted]'];
+
+    assert.deepEqual(await told(`Authorization: Bearer ${token({ sub: 'ann', roles: ['analyst'] })}`, 'Cookie: a=b'), [
+      'admitted  jwt: here/ann, role analyst',
+      ...early,
+      'counted   8-per-1s-by-caller: here/ann',
+      'counted   7-per-1s-by-route: all calls of the route',
+      'counted   6-rows-per-1s-by-caller: here/ann',
+    ]);
+    for (const credential of ['opaque-1', token({ iss: 'https://id.example.org', sub: 'ann' })]) {
+      const [first = '', ...others] = await told(`Authorization: Bearer ${credential}`, 'Cookie: a=b');
+      assert.match(first, /^not asked {1,2}(?:opaque|jwt): its provider knows/);
+      assert.ok(others.includes('counted   8-per-1s-by-caller: (the caller)'));
+    }
+    assert.deepEqual(await told(`Authorization: Bearer ${token({ sub: 'ann' })}`, 'Cookie: a=b'), [
+      'refused   403 FORBIDDEN: The credential carries no roles at all; they were looked for in roles.',
+      ...early,
+    ]);
+    assert.match((await told())[0] ?? '', /^refused {3}401 UNAUTHENTICATED: This route needs/);
+    const { err } = await run(explain, 'GET', '/a', '--address', 'here');
+    assert.match(err, /--address is an IP address/);
   });
 
   test('knows a preflight, a redirect and a stream', async t => {

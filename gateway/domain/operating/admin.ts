@@ -56,6 +56,8 @@ export interface ExplainInput {
   /** Name, value, name, value, … */
   readonly fields: readonly string[];
   readonly body: string;
+  /** Where it comes from; undefined: this machine. */
+  readonly address?: string | undefined;
 }
 
 /** How a reload went. */

@@ -1,9 +1,9 @@
 import type { ExplainInput } from './admin.ts';
-import { Call, type Complete } from '../call.ts';
+import { Call, type Complete, type Matched } from '../call.ts';
 import { anonymousCaller } from '../caller.ts';
 import { Deadlines } from '../deadlines.ts';
 import { isPreflight } from '../http/cors.ts';
-import { FAILURES, toGatewayError, type FailureCode } from '../errors.ts';
+import { FAILURES, toGatewayError, type FailureCode, type GatewayError } from '../errors.ts';
 import { fieldOf, type RawFields } from '../http/fields.ts';
 import type { PathRules } from '../http/normal-path.ts';
 import { parseRequestTarget, type RequestTarget } from '../http/request-target.ts';
@@ -193,13 +193,22 @@ function asSent(url: string): string {
 const EMPTY: RequestTarget = { path: '', query: '', hasQuery: false, authority: undefined };
 
 function askedOf(input: ExplainInput, target: RequestTarget, wallMs: number): Asked {
-  const { method, fields } = input;
+  const { method, fields, address = HERE } = input;
   const host = fieldOf(fields, 'host') ?? target.authority ?? 'localhost';
-  return { method, path: target.path, query: target.query, fields, host, ...HERE, wallMs };
+  return {
+    method,
+    path: target.path,
+    query: target.query,
+    fields,
+    host,
+    peerAddress: address,
+    callerAddress: address,
+    wallMs,
+  };
 }
 
 /** Where the request is taken to come from. */
-const HERE = { peerAddress: '127.0.0.1', callerAddress: '127.0.0.1' };
+const HERE = '127.0.0.1';
 
 function requestOf({ method, path, query, host }: Asked): Explanation['request'] {
   return { method, path, query, host };
@@ -328,8 +337,32 @@ function locationOf(fields: RawFields, { secrets = [] }: ExplainParts): string |
   return location && masked(location, secrets);
 }
 
-/** The call as if it had been admitted, from this machine and without a token. */
-function callOf({ route, variables }: FoundRoute<RouteSpec>, asked: Asked, parts: ExplainParts): Complete {
+/** The call as if it had been admitted, without a credential. */
+function callOf(found: FoundRoute<RouteSpec>, asked: Asked, parts: ExplainParts): Complete {
+  const call = matchedCall(found, { asked, parts, failed: NOTHING });
+  return call.admitted(anonymousCaller(asked.callerAddress)) as unknown as Complete;
+}
+
+/** What is told where a call ends. */
+type Failed = (call: Call, failure: GatewayError) => void;
+
+/** The call as `admit` would meet it; undefined where no route answers, or no admission is asked for. */
+export function explainedCall(input: ExplainInput, parts: ExplainParts, failed: Failed): Matched | undefined {
+  const target = parseRequestTarget(asSent(input.url), parts);
+  if (typeof target === 'string') return undefined;
+  const asked = askedOf(input, target, parts.wallMs);
+  const table = createRouteTable(parts.routes);
+  const found = findPreflighted(table, asked) === undefined ? table.find(asked) : undefined;
+  return found?.kind === 'route' ? matchedCall(found, { asked, parts, failed }) : undefined;
+}
+
+interface MatchedParts {
+  readonly asked: Asked;
+  readonly parts: ExplainParts;
+  readonly failed: Failed;
+}
+
+function matchedCall({ route, variables }: FoundRoute<RouteSpec>, { asked, parts, failed }: MatchedParts): Matched {
   const { method, path, query, fields, host, peerAddress, wallMs } = asked;
   const call = new Call(
     {
@@ -343,10 +376,10 @@ function callOf({ route, variables }: FoundRoute<RouteSpec>, asked: Asked, parts
       wire: { send: NOTHING, interim: NOTHING, destroy: NOTHING },
       refusal: undefined,
     },
-    { arrivedMs: 0, back: { answered: NOTHING, failed: NOTHING, over: NOTHING }, deadlines: NO_DEADLINES },
+    { arrivedMs: 0, back: { answered: NOTHING, failed, over: NOTHING }, deadlines: NO_DEADLINES },
   );
   call.wallMs = wallMs;
-  return call.matched(boundTo(route, parts), variables).admitted(anonymousCaller(peerAddress)) as unknown as Complete;
+  return call.matched(boundTo(route, parts), variables);
 }
 
 const NOTHING = () => undefined;

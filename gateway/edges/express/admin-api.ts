@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { Express, Request, Response } from 'express';
 import { ORDERS, type Admin, type ExplainInput, type Order } from '../../domain/operating/admin.ts';
 import type { AuditedChange } from '../../domain/operating/audit.ts';
@@ -165,10 +166,15 @@ function wholeOf(text: string): number | undefined {
 }
 
 function toExplainInput(body: unknown): ExplainInput {
-  const { method = 'GET', url, headers = {}, body: content = '' } = isObject(body) ? body : {};
+  const { method = 'GET', url, headers = {}, body: content = '', address } = isObject(body) ? body : {};
   if (typeof url !== 'string') throw badRequest('`url` is missing: the path and query, or the whole URL.');
   if (typeof method !== 'string' || typeof content !== 'string') throw badRequest('`method` and `body` are texts.');
-  return { method, url, fields: toFields(headers), body: content };
+  return { method, url, fields: toFields(headers), body: content, ...(address !== undefined && addressIn(address)) };
+}
+
+function addressIn(address: unknown): Pick<ExplainInput, 'address'> {
+  if (typeof address === 'string' && isIP(address) > 0) return { address };
+  throw badRequest('`address` is an IP address: where the request comes from.');
 }
 
 function toFields(headers: unknown): string[] {
