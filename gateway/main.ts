@@ -41,6 +41,10 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'make a token of a configured issuer, for trying things out',
     load: async () => (await import('./commands/token.ts')).run,
   },
+  proto: {
+    summary: 'print a .proto made from a model’s prototype',
+    load: async () => (await import('./commands/proto.ts')).run,
+  },
   audit: {
     summary: 'verify the audit trail, or count the calls in it',
     load: async () => (await import('./commands/audit.ts')).run,

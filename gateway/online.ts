@@ -52,6 +52,18 @@ export async function askOnline({ gateway, routes, texts }: Contract): Promise<P
   ];
 }
 
+/** Where instances of a service are, as far as the running gateway, the files or Consul know. */
+export async function whereIs({ gateway, routes }: Contract, service: string): Promise<readonly string[]> {
+  if (gateway === undefined || routes === undefined) return [];
+  const ofService = (each: RoutedAddress) => each.service === service;
+  const running = listedBy(await askAdmin(gateway.admin, '/api/services'), () => true).filter(ofService);
+  const written = [...gateway.discovery.static, ...routes.statics].filter(ofService);
+  const known = [...running, ...written].flatMap(({ instances }) => instances);
+  const { consul } = gateway.discovery;
+  if (known.length > 0 || consul === undefined) return known;
+  return (await askConsul(consul, [service])).known.flatMap(({ instances }) => instances);
+}
+
 function toProblems(findings: readonly Finding[], { file, path }: { file: string; path: string }): Problem[] {
   return findings
     .filter(message => message !== undefined)
@@ -153,12 +165,17 @@ async function askAdmin({ host, port }: GatewayConfig['admin'], path: string): P
 
 /** The R processes that the gateway has started. */
 function startedBy(services: unknown): RoutedAddress[] {
+  return listedBy(services, source => source === 'local');
+}
+
+/** The instances that a gateway tells of. */
+function listedBy(services: unknown, isWanted: (source: unknown) => boolean): RoutedAddress[] {
   if (!Array.isArray(services)) return [];
   return services.filter(isRecord).flatMap(({ service, instances }) => {
     if (typeof service !== 'string' || !Array.isArray(instances)) return [];
     const origins = instances
       .filter(isRecord)
-      .filter(({ source }) => source === 'local')
+      .filter(({ source }) => isWanted(source))
       .flatMap(({ address }) => (typeof address === 'string' ? [address] : []));
     return origins.length === 0 ? [] : [{ service, instances: origins }];
   });
@@ -263,14 +280,16 @@ async function askInstance(origin: string, { routes, serviceName, batch, transpo
   return { origin, verdict: subject.standing('', nowMs()), reason };
 }
 
-const BOUNDS: Omit<ExchangeBounds, 'tls'> = {
+/** How an instance is asked that is asked once. */
+export const BOUNDS: Omit<ExchangeBounds, 'tls'> = {
   reuse: false,
   connectTimeoutMs: PROOF_MS_MAX,
   hangMsMax: PROOF_MS_MAX,
   bufferBytesMax: BYTES_MAX,
 };
 
-function asking(
+/** Asks an instance itself. */
+export function asking(
   origin: string,
   { transport, bounds }: { readonly transport: Transport; readonly bounds: ExchangeBounds },
 ): AskForProof {
