@@ -56,7 +56,6 @@ interface Loading extends ProtoFile {
 }
 
 function loadInto(root: Protobuf.Root, { name, read, texts }: Loading): void {
-  const { protobuf } = library();
   const waiting = [name];
   for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
     if (texts.has(file)) continue;
@@ -66,7 +65,7 @@ function loadInto(root: Protobuf.Root, { name, read, texts }: Loading): void {
       if (!file.startsWith('google/'))
         throw new Error(`imports ${file}, which is neither beside it nor in a folder above`);
       texts.set(file, '');
-      const common = protobuf.common.get(file); // `google/api` is read for its options alone
+      const common = commonIn(file); // `google/api` is read for its options alone
       if (common?.nested !== undefined) root.addJSON(common.nested);
       continue;
     }
@@ -75,6 +74,18 @@ function loadInto(root: Protobuf.Root, { name, read, texts }: Loading): void {
     waiting.push(...imports);
   }
 }
+
+/** What the library brings of `google/protobuf`. */
+function commonIn(file: string): Protobuf.INamespace | null {
+  if (!OF_DESCRIPTORS.has(file)) return library().protobuf.common.get(file);
+  const require = createRequire(import.meta.url);
+  return require(`protobufjs/${file.replace(/proto$/, 'json')}`) as Protobuf.INamespace;
+}
+
+/** Needed by those who declare options, as `google/api/annotations.proto` does. */
+const OF_DESCRIPTORS = new Set(
+  ['descriptor', 'api', 'type', 'source_context'].map(name => `google/protobuf/${name}.proto`),
+);
 
 /** Tells of which file a problem is. */
 class ProtoError extends Error {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import type { RpcService } from '../../gateway/domain/grpc/rpc.ts';
 import { textOf } from '../../gateway/domain/unknown-value.ts';
@@ -120,6 +121,22 @@ describe('a .proto', () => {
       assert.ok('problem' in said && said.problem.startsWith(problem), JSON.stringify(said));
     });
   }
+
+  test('may have the files of google/api beside it, and options of its own', () => {
+    const names = ['annotations', 'http'].map(name => `google/api/${name}.proto`);
+    const files = Object.fromEntries(
+      names.map(name => [name, readFileSync(`node_modules/protobufjs/${name}`, 'utf8')]),
+    );
+    const own =
+      'import "google/protobuf/descriptor.proto"; extend google.protobuf.FieldOptions { string unit = 50001; }';
+    const text = method('post: "/a" body: "*"').replace(
+      'message M {',
+      `import "google/api/annotations.proto"; ${own} message M {`,
+    );
+
+    for (const beside of [files, {}])
+      assert.ok('methods' in read(text, { files: beside }), JSON.stringify(read(text, { files: beside })));
+  });
 
   test('finds what it imports, and names the file of a problem', () => {
     const text = `${HEAD}import "b.proto";\nservice S { rpc Do(b.M) returns (b.M) { option (google.api.http) = { custom: { kind: "HEAD" path: "/a" } }; } }`;
