@@ -6,6 +6,7 @@ import { composeValidation, type Validation } from './compose-validation.ts';
 import { composePlugins, type Plugins } from './compose-plugins.ts';
 import { composeDiscovery, type Discovery } from './compose-discovery.ts';
 import { composeIdentity, type ComposedIdentity } from './compose-identity.ts';
+import { composeJobs, type GatewayJobs } from './compose-jobs.ts';
 import { composeLimits, type ComposedLimits } from './compose-limits.ts';
 import type { MadeRoutes } from './config/compile.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
@@ -15,7 +16,7 @@ import { Deadlines } from './domain/deadlines.ts';
 import { createHeldEvents } from './domain/operating/held-events.ts';
 import { createLife, type Life } from './domain/operating/life.ts';
 import { refuseAddress } from './domain/admission/addresses.ts';
-import type { AddressRules } from './domain/route.ts';
+import type { AddressRules, Route } from './domain/route.ts';
 import { PermitRegistry } from './domain/service/permits.ts';
 import { createService } from './domain/service/upstream-service.ts';
 import { RouteCaches } from './domain/sharing/cache-entries.ts';
@@ -92,17 +93,14 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
     services: () => registry.services().map(service => service.view()),
     ...{ rosterAges: () => discovery.ages(), certificates: () => server.expiries(), limitWaiting: limits.waiting },
     ...{ batching: () => batching.states(), inFlight: () => server.inFlight, linesDropped: () => log.linesDropped },
-    ...{ auditLines: () => audit.counts(), keysAges: identity.keysAges },
+    ...{ auditLines: () => audit.counts(), keysAges: identity.keysAges, jobs: () => jobs.counts() },
     ...{ wallMs: () => clock.wallMs(), catchUp, version, node, withProcess: true },
   });
 
   const { scripts, models, transport, connectionMode, probe } = composeWays({ config, deadlines, observe });
   const permits = new PermitRegistry({ onVacant: origin => transport.forget(origin) });
-  const registry: ServiceRegistry = createServiceRegistry({
-    create: (name, policy) => createService({ name, policy, clock, random, deadlines, permits, observe }),
-    retireAfterMs: () => Math.max(0, ...generations.current().routes.map(({ policy }) => policy.timeoutMs)),
-    clock,
-  });
+  const routes = () => generations.current().routes;
+  const registry = composeRegistry({ deadlines, permits, observe, routes });
   const caches = new RouteCaches({ createStore: createMemoryStore, clock });
   const discovery: Discovery = composeDiscovery({
     ...{ ...parts, scripts, models, clock, random, observe },
@@ -121,21 +119,37 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
     },
   });
 
-  const attempt = createAttempt({ transport, clock, random, deadlines, observe });
-  const routes = () => generations.current().routes;
-  const batching: Batching = composeBatching({ ask: attempt, routes, clock, random, deadlines, observe });
+  const timed = { clock, random, deadlines, observe };
+  const attempt = createAttempt({ transport, ...timed });
+  const batching: Batching = composeBatching({ ask: attempt, routes, ...timed });
   const validation = composeValidation({ ask: attempt, routes, clock, deadlines, observe });
-  const within = { identity, audit, limits, generations, caches, attempt, batching, validation, observe };
+  const jobs: GatewayJobs = composeJobs({ config, ...timed, ...validation, registry, current: generations.current });
+  const within = { jobs, identity, audit, limits, generations, caches, attempt, batching, validation, observe };
   const { enter, back, plugins } = composeWithin(parts, within);
   const server: GatewayServer = composeServer(config, { clock, deadlines, enter, back, observe });
   const checks = createHealthChecks({ services: () => registry.services(), clock, random, probe });
   const looked = { ...parts, audit, identity, life, generations, registry, caches, batching, validation, metrics, log };
   const admin: AdminServer = composeAdmin({ ...looked, connectionMode, observe });
   const gateway = createGateway({
-    ...{ ...parts, plugins, audit, limits, clock, random, observe, life, generations },
+    ...{ ...parts, plugins, audit, limits, jobs, clock, random, observe, life, generations },
     ...{ deadlines, registry, discovery, transport, batching, identity, validation, server, admin, checks, metrics },
   });
   return { gateway, log };
+}
+
+interface RegistryParts {
+  readonly deadlines: Deadlines;
+  readonly permits: PermitRegistry;
+  readonly observe: Observe;
+  readonly routes: () => readonly Route[];
+}
+
+function composeRegistry({ deadlines, permits, observe, routes }: RegistryParts): ServiceRegistry {
+  return createServiceRegistry({
+    create: (name, policy) => createService({ name, policy, clock, random, deadlines, permits, observe }),
+    retireAfterMs: () => Math.max(0, ...routes().map(({ policy }) => policy.timeoutMs)),
+    clock,
+  });
 }
 
 interface WayParts {
@@ -167,6 +181,7 @@ function mayHaveRserve({ discovery }: GatewayConfig): boolean {
 }
 
 interface FlowParts {
+  readonly jobs: GatewayJobs;
   readonly identity: ComposedIdentity;
   readonly audit: GatewayAudit;
   readonly limits: ComposedLimits;
@@ -181,8 +196,11 @@ interface FlowParts {
 function composeFlow({ identity, generations, caches, attempt, batching, validation, observe, ...parts }: FlowParts) {
   const audit = createAudit({ trail: parts.audit.port, digest: sha256 });
   const { limits } = parts.limits;
-  return createFlow({
-    match: withinAddresses(identity.addresses, createMatch({ current: generations.current, clock, random })),
+  const flow = createFlow({
+    match: withinAddresses(
+      identity.addresses,
+      parts.jobs.match(createMatch({ current: generations.current, clock, random })),
+    ),
     audit,
     preflight: createPreflight(),
     admit: createAdmit({ schemes: identity.schemes, limits }),
@@ -201,6 +219,8 @@ function composeFlow({ identity, generations, caches, attempt, batching, validat
     respond: createRespond({ observe }),
     observe: createObserve({ clock, observe, audit }),
   });
+  parts.jobs.use(flow);
+  return flow;
 }
 
 /** The flow, and the plug-ins that stand before it. */

@@ -52,7 +52,7 @@ import type { Validate } from './stages/validate.ts';
  * `attempt` stands before the queue because a retry queues and chooses anew; it never insists on the instance that failed.
  * The body is taken in after admission, so that a stranger's body costs no memory.
  */
-export function createFlow(stages: Stages): { readonly enter: (call: Call) => void; readonly back: WayBack } {
+export function createFlow(stages: Stages): Flow {
   const { match, audit, preflight, admit, stream, receive, speakCsv, validate, limits } = stages;
   const { cache, coalesce, batch, attempt, respond } = stages;
 
@@ -116,7 +116,15 @@ export function createFlow(stages: Stages): { readonly enter: (call: Call) => vo
     else back.answered(call, known);
   }
 
-  return { enter, back };
+  return { enter, admitted, back };
+}
+
+/** Where calls come in, and their way back. */
+export interface Flow {
+  readonly enter: (call: Call) => void;
+  /** For a call whose caller was admitted before: one of a job. */
+  readonly admitted: (call: Admitted) => void;
+  readonly back: WayBack;
 }
 
 /** From an answer, or a failure, to the caller. */

@@ -45,6 +45,7 @@ export interface Gateway {
 interface GatewayParts {
   readonly audit: GatewayAudit;
   readonly limits: { close(): Promise<void> };
+  readonly jobs: { open(): Promise<void>; close(withinMs: number): Promise<void> };
   readonly config: GatewayConfig;
   readonly files: { readonly gateway: string; readonly texts: ReadonlyMap<string, string> };
   /** Reads the routes file as it is now. */
@@ -83,8 +84,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   async function release(): Promise<void> {
     watch?.close();
     for (const each of [parts.batching, parts.validation, parts.plugins]) each.close();
-    peers?.close();
-    versionCheck?.close();
+    for (const each of [peers, versionCheck]) each?.close();
     await Promise.allSettled([parts.checks.close(), registration?.close(), parts.identity.close()]);
     parts.registry.close();
     await Promise.allSettled([parts.discovery.close(), parts.transport.close()]);
@@ -105,6 +105,7 @@ export function createGateway(parts: GatewayParts): Gateway {
       changeUser(parts); // before anything is started: R is that user's as well
       await audit.open(); // by the user it runs as; nothing has been called yet
       generations.begin();
+      await parts.jobs.open(); // by the user it runs as, too; a caller is told meanwhile that it cannot be
       parts.identity.start();
       const more = () => generations.current().source.texts ?? NO_FILES;
       watch = watchFiles({ files: parts.files.texts, more, onChange: file => onSaved(parts, file, reload) });
@@ -124,12 +125,13 @@ export function createGateway(parts: GatewayParts): Gateway {
       await new Promise<void>(resolve => clock.after(graceMs, resolve));
       life.advance('refusing', `${server.inFlight} in hand`);
       server.refuse();
-      await server.close(timeoutMs);
+      await Promise.all([server.close(timeoutMs), parts.jobs.close(timeoutMs)]);
       await release();
       life.advance('stopped', '');
     },
     stopNow() {
       void server.close(0);
+      void parts.jobs.close(0);
       void release();
     },
   };

@@ -116,6 +116,7 @@ export interface RoutesInput {
   readonly identityConfigured: boolean;
   readonly auditConfigured: boolean;
   readonly redisConfigured: boolean;
+  readonly jobsConfigured: boolean;
   readonly identity: IdentityTraits | undefined;
   readonly knownServices: ReadonlySet<string> | undefined;
   /** Files of plug-ins, absolute. */
@@ -125,17 +126,15 @@ export interface RoutesInput {
 /** What gateway.yaml has to say of routes. */
 export function judgedBy(
   gateway: GatewayConfig | undefined,
-): Pick<
-  RoutesInput,
-  'identityConfigured' | 'identity' | 'auditConfigured' | 'redisConfigured' | 'knownServices' | 'plugins'
-> {
+): Omit<RoutesInput, 'routesFile' | 'variables' | 'profiles'> {
   const identityConfigured = gateway === undefined || gateway.identity !== undefined;
   const auditConfigured = gateway === undefined || gateway.audit !== undefined;
   const redisConfigured = gateway === undefined || gateway.redis !== undefined;
+  const jobsConfigured = gateway === undefined || gateway.jobs !== undefined;
   const identity = gateway?.identity && traitsOf(gateway.identity);
   const plugins = gateway?.plugins ?? [];
-  const of = { identityConfigured, identity, auditConfigured, redisConfigured, plugins };
-  return { ...of, knownServices: gateway && knownServices(gateway) };
+  const configured = { identityConfigured, auditConfigured, redisConfigured, jobsConfigured };
+  return { ...configured, identity, knownServices: gateway && knownServices(gateway), plugins };
 }
 
 /** Reads and understands a routes file; `file` is what it says, undefined where it cannot be read. */

@@ -35,6 +35,8 @@ export interface PolicyContext {
   /** Undefined: not known. */
   readonly auditConfigured?: boolean | undefined;
   readonly redisConfigured?: boolean | undefined;
+  /** False: gateway.yaml has no `jobs`. */
+  readonly jobsConfigured?: boolean | undefined;
   readonly identity?: IdentityTraits | undefined;
   readonly isStream: boolean;
   /** From the Method predicate; undefined: any. */
@@ -90,6 +92,7 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
     csv: full.csv,
     sharing,
     validate: validateOf(full, placed),
+    async: asyncOf(full, placed),
     ...rserveOf(full),
     ...grpcIn(full, placed),
   };
@@ -121,6 +124,19 @@ function grpcIn({ grpc }: FullPolicy, placed: Placed): Pick<RoutePolicy, 'grpc'>
 
 function rserveOf({ rserve }: FullPolicy): Pick<RoutePolicy, 'rserve'> {
   return rserve === undefined ? {} : { rserve };
+}
+
+/** A job's rows may be asked twice: after a failure, and after a restart. */
+function asyncOf({ async: asked, pure }: FullPolicy, { complain, placeOf, isStream, jobsConfigured }: Placed) {
+  if (asked !== 'always') return asked;
+  const path = placeOf('async');
+  if (isStream) complain({ path, message: 'makes jobs of calls, and the route is a stream' });
+  else if (!pure) complain({ path, message: 'makes jobs of calls: that is done only where `pure: true`' });
+  else if (jobsConfigured === false) {
+    const hint = 'write `jobs: {}` in gateway.yaml, or leave it out here';
+    complain({ path, message: 'makes jobs of calls, and gateway.yaml has no `jobs`', hint });
+  }
+  return asked;
 }
 
 function complainOfAudit({ complain, placeOf }: Placed): void {

@@ -22,6 +22,7 @@ export interface RouteContext {
   readonly identityConfigured: boolean;
   readonly auditConfigured?: boolean | undefined;
   readonly redisConfigured?: boolean | undefined;
+  readonly jobsConfigured?: boolean | undefined;
   readonly schemaIn?: SchemaIn | undefined;
   readonly protoIn?: ProtoIn | undefined;
   /** With the parts that plug-ins bring; undefined: the gateway's own alone. */
@@ -84,10 +85,12 @@ function policyOf(written: WrittenPolicy, context: RouteContext, ofRoute: OfRout
   const known = context.parts?.policies.get(text);
   if (known !== undefined) return known;
   const said = { is: false };
-  const { identityConfigured, auditConfigured, redisConfigured, schemaIn, protoIn, identity } = context;
+  const { identityConfigured, auditConfigured, redisConfigured, jobsConfigured } = context;
+  const { schemaIn, protoIn, identity } = context;
   const policy = compilePolicy(written, {
     ...ofRoute,
-    ...{ identityConfigured, auditConfigured, redisConfigured, schemaIn, protoIn, identity },
+    ...{ identityConfigured, auditConfigured, redisConfigured, jobsConfigured },
+    ...{ schemaIn, protoIn, identity },
     defaults: context.file.defaults,
     complain: noting(said, context.complain),
   });

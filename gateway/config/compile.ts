@@ -32,6 +32,8 @@ export interface CompileOptions {
   readonly auditConfigured?: boolean | undefined;
   /** Whether it has a `redis`; undefined: not known. */
   readonly redisConfigured?: boolean | undefined;
+  /** Whether it has `jobs`; undefined: not known. */
+  readonly jobsConfigured?: boolean | undefined;
   /** What it is; undefined: tokens alone. */
   readonly identity?: IdentityTraits | undefined;
   readonly compileRegex: CompileRegex;

@@ -82,6 +82,7 @@ export function parseGateway(text: string, surroundings: Surroundings, judges: J
     listen: withCertificates(parsed.listen, { surroundings, complain: quiet, certificateFlaws, authorityFlaws }),
     audit: withFile(parsed.audit, surroundings),
     limits: { file: surroundings.absolute(parsed.limits.file) },
+    jobs: parsed.jobs && { ...parsed.jobs, folder: surroundings.absolute(parsed.jobs.folder) },
     plugins: parsed.plugins.map(path => surroundings.absolute(path)),
     discovery: withPaths(parsed.discovery, { surroundings, complain: quiet, onnxFlaws }),
     identity: parsed.identity && withKeys(parsed.identity, { surroundings, complain: quiet, keysProblem, problems }),

@@ -52,6 +52,15 @@ export const FAILURES = {
     detail: 'No route of this gateway matches the request.',
     remedy: 'Check the path and the host. Operators: `penstock explain METHOD URL` says why each route does not match.',
   },
+  NO_JOB: {
+    status: 404,
+    fault: 'caller',
+    retry: 'never',
+    title: 'No job',
+    detail: 'There is no such job, or it is not yours.',
+    remedy:
+      'Send the credential with which the job was made. A job is removed when its time is over (`jobs.keep`); it is hidden while its route is not there.',
+  },
   METHOD_NOT_ALLOWED: {
     status: 405,
     fault: 'caller',
@@ -283,6 +292,15 @@ export const FAILURES = {
     detail: 'This route’s calls must be written down, and nothing can be written now.',
     remedy:
       'Wait for the number of seconds in `Retry-After`. Operators: the log says why; most often the disk is full. `audit.required: false` lets calls go on.',
+  },
+  JOBS_UNAVAILABLE: {
+    status: 503,
+    fault: 'gateway',
+    retry: 'never',
+    title: 'Jobs unavailable',
+    detail: 'Jobs can be neither made nor read now.',
+    remedy:
+      'Wait for the number of seconds in `Retry-After`. Operators: the log says why: the disk is full, `jobs.folder` cannot be read, or another gateway has it.',
   },
   DEADLINE_EXCEEDED: {
     status: 504,

@@ -1,5 +1,6 @@
 import type { CacheResult } from './call.ts';
 import type { FailureCode } from './errors.ts';
+import type { JobState } from './jobs/job.ts';
 import type { SourceName } from './roster.ts';
 import type { AttemptFacts } from './upstream.ts';
 
@@ -128,6 +129,15 @@ export type GatewayEvent =
     }
   | { readonly kind: 'config-refused'; readonly problems: readonly string[] }
   | { readonly kind: 'restart-needed'; readonly file: string }
+  | {
+      /** A job was made, or is over; its rows so far. */
+      readonly kind: 'job';
+      readonly job: string;
+      readonly route: string;
+      readonly state: JobState;
+      readonly rows: number;
+      readonly failed: number;
+    }
   | {
       readonly kind: 'internal-error';
       readonly where: string;

@@ -241,6 +241,8 @@ export interface RoutePolicy {
   readonly sharing: Sharing | undefined;
   /** Undefined: input is passed on as it comes. */
   readonly validate: ValidatePolicy | undefined;
+  /** Whether calls become jobs: where their callers prefer that, never, or always. */
+  readonly async: 'allow' | 'refuse' | 'always';
   /** Undefined: the service is no Rserve. */
   readonly rserve?: RserveTask | undefined;
   /** What callers of gRPC may call; undefined: the route is REST's alone. */

@@ -29,6 +29,8 @@ interface MetricsOptions {
   readonly limitWaiting: () => ReadonlyMap<string, number>;
   /** Since the keys of issuers that publish them were fetched. */
   readonly keysAges: () => readonly { readonly issuer: string; readonly ageSeconds: number }[];
+  /** Jobs by their state, and the rows that they have asked, by route. */
+  readonly jobs: () => JobCounts;
   /** Lines the log has dropped because their reader was too slow. */
   readonly linesDropped: () => number;
   /** Lines of the audit trail, by how they fared. */
@@ -42,6 +44,12 @@ interface MetricsOptions {
   readonly node: string;
   /** Whether prom-client's process metrics are there; what they observe with lives as long as the process. */
   readonly withProcess: boolean;
+}
+
+/** What is counted of jobs. */
+export interface JobCounts {
+  readonly states: Readonly<Record<string, number>>;
+  readonly rows: ReadonlyMap<string, { readonly ok: number; readonly failed: number }>;
 }
 
 /** Events as Prometheus series. */
@@ -273,11 +281,30 @@ function createGauges(registry: Registry, options: MetricsOptions): void {
       this.inc(options.linesDropped());
     },
   });
+  createJobSeries(registry, options);
   new Counter({
     ...familyOptions(registry, family('audit_lines_total', 'Lines of the audit trail: written, lost.', ['result'])),
     collect() {
       this.reset();
       for (const [result, lines] of Object.entries(options.auditLines())) this.inc({ result }, lines);
+    },
+  });
+}
+
+function createJobSeries(registry: Registry, { jobs, routeIds }: MetricsOptions): void {
+  viewGauge(registry, family('jobs', 'Jobs that are kept, by state.', ['state']), () =>
+    Object.entries(jobs().states).map(([state, count]) => [{ state }, count]),
+  );
+  const rows = family('job_rows_total', 'Rows of jobs that have their answer, or their error.', ['route', 'result']);
+  new Counter({
+    ...familyOptions(registry, rows),
+    collect() {
+      this.reset();
+      for (const [route, { ok, failed }] of jobs().rows) {
+        if (!routeIds().has(route)) continue;
+        this.inc({ route, result: 'ok' }, ok);
+        this.inc({ route, result: 'failed' }, failed);
+      }
     },
   });
 }

@@ -51,6 +51,7 @@ const spring = (key: string, hint: string, { beside = '', onRoute = '' } = {}) =
 
 const TOKENS = 'redis-rate-limiter: { replenishRate: 10, burstCapacity: 200, requestedTokens: 30 }';
 const AUDIT = 'write `audit: {}` in gateway.yaml, or leave it out here';
+const JOBS = 'write `jobs: {}` in gateway.yaml, or leave it out here';
 const POST = { line: 'POST /' };
 const QUOTED = 'a text that begins with * is written in quotes';
 const NO_ROUTES = 'for a gateway without routes write `routes: []`';
@@ -138,6 +139,10 @@ const KEYS: readonly Mistake[] = [
   {
     ...prose(AUDIT, route('audit: «true»'), route()),
     options: { auditConfigured: false },
+  },
+  {
+    ...prose(JOBS, route('pure: true, async: «always»'), route('pure: true')),
+    options: { jobsConfigured: false },
   },
   row('configure `identity`, or leave `auth` out to serve openly', route('«auth: { allow: [jwt] }»'), {
     right: [route()],

@@ -116,6 +116,7 @@ describe('routes.yaml', () => {
       priority: 'normal',
       compress: false,
       csv: false,
+      async: 'allow',
       sharing: undefined,
       validate: undefined,
     });
@@ -145,6 +146,7 @@ describe('routes.yaml', () => {
       priority: 'normal',
       compress: false,
       csv: false,
+      async: 'allow',
       sharing: undefined,
       validate: undefined,
     });
@@ -485,7 +487,7 @@ describe('routes.yaml, wrong', () => {
     });
   }
 
-  for (const key of ['async', 'experiment', 'mirror', 'askVersion', 'slo']) {
+  for (const key of ['experiment', 'mirror', 'askVersion', 'slo']) {
     test(`refuses ${key} by name, as not yet supported, on a route and in the defaults`, () => {
       assert.deepEqual(told(routesOf(`routes: [{ uri: lb://a, ${key}: x }]`).problems), [
         `1:25 error routes[0].${key}: ${key}: not yet supported`,

@@ -32,6 +32,7 @@ async function ownMetrics(): Promise<string[]> {
     ...{
       auditLines: () => ({ written: 0, lost: 0 }),
       limitWaiting: () => new Map(),
+      jobs: () => ({ states: {}, rows: new Map() }),
       catchUp: () => undefined,
       version: '1',
       node: 'v26',

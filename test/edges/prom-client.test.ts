@@ -77,6 +77,7 @@ function startMetrics(t: TestContext) {
     limitWaiting: () => world.limitWaiting,
     batching: () => world.batching,
     keysAges: () => [],
+    jobs: () => ({ states: {}, rows: new Map() }),
     linesDropped: () => world.dropped,
     auditLines: () => ({ written: 3, lost: 1 }),
     wallMs: () => 1_700_000_000_000,

@@ -180,6 +180,7 @@ describe('every alert', () => {
       ...{
         inFlight: () => 0,
         keysAges: () => [],
+        jobs: () => ({ states: {}, rows: new Map() }),
         linesDropped: () => 0,
         auditLines: () => ({ written: 0, lost: 0 }),
         wallMs: () => 0,

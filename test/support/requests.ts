@@ -24,6 +24,7 @@ export function aRoutePolicy(traits: Partial<RoutePolicy> = {}): RoutePolicy {
     streamBodyBytesMax: Infinity,
     answerBytesMax: 1024 * 1024,
     isAudited: false,
+    async: 'allow',
     tellsErrorMessages: false,
     timeoutMs: 30_000,
     isPure: false,

@@ -4,6 +4,7 @@ import { Admin } from './admin.ts';
 import { Discovery } from './discovery.ts';
 import { Identity } from './identity.ts';
 import { Secret } from '../secret.ts';
+import { Jobs } from './jobs.ts';
 import { withLater } from './later.ts';
 import { Listen } from './listen.ts';
 import { duration, size, text, whole } from './scalars.ts';
@@ -91,6 +92,9 @@ export const GatewayFile = withLater(
     addresses: Addresses.prefault({}).describe(
       'The addresses that callers may call from; behind one of `listen.trustedProxies`, the address that the proxy names. Calls from others are refused with FORBIDDEN, before a route is sought.',
     ),
+    jobs: Jobs.optional().describe(
+      'Files of rows become jobs: callers bring one, and come back for the answers (docs/jobs.md). Off unless written.',
+    ),
     plugins: z
       .array(text())
       .default([])
@@ -100,5 +104,5 @@ export const GatewayFile = withLater(
     log: Log.prefault({}).describe('What is written to standard output: one JSON object a line.'),
     drain: Drain.prefault({}).describe('How the gateway ends on SIGTERM or SIGINT.'),
   }),
-  { keys: ['inference', 'jobs', 'state', 'tracing', 'docs'] },
+  { keys: ['inference', 'state', 'tracing', 'docs'] },
 );

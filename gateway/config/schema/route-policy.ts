@@ -317,6 +317,12 @@ export const RoutePolicyKeys = withLater(
     grpc: Grpc.optional().describe(
       'The methods of a service of gRPC that callers may call in place of REST, by gRPC, gRPC-Web and Connect. `google.api.http` in the `.proto` says which request of the route each method is. Off unless written.',
     ),
+    async: z
+      .enum(['allow', 'refuse', 'always'])
+      .default('allow')
+      .describe(
+        'Whether a POST becomes a job, where the route is `pure: true` and gateway.yaml has `jobs`: `allow`: where its caller sends `Prefer: respond-async`, or brings a file; `refuse`: never; `always`: each (docs/jobs.md).',
+      ),
     compress: z
       .boolean()
       .default(false)
@@ -333,7 +339,7 @@ export const RoutePolicyKeys = withLater(
       .prefault('5m')
       .describe('How long a stream may carry nothing before it is ended.'),
   }),
-  { keys: ['async', 'experiment', 'mirror', 'askVersion', 'slo'] },
+  { keys: ['experiment', 'mirror', 'askVersion', 'slo'] },
 );
 
 type PolicyShape = typeof RoutePolicyKeys.shape;

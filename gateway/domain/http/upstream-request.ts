@@ -1,7 +1,7 @@
 import { withholdCredentials } from '../admission/credential-places.ts';
 import type { Admitted } from '../call.ts';
 import { GatewayError } from '../errors.ts';
-import type { Auth, Filter, RequestDraft } from '../route.ts';
+import type { Auth, Filter, Filtered, RequestDraft, Route } from '../route.ts';
 import type { UpstreamMessage } from '../upstream.ts';
 import {
   hopByHopOf,
@@ -94,7 +94,9 @@ export function compose(call: Admitted, { fields, identity, content, tellsPrefix
 }
 
 /** The resource that R will be asked for, once the route's filters have had their way: path and query. */
-export function upstreamResourceOf(call: Admitted): Pick<RequestDraft, 'path' | 'query'> {
+export function upstreamResourceOf(
+  call: Filtered & { readonly route: Pick<Route, 'filters'> },
+): Pick<RequestDraft, 'path' | 'query'> {
   const { route, path, query } = call;
   if (route.filters.length === 0) return call;
   const draft: RequestDraft = { path, query, fields: [...call.fields], host: undefined, isPrefixed: false };

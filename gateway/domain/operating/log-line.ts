@@ -53,6 +53,7 @@ const LEVELS = {
   'config-loaded': 'info',
   'config-refused': 'error',
   'restart-needed': 'warn',
+  job: 'info',
   'internal-error': 'error',
   'plugin-failed': 'error',
   'plugin-blocked': 'warn',

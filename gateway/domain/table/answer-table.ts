@@ -9,7 +9,7 @@ export interface AnswerTable {
 }
 
 /** What a vector without a name is called: vetiver's name for what `predict()` returns. */
-const PREDICTION = '.pred';
+export const PREDICTION = '.pred';
 
 /** Columns that few rows have would make far more cells than the answer has values. */
 const CELLS_SPARE = 10_000;
@@ -71,6 +71,7 @@ function ofColumns(members: Readonly<Record<string, unknown>>): AnswerTable | un
   return { rows, columns: entries.map(([name, value]) => ({ name, cells: cellsOf(value) })) };
 }
 
-function isCell(value: unknown): value is Cell {
+/** True for what has a place in a table. */
+export function isCell(value: unknown): value is Cell {
   return value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
 }

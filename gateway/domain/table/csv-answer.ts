@@ -9,16 +9,17 @@ import { type Cell, tableOf } from './answer-table.ts';
 export function csvOfJson(json: string): string | undefined {
   const table = tableOf(json);
   if (table === undefined) return undefined;
-  let text = `${table.columns.map(({ name }) => written(name)).join(',')}\r\n`;
+  let text = `${table.columns.map(({ name }) => csvField(name)).join(',')}\r\n`;
   for (let row = 0; row < table.rows; row++) {
-    text += `${table.columns.map(({ cells }) => written(cells[row] ?? null)).join(',')}\r\n`;
+    text += `${table.columns.map(({ cells }) => csvField(cells[row] ?? null)).join(',')}\r\n`;
   }
   return text;
 }
 
 const NEEDS_QUOTES = /[",\r\n]|^\s|\s$/;
 
-function written(cell: Cell): string {
+/** One field. */
+export function csvField(cell: Cell): string {
   if (cell === null) return '';
   if (typeof cell === 'boolean') return cell ? 'TRUE' : 'FALSE';
   if (typeof cell === 'number') return String(cell);

@@ -1,0 +1,192 @@
+import { mkdir } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import type { GatewayConfig } from './config/gateway-config.ts';
+import type { Admitted } from './domain/call.ts';
+import type { Clock, Random } from './domain/clock.ts';
+import type { Deadlines } from './domain/deadlines.ts';
+import { GatewayError } from './domain/errors.ts';
+import type { Observe } from './domain/events.ts';
+import type { ColumnsFor } from './domain/table/csv-transcoder.ts';
+import type { ServiceRegistry } from './domain/service/service-registry.ts';
+import { createJobFiles, type FolderFiles } from './edges/jobs/job-files.ts';
+import { openJobStore, type SqliteJobStore } from './edges/jobs/node-sqlite.ts';
+import { uploadBody } from './edges/jobs/upload.ts';
+import type { JobCounts } from './edges/prom-client.ts';
+import type { Flow } from './flow.ts';
+import type { Generation } from './reload.ts';
+import { createJobDoor } from './stages/job-door.ts';
+import { JobVisits, type JobsAtWork } from './stages/job-visits.ts';
+import { Jobs } from './stages/jobs.ts';
+import type { Match } from './stages/match.ts';
+
+/** The jobs of a gateway; without `jobs` in its configuration calls are matched as they would be. */
+export interface GatewayJobs {
+  /** Around what finds the route of a call. */
+  match(match: Match): Match;
+  /** The flow that calls of jobs take. */
+  use(flow: Flow): void;
+  /** Jobs that were not over go on. Where that cannot be it is tried again, and callers are told meanwhile. */
+  open(): Promise<void>;
+  /** Begins no more; what is in hand may take so long. */
+  close(withinMs: number): Promise<void>;
+  counts(): JobCounts;
+}
+
+interface JobsParts {
+  readonly config: GatewayConfig;
+  readonly current: () => Generation;
+  readonly registry: Pick<ServiceRegistry, 'services'>;
+  readonly columnsFor: ColumnsFor;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly deadlines: Deadlines;
+  readonly observe: Observe;
+}
+
+const NOTHING: JobCounts = { states: {}, rows: new Map() };
+
+/** Puts together what jobs need. */
+export function composeJobs(parts: JobsParts): GatewayJobs {
+  const { jobs: rules } = parts.config;
+  if (rules !== undefined) return new ComposedJobs({ ...parts, rules });
+  const done = () => Promise.resolve();
+  return { match: match => match, use: () => undefined, open: done, close: done, counts: () => NOTHING };
+}
+
+type Rules = NonNullable<GatewayConfig['jobs']>;
+type Parts = JobsParts & { readonly rules: Rules };
+
+const MODE = 0o700;
+/** What could not be opened is tried again. */
+const OPEN_AGAIN_MS = 10_000;
+/** Jobs whose time is over are looked for so often. */
+const SWEEP_EVERY_MS = 60_000;
+
+class ComposedJobs implements GatewayJobs {
+  readonly #parts: Parts;
+  readonly #files: FolderFiles;
+  #flow: Flow | undefined = undefined;
+  #store: SqliteJobStore | undefined = undefined;
+  #jobs: Jobs | undefined = undefined;
+  #isClosing = false;
+  #isTold = false;
+  #cancelTimer: () => void = () => undefined;
+  readonly #uploads = new Set<Promise<unknown>>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#files = createJobFiles(parts.rules.folder);
+  }
+
+  match(match: Match): Match {
+    const { rules, current, clock, random } = this.#parts;
+    const visits = new JobVisits({
+      ...{ rules, clock, atWork: () => this.#atWork(), createId: randomUUID, isClosing: () => this.#isClosing },
+      toStream: pieces => Readable.from(pieces, { objectMode: false }),
+    });
+    return createJobDoor({ path: rules.path, match, visits, table: () => current().table, clock, random });
+  }
+
+  use(flow: Flow): void {
+    this.#flow = flow;
+  }
+
+  async open(): Promise<void> {
+    if (this.#isClosing) return;
+    const { rules, observe, clock } = this.#parts;
+    try {
+      await mkdir(rules.folder, { recursive: true, mode: MODE });
+      this.#store = openJobStore(join(rules.folder, 'jobs.db'));
+      await this.#files.sweep(this.#store.ids());
+      this.#begin(this.#store);
+    } catch (error) {
+      this.#store?.close();
+      this.#store = undefined;
+      const about = { folder: rules.folder, problem: problemOf(error) };
+      if (!this.#isTold)
+        observe({ kind: 'notice', level: 'error', text: 'there are no jobs: `jobs.folder` cannot be used', about });
+      this.#isTold = true;
+      this.#cancelTimer = clock.after(OPEN_AGAIN_MS, () => void this.open());
+    }
+  }
+
+  async close(withinMs: number): Promise<void> {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.#cancelTimer();
+    await this.#jobs?.close(withinMs);
+    await Promise.allSettled(this.#uploads);
+    this.#store?.close();
+    this.#store = undefined;
+  }
+
+  counts(): JobCounts {
+    if (this.#store === undefined || this.#jobs === undefined) return NOTHING;
+    return { states: this.#store.counts(), rows: this.#jobs.rows };
+  }
+
+  #begin(store: SqliteJobStore): void {
+    const { current, registry, columnsFor, clock, random, deadlines, observe } = this.#parts;
+    const flow = this.#flow;
+    if (flow === undefined) throw new Error('there is no flow for the calls of jobs');
+    this.#jobs = new Jobs({
+      ...{ store, files: this.#files, routes: () => current().routes, columnsFor, clock, random, deadlines, observe },
+      viewOf: name =>
+        registry
+          .services()
+          .find(service => service.name === name)
+          ?.view(),
+      ...{ admitted: flow.admitted, back: flow.back, ended: () => undefined },
+    });
+    this.#sweep(store);
+    this.#jobs.look();
+  }
+
+  /** A clock that was put forward ends jobs early: their owners see what was answered no more, and R is not asked for it. */
+  #sweep(store: SqliteJobStore): void {
+    const { clock, rules, observe } = this.#parts;
+    try {
+      for (const { id } of store.olderThan(clock.wallMs() - rules.keepMs)) {
+        this.#jobs?.cancel(id);
+        store.remove(id);
+        this.#files.remove(id).catch(() => undefined); // the next start removes what is left
+      }
+    } catch (error) {
+      observe({
+        kind: 'notice',
+        level: 'warn',
+        text: 'jobs whose time is over cannot be removed',
+        about: { problem: problemOf(error) },
+      });
+    }
+    this.#cancelTimer = clock.after(SWEEP_EVERY_MS, () => this.#sweep(store));
+  }
+
+  #atWork(): JobsAtWork {
+    const [store, jobs] = [this.#store, this.#jobs];
+    if (store === undefined || jobs === undefined) {
+      throw new GatewayError('JOBS_UNAVAILABLE', 'the folder of jobs is not open', { retryAfterMs: OPEN_AGAIN_MS });
+    }
+    const takeIn = (call: Admitted, id: string, bytesMax: number) => this.#takeIn(call, id, bytesMax);
+    return { store, files: this.#files, jobs, takeIn };
+  }
+
+  #takeIn({ wire, fields }: Admitted, id: string, bytesMax: number) {
+    const { clock, config } = this.#parts;
+    const about = { wire, fields, bytesMax, clock, idleMsMax: config.listen.bodyIdleTimeoutMs };
+    const upload = uploadBody({ ...about, file: this.#files.create(id) });
+    const done = upload.done.catch(async (error: unknown) => {
+      await this.#files.remove(id).catch(() => undefined); // the next start removes what is left
+      throw error;
+    });
+    const taken = done.catch(() => undefined).finally(() => this.#uploads.delete(taken));
+    this.#uploads.add(taken);
+    return { done, leave: (reason: GatewayError) => upload.leave(reason) };
+  }
+}
+
+function problemOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,33 @@
+import { z } from 'zod';
+import { withLater } from './later.ts';
+import { duration, size, text, whole } from './scalars.ts';
+
+/** Files of rows that callers bring and come back for. */
+export const Jobs = withLater(
+  z
+    .strictObject({
+      path: z
+        .string()
+        .regex(/^(?:\/[A-Za-z0-9._~-]+)+$/, 'must be a path without a slash at its end')
+        .default('/jobs')
+        .describe(
+          'Below it files are brought, as `POST PATH/ROUTE`, and jobs are looked at. It comes before all routes.',
+        ),
+      folder: text()
+        .default('../.state/jobs')
+        .describe('Where jobs and their files are kept, for the gateway’s user alone. One gateway has it at a time.'),
+      keep: duration({ min: '1m', max: '366d' })
+        .prefault('7d')
+        .describe('How long a job is kept once it is over. One that is not over so long after it was made is ended.'),
+      bytesMax: size({ min: '1KiB', max: '64GiB' })
+        .prefault('1GiB')
+        .describe('A larger file, unpacked, is refused with BODY_TOO_LARGE.'),
+      perCallerMax: whole(1, 10_000)
+        .default(10)
+        .describe(
+          'How many jobs of one caller are kept. Of those that are over and whose result was read, the oldest makes room for another; where there is none, the caller is refused with RATE_LIMITED.',
+        ),
+    })
+    .transform(({ keep, ...rest }) => ({ ...rest, keepMs: keep })),
+  { keys: ['inbox', 'callbacks'] },
+);

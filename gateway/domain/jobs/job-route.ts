@@ -1,0 +1,51 @@
+import type { Route } from '../route.ts';
+import type { ServiceView } from '../service.ts';
+import { isEligibleIn } from '../service.ts';
+
+/** Rows of one call where the route says nothing of batches. */
+const ROWS_USUAL = 64;
+
+/** True for a route that makes jobs of calls where their callers ask for that. */
+export function takesJobs({ policy }: Pick<Route, 'policy'>): boolean {
+  return policy.isPure && !policy.isStream && policy.async !== 'refuse';
+}
+
+/** How the rows of a file are put to a route. */
+export interface RowsOfCall {
+  readonly rowsMax: number;
+  readonly bytesMax: number;
+  readonly form: 'array' | 'columns';
+}
+
+/** As many rows as travel together there, and no more than the route takes in one body. */
+export function rowsOfCall({ policy }: Pick<Route, 'policy'>): RowsOfCall {
+  const { sharing, validate, bodyBytesMax, limits } = policy;
+  const batch = sharing?.batch;
+  const rates = limits.flatMap(({ cost, rate, pace }) => (cost === 'rows' && pace === undefined ? [rate] : []));
+  return {
+    rowsMax: Math.max(1, Math.min(batch?.sizeMax ?? ROWS_USUAL, validate?.rowsMax ?? Infinity, ...rates)),
+    bytesMax: bodyBytesMax,
+    form: batch?.rows ?? validate?.form ?? 'array',
+  };
+}
+
+const ofJobs = new WeakMap<Route, Route>();
+
+/** The route as the calls of jobs take it: behind all others, and sharing nothing, since no two rows of a file are one call. */
+export function routeOfJobs(route: Route): Route {
+  const known = ofJobs.get(route);
+  if (known !== undefined) return known;
+  const policy = { ...route.policy, priority: 'low' as const, sharing: undefined, compress: false };
+  const made = { ...route, policy };
+  ofJobs.set(route, made);
+  return made;
+}
+
+/**
+ * How many calls of jobs a service has at once: what all its instances but one can work on, and one call where there is
+ * only one, so that a caller who waits for an answer finds an instance, or waits for one such call.
+ */
+export function callsAtOnce({ instances }: Pick<ServiceView, 'instances'>, concurrency: number): number {
+  const inRotation = instances.filter(({ state }) => isEligibleIn(state)).length;
+  return Math.max(1, (inRotation - 1) * concurrency);
+}

@@ -1,0 +1,272 @@
+import type { Admitted } from '../domain/call.ts';
+import { pause, type Clock } from '../domain/clock.ts';
+import { bodyTooLarge, GatewayError } from '../domain/errors.ts';
+import { fieldOf, type RawFields } from '../domain/http/fields.ts';
+import { fromOutputLine } from '../domain/jobs/answers.ts';
+import { formOf, TAKEN_TYPES, typeOf, type JobForm } from '../domain/jobs/forms.ts';
+import { isOver, isOwner, jobView, type Job, type JobFiles, type JobStore } from '../domain/jobs/job.ts';
+import { prefersAsync } from '../domain/jobs/preference.ts';
+import { resultForm } from '../domain/jobs/results.ts';
+import type { Route } from '../domain/route.ts';
+import type { Answer } from '../domain/upstream.ts';
+import type { Jobs } from './jobs.ts';
+
+/** `jobs` in gateway.yaml, as far as callers meet it. */
+export interface JobRules {
+  /** Below which jobs are made and looked at, without a slash at the end. */
+  readonly path: string;
+  readonly keepMs: number;
+  readonly bytesMax: number;
+  readonly perCallerMax: number;
+}
+
+/** Where jobs are written down and worked off, while that can be done. */
+export interface JobsAtWork {
+  readonly store: JobStore;
+  readonly files: JobFiles;
+  readonly jobs: Jobs;
+  /** Takes a call's body into a new job's file, unpacked, and says how many bytes it is. Rejects with a GatewayError. */
+  readonly takeIn: (call: Admitted, id: string, bytesMax: number) => Intake;
+}
+
+/** A body on its way into a file. */
+export interface Intake {
+  readonly done: Promise<number>;
+  leave(reason: GatewayError): void;
+}
+
+interface VisitPorts {
+  readonly rules: JobRules;
+  /** Throws JOBS_UNAVAILABLE. */
+  readonly atWork: () => JobsAtWork;
+  readonly createId: () => string;
+  readonly toStream: (pieces: AsyncIterable<string>) => Answer['body'];
+  readonly isClosing: () => boolean;
+  readonly clock: Clock;
+}
+
+const PARTS_AT_ONCE = 64;
+const LOOK_EVERY_MS = 500;
+const SAY_EVERY_LOOKS = 30;
+/** What a caller is told to wait before it looks again. */
+/** Where a caller has as many jobs as it may. */
+const ROOM_AGAIN_MS = 60_000;
+const LOOK_AGAIN_S = 2;
+const NOTHING = Buffer.alloc(0);
+
+const NEVER = new AbortController().signal;
+
+/** Where a job's calls go. */
+export interface JobTarget {
+  readonly route: Route;
+  /** As a call to the route has it. */
+  readonly path: string;
+  readonly variables: ReadonlyMap<string, string>;
+}
+
+interface NewJob extends JobTarget {
+  readonly id: string;
+  readonly form: JobForm;
+  readonly bytes: number;
+}
+
+/** What callers that were admitted do about jobs. */
+export class JobVisits {
+  readonly #ports: VisitPorts;
+  /** Files that are on their way, by caller. */
+  readonly #uploads = new Map<string, number>();
+
+  constructor(ports: VisitPorts) {
+    this.#ports = ports;
+  }
+
+  /** By whose rules a job is looked at; undefined: there is none. */
+  routeOf(id: string): string | undefined {
+    return this.#ports.atWork().store.find(id)?.routeId;
+  }
+
+  /** A file. */
+  bring(call: Admitted, target: JobTarget): void {
+    const form = formOf(fieldOf(call.fields, 'content-type'));
+    if (form === undefined) {
+      const detail = `A job takes ${TAKEN_TYPES.join(', ')}.`;
+      throw new GatewayError('UNSUPPORTED_MEDIA_TYPE', 'no form of a job', {
+        detail,
+        fields: ['Accept', TAKEN_TYPES.join(', ')],
+      });
+    }
+    const { bytesMax } = this.#ports.rules;
+    if (call.body.length === 0) throw new GatewayError('BAD_REQUEST', 'no rows', { detail: 'The file is empty.' });
+    if ((call.body.length ?? 0) > bytesMax) throw bodyTooLarge(bytesMax);
+    const atWork = this.#ports.atWork();
+    const under = this.#uploads.get(call.caller.id) ?? 0;
+    this.#makeRoom(atWork, call, under);
+    const id = this.#ports.createId();
+    this.#uploads.set(call.caller.id, under + 1);
+    const intake = atWork.takeIn(call, id, bytesMax);
+    call.waitsFor = intake;
+    const done = intake.done.finally(() => {
+      this.#forget(call.caller.id);
+      if (call.isReplied) drop(atWork.files, id); // its caller has left
+    });
+    call.awaits(done, bytes => this.#created(call, atWork, this.#jobOf(call, { ...target, id, form, bytes })));
+  }
+
+  #forget(callerId: string): void {
+    const left = (this.#uploads.get(callerId) ?? 1) - 1;
+    if (left === 0) this.#uploads.delete(callerId);
+    else this.#uploads.set(callerId, left);
+  }
+
+  /** The oldest whose result was read makes room for another. Throws RATE_LIMITED where none was. */
+  #makeRoom({ store, files }: JobsAtWork, call: Admitted, underWay: number): void {
+    const own = store.ofCaller(call.caller.id).filter(job => isOwner(job, call.caller));
+    if (own.length + underWay < this.#ports.rules.perCallerMax) return;
+    const oldest = own.find(({ state, isFetched }) => isOver(state) && isFetched);
+    if (oldest === undefined) {
+      const detail = `You have ${own.length + underWay} jobs, and no more are kept for one caller. Read the result of one that is done, or delete one.`;
+      throw new GatewayError('RATE_LIMITED', `${own.length + underWay} jobs of one caller`, {
+        detail,
+        retryAfterMs: ROOM_AGAIN_MS,
+      });
+    }
+    store.remove(oldest.id);
+    drop(files, oldest.id);
+  }
+
+  #jobOf(call: Admitted, { route, path, variables, id, form, bytes }: NewJob): Job {
+    return {
+      ...{ id, routeId: route.id, caller: call.caller, form, state: 'queued', inputBytes: bytes, callback: null },
+      origin: {
+        ...{ path, query: call.query, scheme: call.scheme, host: call.host, callerAddress: call.callerAddress },
+        ...{ variables: Object.fromEntries(variables), fields: variedFields(call.fields, route) },
+      },
+      ...{ doneBytes: 0, doneRows: 0, answeredRows: 0, failedRows: 0, columns: null, note: null, error: null },
+      ...{ createdMs: this.#ports.clock.wallMs(), startedMs: null, endedMs: null, isFetched: false },
+    };
+  }
+
+  #created(call: Admitted, { store, files, jobs }: JobsAtWork, job: Job): void {
+    call.record.bytesIn = job.inputBytes;
+    try {
+      store.add(job);
+    } catch (error) {
+      drop(files, job.id);
+      throw error;
+    }
+    jobs.created(job);
+    call.addReplyField('Location', `${this.#ports.rules.path}/${job.id}`);
+    if (prefersAsync(call.fields)) call.addReplyField('Preference-Applied', 'respond-async');
+    call.answered(this.#viewAnswer(202, job));
+  }
+
+  /** How far it is: once, or as server-sent events. */
+  look(call: Admitted, id: string): void {
+    const job = this.#ownJob(call, id);
+    if (/^\s*text\/event-stream\s*(?:[;,]|$)/i.test(fieldOf(call.fields, 'accept') ?? '') && call.method === 'GET') {
+      call.disarm();
+      call.answered(this.#streamed('text/event-stream', this.#progress(id)));
+    } else call.answered(this.#viewAnswer(200, job));
+  }
+
+  /** The answers, once it is over. */
+  result(call: Admitted, id: string): void {
+    const job = this.#ownJob(call, id);
+    if (!isOver(job.state)) {
+      call.answered(this.#viewAnswer(202, job));
+      return;
+    }
+    call.disarm(); // it takes as long as its caller reads
+    call.answered(this.#streamed(typeOf(job.form), this.#pieces(job)));
+  }
+
+  /** Cancels it, or removes it where it is over. */
+  remove(call: Admitted, id: string): void {
+    const { state } = this.#ownJob(call, id);
+    const { store, files, jobs } = this.#ports.atWork();
+    if (isOver(state)) {
+      store.remove(id);
+      drop(files, id);
+    } else jobs.cancel(id);
+    call.answered({ status: 204, fields: [], body: NOTHING, via: null });
+  }
+
+  #ownJob({ caller }: Admitted, id: string): Job {
+    const job = this.#ports.atWork().store.find(id);
+    if (job === undefined || !isOwner(job, caller)) throw new GatewayError('NO_JOB', 'no such job of this caller');
+    return job;
+  }
+
+  #viewAnswer(status: number, job: Job): Answer {
+    const fields = ['Content-Type', 'application/json', 'Cache-Control', 'no-store'];
+    if (!isOver(job.state)) fields.push('Retry-After', String(LOOK_AGAIN_S));
+    return { status, fields, body: Buffer.from(JSON.stringify(jobView(job, this.#ports.rules))), via: null };
+  }
+
+  #streamed(type: string, of: AsyncIterable<string>): Answer {
+    return {
+      status: 200,
+      fields: ['Content-Type', type, 'Cache-Control', 'no-store'],
+      body: this.#ports.toStream(of),
+      via: null,
+    };
+  }
+
+  /** What was answered, in the order of the rows. */
+  async *#pieces({ id, form, columns, doneRows }: Job): AsyncGenerator<string> {
+    const { store, files } = this.#ports.atWork();
+    const writer = resultForm(form, columns);
+    yield writer.head;
+    let row = 0;
+    while (row < doneRows) {
+      const parts = store.parts(id, row, PARTS_AT_ONCE);
+      if (parts.length === 0) throw new Error('the result was removed while it was read');
+      for (const part of parts.filter(each => each.row < doneRows)) {
+        const lines = (await files.answers(id, part.at, part.bytes)).toString().split('\n');
+        const isAtHead = row === 0;
+        yield lines
+          .slice(0, part.rows)
+          .map((line, i) => writer.row(fromOutputLine(line), isAtHead && i === 0))
+          .join('');
+        row = part.row + part.rows;
+      }
+    }
+    yield writer.tail;
+    try {
+      store.change(id, { isFetched: true });
+    } catch {
+      // Its caller has all of it, whether that can be written down or not.
+    }
+  }
+
+  /** Server-sent events until it is over: `progress` where something changed, at last `done`, `failed` or `cancelled`. */
+  async *#progress(id: string): AsyncGenerator<string> {
+    let told = '';
+    for (let looks = 1; !this.#ports.isClosing(); looks += 1) {
+      const job = this.#ports.atWork().store.find(id);
+      if (job === undefined) return;
+      const view = JSON.stringify(jobView(job, this.#ports.rules));
+      if (isOver(job.state)) {
+        yield `event: ${job.state}\ndata: ${view}\n\n`;
+        return;
+      }
+      if (view !== told) yield `event: progress\ndata: ${view}\n\n`;
+      else if (looks % SAY_EVERY_LOOKS === 0) yield ':\n\n'; // keeps what stands between from closing it
+      told = view;
+      await pause(this.#ports.clock, LOOK_EVERY_MS, NEVER);
+    }
+  }
+}
+
+/** What is left of it the next start removes. */
+function drop(files: JobFiles, id: string): void {
+  files.remove(id).catch(() => undefined);
+}
+
+/** What the route's callers may differ in, but for what says who they are. */
+function variedFields(fields: RawFields, route: Route): string[] {
+  const named = route.policy.sharing?.varyBy ?? [];
+  const names = new Set(named.flatMap(key => (key.kind === 'header' ? [key.name] : [])));
+  for (const secret of ['authorization', 'cookie', route.policy.auth?.keyField ?? '']) names.delete(secret);
+  return fields.filter((_, i) => names.has((fields[i - (i % 2)] ?? '').toLowerCase()));
+}

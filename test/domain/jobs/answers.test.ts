@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { answersIn, bodyOf, remedyOf, type CallOutcome } from '../../../gateway/domain/jobs/answers.ts';
+import { callsAtOnce } from '../../../gateway/domain/jobs/job-route.ts';
+import { Places } from '../../../gateway/domain/jobs/places.ts';
+import { callbackIn, prefersAsync } from '../../../gateway/domain/jobs/preference.ts';
+import { resultForm } from '../../../gateway/domain/jobs/results.ts';
+import type { InstanceState, InstanceView } from '../../../gateway/domain/service.ts';
+
+const outcome = (traits: Partial<CallOutcome>): CallOutcome => ({
+  ...{ status: 200, code: null, body: Buffer.from('[1,2]'), detail: 'why', errors: [], retryAfterMs: undefined },
+  ...traits,
+});
+
+describe('the answer to rows', () => {
+  test('is one answer a row, of a list or of columns', () => {
+    const of = (text: string, rows: number) => answersIn(Buffer.from(text), rows);
+
+    assert.deepEqual(of('[{".pred":1},{".pred":2}]', 2), ['{".pred":1}', '{".pred":2}']);
+    assert.deepEqual(of('{".pred":[1,null],"id":["a","b"]}', 2), ['{".pred":1,"id":"a"}', '{".pred":null,"id":"b"}']);
+    assert.deepEqual(of('{".pred":1}', 1), ['{".pred":1}']);
+    for (const text of ['[1]', '{"a":[1,2,3]}', '{}', '7', 'no', '{"a":[1,2],"b":[1]}']) {
+      assert.equal(of(text, 2), undefined, text);
+    }
+  });
+
+  test('is asked for in the form of the route', () => {
+    const records = ['{"a":1,"b":"x"}', '{"b":"y"}'];
+
+    assert.equal(bodyOf(records, 'array').toString(), '[{"a":1,"b":"x"},{"b":"y"}]');
+    assert.equal(bodyOf(records, 'columns').toString(), '{"a":[1,null],"b":["x","y"]}');
+  });
+});
+
+describe('a call for rows that brought no answers', () => {
+  test('is made again for as long as its failure passes, and a few times where the instance may be to blame', () => {
+    for (const code of ['SERVICE_UNAVAILABLE', 'QUEUE_FULL', 'RATE_LIMITED', 'DRAINING'] as const) {
+      assert.equal(remedyOf(outcome({ status: 503, code }), 2).kind, 'wait', code);
+    }
+    for (const code of ['CONNECTION_LOST', 'DEADLINE_EXCEEDED'] as const) {
+      assert.equal(remedyOf(outcome({ status: 502, code }), 2).kind, 'again', code);
+    }
+    assert.equal(remedyOf(outcome({ status: 503 }), 2).kind, 'again');
+  });
+
+  test('names the rows that are refused, or is parted to find them', () => {
+    const errors = [
+      { pointer: '/1/wt', detail: 'row 2: `wt`: "heavy" is not a number' },
+      { pointer: '/1/hp', detail: 'row 2: `hp` is missing' },
+      { pointer: '/9', detail: 'no such row' },
+    ];
+
+    assert.deepEqual(remedyOf(outcome({ status: 422, code: 'INVALID_INPUT', errors }), 2), {
+      kind: 'rows',
+      errors: new Map([[1, { code: 'INVALID_INPUT', detail: '`wt`: "heavy" is not a number' }]]),
+    });
+    assert.deepEqual(remedyOf(outcome({ status: 500 }), 2), {
+      kind: 'apart',
+      error: { code: 'MODEL_FAILED', detail: 'why' },
+    });
+    assert.equal(remedyOf(outcome({ body: Buffer.from('[1]') }), 2).kind, 'apart');
+  });
+});
+
+describe('the calls of jobs', () => {
+  const inState = (state: InstanceState) => ({ state }) as InstanceView;
+  const [well, ill] = [inState('in-rotation'), inState('ejected')];
+
+  test('are as many as all instances in rotation but one can work on, and one at least', () => {
+    assert.equal(callsAtOnce({ instances: [well, well, ill, well] }, 1), 2);
+    assert.equal(callsAtOnce({ instances: [well, well, well] }, 4), 8);
+    assert.equal(callsAtOnce({ instances: [well] }, 4), 1);
+    assert.equal(callsAtOnce({ instances: [ill] }, 1), 1);
+  });
+
+  test('take turns: a place that is given back goes to who has waited longest, and none is given once they are closed', async () => {
+    const places = new Places(() => 1);
+    const patient = new AbortController().signal;
+    const impatient = new AbortController();
+    assert.equal(await places.acquire(patient), true);
+    const order: string[] = [];
+    const waiting = [
+      places.acquire(impatient.signal).then(isTaken => order.push(`left ${isTaken}`)),
+      places.acquire(patient).then(isTaken => order.push(`first ${isTaken}`)),
+      places.acquire(patient).then(isTaken => order.push(`second ${isTaken}`)),
+    ];
+
+    impatient.abort();
+    places.release();
+    const late = places.acquire(patient);
+    await waiting[1];
+    places.close();
+
+    assert.deepEqual(
+      [await Promise.all(waiting).then(() => order), await late],
+      [['left false', 'first true', 'second false'], false],
+    );
+  });
+});
+
+describe('a preference', () => {
+  test('for an answer later is read from any line, by its name alone', () => {
+    assert.equal(prefersAsync(['Prefer', 'return=minimal, Respond-Async; x=1']), true);
+    assert.equal(prefersAsync(['prefer', 'wait=10', 'Prefer', 'respond-async']), true);
+    assert.equal(prefersAsync(['Prefer', 'respond-async-later']), false);
+  });
+
+  test('may name whom to tell', () => {
+    assert.equal(
+      callbackIn(['Prefer', 'respond-async, callback; url="https://a.example/x?y=1"']),
+      'https://a.example/x?y=1',
+    );
+    assert.equal(callbackIn(['Prefer', 'callback']), undefined);
+  });
+});
+
+describe('a result', () => {
+  const results = [
+    { answer: '{".pred":1,"why":"a,\\"b\\""}' },
+    { error: { code: 'MODEL_FAILED', detail: 'no' } },
+  ] as const;
+  const written = (form: 'json' | 'jsonl' | 'csv') => {
+    const writer = resultForm(form, ['.pred', 'why']);
+    return writer.head + results.map((result, i) => writer.row(result, i === 0)).join('') + writer.tail;
+  };
+
+  test('is written in the form of its file, with each error in its row', () => {
+    const error = '{"error":{"code":"MODEL_FAILED","detail":"no"}}';
+
+    assert.equal(written('jsonl'), `${results[0].answer}\n${error}\n`);
+    assert.deepEqual(JSON.parse(written('json')), [{ '.pred': 1, why: 'a,"b"' }, JSON.parse(error)]);
+    assert.equal(written('csv'), '.pred,why,error\r\n1,"a,""b""",\r\n,,MODEL_FAILED: no\r\n');
+  });
+});

@@ -1,0 +1,360 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test, type TestContext } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { beginCall, type Heard } from '../support/call.ts';
+import { startGateway, type ComposedGateway } from '../support/composed-gateway.ts';
+import { answer, startUpstream, type Script } from '../support/scripted-upstream.ts';
+import { aToken, hmac } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
+
+const JSON_FIELD = 'Content-Type: application/json\r\n';
+
+/** A model that doubles `x`; a row with `x: "bad"` makes it fail. */
+const doubling: Script = (socket, request) => {
+  if (request.body.length === 0) {
+    answer('{}', { status: 404, fields: JSON_FIELD })(socket, request);
+    return;
+  }
+  const rows = JSON.parse(request.body.toString()) as { x: unknown }[];
+  if (rows.some(({ x }) => x === 'bad'))
+    answer('{"error":"500"}', { status: 500, fields: JSON_FIELD })(socket, request);
+  else answer(JSON.stringify({ '.pred': rows.map(({ x }) => 2 * Number(x)) }), { fields: JSON_FIELD })(socket, request);
+};
+
+interface Traits {
+  readonly route?: string;
+  readonly jobs?: string;
+  readonly script?: Script;
+  readonly folder?: string;
+  /** More of either file. */
+  readonly more?: string;
+}
+
+const SECRET = 'a secret of thirty-two bytes or more';
+const IDENTITY = "identity: { jwt: [{ issuer: here, audience: penstock, algorithms: [HS256], secret: '${env:S}' }] }";
+const tokenOf = (sub: string, scope: string) =>
+  aToken({ alg: 'HS256' }, { iss: 'here', aud: 'penstock', sub, scope, exp: Date.now() / 1000 + 600 }, hmac(SECRET));
+
+async function gatewayWithJobs(
+  t: TestContext,
+  { route = '', jobs = '', script = doubling, folder, more = '' }: Traits = {},
+) {
+  const upstream = await startUpstream(t, script);
+  const made = folder ?? mkdtempSync(join(tmpdir(), 'penstock-jobs-'));
+  if (folder === undefined) t.after(() => rmSync(made, { recursive: true }));
+  const routes = `
+services: { fuel: { health: { interval: 1h }, outlier: { failures: 1000 } } }
+routes:
+  - { id: fuel, uri: lb://fuel, predicates: ['Path=/api/fuel/**'], filters: ['StripPrefix=2'], pure: true, ${route} }${more === IDENTITY ? '' : more}
+`;
+  const gateway = await startGateway(t, {
+    ...{ services: { fuel: [upstream.origin] }, routes, env: { S: SECRET } },
+    more: `jobs: { folder: ${join(made, 'jobs')}, ${jobs} }\n${more === IDENTITY ? more : ''}`,
+  });
+  const calls = () => upstream.requests.filter(({ head }) => head.startsWith('POST'));
+  return { gateway, upstream, calls, folder: join(made, 'jobs') };
+}
+
+const lines = (rows: readonly unknown[]) => rows.map(row => `${JSON.stringify(row)}\n`).join('');
+const numbered = (count: number) => Array.from({ length: count }, (_, x) => ({ x }));
+
+function bring(gateway: ComposedGateway, body: string | Buffer, headers: Record<string, string> = {}): Promise<Heard> {
+  return gateway.call('/jobs/fuel', {
+    method: 'POST',
+    headers: { 'content-type': 'application/jsonl', ...headers },
+    body,
+  });
+}
+
+const viewOf = ({ text }: Heard) => JSON.parse(text) as Record<string, unknown>;
+
+/** How a job stands once it is over. */
+async function overOf(gateway: ComposedGateway, made: Heard, headers = {}): Promise<Record<string, unknown>> {
+  const { location } = made.headers;
+  assert.ok(location !== undefined, made.text);
+  let view: Record<string, unknown> = {};
+  await until(async () => {
+    view = viewOf(await gateway.call(location, { headers }));
+    return !['queued', 'running'].includes(String(view['state']));
+  }, 'the job to be over');
+  return view;
+}
+
+const resultOf = (gateway: ComposedGateway, { headers }: Heard) => gateway.call(`${headers.location ?? ''}/result`);
+
+describe('a job', () => {
+  test('answers a file of JSON lines row by row, in order, in calls of so many rows', async t => {
+    const { gateway, calls, folder } = await gatewayWithJobs(t, { route: 'batch: { sizeMax: 10 }' });
+
+    const made = await bring(gateway, lines(numbered(25)));
+    const view = await overOf(gateway, made);
+    const result = await resultOf(gateway, made);
+
+    assert.deepEqual([made.status, view['state'], view['rows']], [202, 'done', { answered: 25, failed: 0 }]);
+    assert.equal(result.headers['content-type'], 'application/jsonl');
+    assert.equal(result.text, lines(numbered(25).map(({ x }) => ({ '.pred': 2 * x }))));
+    assert.deepEqual(
+      calls().map(({ head, body }) => [head.split(' ')[1], (JSON.parse(body.toString()) as unknown[]).length]),
+      [
+        ['/predict', 10],
+        ['/predict', 10],
+        ['/predict', 5],
+      ],
+    );
+    assert.equal(await gateway.metric('penstock_job_rows_total', { route: 'fuel', result: 'ok' }), 25);
+    assert.equal(await gateway.metric('penstock_jobs', { state: 'done' }), 1);
+    const told = gateway.log.of('job').map(({ state, rows }) => [state, rows]);
+    assert.deepEqual(told, [['queued', 0], ['done', 25]]); // prettier-ignore
+    const modes = ['', ...readdirSync(folder)].map(name => (statSync(join(folder, name)).mode & 0o777).toString(8));
+    assert.deepEqual(new Set(modes.slice(1)), new Set(['600']));
+    assert.equal(modes[0], '700');
+  });
+
+  test('is made of a call whose caller prefers to come back, of an array, and of a file that is packed', async t => {
+    const { gateway } = await gatewayWithJobs(t, { jobs: 'path: /later' });
+    const array = JSON.stringify(numbered(3));
+    const ask = (headers: Record<string, string>, body: string | Buffer) =>
+      gateway.call('/api/fuel/predict', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body,
+      });
+
+    const made = [
+      await ask({ prefer: 'respond-async' }, array),
+      await ask({ prefer: 'respond-async', 'content-encoding': 'gzip' }, gzipSync(array)),
+      await ask({ prefer: 'respond-async' }, gzipSync(array)),
+    ];
+    const now = await ask({}, array);
+
+    for (const each of made) {
+      assert.deepEqual([each.status, each.headers['preference-applied']], [202, 'respond-async']);
+      assert.match(each.headers.location ?? '', /^\/later\//);
+      await overOf(gateway, each);
+      const answers = JSON.parse((await resultOf(gateway, each)).text) as unknown;
+      assert.deepEqual(answers, [{ '.pred': 0 }, { '.pred': 2 }, { '.pred': 4 }]);
+    }
+    assert.deepEqual([now.status, now.text], [200, '{".pred":[0,2,4]}']);
+  });
+
+  test('has an error for each row that the model cannot take, and an answer for each other', async t => {
+    const { gateway } = await gatewayWithJobs(t);
+    const rows = [{ x: 1 }, { x: 'bad' }, { x: 2 }].map(row => JSON.stringify(row));
+
+    const made = await bring(gateway, [...rows, 'no JSON', '[1]', '{"x":3}'].join('\n'));
+    const view = await overOf(gateway, made);
+
+    assert.deepEqual([view['state'], view['rows']], ['done', { answered: 6, failed: 3 }]);
+    const failed = (code: string, detail: string) => ({ error: { code, detail } });
+    assert.deepEqual(
+      (await resultOf(gateway, made)).text
+        .trim()
+        .split('\n')
+        .map(line => JSON.parse(line) as unknown),
+      [
+        { '.pred': 2 },
+        failed('MODEL_FAILED', 'The model answered with the status 500.'),
+        { '.pred': 4 },
+        failed('BAD_REQUEST', 'The row is no record: it is not JSON.'),
+        failed('BAD_REQUEST', 'The row is no record: it is not a JSON object.'),
+        { '.pred': 6 },
+      ],
+    );
+  });
+
+  test('answers a file of CSV by its header line, in CSV', async t => {
+    const { gateway, calls } = await gatewayWithJobs(t);
+    const headers = { 'content-type': 'text/csv' };
+
+    const made = await bring(gateway, 'x,name\r\n1,"a, b"\r\n2\r\n3,07\r\n', headers);
+    const view = await overOf(gateway, made);
+    const result = await resultOf(gateway, made);
+    const broken = await overOf(gateway, await bring(gateway, 'x,x\n1,2\n', headers));
+
+    assert.deepEqual([view['state'], view['rows']], ['done', { answered: 3, failed: 1 }]);
+    assert.deepEqual(JSON.parse(calls()[0]?.body.toString() ?? ''), [
+      { x: 1, name: 'a, b' },
+      { x: 3, name: '07' },
+    ]);
+    assert.equal(result.headers['content-type'], 'text/csv');
+    const problem = '"BAD_REQUEST: The row is no record: it has 1 field, and the header line has 2."';
+    assert.equal(result.text, `.pred,error\r\n2,\r\n,${problem}\r\n6,\r\n`);
+    assert.deepEqual(broken['error'], { code: 'BAD_REQUEST', detail: 'the header line: `x` comes twice' });
+  });
+
+  test('whose file breaks off has failed, and what was answered before can be read', async t => {
+    const { gateway } = await gatewayWithJobs(t, { route: 'batch: { sizeMax: 2 }' });
+
+    const made = await bring(gateway, '[{"x":1},{"x":2},{"x":', { 'content-type': 'application/json' });
+    const view = await overOf(gateway, made);
+
+    assert.equal(view['state'], 'failed');
+    assert.deepEqual(view['error'], { code: 'BAD_REQUEST', detail: 'Row 3: the file ends within it.' });
+    assert.deepEqual(JSON.parse((await resultOf(gateway, made)).text), [{ '.pred': 2 }, { '.pred': 4 }]);
+  });
+
+  test('is told of as it goes, and cancelled, and what it had in hand is let go of', async t => {
+    let held = 0;
+    const { gateway, upstream, calls, folder } = await gatewayWithJobs(t, { route: 'batch: { sizeMax: 2 }' });
+    upstream.play((socket, request) => {
+      if (request.body.length > 0 && held++ > 0) return; // the second call is never answered
+      doubling(socket, request);
+    });
+    const made = await bring(gateway, lines(numbered(7)));
+    const { location = '' } = made.headers;
+    await until(() => calls().length === 2, 'the second call');
+
+    const early = await gateway.call(`${location}/result`);
+    const { answered } = beginCall(`${gateway.url}${location}`, { headers: { accept: 'text/event-stream' } });
+    const events = await answered;
+    events.setEncoding('utf8');
+    const heard: string[] = [];
+    events.on('data', (text: string) => heard.push(text));
+    await until(() => heard.length > 0, 'the first event');
+    const gone = await gateway.call(location, { method: 'DELETE' });
+    await once(events, 'end');
+
+    assert.deepEqual([early.status, early.headers['retry-after'], viewOf(early)['state']], [202, '2', 'running']);
+    assert.equal(events.headers['content-type'], 'text/event-stream');
+    assert.match(heard[0] ?? '', /^event: progress\ndata: \{.*"answered":2/);
+    assert.match(heard.at(-1) ?? '', /^event: cancelled\n/);
+    assert.equal(gone.status, 204);
+    assert.equal((await resultOf(gateway, made)).text, lines([{ '.pred': 0 }, { '.pred': 2 }]));
+    await until(() => !readdirSync(folder).some(name => name.endsWith('.in')), 'the input to be removed');
+
+    assert.equal((await gateway.call(location, { method: 'DELETE' })).status, 204);
+    assert.equal((await gateway.call(location)).code, 'NO_JOB');
+    await until(() => readdirSync(folder).every(name => name.startsWith('jobs.db')), 'its files to be removed');
+    upstream.hangUp();
+  });
+
+  test('goes on where a gateway that ended has left it: what was answered is not asked again', async t => {
+    const folder = mkdtempSync(join(tmpdir(), 'penstock-jobs-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const route = 'batch: { sizeMax: 2 }, retry: { attempts: 1 }';
+    const first = await gatewayWithJobs(t, { route, folder });
+    const rowsOf = (body: Buffer) => (JSON.parse(body.toString()) as { x: number }[]).map(({ x }) => x);
+    let asked = 0;
+    first.upstream.play((socket, request) => {
+      if (request.body.length > 0 && asked++ === 2) return;
+      doubling(socket, request);
+    });
+    const made = await bring(first.gateway, lines(numbered(9)));
+    await until(() => first.calls().length === 3, 'the third call');
+    await first.gateway.gateway.drain();
+
+    const second = await gatewayWithJobs(t, { route, folder });
+    const view = await overOf(second.gateway, made);
+
+    assert.deepEqual([view['state'], view['rows']], ['done', { answered: 9, failed: 0 }]);
+    assert.deepEqual(
+      [...first.calls().slice(0, 2), ...second.calls()].flatMap(({ body }) => rowsOf(body)),
+      [0, 1, 2, 3, 4, 5, 6, 7, 8],
+    );
+    const result = await resultOf(second.gateway, made);
+    assert.equal(result.text, lines(numbered(9).map(({ x }) => ({ '.pred': 2 * x }))));
+    await second.gateway.gateway.drain(); // before the first is looked at for what it left
+  });
+
+  test('waits while the service or its route is not there, and goes on', async t => {
+    const { gateway, upstream, calls } = await gatewayWithJobs(t);
+    const routes = readFileSync(gateway.routesFile, 'utf8');
+    upstream.play((socket, request) => {
+      if (calls().length === 0) answer('{}', { status: 503 })(socket, request);
+      else doubling(socket, request);
+    });
+    writeFileSync(gateway.routesFile, routes.replace('id: fuel', 'id: other'));
+    const made = await bring(gateway, lines(numbered(2)));
+    await gateway.reload();
+
+    assert.equal((await gateway.call(made.headers.location ?? '')).code, 'NO_JOB');
+    writeFileSync(gateway.routesFile, routes);
+    await gateway.reload();
+
+    assert.equal((await overOf(gateway, made))['state'], 'done');
+  });
+
+  test('is seen by its owner alone, with what its route asks for', async t => {
+    const auth = 'auth: { scopes: [predict] }';
+    const { gateway } = await gatewayWithJobs(t, { route: auth, more: IDENTITY });
+    const as = (sub: string, scope = 'predict') => ({ authorization: `Bearer ${tokenOf(sub, scope)}` });
+    const made = await bring(gateway, lines(numbered(1)), as('alice'));
+    const { location = '' } = made.headers;
+    await overOf(gateway, made, as('alice'));
+
+    const codes = [
+      await bring(gateway, lines(numbered(1))),
+      await bring(gateway, lines(numbered(1)), as('alice', 'none')),
+      await gateway.call(location),
+      await gateway.call(location, { headers: as('bob') }),
+      await gateway.call(`${location}/result`, { headers: as('bob') }),
+      await gateway.call(location, { method: 'DELETE', headers: as('bob') }),
+      await gateway.call(location, { headers: as('alice', 'none') }),
+      await gateway.call(`${location}/other`, { headers: as('alice') }),
+    ].map(({ code }) => code);
+
+    assert.deepEqual(codes, [
+      ...['UNAUTHENTICATED', 'FORBIDDEN', 'UNAUTHENTICATED', 'NO_JOB', 'NO_JOB', 'NO_JOB', 'FORBIDDEN', 'NO_JOB'],
+    ]);
+    const result = await gateway.call(`${location}/result`, { headers: as('alice') });
+    assert.equal(result.text, '{".pred":0}\n');
+    const call = gateway.requests().find(({ caller, path }) => caller === 'here/alice' && path === '/api/fuel/predict');
+    assert.equal(call?.['status'], 200);
+  });
+
+  test('is refused where it is too large, one too many, in no form of ours, or its route takes none', async t => {
+    const { gateway } = await gatewayWithJobs(t, {
+      jobs: 'bytesMax: 1KiB, perCallerMax: 1',
+      more: `
+  - { id: plain, uri: lb://fuel, predicates: ['Path=/plain/**'] }
+  - { id: never, uri: lb://fuel, predicates: ['Path=/never/**'], pure: true, async: refuse }
+  - { id: open, uri: lb://fuel, predicates: ['Path=/{what}/open'], pure: true }
+  - { id: hidden, uri: lb://fuel, predicates: ['Path=/hidden', 'Header=X-Inner'], pure: true }`,
+    });
+    const file = (path: string, body: string | Buffer = '{"x":1}', type = 'application/jsonl') =>
+      gateway.call(path, { method: 'POST', headers: { 'content-type': type }, body });
+
+    const refused = [
+      await file('/jobs/fuel', 'x'.repeat(2_000)),
+      await file('/jobs/fuel', gzipSync('x'.repeat(2_000))),
+      await file('/jobs/fuel', gzipSync('{"x":1}').subarray(0, 12)),
+      await file('/jobs/fuel', '', 'application/jsonl'),
+      await file('/jobs/fuel', 'x', 'application/pdf'),
+      await file('/jobs/none'),
+      await file('/jobs/plain'),
+      await file('/jobs/never'),
+      await file('/jobs/open'),
+      await file('/jobs/hidden'),
+      await gateway.call('/jobs/fuel', { method: 'PUT' }),
+    ].map(({ status, code }) => [status, code]);
+
+    assert.deepEqual(refused, [
+      [413, 'BODY_TOO_LARGE'],
+      [413, 'BODY_TOO_LARGE'],
+      [400, 'BAD_REQUEST'],
+      [400, 'BAD_REQUEST'],
+      [415, 'UNSUPPORTED_MEDIA_TYPE'],
+      ...Array.from({ length: 5 }, () => [404, 'NO_ROUTE']),
+      [404, 'NO_JOB'],
+    ]);
+    const made = await file('/jobs/fuel');
+    await overOf(gateway, made);
+    const [unread, , read] = [await file('/jobs/fuel'), await resultOf(gateway, made), await file('/jobs/fuel')];
+    assert.deepEqual([made.status, unread.code, read.status], [202, 'RATE_LIMITED', 202]);
+    await overOf(gateway, read);
+  });
+
+  test('is told that it cannot be while its folder cannot be used, and all other calls are answered', async t => {
+    const { gateway } = await gatewayWithJobs(t, { folder: '/dev/null' });
+
+    assert.equal((await bring(gateway, '{"x":1}')).code, 'JOBS_UNAVAILABLE');
+    const heard = await gateway.call('/api/fuel/predict', { method: 'POST', body: '[{"x":1}]' });
+    assert.equal(heard.status, 200);
+    const told = gateway.log.of('notice').map(({ text }) => text);
+    assert.ok(told.includes('there are no jobs: `jobs.folder` cannot be used'));
+  });
+});
