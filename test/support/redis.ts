@@ -15,8 +15,8 @@ export interface RedisServer {
   hang(): void;
 }
 
-/** Starts it on a free port; it ends with the test. */
-export async function startRedis(t: TestContext): Promise<RedisServer> {
+/** Starts it on a free port, open or with a password; it ends with the test. */
+export async function startRedis(t: TestContext, password = ''): Promise<RedisServer> {
   const program = await ensureServer('redis-server');
   const holder = createServer();
   await once(holder.listen(0, '127.0.0.1'), 'listening');
@@ -25,7 +25,18 @@ export async function startRedis(t: TestContext): Promise<RedisServer> {
   let server: ChildProcess | undefined;
 
   async function start(): Promise<void> {
-    const options = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+    const options = [
+      '--port',
+      String(port),
+      '--bind',
+      '127.0.0.1',
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+      '--requirepass',
+      password,
+    ];
     const started = spawn(program, options, { stdio: ['ignore', 'pipe', 'ignore'], cwd: '/' });
     server = started;
     let said = '';
