@@ -12,11 +12,13 @@ import type { ColumnsFor } from './domain/table/csv-transcoder.ts';
 import type { ServiceRegistry } from './domain/service/service-registry.ts';
 import { createJobFiles, type FolderFiles } from './edges/jobs/job-files.ts';
 import { openJobStore, type SqliteJobStore } from './edges/jobs/node-sqlite.ts';
+import { sendWebhook } from './edges/jobs/webhook.ts';
 import { uploadBody } from './edges/jobs/upload.ts';
 import type { JobCounts } from './edges/prom-client.ts';
 import type { Flow } from './flow.ts';
 import type { Generation } from './reload.ts';
 import { createJobDoor } from './stages/job-door.ts';
+import { JobCallbacks } from './stages/job-callbacks.ts';
 import { JobVisits, type JobsAtWork } from './stages/job-visits.ts';
 import { Jobs } from './stages/jobs.ts';
 import type { Match } from './stages/match.ts';
@@ -70,6 +72,7 @@ class ComposedJobs implements GatewayJobs {
   #flow: Flow | undefined = undefined;
   #store: SqliteJobStore | undefined = undefined;
   #jobs: Jobs | undefined = undefined;
+  #callbacks: JobCallbacks | undefined = undefined;
   #isClosing = false;
   #isTold = false;
   #cancelTimer: () => void = () => undefined;
@@ -116,7 +119,7 @@ class ComposedJobs implements GatewayJobs {
     if (this.#isClosing) return;
     this.#isClosing = true;
     this.#cancelTimer();
-    await this.#jobs?.close(withinMs);
+    await Promise.all([this.#jobs?.close(withinMs), this.#callbacks?.close()]);
     await Promise.allSettled(this.#uploads);
     this.#store?.close();
     this.#store = undefined;
@@ -128,7 +131,7 @@ class ComposedJobs implements GatewayJobs {
   }
 
   #begin(store: SqliteJobStore): void {
-    const { current, registry, columnsFor, clock, random, deadlines, observe } = this.#parts;
+    const { rules, current, registry, columnsFor, clock, random, deadlines, observe } = this.#parts;
     const flow = this.#flow;
     if (flow === undefined) throw new Error('there is no flow for the calls of jobs');
     this.#jobs = new Jobs({
@@ -138,7 +141,10 @@ class ComposedJobs implements GatewayJobs {
           .services()
           .find(service => service.name === name)
           ?.view(),
-      ...{ admitted: flow.admitted, back: flow.back, ended: () => undefined },
+      ...{ admitted: flow.admitted, back: flow.back, ended: () => this.#callbacks?.look() },
+    });
+    this.#callbacks = new JobCallbacks({
+      ...{ rules: rules.callbacks, view: rules, store, clock, observe, send: sendWebhook },
     });
     this.#sweep(store);
     this.#jobs.look();
@@ -148,6 +154,7 @@ class ComposedJobs implements GatewayJobs {
   #sweep(store: SqliteJobStore): void {
     const { clock, rules, observe } = this.#parts;
     try {
+      this.#callbacks?.look();
       for (const { id } of store.olderThan(clock.wallMs() - rules.keepMs)) {
         this.#jobs?.cancel(id);
         store.remove(id);

@@ -34,6 +34,7 @@ const SECRET_PATHS: readonly (readonly string[])[] = [
   ['identity', 'jwt', '*', 'secret', 'base64'],
   ['identity', 'introspection', '*', 'clientSecret'],
   ['identity', 'ldap', 'bindPassword'],
+  ['jobs', 'callbacks', '*', 'secret'],
   ['redis', 'password'],
   ['services', '*', 'sharedSecret'],
   ['services', '*', 'rserve', 'password'],

@@ -44,7 +44,7 @@ export interface JobRunPorts extends JobCallPorts {
   readonly clock: Clock;
   readonly observe: Observe;
   /** A job is over. */
-  readonly ended: (job: Job) => void;
+  readonly ended: () => void;
 }
 
 /** What ends a run before its job is over. */
@@ -420,7 +420,7 @@ export class JobRun {
     if (!(await this.#write({ state, error, note: null, endedMs: clock.wallMs() }))) return;
     const { id, routeId: route, answeredRows: rows, failedRows: failed } = this.#job;
     observe({ kind: 'job', job: id, route, state, rows, failed });
-    ended(this.#job);
+    ended();
     await files.dropInput(id);
   }
 }

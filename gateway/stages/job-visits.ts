@@ -2,10 +2,11 @@ import type { Admitted } from '../domain/call.ts';
 import { pause, type Clock } from '../domain/clock.ts';
 import { bodyTooLarge, GatewayError } from '../domain/errors.ts';
 import { fieldOf, type RawFields } from '../domain/http/fields.ts';
+import { ruleFor, type CallbackRule } from '../domain/jobs/callback.ts';
 import { fromOutputLine } from '../domain/jobs/answers.ts';
 import { formOf, TAKEN_TYPES, typeOf, type JobForm } from '../domain/jobs/forms.ts';
 import { isOver, isOwner, jobView, type Job, type JobFiles, type JobStore } from '../domain/jobs/job.ts';
-import { prefersAsync } from '../domain/jobs/preference.ts';
+import { callbackIn, prefersAsync } from '../domain/jobs/preference.ts';
 import { resultForm } from '../domain/jobs/results.ts';
 import type { Route } from '../domain/route.ts';
 import type { Answer } from '../domain/upstream.ts';
@@ -18,6 +19,7 @@ export interface JobRules {
   readonly keepMs: number;
   readonly bytesMax: number;
   readonly perCallerMax: number;
+  readonly callbacks: readonly CallbackRule[];
 }
 
 /** Where jobs are written down and worked off, while that can be done. */
@@ -68,6 +70,7 @@ interface NewJob extends JobTarget {
   readonly id: string;
   readonly form: JobForm;
   readonly bytes: number;
+  readonly callback: string | null;
 }
 
 /** What callers that were admitted do about jobs. */
@@ -95,7 +98,12 @@ export class JobVisits {
         fields: ['Accept', TAKEN_TYPES.join(', ')],
       });
     }
-    const { bytesMax } = this.#ports.rules;
+    const { bytesMax, callbacks } = this.#ports.rules;
+    const callback = callbackIn(call.fields) ?? null;
+    if (callback !== null && ruleFor(callback, callbacks) === undefined) {
+      const detail = 'The URL of the callback is none that this gateway calls.';
+      throw new GatewayError('BAD_REQUEST', 'a callback that no rule allows', { detail });
+    }
     if (call.body.length === 0) throw new GatewayError('BAD_REQUEST', 'no rows', { detail: 'The file is empty.' });
     if ((call.body.length ?? 0) > bytesMax) throw bodyTooLarge(bytesMax);
     const atWork = this.#ports.atWork();
@@ -109,7 +117,9 @@ export class JobVisits {
       this.#forget(call.caller.id);
       if (call.isReplied) drop(atWork.files, id); // its caller has left
     });
-    call.awaits(done, bytes => this.#created(call, atWork, this.#jobOf(call, { ...target, id, form, bytes })));
+    call.awaits(done, bytes =>
+      this.#created(call, atWork, this.#jobOf(call, { ...target, id, form, bytes, callback })),
+    );
   }
 
   #forget(callerId: string): void {
@@ -134,9 +144,17 @@ export class JobVisits {
     drop(files, oldest.id);
   }
 
-  #jobOf(call: Admitted, { route, path, variables, id, form, bytes }: NewJob): Job {
+  #jobOf(call: Admitted, { route, path, variables, ...file }: NewJob): Job {
     return {
-      ...{ id, routeId: route.id, caller: call.caller, form, state: 'queued', inputBytes: bytes, callback: null },
+      ...{
+        id: file.id,
+        form: file.form,
+        callback: file.callback,
+        routeId: route.id,
+        caller: call.caller,
+        state: 'queued',
+        inputBytes: file.bytes,
+      },
       origin: {
         ...{ path, query: call.query, scheme: call.scheme, host: call.host, callerAddress: call.callerAddress },
         ...{ variables: Object.fromEntries(variables), fields: variedFields(call.fields, route) },

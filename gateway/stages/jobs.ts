@@ -77,6 +77,7 @@ export class Jobs {
     const active = this.#active.get(id);
     active?.abort.abort();
     this.#tell(job, 'cancelled');
+    this.#ports.ended();
     const ended = active?.done ?? Promise.resolve();
     ended.then(() => files.dropInput(id)).catch(() => undefined); // it goes with the job, when that is removed
   }
@@ -121,6 +122,7 @@ export class Jobs {
       store.change(id, { state: 'failed', error: BROKEN, note: null, endedMs: clock.wallMs() });
       const job = store.find(id);
       if (job !== undefined) this.#tell(job, 'failed');
+      this.#ports.ended();
     } catch (cause) {
       observe({ kind: 'internal-error', where: 'job', error: cause, requestId: id });
     }

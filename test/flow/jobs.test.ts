@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
@@ -346,6 +349,48 @@ describe('a job', () => {
     const [unread, , read] = [await file('/jobs/fuel'), await resultOf(gateway, made), await file('/jobs/fuel')];
     assert.deepEqual([made.status, unread.code, read.status], [202, 'RATE_LIMITED', 202]);
     await overOf(gateway, read);
+  });
+
+  test('tells whom its owner named that it is over: signed, again where that fails, and no one else', async t => {
+    const heard: { url: string; headers: IncomingHttpHeaders; body: string }[] = [];
+    const receiver = createServer((req, res) => {
+      let body = '';
+      req.on('data', (chunk: Buffer) => (body += chunk.toString()));
+      req.on('end', () => {
+        heard.push({ url: req.url ?? '', headers: req.headers, body });
+        if (heard.length === 1) res.writeHead(302, { location: '/hooks/elsewhere' });
+        res.end();
+      });
+    });
+    await once(receiver.listen(0, '127.0.0.1'), 'listening');
+    t.after(() => receiver.close());
+    const to = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hooks`;
+    const folder = mkdtempSync(join(tmpdir(), 'penstock-jobs-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const jobs = `callbacks: [{ to: '${to}', secret: 'whsec_c2VjcmV0' }]`;
+    const first = await gatewayWithJobs(t, { jobs, folder });
+    const callback = (url: string) => ({ prefer: `callback; url="${url}"` });
+
+    const refused = [`${to}x`, to.replace('127', 'a@127'), `${to}/../x`, 'file:///etc', 'http://10.0.0.1/hooks'];
+    for (const url of refused) {
+      assert.equal((await bring(first.gateway, '{"x":1}', callback(url))).code, 'BAD_REQUEST', url);
+    }
+    const made = await bring(first.gateway, '{"x":1}', callback(`${to}/done?x=1`));
+    await until(() => heard.length === 1, 'the first attempt');
+    await first.gateway.gateway.drain();
+    const second = await gatewayWithJobs(t, { jobs, folder });
+    await until(() => heard.length === 2, 'the second attempt');
+
+    const { url, headers, body } = heard[1] ?? { url: '', headers: {}, body: '' };
+    const [id, seconds] = [headers['webhook-id'], headers['webhook-timestamp']];
+    const signed = createHmac('sha256', 'secret')
+      .update(`${String(id)}.${String(seconds)}.${body}`)
+      .digest('base64');
+    assert.deepEqual([url, headers['webhook-signature']], ['/hooks/done?x=1', `v1,${signed}`]);
+    assert.equal(heard[0]?.headers['webhook-id'], id);
+    const message = JSON.parse(body) as { type: string; data: { id: string } };
+    assert.deepEqual([message.type, `/jobs/${message.data.id}`], ['job.done', made.headers.location]);
+    await second.gateway.gateway.drain(); // before the first is looked at for what it left
   });
 
   test('is told that it cannot be while its folder cannot be used, and all other calls are answered', async t => {

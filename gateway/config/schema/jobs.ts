@@ -1,6 +1,19 @@
 import { z } from 'zod';
+import { Secret } from '../secret.ts';
 import { withLater } from './later.ts';
 import { duration, size, text, whole } from './scalars.ts';
+
+const Callback = z.strictObject({
+  to: z
+    .string()
+    .regex(/^https?:\/\/[^/@\s?#\\]+(?:\/[^\s?#\\]*)?$/, 'must be a URL without credentials, query and fragment')
+    .describe('What a URL must be, or lie below: its scheme, host, port, and the parts of its path.'),
+  secret: text()
+    .transform(written => new Secret(written))
+    .describe(
+      'What messages are signed with (HMAC-SHA256, as Standard Webhooks has it): `whsec_` and a key in base64, or any text. Best `${env:NAME}` or `${file:PATH}`.',
+    ),
+});
 
 /** Files of rows that callers bring and come back for. */
 export const Jobs = withLater(
@@ -27,7 +40,14 @@ export const Jobs = withLater(
         .describe(
           'How many jobs of one caller are kept. Of those that are over and whose result was read, the oldest makes room for another; where there is none, the caller is refused with RATE_LIMITED.',
         ),
+      callbacks: z
+        .array(Callback)
+        .max(100)
+        .default([])
+        .describe(
+          'Where callers may have it told that their job is over, with `Prefer: callback; url="URL"`. Off unless written.',
+        ),
     })
     .transform(({ keep, ...rest }) => ({ ...rest, keepMs: keep })),
-  { keys: ['inbox', 'callbacks'] },
+  { keys: ['inbox'] },
 );

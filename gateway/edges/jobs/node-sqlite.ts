@@ -98,6 +98,11 @@ class SqliteStore implements SqliteJobStore {
     return this.#all("SELECT * FROM jobs WHERE state IN ('queued', 'running') ORDER BY created_ms").map(toJob);
   }
 
+  untold(max: number): readonly Job[] {
+    const select = "SELECT * FROM jobs WHERE callback IS NOT NULL AND state IN ('done', 'failed', 'cancelled') LIMIT ?";
+    return this.#all(select, max).map(toJob);
+  }
+
   olderThan(wallMs: number): readonly Job[] {
     return this.#all('SELECT * FROM jobs WHERE coalesce(ended_ms, created_ms) < ?', Math.floor(wallMs)).map(toJob);
   }
