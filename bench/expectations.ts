@@ -1,5 +1,6 @@
 import type { CostRow } from './cost/parts.ts';
 import type { FileRow } from './cost/routes.ts';
+import { inUnit, isDoorMet, type DoorRow } from './doors/table.ts';
 import { inCounts, inNs, inTimes, inWords } from './figures.ts';
 import type { Results } from './results.ts';
 import { examine, type Finding } from './summary.ts';
@@ -20,12 +21,13 @@ export function missedTable(results: Results): string {
 
 const MISSED = '**missed**';
 
-function linesOf({ races, costs }: Results): string[] {
+function linesOf({ races, costs, doors }: Results): string[] {
   const rowsOf = (workload: string) => races.find(({ id }) => id === workload)?.rows ?? [];
   const findings = races.flatMap(({ rows, expectations }) =>
     expectations.flatMap(wanted => examine(rows, wanted, rowsOf) ?? []),
   );
-  return [...findings.map(toLine), ...costs.expected.map(toCostLine), ...(costs.file ?? []).flatMap(toFileLine)];
+  const ofRaces = [...findings.map(toLine), ...(doors?.rows ?? []).map(toDoorLine)];
+  return [...ofRaces, ...costs.expected.map(toCostLine), ...(costs.file ?? []).flatMap(toFileLine)];
 }
 
 function tableOf(lines: readonly string[]): string {
@@ -44,6 +46,13 @@ function toLine({ expectation, own, other, ratio, isMet }: Finding): string {
     isMet ? 'met' : MISSED,
   ];
   return `| ${cells.join(' | ')} |`;
+}
+
+function toDoorLine(row: DoorRow): string {
+  const { what, unit, own, other, against, ratio, atMost, atLeast } = row;
+  const wanted = atMost === undefined ? `at least ${atLeast ?? 0}` : `at most ${atMost}`;
+  const cells = [what, inUnit(unit, own), `${inUnit(unit, other)} (${against})`, inTimes(ratio), wanted];
+  return `| ${[...cells, isDoorMet(row) ? 'met' : MISSED].join(' | ')} |`;
 }
 
 function toCostLine({ what, of, few, many, small, large, ratio }: CostRow): string {

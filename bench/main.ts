@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util';
 import { measureCosts, measureRoutes, NO_COSTS, type Costs } from './cost/costs.ts';
+import { measureDoors } from './doors/doors.ts';
+import type { Doors } from './doors/table.ts';
 import { seeMachine } from './machine.ts';
 import { toMarkdown } from './report.ts';
 import { readResults, toJson, type Effort, type Race, type Results } from './results.ts';
@@ -15,6 +17,7 @@ const WORKLOADS: readonly Workload[] = [batch, fuel, mixed, coalesce, nothing, c
 const COST = 'cost';
 /** A part of it, by itself. */
 const ROUTES = 'routes';
+const DOORS = 'doors';
 
 const THOROUGH: Effort = { rounds: 3, seconds: 4, rehearsal: { callsMin: 100_000, turnsMax: 60 } };
 const QUICK: Effort = { rounds: 1, seconds: 4, rehearsal: { callsMin: 2_000, turnsMax: 2 } };
@@ -22,10 +25,11 @@ const QUICK: Effort = { rounds: 1, seconds: 4, rehearsal: { callsMin: 2_000, tur
 const HELP = `npm run bench [-- OPTIONS]        measures Penstock beside others: writes RESULTS.md, results.json and chart.svg
                                   here, README's table, and that of docs/performance.md
 
-  --workload ID   this one alone (${[...WORKLOADS.map(({ id }) => id), COST, ROUTES].join(', ')}); may be repeated; writes no file
+  --workload ID   this one alone (${[...WORKLOADS.map(({ id }) => id), COST, ROUTES, DOORS].join(', ')}); may be repeated; writes no file
   --only ID       these contestants alone; may be repeated; writes no file
   --seconds N     a turn takes so long; writes no file
   --quick         one short round, to see that it works; writes no file
+  --doors         the doors alone, into the results of the last whole run
   --json          JSON on standard output, instead of the tables
   --redraw        measures nothing: writes the others from results.json
 `;
@@ -33,6 +37,7 @@ const HELP = `npm run bench [-- OPTIONS]        measures Penstock beside others:
 interface Choice {
   readonly workloads: readonly Workload[];
   readonly measureCosts: (() => Promise<Costs> | Costs) | undefined;
+  readonly withDoors: boolean;
 }
 
 async function main(): Promise<void> {
@@ -43,11 +48,13 @@ async function main(): Promise<void> {
       seconds: { type: 'string' },
       quick: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
+      doors: { type: 'boolean', default: false },
       redraw: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
   if (values.help) tell(HELP);
+  else if (values.doors) show({ ...readResults(RESULTS_FILE), doors: await measureDoors(THOROUGH, say) });
   else if (values.redraw) show(readResults(RESULTS_FILE));
   else await measureAndTell(values);
 }
@@ -83,8 +90,9 @@ function chosen(ids: readonly string[], contestants: readonly string[]): Choice 
   }));
   const some = workloads.filter(workload => workload.contestants.length > 0);
   const costs = contestants.length === 0 ? costsChosen(isChosen) : undefined;
-  if (some.length === 0 && costs === undefined) throw new Error(`nothing to measure\n\n${HELP}`);
-  return { workloads: some, measureCosts: costs };
+  const withDoors = contestants.length === 0 && isChosen(DOORS);
+  if (some.length === 0 && costs === undefined && !withDoors) throw new Error(`nothing to measure\n\n${HELP}`);
+  return { workloads: some, measureCosts: costs, withDoors };
 }
 
 function costsChosen(isChosen: (id: string) => boolean): Choice['measureCosts'] {
@@ -92,14 +100,15 @@ function costsChosen(isChosen: (id: string) => boolean): Choice['measureCosts'] 
   return isChosen(ROUTES) ? () => measureRoutes(say) : undefined;
 }
 
-async function measure({ workloads, measureCosts: measureThem }: Choice, effort: Effort): Promise<Results> {
+async function measure({ workloads, measureCosts: measureThem, withDoors }: Choice, effort: Effort): Promise<Results> {
   const machine = await seeMachine();
   const races: Race[] = [];
   for (const workload of workloads) {
     races.push(...(await orNothing(workload.id, async () => [await run(workload, { effort, tell: say })])));
   }
+  const [doors] = withDoors ? await orNothing<Doors>(DOORS, async () => [await measureDoors(effort, say)]) : [];
   const [costs = NO_COSTS] = measureThem === undefined ? [] : await orNothing(COST, async () => [await measureThem()]);
-  return { command: 'npm run bench', machine, effort, races, costs };
+  return { command: 'npm run bench', machine, effort, races, costs, ...(doors === undefined ? {} : { doors }) };
 }
 
 /** What fails costs the run its files, and the others nothing. */

@@ -1,4 +1,5 @@
 import { costSection } from './cost/costs.ts';
+import { doorSection } from './doors/table.ts';
 import { expectationsTable } from './expectations.ts';
 import { inCounts, inKb, inMs, inTimes, inUs } from './figures.ts';
 import type { Effort, Race, Results } from './results.ts';
@@ -7,7 +8,7 @@ import type { Column } from './workloads/workload.ts';
 
 /** The results for people. */
 export function toMarkdown(results: Results): string {
-  const { machine, effort, command, races, costs } = results;
+  const { machine, effort, command, races, costs, doors } = results;
   return `${[
     '# Results',
     `Written by \`${command}\`; do not edit. How it is measured, and what each column means: [README.md](README.md). Where the time goes: [docs/performance.md](../docs/performance.md). The same for programs: [results.json](results.json).`,
@@ -19,6 +20,7 @@ export function toMarkdown(results: Results): string {
     '## What was expected',
     expectationsTable(results),
     ...races.map(section),
+    ...doorSection(doors),
     ...costSection(costs),
   ].join('\n\n')}\n`;
 }

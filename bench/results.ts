@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { ContestantFacts } from './contestants/contestant.ts';
 import type { Costs } from './cost/costs.ts';
+import type { Doors } from './doors/table.ts';
 import type { Machine } from './machine.ts';
 import type { Row } from './summary.ts';
 import type { Workload } from './workloads/workload.ts';
@@ -37,6 +38,8 @@ export interface Results {
   readonly effort: Effort;
   readonly races: readonly Race[];
   readonly costs: Costs;
+  /** Runs of before have none. */
+  readonly doors?: Doors;
 }
 
 /** The results as they are kept. */

@@ -85,9 +85,9 @@
 
   # Bytes of memory that this R occupies, where the system tells.
   memory <- function() {
-    pages <- tryCatch(scan("/proc/self/statm", quiet = TRUE, n = 2L)[[2]],
-                      error = function(err) 0, warning = function(err) 0)
-    pages * 4096
+    said <- tryCatch(readChar("/proc/self/statm", 64L, useBytes = TRUE),
+                     error = function(err) "0 0", warning = function(err) "0 0")
+    as.double(strsplit(said, " ", fixed = TRUE)[[1]][[2]]) * 4096
   }
 
   # The answer of the function `task`, or, without one, of a script: a value, R's message where

@@ -1,0 +1,284 @@
+import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { ensureOnnxRuntime } from '../../test/support/onnx/runtime.mjs';
+import { ensureServer } from '../../test/support/servers.mjs';
+import { rserveLibrary } from '../../test/support/rserve.ts';
+import { ROOT } from '../../gateway/setup/state.mjs';
+import { wrk, type Load } from '../load/load.ts';
+import { answers, CORES, createPlace, type Place } from '../place.ts';
+import { cpuTimeOf, startNode } from '../process-figures.ts';
+import type { Effort } from '../results.ts';
+import { median } from '../summary.ts';
+import { startNothing } from '../upstreams/upstreams.ts';
+import { bareQap, type BareQap } from './bare-qap.ts';
+import { forestFile } from './forest.ts';
+import type { DoorRow, Doors } from './table.ts';
+
+interface Opened {
+  readonly place: Place;
+  readonly address: string;
+  readonly adminUrl: string;
+  readonly pid: number;
+  readonly runtime: string;
+  readonly model: string;
+  readonly bare: BareQap;
+}
+
+interface Measured extends Opened {
+  readonly effort: Effort;
+}
+
+const BATCH_ROWS = 64;
+const CALLERS = 32;
+const CALL_ROWS = 8;
+/** A run of R takes its time. */
+const SCRIPT_CALLS = 5;
+const WARM_CALLS = 40_000;
+
+/** Measures every door beside what it leads to, in turns, in about three minutes. */
+export async function measureDoors(effort: Effort, tell: (text: string) => void): Promise<Doors> {
+  const [takenAt, [loadBefore = 0]] = [new Date().toISOString(), loadavg()];
+  const place = createPlace();
+  try {
+    const opened = { ...(await open(place)), effort };
+    try {
+      const rows: DoorRow[] = [];
+      for (const [what, measureIt] of DOORS) {
+        tell(`doors: ${what}`);
+        rows.push(await measureIt(opened));
+      }
+      return { takenAt, loadBefore, rows };
+    } finally {
+      opened.bare.close();
+    }
+  } finally {
+    await place.close();
+  }
+}
+
+const DOORS: readonly (readonly [string, (opened: Measured) => Promise<DoorRow>])[] = [
+  ['Rserve', measureRserve],
+  ['Rscript', measureScripts],
+  ['ONNX', measureOnnx],
+  ['gRPC', measureGrpc],
+];
+
+async function open(place: Place): Promise<Opened> {
+  const [port, adminPort] = [await place.port(), await place.port()];
+  const runtime = join(await ensureOnnxRuntime(), 'onnxruntime-node', 'dist', 'index.js');
+  const [nothing = ''] = await startNothing(place, 'nothing', CORES.rest);
+  const model = place.write('forest.onnx', '');
+  writeFileSync(model, forestFile());
+  place.write('functions.R', FUNCTIONS);
+  place.write('script.R', SCRIPT);
+  place.write('fuel.proto', PROTO);
+  place.write('routes.yaml', ROUTES);
+  const config = place.write('gateway.yaml', gatewayOf({ port, adminPort, nothing }));
+  const started = startNode(place, 'gateway', {
+    args: [join(ROOT, 'gateway', 'main.ts'), 'serve', '--config', config],
+    env: { R_LIBS: await rserveLibrary(), NODE_PATH: await ensureOnnxRuntime() },
+  });
+  const adminUrl = `http://127.0.0.1:${adminPort}`;
+  await place.until(started, () => answers(`${adminUrl}/readyz`, true));
+  await place.until(started, async () => (await instancesAt(adminUrl)).every(({ state }) => state === 'in-rotation'));
+  const rserve = (await instancesAt(adminUrl)).find(({ address }) => address.startsWith('rserve:'))?.address ?? '';
+  const bare = await bareQap(rserve, FUNCTION);
+  return { place, address: `127.0.0.1:${port}`, adminUrl, pid: started.pid, runtime, model, bare };
+}
+
+async function instancesAt(adminUrl: string): Promise<{ state: string; address: string }[]> {
+  const services = (await (await fetch(`${adminUrl}/api/services`)).json()) as {
+    instances: { state: string; address: string }[];
+  }[];
+  return services.flatMap(({ instances }) => (instances.length === 0 ? [{ state: 'none', address: '' }] : instances));
+}
+
+const FUNCTION = 'predict_fuel';
+const FIT = 'randomForest::randomForest(mpg ~ wt + hp, data = mtcars, ntree = 2000)';
+const FUNCTIONS = `model <- ${FIT}
+${FUNCTION} <- function(cars) unname(predict(model, cars))
+`;
+const SCRIPT = `fit <- lm(mpg ~ wt + hp, data = mtcars)
+cars <- jsonlite::fromJSON(file("stdin"))
+cat(jsonlite::toJSON(list(.pred = unname(predict(fit, cars))), digits = NA))
+`;
+const PROTO = `syntax = "proto3";
+package fuel.v1;
+import "google/api/annotations.proto";
+service Fuel {
+  rpc Predict(PredictRequest) returns (PredictResponse) {
+    option (google.api.http) = { post: "/predict" body: "cars" };
+  }
+}
+message Car { optional double wt = 1; optional double hp = 2; }
+message PredictRequest { repeated Car cars = 1; }
+message PredictResponse { repeated double pred = 1 [json_name = ".pred"]; }
+`;
+
+interface Addresses {
+  readonly port: number;
+  readonly adminPort: number;
+  readonly nothing: string;
+}
+
+function gatewayOf({ port, adminPort, nothing }: Addresses): string {
+  return `
+listen: { host: 127.0.0.1, port: ${port}, h2c: true }
+admin: { host: 127.0.0.1, port: ${adminPort} }
+discovery:
+  local:
+    - { service: rserve, rserve: functions.R, instances: 2 }
+    - { service: cold, script: script.R }
+    - { service: warm, script: script.R, warm: 1 }
+    - { service: onnx, onnx: forest.onnx }
+  static:
+    - { service: nothing, instances: ['http://${nothing}'] }
+log: { level: warn, access: true }
+drain: { grace: 0s, timeout: 5s }
+`;
+}
+
+const ROUTES = `
+services:
+  nothing: { concurrency: 64, connection: { reuse: true } }
+routes:
+  - { id: rserve, uri: 'lb://rserve', predicates: ['Path=/rserve/**'], rserve: { call: ${FUNCTION} } }
+  - { id: cold, uri: 'lb://cold', predicates: ['Path=/cold/**'] }
+  - { id: warm, uri: 'lb://warm', predicates: ['Path=/warm/**'] }
+  - { id: onnx, uri: 'lb://onnx', predicates: ['Path=/onnx/**'], filters: ['StripPrefix=1'], pure: true, batch: { sizeMax: ${BATCH_ROWS} } }
+  - { id: nothing, uri: 'lb://nothing', predicates: ['Path=/nothing/**'], filters: ['StripPrefix=1'], grpc: { proto: fuel.proto } }
+`;
+
+const ROWS = '[{"wt":2.62,"hp":110}]';
+const oneRow = wrk('fuel.lua');
+/** `CALL_ROWS` in each. */
+const someRows = wrk('rows.lua');
+
+/** Calls a route by HTTP/1.1 for a turn. */
+function load(
+  run: Load,
+  { address, effort: { seconds } }: Measured,
+  traits: { readonly prefix: string; readonly connections: number },
+) {
+  const { prefix, connections } = traits;
+  return run({
+    ...{ front: { addresses: [address], prefix, process: undefined }, path: '/predict', connections },
+    ...{ seconds, isClosedByCallers: false, tokenOf: () => 'none', seed: 1, core: undefined, instances: [] },
+  });
+}
+
+async function measureRserve(opened: Measured): Promise<DoorRow> {
+  const [own, other]: [number[], number[]] = [[], []];
+  await load(oneRow, opened, { prefix: '/rserve', connections: 1 });
+  for (let round = 0; round < opened.effort.rounds; round++) {
+    own.push((await load(oneRow, opened, { prefix: '/rserve', connections: 1 })).p50Ms);
+    other.push(await opened.bare.p50Ms(opened.effort.seconds * 1_000));
+  }
+  return rowOf(
+    {
+      what: 'Rserve, one caller, a forest of 2,000 trees: p50',
+      unit: 'ms',
+      against: 'a bare QAP1 client',
+      atMost: 1.25,
+    },
+    own,
+    other,
+  );
+}
+
+async function measureScripts({ address }: Opened): Promise<DoorRow> {
+  const [warm, cold]: [number[], number[]] = [[], []];
+  const call = async (route: string) => {
+    const beganMs = performance.now();
+    const response = await fetch(`http://${address}/${route}/predict`, { method: 'POST', body: ROWS });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${route}: ${text}`);
+    return performance.now() - beganMs;
+  };
+  for (let i = 0; i < SCRIPT_CALLS; i++) {
+    cold.push(await call('cold')); // meanwhile the next warm one starts
+    warm.push(await call('warm'));
+  }
+  const what = 'Rscript, one caller, an interpreter started before: p50';
+  return rowOf({ what, unit: 'ms', against: 'started for the call', atMost: 1 }, warm, cold);
+}
+
+async function measureOnnx(opened: Measured): Promise<DoorRow> {
+  const [own, other]: [number[], number[]] = [[], []];
+  const { runtime, model, effort } = opened;
+  const alone = [
+    join(ROOT, 'bench', 'doors', 'onnx-alone.mjs'),
+    runtime,
+    model,
+    String(BATCH_ROWS),
+    String(effort.seconds),
+  ];
+  await load(someRows, opened, { prefix: '/onnx', connections: CALLERS }); // it is proven and compiled meanwhile
+  for (let round = 0; round < opened.effort.rounds; round++) {
+    const { requests, refused, durationMs } = await load(someRows, opened, { prefix: '/onnx', connections: CALLERS });
+    own.push(((requests - refused) * CALL_ROWS * 1_000) / durationMs);
+    other.push(Number((await promisify(execFile)(process.execPath, alone)).stdout));
+  }
+  const what = `ONNX, ${CALLERS} callers, ${CALL_ROWS} rows a call, batched: rows a second`;
+  const against = `onnxruntime alone, ${BATCH_ROWS} rows at once`;
+  return rowOf({ what, unit: 'rows a second', against, atLeast: 0.8 }, own, other);
+}
+
+async function measureGrpc(opened: Measured): Promise<DoorRow> {
+  const { place, address } = opened;
+  const rest = place.write('rest.body', ROWS);
+  const grpc = place.write('grpc.body', '');
+  writeFileSync(grpc, grpcMessage(2.62, 110));
+  const asRest = ['-d', rest, '-H', 'content-type: application/json', `http://${address}/nothing/predict`];
+  const asGrpc = [
+    '-d',
+    grpc,
+    '-H',
+    'content-type: application/grpc',
+    '-H',
+    'te: trailers',
+    `http://${address}/fuel.v1.Fuel/Predict`,
+  ];
+  for (const args of [asRest, asGrpc]) await cpuUsACall(opened, args);
+  const [own, other]: [number[], number[]] = [[], []];
+  for (let round = 0; round < opened.effort.rounds; round++) {
+    own.push(await cpuUsACall(opened, asGrpc));
+    other.push(await cpuUsACall(opened, asRest));
+  }
+  const against = 'the same as REST, over HTTP/2 as well';
+  return rowOf(
+    { what: 'gRPC, an upstream that does nothing: own CPU a call', unit: 'µs of CPU a call', against, atMost: 1.3 },
+    own,
+    other,
+  );
+}
+
+/** The gateway's own processor time for a call by h2load. */
+async function cpuUsACall({ pid }: Opened, args: readonly string[]): Promise<number> {
+  const before = cpuTimeOf(pid)?.totalUs ?? NaN;
+  const some = ['-n', String(WARM_CALLS), '-c', '8', '-m', '8'];
+  const { stdout } = await promisify(execFile)(await ensureServer('h2load'), [...some, ...args]);
+  if (!stdout.includes(`${WARM_CALLS} 2xx`)) throw new Error(`h2load:\n${stdout}`);
+  return ((cpuTimeOf(pid)?.totalUs ?? NaN) - before) / WARM_CALLS;
+}
+
+/** A PredictRequest of one car, with gRPC's head of five bytes before it. */
+function grpcMessage(wt: number, hp: number): Buffer {
+  const car = Buffer.alloc(18);
+  car[0] = 0x09;
+  car.writeDoubleLE(wt, 1);
+  car[9] = 0x11;
+  car.writeDoubleLE(hp, 10);
+  const message = Buffer.concat([Buffer.from([0x0a, car.length]), car]);
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(message.length, 1);
+  return Buffer.concat([head, message]);
+}
+
+function rowOf(row: Omit<DoorRow, 'own' | 'other' | 'ratio'>, owns: number[], others: number[]): DoorRow {
+  const [own, other] = [median(owns), median(others)];
+  return { ...row, own, other, ratio: own / other };
+}

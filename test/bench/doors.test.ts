@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { forestFile } from '../../bench/doors/forest.ts';
+import { doorSection, isDoorMet, type DoorRow } from '../../bench/doors/table.ts';
+import { planOf } from '../../gateway/domain/onnx/columns.ts';
+import { readOnnxModel } from '../../gateway/domain/onnx/model-file.ts';
+
+const ROW: DoorRow = {
+  ...{ what: 'Rserve: p50', unit: 'ms', against: 'a bare client', atMost: 1.25 },
+  ...{ own: 1.2, other: 1, ratio: 1.2 },
+};
+
+describe('the bench of doors', () => {
+  test('has a forest whose columns are those that its load sends', () => {
+    const model = readOnnxModel(forestFile());
+    assert.ok(!('flaw' in model));
+    const plan = planOf(model);
+
+    assert.ok(!('flaw' in plan));
+    assert.deepEqual(
+      plan.columns.map(({ name }) => name),
+      ['wt', 'hp'],
+    );
+  });
+
+  test('shows each door beside what it leads to, and nothing where none was measured', () => {
+    assert.deepEqual(doorSection(undefined), []);
+    const shown = doorSection({ takenAt: '2026-01-02T03:04:05Z', loadBefore: 0.25, rows: [ROW] }).join('\n');
+    assert.match(shown, /^## Doors\n.* on 2026-01-02 at a load of 0\.3 before\.\n/);
+    assert.match(shown, /\| Rserve: p50 \| 1\.20 ms \| 1\.00 ms \(a bare client\) \| 1\.20 \|$/);
+  });
+
+  test('is met within its bound alone', () => {
+    assert.ok(isDoorMet(ROW));
+    assert.ok(!isDoorMet({ ...ROW, ratio: 1.3 }));
+    assert.ok(!isDoorMet({ ...ROW, atLeast: 0.8, ratio: 0.7 }));
+  });
+});
