@@ -27,7 +27,7 @@ import type { AdminServer } from './edges/express/admin.ts';
 import type { GatewayServer } from './edges/express/server.ts';
 import type { HealthChecks } from './edges/health-checks.ts';
 import type { Metrics } from './edges/prom-client.ts';
-import { becomeUser, isRoot, type Account } from './edges/user.ts';
+import { becomeUser, isRoot, makeFolderFor, type Account } from './edges/user.ts';
 import type { Generations, RoutesNow } from './reload.ts';
 
 /** The gateway as a whole: it starts, reloads, drains and ends. */
@@ -198,7 +198,7 @@ function composePeers(parts: GatewayParts, registration: ConsulRegistration | un
   });
 }
 
-function changeUser({ account, readRoutes, generations, observe }: GatewayParts): void {
+function changeUser({ account, config, readRoutes, generations, observe }: GatewayParts): void {
   if (account === undefined) {
     const text = 'the gateway, and R that it starts, run as root: `user` says whom to become';
     if (isRoot()) observe({ kind: 'notice', level: 'warn', text, about: { key: 'user' } });
@@ -206,6 +206,7 @@ function changeUser({ account, readRoutes, generations, observe }: GatewayParts)
   }
   const { name: user, uid } = account;
   if (uid === 0) return; // `user: root`: so it is meant
+  if (config.jobs !== undefined) makeFolderFor(account, config.jobs.folder);
   becomeUser(account);
   observe({ kind: 'notice', level: 'info', text: 'runs as another user from here on', about: { user } });
   void readRoutes(generations.current().source.routes).then(({ problems }) => {

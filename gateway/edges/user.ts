@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readFileSync } from 'node:fs';
 
 /** A user of this machine. */
 export interface Account {
@@ -28,6 +28,16 @@ export function becomeUser({ name, uid, gid, groups }: Account): void {
   process.setgid?.(gid);
   process.setuid?.(uid);
   if (process.getuid?.() !== uid || isRoot()) throw new Error(`cannot become ${name}`);
+}
+
+/** Makes a folder that is not there yet, and hands it over. One that cannot be made is told of by what needs it. */
+export function makeFolderFor({ uid, gid }: Account, folder: string): void {
+  try {
+    const isNew = mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined;
+    if (isNew) chownSync(folder, uid, gid);
+  } catch {
+    // See above.
+  }
 }
 
 /** Users may also stand in a directory, of which only the C library knows. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -33,7 +33,8 @@ describe('a gateway that root started', { skip }, () => {
     execFileSync(`${services}train.sh`, ['fuel']);
     const folder = anOpenFolder(t);
 
-    const gateway = await startGatewayProcess(t, { folder, discovery: LOCAL, routes: ROUTES, more: 'user: nobody' });
+    const more = 'user: nobody\njobs: { folder: jobs }';
+    const gateway = await startGatewayProcess(t, { folder, discovery: LOCAL, routes: ROUTES, more });
     const { about } = await gateway.log.line(
       ({ about: said }) => (said as { rEvent?: string } | undefined)?.rEvent === 'listening',
     );
@@ -46,6 +47,7 @@ describe('a gateway that root started', { skip }, () => {
     assert.deepEqual(usersOf((about as { pid: number }).pid), [nobody, nobody, nobody]);
     assert.doesNotMatch(readFileSync(`/proc/${gateway.pid}/status`, 'utf8'), /^Groups:\t0\b/m);
     assert.equal(saved['routes'], 1);
+    assert.equal(String(statSync(join(folder, 'jobs', 'jobs.db')).uid), nobody);
     const warnings = gateway.log.of('notice').filter(({ level }) => level === 'warn');
     assert.doesNotMatch(JSON.stringify(warnings), /root|cannot be read/);
   });
