@@ -1,11 +1,10 @@
-import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import { unwatchFile, watchFile, type Stats } from 'node:fs';
 import { halfJitterDelayMs } from '../../domain/back-off.ts';
 import type { Clock, Random } from '../../domain/clock.ts';
 import type { Observe } from '../../domain/events.ts';
 import { printable } from '../../domain/printable.ts';
 import type { RosterEntry } from '../../domain/roster.ts';
-import { sha256 } from '../digest.ts';
-import { VERSION_CHARS, type Loaded } from './frames.ts';
+import type { Loaded } from './frames.ts';
 import { ModelProcess } from './model-process.ts';
 import { findRuntime, noRuntime } from './runtime.ts';
 
@@ -68,13 +67,14 @@ export class ModelHost {
   readonly #runtime: string | undefined;
   readonly #kept = new Set<Kept>();
   readonly #waiting = new Set<WaitsForModel>();
-  readonly #look = () => this.#reread();
+  readonly #look = (now: Stats, before: Stats) => {
+    if (now.mtimeMs !== before.mtimeMs || now.size !== before.size || now.ino !== before.ino)
+      this.#changed(now.ino !== 0);
+  };
   #loaded: Loaded | undefined = undefined;
   /** Why the file as it is now cannot be used. */
   #flaw: string | undefined = undefined;
   #generation = 0;
-  /** The digest of the file as it was last read. */
-  #seen: string | undefined;
   #failures = 0;
   #cancel: (() => void) | undefined = undefined;
   #isClosed = false;
@@ -84,7 +84,6 @@ export class ModelHost {
     this.#parts = parts;
     this.#onChange = onChange;
     this.#runtime = findRuntime(model.file);
-    this.#seen = versionOf(model.file);
     watchFile(model.file, { interval: LOOK_EVERY_MS, persistent: false }, this.#look);
     if (this.#runtime === undefined) this.#unfit(noRuntime(model.file));
     else this.#fill();
@@ -254,15 +253,14 @@ export class ModelHost {
     this.#onChange();
   }
 
-  #reread(): void {
-    const version = versionOf(this.model.file);
-    if (version === this.#seen || this.#runtime === undefined) return;
-    this.#seen = version;
+  /** The file is read by the process that loads it: a large one would hold up this thread. */
+  #changed(isThere: boolean): void {
+    if (this.#runtime === undefined) return;
     this.#generation += 1;
     this.#flaw = undefined;
     this.#failures = 0;
-    if (version === undefined) this.#unfit(`${this.model.file} cannot be read`);
-    else this.#start();
+    if (isThere) this.#start();
+    else this.#unfit(`${this.model.file} cannot be read`);
   }
 }
 
@@ -273,12 +271,4 @@ function isFree({ readyMs, isRetired, user }: Kept): boolean {
 function retire(kept: Kept): void {
   kept.isRetired = true;
   if (kept.user === undefined) kept.process.kill();
-}
-
-function versionOf(file: string): string | undefined {
-  try {
-    return sha256(readFileSync(file)).slice(0, VERSION_CHARS);
-  } catch {
-    return undefined;
-  }
 }
