@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { aFolder, startGatewayProcess } from '../support/gateway-process.ts';
+import { answer, startUpstream } from '../support/scripted-upstream.ts';
+import { until } from '../support/until.ts';
+
+const rowsOf = (body: Buffer) => (JSON.parse(body.toString()) as { x: number }[]).map(({ x }) => x);
+
+describe('a gateway that is killed amid a job', () => {
+  test('goes on with it: rows that were answered are not asked again, those in hand are', async t => {
+    const asked: number[][] = [];
+    let isHeld = false;
+    const upstream = await startUpstream(t, (socket, request) => {
+      const isCall = request.body.length > 0;
+      if (isCall) asked.push(rowsOf(request.body));
+      if (isCall && asked.length === 3)
+        isHeld = true; // and gets no answer
+      else answer(isCall ? JSON.stringify(rowsOf(request.body)) : '{}')(socket, request);
+    });
+    const folder = aFolder(t);
+    const traits = {
+      discovery: `{ static: [{ service: fuel, instances: ['${upstream.origin}'] }] }`,
+      routes: `
+services: { fuel: { health: { interval: 1h } } }
+routes: [{ id: fuel, uri: lb://fuel, predicates: ['Path=/fuel/**'], pure: true, batch: { sizeMax: 2 } }]`,
+      more: `jobs: { folder: ${join(folder, 'jobs')} }`,
+      folder,
+    };
+    const first = await startGatewayProcess(t, traits);
+    const headers = { 'content-type': 'text/csv' };
+    const made = await first.call('/jobs/fuel', { method: 'POST', headers, body: 'x\n1\n2\n3\n4\n5\n6\n7\n' });
+    await until(() => isHeld, 'a call in hand');
+    first.child.kill('SIGKILL');
+    await first.ended;
+
+    const second = await startGatewayProcess(t, traits);
+    const { location = '' } = made.headers;
+    await until(async () => (await second.call(location)).text.includes('"state":"done"'), 'the job to be done');
+
+    assert.deepEqual(asked, [[1, 2], [3, 4], [5, 6], [5, 6], [7]]); // prettier-ignore
+    const result = await second.call(`${location}/result`);
+    assert.equal(result.text, '.pred,error\r\n1,\r\n2,\r\n3,\r\n4,\r\n5,\r\n6,\r\n7,\r\n');
+  });
+});
