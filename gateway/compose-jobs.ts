@@ -10,6 +10,7 @@ import { GatewayError } from './domain/errors.ts';
 import type { Observe } from './domain/events.ts';
 import type { ColumnsFor } from './domain/table/csv-transcoder.ts';
 import type { ServiceRegistry } from './domain/service/service-registry.ts';
+import { createInboxFolder } from './edges/jobs/inbox-folder.ts';
 import { createJobFiles, type FolderFiles } from './edges/jobs/job-files.ts';
 import { openJobStore, type SqliteJobStore } from './edges/jobs/node-sqlite.ts';
 import { sendWebhook } from './edges/jobs/webhook.ts';
@@ -19,6 +20,7 @@ import type { Flow } from './flow.ts';
 import type { Generation } from './reload.ts';
 import { createJobDoor } from './stages/job-door.ts';
 import { JobCallbacks } from './stages/job-callbacks.ts';
+import { JobInbox } from './stages/job-inbox.ts';
 import { JobVisits, type JobsAtWork } from './stages/job-visits.ts';
 import { Jobs } from './stages/jobs.ts';
 import type { Match } from './stages/match.ts';
@@ -73,6 +75,7 @@ class ComposedJobs implements GatewayJobs {
   #store: SqliteJobStore | undefined = undefined;
   #jobs: Jobs | undefined = undefined;
   #callbacks: JobCallbacks | undefined = undefined;
+  #inbox: JobInbox | undefined = undefined;
   #isClosing = false;
   #isTold = false;
   #cancelTimer: () => void = () => undefined;
@@ -119,7 +122,7 @@ class ComposedJobs implements GatewayJobs {
     if (this.#isClosing) return;
     this.#isClosing = true;
     this.#cancelTimer();
-    await Promise.all([this.#jobs?.close(withinMs), this.#callbacks?.close()]);
+    await Promise.all([this.#jobs?.close(withinMs), this.#callbacks?.close(), this.#inbox?.close()]);
     await Promise.allSettled(this.#uploads);
     this.#store?.close();
     this.#store = undefined;
@@ -146,8 +149,22 @@ class ComposedJobs implements GatewayJobs {
     this.#callbacks = new JobCallbacks({
       ...{ rules: rules.callbacks, view: rules, store, clock, observe, send: sendWebhook },
     });
+    this.#inbox = this.#inboxOf(store, this.#jobs);
     this.#sweep(store);
     this.#jobs.look();
+    this.#inbox?.begin();
+  }
+
+  #inboxOf(store: SqliteJobStore, jobs: Jobs): JobInbox | undefined {
+    const { rules, current, clock, observe } = this.#parts;
+    const { inbox, bytesMax, perCallerMax: filesMax } = rules;
+    if (inbox === undefined) return undefined;
+    const create = (id: string) => this.#files.create(id);
+    const folder = createInboxFolder({ folder: inbox.folder, out: inbox.out ?? inbox.folder, create });
+    return new JobInbox({
+      ...{ routeId: inbox.route, folder, routes: () => current().routes, store, files: this.#files, jobs },
+      ...{ bytesMax, filesMax, createId: randomUUID, clock, observe },
+    });
   }
 
   /** A clock that was put forward ends jobs early: their owners see what was answered no more, and R is not asked for it. */

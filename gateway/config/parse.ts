@@ -82,7 +82,7 @@ export function parseGateway(text: string, surroundings: Surroundings, judges: J
     listen: withCertificates(parsed.listen, { surroundings, complain: quiet, certificateFlaws, authorityFlaws }),
     audit: withFile(parsed.audit, surroundings),
     limits: { file: surroundings.absolute(parsed.limits.file) },
-    jobs: parsed.jobs && { ...parsed.jobs, folder: surroundings.absolute(parsed.jobs.folder) },
+    jobs: withFolders(parsed.jobs, surroundings),
     plugins: parsed.plugins.map(path => surroundings.absolute(path)),
     discovery: withPaths(parsed.discovery, { surroundings, complain: quiet, onnxFlaws }),
     identity: parsed.identity && withKeys(parsed.identity, { surroundings, complain: quiet, keysProblem, problems }),
@@ -106,6 +106,13 @@ function withFile(audit: GatewayConfig['audit'], { absolute }: Surroundings): Ga
 }
 
 type PathsIo = Pick<KeysIo, 'surroundings' | 'complain'> & Pick<Required<Judges>, 'onnxFlaws'>;
+
+function withFolders(jobs: GatewayConfig['jobs'], { absolute }: Surroundings): GatewayConfig['jobs'] {
+  if (jobs === undefined) return undefined;
+  const { inbox, folder } = jobs;
+  const ofInbox = inbox && { ...inbox, folder: absolute(inbox.folder), out: absolute(inbox.out ?? inbox.folder) };
+  return { ...jobs, folder: absolute(folder), inbox: ofInbox };
+}
 
 function withPaths(
   { consul, local, static: fixed }: GatewayConfig['discovery'],

@@ -3,7 +3,7 @@ import type { Clock, Random } from '../domain/clock.ts';
 import { GatewayError } from '../domain/errors.ts';
 import { isPreflight } from '../domain/http/cors.ts';
 import { fieldOf } from '../domain/http/fields.ts';
-import { takesJobs } from '../domain/jobs/job-route.ts';
+import { pathOfJobs, takesJobs } from '../domain/jobs/job-route.ts';
 import { prefersAsync } from '../domain/jobs/preference.ts';
 import type { Route } from '../domain/route.ts';
 import type { RouteTable } from '../domain/routing/route-table.ts';
@@ -53,7 +53,7 @@ function matchOwn(ports: DoorPorts, call: Call): Matched {
 function matchFile({ table, visits, random }: DoorPorts, call: Call, [name = '', ...rest]: readonly string[]): Matched {
   const id = decoded(name);
   const named = table().routes.find(route => route.id === id);
-  const path = named && pathOf(named, rest.join('/'));
+  const path = named && pathOfJobs(named, rest.join('/'));
   if (path === undefined) throw noSuchRoute();
   const { query, fields, host, peerAddress, callerAddress, wallMs } = call;
   const asked = { method: 'POST', path, query, fields, host, peerAddress, callerAddress, wallMs };
@@ -119,15 +119,6 @@ function decoded(text: string): string {
   } catch {
     return text; // no route is called so
   }
-}
-
-/** Where callers ask the route for the same; undefined: its path is not a plain one. `rest`: what stands behind its front. */
-function pathOf({ paths }: Route, rest: string): string | undefined {
-  const pattern = paths[0]?.text ?? '';
-  const front = pattern.endsWith('/**') ? pattern.slice(0, -3) : pattern;
-  if (front === '' || /[{*?]/.test(front)) return undefined;
-  if (front === pattern) return rest === '' ? front : undefined;
-  return `${front}/${rest === '' ? 'predict' : rest}`;
 }
 
 function noSuchRoute(): GatewayError {

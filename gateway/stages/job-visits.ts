@@ -3,13 +3,12 @@ import { pause, type Clock } from '../domain/clock.ts';
 import { bodyTooLarge, GatewayError } from '../domain/errors.ts';
 import { fieldOf, type RawFields } from '../domain/http/fields.ts';
 import { ruleFor, type CallbackRule } from '../domain/jobs/callback.ts';
-import { fromOutputLine } from '../domain/jobs/answers.ts';
 import { formOf, TAKEN_TYPES, typeOf, type JobForm } from '../domain/jobs/forms.ts';
 import { isOver, isOwner, jobView, type Job, type JobFiles, type JobStore } from '../domain/jobs/job.ts';
 import { callbackIn, prefersAsync } from '../domain/jobs/preference.ts';
-import { resultForm } from '../domain/jobs/results.ts';
 import type { Route } from '../domain/route.ts';
 import type { Answer } from '../domain/upstream.ts';
+import { resultOf } from './job-result.ts';
 import type { Jobs } from './jobs.ts';
 
 /** `jobs` in gateway.yaml, as far as callers meet it. */
@@ -47,7 +46,6 @@ interface VisitPorts {
   readonly clock: Clock;
 }
 
-const PARTS_AT_ONCE = 64;
 const LOOK_EVERY_MS = 500;
 const SAY_EVERY_LOOKS = 30;
 /** What a caller is told to wait before it looks again. */
@@ -230,28 +228,12 @@ export class JobVisits {
     };
   }
 
-  /** What was answered, in the order of the rows. */
-  async *#pieces({ id, form, columns, doneRows }: Job): AsyncGenerator<string> {
+  /** What was answered; its owner has it then. */
+  async *#pieces(job: Job): AsyncGenerator<string> {
     const { store, files } = this.#ports.atWork();
-    const writer = resultForm(form, columns);
-    yield writer.head;
-    let row = 0;
-    while (row < doneRows) {
-      const parts = store.parts(id, row, PARTS_AT_ONCE);
-      if (parts.length === 0) throw new Error('the result was removed while it was read');
-      for (const part of parts.filter(each => each.row < doneRows)) {
-        const lines = (await files.answers(id, part.at, part.bytes)).toString().split('\n');
-        const isAtHead = row === 0;
-        yield lines
-          .slice(0, part.rows)
-          .map((line, i) => writer.row(fromOutputLine(line), isAtHead && i === 0))
-          .join('');
-        row = part.row + part.rows;
-      }
-    }
-    yield writer.tail;
+    yield* resultOf({ store, files }, job);
     try {
-      store.change(id, { isFetched: true });
+      store.change(job.id, { isFetched: true });
     } catch {
       // Its caller has all of it, whether that can be written down or not.
     }

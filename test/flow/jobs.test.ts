@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -391,6 +400,34 @@ describe('a job', () => {
     const message = JSON.parse(body) as { type: string; data: { id: string } };
     assert.deepEqual([message.type, `/jobs/${message.data.id}`], ['job.done', made.headers.location]);
     await second.gateway.gateway.drain(); // before the first is looked at for what it left
+  });
+
+  test('is made of each file in the inbox, whose answers, or errors, are written beside it', async t => {
+    const inbox = mkdtempSync(join(tmpdir(), 'penstock-inbox-'));
+    t.after(() => rmSync(inbox, { recursive: true }));
+    writeFileSync(join(inbox, 'cars.csv.gz'), gzipSync('x\n1\n2\n'));
+    writeFileSync(join(inbox, 'broken.json'), '{"x":1}');
+    writeFileSync(join(inbox, 'no.csv.gz'), 'x\n1\n');
+    for (const name of ['notes.txt', '.hidden.csv', 'old.result.csv']) writeFileSync(join(inbox, name), 'x\n1\n');
+    symlinkSync('/etc/hostname', join(inbox, 'link.csv'));
+    const { gateway, folder } = await gatewayWithJobs(t, { jobs: `inbox: { folder: ${inbox}, route: fuel }` });
+    const read = (name: string) => (existsSync(join(inbox, name)) ? readFileSync(join(inbox, name), 'utf8') : '');
+    const isThere = (name: string) => () => read(name) !== '';
+    const results = ['cars.result.csv', 'broken.error.json', 'no.error.json'];
+
+    for (const name of results) await until(isThere(name), name);
+    await until(
+      () => readdirSync(folder).every(name => name.startsWith('jobs.db')),
+      'nothing to be left in the folder',
+    );
+
+    const [cars = '', broken = '', packed = ''] = results.map(read);
+    assert.equal(cars, '.pred,error\r\n2,\r\n4,\r\n');
+    assert.match(broken, /^\{"code":"BAD_REQUEST","detail":"Row 1: the file must be a JSON array/);
+    assert.match(packed, /^\{"code":"BAD_REQUEST"/);
+    const left = ['.hidden.csv', 'broken.json', 'cars.csv.gz', 'link.csv', 'no.csv.gz', 'notes.txt', 'old.result.csv'];
+    assert.deepEqual(readdirSync(inbox).toSorted(), [...left, ...results].toSorted());
+    assert.deepEqual(gateway.log.of('job').map(({ state }) => state).toSorted(), ['done', 'failed', 'queued', 'queued']); // prettier-ignore
   });
 
   test('is told that it cannot be while its folder cannot be used, and all other calls are answered', async t => {

@@ -29,6 +29,15 @@ export function rowsOfCall({ policy }: Pick<Route, 'policy'>): RowsOfCall {
   };
 }
 
+/** Where callers ask a route for what its jobs ask; undefined: its path is not a plain one. `rest`: what stands behind its front. */
+export function pathOfJobs({ paths }: Pick<Route, 'paths'>, rest: string): string | undefined {
+  const pattern = paths[0]?.text ?? '';
+  const front = pattern.endsWith('/**') ? pattern.slice(0, -3) : pattern;
+  if (front === '' || /[{*?]/.test(front)) return undefined;
+  if (front === pattern) return rest === '' ? front : undefined;
+  return `${front}/${rest === '' ? 'predict' : rest}`;
+}
+
 const ofJobs = new WeakMap<Route, Route>();
 
 /** The route as the calls of jobs take it: behind all others, and sharing nothing, since no two rows of a file are one call. */

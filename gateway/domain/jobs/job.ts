@@ -34,6 +34,8 @@ export interface JobOrigin {
   readonly variables: Readonly<Record<string, string>>;
   /** Those that the route's `varyBy` names, and no credential. */
   readonly fields: RawFields;
+  /** The file in the inbox that it was made of; undefined: a caller brought it. */
+  readonly inbox?: string;
 }
 
 /** A file of rows that is put to a model, call by call, and what came of it so far. */

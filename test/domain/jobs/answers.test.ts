@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { answersIn, bodyOf, remedyOf, type CallOutcome } from '../../../gateway/domain/jobs/answers.ts';
+import { namedFile, Settled } from '../../../gateway/domain/jobs/inbox.ts';
 import { callsAtOnce } from '../../../gateway/domain/jobs/job-route.ts';
 import { Places } from '../../../gateway/domain/jobs/places.ts';
 import { callbackIn, prefersAsync } from '../../../gateway/domain/jobs/preference.ts';
@@ -130,5 +131,36 @@ describe('a result', () => {
     assert.equal(written('jsonl'), `${results[0].answer}\n${error}\n`);
     assert.deepEqual(JSON.parse(written('json')), [{ '.pred': 1, why: 'a,"b"' }, JSON.parse(error)]);
     assert.equal(written('csv'), '.pred,why,error\r\n1,"a,""b""",\r\n,,MODEL_FAILED: no\r\n');
+  });
+});
+
+describe('a file in the inbox', () => {
+  const file = (name: string, bytes: number, changedMs = 1) => ({ name, bytes, changedMs });
+
+  test('is waited for while it is written', () => {
+    const settled = new Settled();
+    const looks = [
+      [file('a', 1), file('b', 0)],
+      [file('a', 2), file('b', 0)],
+      [file('a', 2, 2), file('b', 0), file('c', 1)],
+      [file('a', 2, 2), file('c', 1)],
+    ];
+
+    assert.deepEqual(
+      looks.map(files => settled.of(files).map(({ name }) => name)),
+      [[], [], [], ['a', 'c']],
+    );
+  });
+
+  test('is known by its name', () => {
+    const formOf = (name: string) => namedFile(name)?.form;
+
+    assert.deepEqual(namedFile('cars.csv.gz'), {
+      ...{ form: 'csv', isPacked: true, result: 'cars.result.csv', error: 'cars.error.json' },
+    });
+    assert.deepEqual(['a.JSON', 'a.b.ndjson', 'a.jsonl'].map(formOf), ['json', 'jsonl', 'jsonl']);
+    for (const name of ['a.txt', 'csv', '.csv', '.a.csv', 'a.csv.part', 'a.result.csv', 'a.error.json', 'a.gz']) {
+      assert.equal(formOf(name), undefined, name);
+    }
   });
 });

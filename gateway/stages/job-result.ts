@@ -1,0 +1,29 @@
+import { fromOutputLine } from '../domain/jobs/answers.ts';
+import type { Job, JobFiles, JobStore } from '../domain/jobs/job.ts';
+import { resultForm } from '../domain/jobs/results.ts';
+
+const PARTS_AT_ONCE = 64;
+
+/** What was answered of a job, in the order of its rows and the form of its file, piece by piece. */
+export async function* resultOf(
+  { store, files }: { readonly store: JobStore; readonly files: JobFiles },
+  { id, form, columns, doneRows }: Job,
+): AsyncGenerator<string> {
+  const writer = resultForm(form, columns);
+  yield writer.head;
+  let row = 0;
+  while (row < doneRows) {
+    const parts = store.parts(id, row, PARTS_AT_ONCE);
+    if (parts.length === 0) throw new Error('the result was removed while it was read');
+    for (const part of parts.filter(each => each.row < doneRows)) {
+      const lines = (await files.answers(id, part.at, part.bytes)).toString().split('\n');
+      const isAtHead = row === 0;
+      yield lines
+        .slice(0, part.rows)
+        .map((line, i) => writer.row(fromOutputLine(line), isAtHead && i === 0))
+        .join('');
+      row = part.row + part.rows;
+    }
+  }
+  yield writer.tail;
+}
