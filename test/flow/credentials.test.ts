@@ -167,8 +167,8 @@ describe('a credential elsewhere than in Authorization', () => {
     for (const more of [...strange, { 'sec-fetch-site': 'same-site' }]) {
       assert.equal((await ask({ ...cookie(), ...more })).status, 403, JSON.stringify(more));
     }
-    const two = { ...cookie(), origin: ORIGIN, authorization: `Bearer ${token()}` };
-    assert.equal((await ask(two)).status, 400);
+    const two = `session=${token()}; session=${token()}`;
+    assert.equal((await ask({ cookie: two, origin: ORIGIN })).status, 400);
 
     assert.equal(upstream.requests.length, 3);
     for (const { head } of upstream.requests) {
@@ -189,5 +189,20 @@ describe('a credential elsewhere than in Authorization', () => {
     const alone = await ask({ 'sec-websocket-protocol': `bearer, ${token()}` });
     assert.equal(alone.headers['sec-websocket-protocol'], 'bearer');
     assert.doesNotMatch(upstream.requests[1]?.head ?? '', /sec-websocket-protocol/i);
+  });
+
+  test('is no cookie where the page says itself who it is, since a browser sends cookies along', async t => {
+    const everywhere = policy.replace('header,', 'header, protocol,');
+    const { ask, upstream } = await gatewayOf(t, { identity: JWT, policy: everywhere });
+    const [said, protocol] = [`Bearer ${token()}`, `bearer, ${token()}`];
+    const evil = { origin: 'https://evil.example.org' };
+
+    for (const more of [{ authorization: said }, { 'sec-websocket-protocol': protocol }]) {
+      assert.equal((await ask({ ...cookie(), ...evil, ...more })).status, 200);
+      assert.doesNotMatch(upstream.requests.at(-1)?.head ?? '', /session|eyJ/);
+    }
+    assert.equal((await ask({ ...cookie(), origin: ORIGIN, authorization: 'Bearer x' })).status, 401);
+    const twice = { ...cookie(), origin: ORIGIN, authorization: said, 'sec-websocket-protocol': protocol };
+    assert.equal((await ask(twice)).status, 400);
   });
 });

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,13 +30,20 @@ const QUIET = [
 ];
 
 /** A front end's page, at an origin of its own, which asks the gateway for a prediction and shows what it may read. */
-async function startFrontEnd(t: TestContext): Promise<{ origin: string; show: (script: string) => void }> {
+async function startFrontEnd(
+  t: TestContext,
+  cookie?: string,
+): Promise<{ origin: string; show: (script: string) => void; said: Promise<string> }> {
   let script = '';
-  const server = createServer((_req, res) => {
+  let told: (text: string) => void = () => undefined;
+  const said = new Promise<string>(resolve => (told = resolve));
+  const server = createServer(({ url }, res) => {
+    if (url?.startsWith('/told?') === true) told(decodeURIComponent(url.slice('/told?'.length)));
     res.setHeader('content-type', 'text/html');
+    if (cookie !== undefined) res.setHeader('set-cookie', cookie);
     res.end(`<body><pre id="seen"></pre><script type="module">
       const tell = text => { document.getElementById('seen').textContent = text; };
-      try { ${script} } catch (error) { tell('refused by the browser: ' + error.name); }
+      try { ${script} } catch (error) { tell('refused by the browser: ' + error.name); fetch('/told?' + error.name); }
     </script></body>`);
   });
   server.listen(0, '127.0.0.1');
@@ -46,10 +54,26 @@ async function startFrontEnd(t: TestContext): Promise<{ origin: string; show: (s
   });
   return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    said,
     show: text => {
       script = text;
     },
   };
+}
+
+/** Opens the page until it has told something: streams do not hold the time of a browser that only prints a page. */
+async function watch(url: string, said: Promise<string>): Promise<string> {
+  const profile = mkdtempSync(join(tmpdir(), 'penstock-browser-'));
+  const flags = [...QUIET, `--user-data-dir=${profile}`, '--remote-debugging-port=0', url];
+  const browser = spawn(await ensureServer('chromium'), flags, { stdio: 'ignore', detached: true });
+  const exited = once(browser, 'exit');
+  try {
+    return await Promise.race([said, exited.then(() => 'the browser ended')]);
+  } finally {
+    if (browser.pid !== undefined && browser.exitCode === null) process.kill(-browser.pid, 'SIGKILL'); // and its children
+    await exited;
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  }
 }
 
 /** What a person would read on the page once its script has run. */
@@ -94,6 +118,31 @@ function asking(gateway: ComposedGateway, bearer: string): string {
     tell(answer.status + ' ' + await answer.text());`;
 }
 
+/** A model that pushes: one event, and one message of a WebSocket (RFC 6455 §4.2.2, §5.2). It keeps what it was sent. */
+async function startPushing(t: TestContext) {
+  const seen: IncomingHttpHeaders[] = [];
+  const server = createServer(({ headers }, res) => {
+    seen.push(headers);
+    res.setHeader('content-type', 'text/event-stream');
+    res.write('data: an event\n\n');
+  });
+  server.on('upgrade', ({ headers }, socket) => {
+    seen.push(headers);
+    const key = `${headers['sec-websocket-key'] ?? ''}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+    const accept = createHash('sha1').update(key).digest('base64');
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n`);
+    socket.write(`Sec-WebSocket-Accept: ${accept}\r\n\r\n\x81\x09a message`, 'latin1');
+    socket.on('error', () => undefined);
+    socket.on('data', () => socket.end()); // it can only be that the page closes
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen };
+}
+
 describe('a browser', () => {
   before(() => ensureServer('chromium'));
 
@@ -123,5 +172,33 @@ describe('a browser', () => {
     stranger.show(asking(gateway, token));
 
     assert.equal(await look(t, stranger.origin), 'refused by the browser: TypeError');
+  });
+
+  test('opens an EventSource by a cookie and a WebSocket by a subprotocol, and the model sees neither', async t => {
+    const page = readFileSync(new URL('../../docs/identity.md', import.meta.url), 'utf8').split('## Browsers')[1] ?? '';
+    const [, routes = ''] = /```yaml\n([^]*?)```/.exec(page) ?? [];
+    const front = await startFrontEnd(t, `session=${token}; SameSite=Strict; HttpOnly`);
+    const model = await startPushing(t);
+    const gateway = await startGateway(t, {
+      services: { fuel: [model.url] },
+      more: `identity: { jwt: [{ issuer: penstock-dev, audience: penstock, algorithms: [HS256], secret: '${SECRET}' }] }`,
+      routes: routes.replace('https://app.example.org', front.origin),
+    });
+    front.show(`
+      const heard = target => new Promise((resolve, reject) => {
+        target.onmessage = ({ data }) => { target.close(); resolve(data); };
+        target.onerror = () => reject(new TypeError());
+      });
+      const event = await heard(new EventSource('${gateway.url}/live/events', { withCredentials: true }));
+      const socket = new WebSocket('${gateway.url.replace('http', 'ws')}/live/socket', ['bearer', '${token}']);
+      const message = await heard(socket);
+      fetch('/told?' + encodeURIComponent([event, message, socket.protocol].join(', ')));`);
+
+    assert.equal(await watch(front.origin, front.said), 'an event, a message, bearer');
+
+    assert.equal(model.seen.length, 2);
+    assert.ok(!JSON.stringify(model.seen).includes(token), 'the token goes no further');
+    assert.ok(!JSON.stringify(gateway.log.lines).includes(token));
+    assert.deepEqual(new Set(gateway.requests().map(({ caller }) => caller)), new Set(['penstock-dev/anna']));
   });
 });

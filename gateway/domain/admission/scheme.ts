@@ -110,11 +110,29 @@ export function readCredential(fields: RawFields): Credential {
   return TOKEN68.test(plain) ? { kind: 'bearer', token: plain } : readOther(value);
 }
 
-/** What a call presents in the places that its route names: browsers cannot set `Authorization` for a stream. */
+/**
+ * What a call presents in the places that its route names: browsers cannot set `Authorization` for a stream. A cookie they
+ * send along whatever a page asks: where the page says who it is itself, that counts.
+ */
 function readFrom(call: Call, places: readonly CredentialPlace[]): Credential {
+  return (
+    onlyOf(call, places.filter(isSaid)) ??
+    onlyOf(
+      call,
+      places.filter(place => !isSaid(place)),
+    ) ??
+    NO_CREDENTIAL
+  );
+}
+
+function isSaid({ kind }: CredentialPlace): boolean {
+  return kind !== 'cookie';
+}
+
+function onlyOf(call: Call, places: readonly CredentialPlace[]): Credential | undefined {
   const found = places.map(place => readAt(call, place)).filter(({ kind }) => kind !== 'none');
   if (found.length > 1) throw ambiguous('The request has credentials in more than one place.');
-  return found[0] ?? NO_CREDENTIAL;
+  return found[0];
 }
 
 function readAt(call: Call, place: CredentialPlace): Credential {
