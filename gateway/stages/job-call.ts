@@ -8,11 +8,15 @@ import type { CallOutcome } from '../domain/jobs/answers.ts';
 import type { Job } from '../domain/jobs/job.ts';
 import type { Admitted } from '../domain/call.ts';
 import type { Route } from '../domain/route.ts';
+import { printable } from '../domain/printable.ts';
 import { isRecord, recordOf, textOf } from '../domain/unknown-value.ts';
 import type { Answer } from '../domain/upstream.ts';
 
 /** Larger answers are no answers to a few rows. */
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+const PROBLEM_BYTES_MAX = 256 * 1024;
+const DETAIL_CHARS_MAX = 500;
+const BROKE_OFF = 'The answer broke off.';
 
 interface JobCallParts {
   readonly job: Job;
@@ -126,23 +130,41 @@ class JobSide implements CallerSide, IncomingBody {
     call.record.bytesOut = body.length;
     call.over();
     const { code } = call.record;
-    const problem = code === null ? undefined : problemIn(body);
+    const isProblem = fieldOf(fields, 'content-type')?.startsWith('application/problem+json') === true;
+    const problem = isProblem ? problemIn(body) : undefined;
     const seconds = Number(fieldOf(fields, 'retry-after') ?? NaN);
     this.#onOver({
       ...{ status, code, body, errors: problem?.errors ?? [] },
-      detail: problem?.detail ?? `The model answered with the status ${status}.`,
+      detail: problem?.detail ?? (code === null ? `The model answered with the status ${status}.` : BROKE_OFF),
       retryAfterMs: Number.isFinite(seconds) ? seconds * 1_000 : undefined,
     });
   }
 }
 
-/** What the gateway's own problem says. */
-function problemIn(body: Buffer): { readonly detail: string; readonly errors: readonly InputError[] } {
-  if (body.length === 0) return { detail: 'The answer broke off.', errors: [] };
-  const said = recordOf(JSON.parse(body.toString()) as unknown);
+interface Problem {
+  readonly detail: string;
+  readonly errors: readonly InputError[];
+}
+
+/** What a problem says, be it the gateway's own or the model's (RFC 9457); undefined where it says nothing. */
+function problemIn(body: Buffer): Problem | undefined {
+  const said = body.length > PROBLEM_BYTES_MAX ? {} : recordOf(jsonIn(body));
+  const detail = printable(textOf(said['detail']), DETAIL_CHARS_MAX);
   const errors = Array.isArray(said['errors']) ? said['errors'].filter(isRecord) : [];
+  if (detail === '') return undefined;
   return {
-    detail: textOf(said['detail']),
-    errors: errors.map(error => ({ pointer: textOf(error['pointer']), detail: textOf(error['detail']) })),
+    detail,
+    errors: errors.map(({ pointer, detail: why }) => ({
+      pointer: textOf(pointer),
+      detail: printable(textOf(why), DETAIL_CHARS_MAX),
+    })),
   };
+}
+
+function jsonIn(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString());
+  } catch {
+    return undefined;
+  }
 }

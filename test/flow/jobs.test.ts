@@ -25,14 +25,20 @@ import { until } from '../support/until.ts';
 
 const JSON_FIELD = 'Content-Type: application/json\r\n';
 
-/** A model that doubles `x`; a row with `x: "bad"` makes it fail. */
+const PROBLEM_FIELD = 'Content-Type: application/problem+json\r\n';
+
+/** A model that doubles `x`; a row with `x: "bad"` makes it fail, and it names a row with `x: "odd"` in a problem of its own. */
 const doubling: Script = (socket, request) => {
   if (request.body.length === 0) {
     answer('{}', { status: 404, fields: JSON_FIELD })(socket, request);
     return;
   }
   const rows = JSON.parse(request.body.toString()) as { x: unknown }[];
-  if (rows.some(({ x }) => x === 'bad'))
+  const odd = rows.findIndex(({ x }) => x === 'odd');
+  if (odd >= 0) {
+    const errors = [{ pointer: `/${odd}/x`, detail: '`x`: "odd" is no number' }];
+    answer(JSON.stringify({ detail: 'It fits not.', errors }), { status: 422, fields: PROBLEM_FIELD })(socket, request);
+  } else if (rows.some(({ x }) => x === 'bad'))
     answer('{"error":"500"}', { status: 500, fields: JSON_FIELD })(socket, request);
   else answer(JSON.stringify({ '.pred': rows.map(({ x }) => 2 * Number(x)) }), { fields: JSON_FIELD })(socket, request);
 };
@@ -155,12 +161,12 @@ describe('a job', () => {
 
   test('has an error for each row that the model cannot take, and an answer for each other', async t => {
     const { gateway } = await gatewayWithJobs(t);
-    const rows = [{ x: 1 }, { x: 'bad' }, { x: 2 }].map(row => JSON.stringify(row));
+    const rows = [{ x: 1 }, { x: 'bad' }, { x: 2 }, { x: 'odd' }].map(row => JSON.stringify(row));
 
     const made = await bring(gateway, [...rows, 'no JSON', '[1]', '{"x":3}'].join('\n'));
     const view = await overOf(gateway, made);
 
-    assert.deepEqual([view['state'], view['rows']], ['done', { answered: 6, failed: 3 }]);
+    assert.deepEqual([view['state'], view['rows']], ['done', { answered: 7, failed: 4 }]);
     const failed = (code: string, detail: string) => ({ error: { code, detail } });
     assert.deepEqual(
       (await resultOf(gateway, made)).text
@@ -171,6 +177,7 @@ describe('a job', () => {
         { '.pred': 2 },
         failed('MODEL_FAILED', 'The model answered with the status 500.'),
         { '.pred': 4 },
+        failed('INVALID_INPUT', '`x`: "odd" is no number'),
         failed('BAD_REQUEST', 'The row is no record: it is not JSON.'),
         failed('BAD_REQUEST', 'The row is no record: it is not a JSON object.'),
         { '.pred': 6 },
