@@ -6,10 +6,12 @@ import { composeValidation, type Validation } from './compose-validation.ts';
 import { composePlugins, type Plugins } from './compose-plugins.ts';
 import { composeDiscovery, type Discovery } from './compose-discovery.ts';
 import { composeIdentity, type ComposedIdentity } from './compose-identity.ts';
+import { composeInference } from './compose-inference.ts';
 import { composeJobs, type GatewayJobs } from './compose-jobs.ts';
 import { composeLimits, type ComposedLimits } from './compose-limits.ts';
 import type { MadeRoutes } from './config/compile.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
+import type { Call } from './domain/call.ts';
 import type { GatewayEvent, Observe } from './domain/events.ts';
 import type { Ask } from './domain/upstream.ts';
 import { Deadlines } from './domain/deadlines.ts';
@@ -50,7 +52,7 @@ import { createCache, createNoteWrite } from './stages/cache.ts';
 import { createCoalesce } from './stages/coalesce.ts';
 import { createCompress } from './stages/compress.ts';
 import { createCsv } from './stages/csv.ts';
-import { createMatch, type Match } from './stages/match.ts';
+import { createMatch } from './stages/match.ts';
 import { createObserve } from './stages/observe.ts';
 import { createPreflight } from './stages/preflight.ts';
 import { createReceive } from './stages/receive.ts';
@@ -124,7 +126,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   const batching: Batching = composeBatching({ ask: attempt, routes, ...timed });
   const validation = composeValidation({ ask: attempt, routes, clock, deadlines, observe });
   const jobs: GatewayJobs = composeJobs({ config, ...timed, ...validation, registry, current: generations.current });
-  const within = { jobs, identity, audit, limits, generations, caches, attempt, batching, validation, observe };
+  const within = { jobs, identity, audit, limits, generations, caches, attempt, batching, validation, life, observe };
   const { enter, back, plugins } = composeWithin(parts, within);
   const server: GatewayServer = composeServer(config, { clock, deadlines, enter, back, observe });
   const checks = createHealthChecks({ services: () => registry.services(), clock, random, probe });
@@ -190,17 +192,23 @@ interface FlowParts {
   readonly attempt: Ask;
   readonly batching: Batching;
   readonly validation: Validation;
+  readonly life: Life;
   readonly observe: Observe;
 }
 
-function composeFlow({ identity, generations, caches, attempt, batching, validation, observe, ...parts }: FlowParts) {
+function composeFlow({ config, version }: ComposeParts, within: FlowParts) {
+  const { identity, generations, caches, attempt, batching, validation, observe, ...parts } = within;
   const audit = createAudit({ trail: parts.audit.port, digest: sha256 });
   const { limits } = parts.limits;
+  const { match, ownAnswer } = composeInference({
+    ...{ config, version, validation, clock },
+    match: parts.jobs.match(createMatch({ current: generations.current, clock, random })),
+    routes: () => generations.current().routes,
+    isServerReady: () => parts.life.readiness(generations.state()).ready,
+  });
   const flow = createFlow({
-    match: withinAddresses(
-      identity.addresses,
-      parts.jobs.match(createMatch({ current: generations.current, clock, random })),
-    ),
+    match: withinAddresses(identity.addresses, match),
+    ownAnswer: ownAnswer && withinAddresses(identity.addresses, ownAnswer),
     audit,
     preflight: createPreflight(),
     admit: createAdmit({ schemes: identity.schemes, limits }),
@@ -225,17 +233,17 @@ function composeFlow({ identity, generations, caches, attempt, batching, validat
 
 /** The flow, and the plug-ins that stand before it. */
 function composeWithin(parts: ComposeParts, flow: FlowParts) {
-  const { enter, back } = composeFlow(flow);
+  const { enter, back } = composeFlow(parts, flow);
   const plugins: Plugins = composePlugins({ ...parts, routes: parts.routes.routes, enter, observe: flow.observe });
   return { enter: plugins.enter, back, plugins };
 }
 
 /** Where the gateway as a whole has rules of addresses, they stand before all else. */
-function withinAddresses(rules: AddressRules | undefined, match: Match): Match {
-  if (rules === undefined) return match;
+function withinAddresses<T>(rules: AddressRules | undefined, first: (call: Call) => T): (call: Call) => T {
+  if (rules === undefined) return first;
   return call => {
     refuseAddress(rules, call);
-    return match(call);
+    return first(call);
   };
 }
 

@@ -54,14 +54,14 @@ import type { Validate } from './stages/validate.ts';
  */
 export function createFlow(stages: Stages): Flow {
   const { match, audit, preflight, admit, stream, receive, speakCsv, validate, limits } = stages;
-  const { cache, coalesce, batch, attempt, respond } = stages;
+  const { ownAnswer, cache, coalesce, batch, attempt, respond } = stages;
 
   const back = createBack(stages);
 
   function enter(call: Call): void {
     try {
       if (call.refusal !== undefined) throw call.refusal;
-      const own = MAY_BE_OURS.has(call.method) ? answerOfOurOwn(call) : undefined;
+      const own = ownAnswerTo(call, ownAnswer);
       if (own !== undefined) {
         respond.answer(call, own);
         return;
@@ -156,6 +156,12 @@ function isAnsweredHere(respond: Respond, call: Admitted): boolean {
   return false;
 }
 
+/** What a door answers, or what HTTP itself asks of the gateway and of no route. */
+function ownAnswerTo(call: Call, ofDoor: Stages['ownAnswer']): Answer | undefined {
+  const own = ofDoor?.(call);
+  return own === undefined && MAY_BE_OURS.has(call.method) ? answerOfOurOwn(call) : own;
+}
+
 /** What is asked of the gateway itself, and of no route, is asked by one of these. */
 const MAY_BE_OURS: ReadonlySet<string> = new Set(['OPTIONS', 'TRACE']);
 
@@ -180,6 +186,8 @@ function insteadOf(call: Call, failure: GatewayError): Answer | undefined {
 
 /** The stages, in the order a call meets them. */
 export interface Stages {
+  /** Answers what a door asks of the gateway itself; undefined: no such door is open. */
+  readonly ownAnswer: ((call: Call) => Answer | undefined) | undefined;
   readonly match: Match;
   readonly audit: Audit;
   readonly preflight: Preflight;

@@ -204,6 +204,18 @@ export class Call implements Timed, Waiting, BodyReader {
     this.#deadlines = deadlines;
   }
 
+  /** Its transcoder leads it to another path than its caller wrote, which has no query. */
+  goesOnAt(path: string): void {
+    this.path = path;
+    this.query = '';
+    this.hasQuery = false;
+  }
+
+  /** The path as its caller wrote it. */
+  get askedPath(): string {
+    return this.transcoder?.askedPath ?? this.path;
+  }
+
   /** `match` found its route. */
   matched(route: Route, variables: ReadonlyMap<string, string>): Matched {
     this.route = route;

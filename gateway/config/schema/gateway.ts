@@ -65,6 +65,16 @@ const Limits = z.strictObject({
     ),
 });
 
+const Inference = withLater(
+  z.strictObject({
+    path: text()
+      .regex(/^(?:\/[A-Za-z0-9._~-]+)+$/, 'must be a path without a slash at its end')
+      .default('/v2')
+      .describe('Where it is spoken over REST. Clients of the protocol expect /v2 at the end.'),
+  }),
+  { keys: ['grpc'] },
+);
+
 /** The shape of gateway.yaml: the process. Its descriptions are the manual. */
 export const GatewayFile = withLater(
   z.strictObject({
@@ -101,8 +111,11 @@ export const GatewayFile = withLater(
       .describe(
         'Files in TypeScript or JavaScript that bring predicates and filters of one’s own, and Express middleware (docs/plugins.md). They run within the gateway, with all its rights. A changed file is reloaded with the routes.',
       ),
+    inference: Inference.optional().describe(
+      'The Open Inference Protocol v2, as KServe and Triton speak it, for every service that routes publish and whose columns are known by /prototype (docs/doors.md). A model’s name is the id of its route. Off unless written.',
+    ),
     log: Log.prefault({}).describe('What is written to standard output: one JSON object a line.'),
     drain: Drain.prefault({}).describe('How the gateway ends on SIGTERM or SIGINT.'),
   }),
-  { keys: ['inference', 'state', 'tracing', 'docs'] },
+  { keys: ['state', 'tracing', 'docs'] },
 );

@@ -1,7 +1,8 @@
-import { bodyTooLarge, GatewayError } from '../errors.ts';
+import { GatewayError } from '../errors.ts';
 import { found, invalidInput, named, type Findings } from '../validation/findings.ts';
 import type { Column } from '../validation/prototype.ts';
 import type { RowsForm } from '../validation/records.ts';
+import { RowsJson } from './rows-json.ts';
 import { CsvReader, NotCsv, type CsvRow } from './csv-reader.ts';
 
 /** As many columns as a model publishes at most. */
@@ -126,96 +127,67 @@ interface CsvOptions {
  * for rows that are none of their table, and BODY_TOO_LARGE where the names alone, said again in each row, make it so.
  */
 export function jsonOfCsv(content: Buffer, options: CsvOptions): Buffer {
-  const { bytesMax } = options;
-  let body: RowsBody | undefined;
-  const errors = found(findings => {
-    body = new RowsBody(options, findings);
-    body.read(content);
-  });
-  if (errors.length > 0 || body === undefined) throw invalidInput(errors);
-  const json = Buffer.from(body.text());
-  if (json.length > bytesMax) throw largerAsJson(bytesMax);
-  return json;
+  const body = new CsvBody(options);
+  const errors = found(findings => body.read(content, findings));
+  if (errors.length > 0) throw invalidInput(errors);
+  return body.content();
 }
 
-function largerAsJson(bytesMax: number): GatewayError {
-  return new GatewayError('BODY_TOO_LARGE', `the rows are more than ${bytesMax} bytes as JSON`, {
-    detail: `${bodyTooLarge(bytesMax).detail} The rows are CSV, and larger as the JSON that the model takes.`,
-  });
-}
-
-class RowsBody {
+class CsvBody {
   readonly #options: CsvOptions;
-  readonly #findings: Findings;
   #table: CsvTable | undefined = undefined;
-  #names: readonly string[] = [];
-  /** Rows, or the values of each column. */
-  #texts: string[] = [];
+  #json: RowsJson;
   #rows = 0;
-  #length = 0;
 
-  constructor(options: CsvOptions, findings: Findings) {
+  constructor(options: CsvOptions) {
     this.#options = options;
-    this.#findings = findings;
+    this.#json = new RowsJson([], options);
   }
 
-  read(content: Buffer): void {
+  read(content: Buffer, findings: Findings): void {
     const bounds = { fieldsMax: COLUMNS_MAX + 1, rowLengthMax: Infinity };
-    const reader = new CsvReader(row => this.#take(row), bounds);
+    const reader = new CsvReader(row => this.#take(row, findings), bounds);
     try {
       reader.write(content);
       reader.end();
     } catch (error) {
       throw error instanceof NotCsv ? notCsv(error) : error;
     }
-    if (this.#rows === 0) this.#findings.end('', 'the body has no rows behind a header line');
+    if (this.#rows === 0) findings.end('', 'the body has no rows behind a header line');
   }
 
-  text(): string {
-    if (this.#options.form === 'array') return `[${this.#texts.join(',')}]`;
-    return `{${this.#names.map((name, i) => `${name}[${this.#texts[i] ?? ''}]`).join(',')}}`;
+  content(): Buffer {
+    return this.#json.content();
   }
 
-  #take(row: CsvRow): void {
+  #take(row: CsvRow, findings: Findings): void {
     if (this.#table === undefined) {
-      this.#begin(row);
+      this.#begin(row, findings);
       return;
     }
-    const { rowsMax, bytesMax } = this.#options;
+    const { rowsMax } = this.#options;
     if (this.#rows === rowsMax)
-      this.#findings.end('', `the body has more than ${rowsMax} records, which is the most at once`);
+      findings.end('', `the body has more than ${rowsMax} records, which is the most at once`);
     this.#rows += 1;
     try {
-      this.#add(this.#table.values(row));
+      this.#json.add(this.#table.values(row));
     } catch (error) {
       if (!(error instanceof UnfitRow)) throw error;
-      this.#findings.add(`/${this.#rows - 1}`, `row ${this.#rows}: ${error.message}`);
+      findings.add(`/${this.#rows - 1}`, `row ${this.#rows}: ${error.message}`);
     }
-    if (this.#length > bytesMax) throw largerAsJson(bytesMax);
   }
 
-  #begin(row: CsvRow): void {
+  #begin(row: CsvRow, findings: Findings): void {
     try {
       this.#table = new CsvTable(row, this.#options.columns);
     } catch (error) {
       if (!(error instanceof UnfitRow)) throw error;
-      this.#findings.end('', `the header line: ${error.message}`);
+      findings.end('', `the header line: ${error.message}`);
     }
-    this.#names = this.#table.places.map(({ name }) => `${JSON.stringify(name)}:`);
-  }
-
-  #add(values: readonly string[]): void {
-    if (this.#options.form === 'array') {
-      let text = '';
-      for (let i = 0; i < values.length; i++) text += `${i === 0 ? '{' : ','}${this.#names[i] ?? ''}${values[i] ?? ''}`;
-      this.#texts.push(`${text}}`);
-      this.#length += text.length + 2;
-      return;
-    }
-    values.forEach((value, i) => {
-      this.#texts[i] = this.#rows === 1 ? value : `${this.#texts[i] ?? ''},${value}`;
-      this.#length += value.length + 1;
-    });
+    this.#json = new RowsJson(
+      this.#table.places.map(({ name }) => name),
+      this.#options,
+    );
   }
 }
 

@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict';
+import { describe, test, type TestContext } from 'node:test';
+import { call, post, type Heard } from '../support/call.ts';
+import { startGateway } from '../support/composed-gateway.ts';
+import { answer, startUpstream } from '../support/scripted-upstream.ts';
+
+const PROTOTYPE = {
+  wt: { type: 'numeric', example: 2.6, details: [] },
+  hp: { type: 'integer', example: 110, details: [] },
+  gear: { type: 'factor', example: '4', details: { levels: ['3', '4'] } },
+};
+
+interface Traits {
+  readonly route?: string;
+  readonly said?: unknown;
+  readonly status?: number;
+  readonly prototype?: unknown;
+  readonly more?: string;
+}
+
+/** A model behind a route whose path has nothing in common with its id. */
+async function startModel(t: TestContext, { route = '', said = { '.pred': [21.5, 'NA'] }, ...traits }: Traits = {}) {
+  const { status = 200, prototype = PROTOTYPE, more = '' } = traits;
+  const upstream = await startUpstream(t, (socket, request) => {
+    const isPrototype = request.head.startsWith('GET /prototype ');
+    const code = isPrototype && prototype === null ? 404 : 200;
+    const body = JSON.stringify(isPrototype ? prototype : said);
+    answer(body, { fields: 'Content-Type: application/json\r\n', status: isPrototype ? code : status })(
+      socket,
+      request,
+    );
+  });
+  const gateway = await startGateway(t, {
+    services: { cars: [upstream.origin] },
+    more: `inference: {}\n${more}`,
+    routes: `
+services: { cars: { health: { interval: 1h }, outlier: { failures: 1000 } } }
+routes:
+  - { id: fuel, uri: lb://cars, predicates: ['Path=/api/cars/**', 'Method=POST'], filters: ['StripPrefix=2']${route === '' ? '' : `, ${route}`} }
+  - { id: off, uri: lb://cars, predicates: ['Path=/off/**', 'Header=X-Team, a'], filters: ['StripPrefix=1'] }
+  - { id: live, uri: lb://cars, predicates: ['Path=/live/**'], stream: true }
+  - { id: open, uri: lb://cars, predicates: ['Path=/x/{y}/z'] }
+`,
+  });
+  /** What R was asked, but for the gateway's own questions. */
+  const asked = () => upstream.requests.filter(({ head }) => !/^GET \/(prototype|ping) /.test(head));
+  const infer = (body: unknown, headers = {}) => gateway.call('/v2/models/fuel/infer', post(body, headers));
+  return { gateway, asked, infer };
+}
+
+const jsonIn = ({ text }: Pick<Heard, 'text'>) => JSON.parse(text) as Record<string, unknown>;
+const errorIn = (heard: Pick<Heard, 'text'>) => {
+  const { error, ...others } = jsonIn(heard);
+  assert.deepEqual(others, {});
+  return String(error);
+};
+
+const WT = { name: 'wt', shape: [2], datatype: 'FP64', data: [2.62, null] };
+const HP = { name: 'hp', shape: [2, 1], datatype: 'INT32', data: [[110], [93]] };
+const GEAR = { name: 'gear', shape: [2], datatype: 'BYTES', data: ['4', '3'] };
+const ROWS = '[{"wt":2.62,"hp":110,"gear":"4"},{"wt":null,"hp":93,"gear":"3"}]';
+
+describe('the Open Inference Protocol over REST', () => {
+  test('tells of the server, its life and its models', async t => {
+    const { gateway, infer } = await startModel(t);
+    const get = async (path: string) => jsonIn(await gateway.call(path));
+
+    assert.deepEqual(await get('/v2'), { name: 'penstock', version: '0.0.0', extensions: ['binary_tensor_data'] });
+    assert.deepEqual(await get('/v2/health/live'), { live: true });
+    assert.deepEqual(await get('/v2/health/ready'), { ready: true });
+    assert.deepEqual(await get('/v2/models/fuel/ready'), { name: 'fuel', ready: true });
+    const metadata = {
+      name: 'fuel',
+      versions: [],
+      platform: 'r_plumber',
+      inputs: [
+        { name: 'wt', datatype: 'FP64', shape: [-1] },
+        { name: 'hp', datatype: 'INT32', shape: [-1] },
+        { name: 'gear', datatype: 'BYTES', shape: [-1] },
+      ],
+    };
+    assert.deepEqual(await get('/v2/models/fuel'), { ...metadata, outputs: [] });
+    await infer({ inputs: [GEAR, HP, WT] });
+    assert.deepEqual(await get('/v2/models/fuel'), {
+      ...metadata,
+      outputs: [{ name: '.pred', datatype: 'FP64', shape: [-1] }],
+    });
+  });
+
+  test('asks R what REST asks, and answers in tensors with the id and the parameters', async t => {
+    const { gateway, asked, infer } = await startModel(t);
+
+    const heard = await infer({ id: 'a-1', parameters: { k: 1 }, inputs: [GEAR, HP, WT] }, { 'x-request-id': 'r1' });
+    await gateway.call('/api/cars/predict', post(ROWS, { 'x-request-id': 'r1' }));
+
+    assert.deepEqual(jsonIn(heard), {
+      model_name: 'fuel',
+      id: 'a-1',
+      parameters: { k: 1 },
+      outputs: [{ name: '.pred', datatype: 'FP64', shape: [2], data: [21.5, null] }],
+    });
+    const [byInference, byRest] = asked().map(({ head, body }) => [
+      head
+        .split('\r\n')
+        .map(line => line.toLowerCase())
+        .filter(line => !line.startsWith('content-length'))
+        .sort()
+        .join('\n'),
+      body.toString(),
+    ]);
+    assert.deepEqual(byInference, byRest);
+    assert.equal(byRest?.[1], ROWS);
+    const [line] = gateway.requests();
+    assert.ok(line !== undefined);
+    const { path, route, status, protocol } = line;
+    assert.deepEqual([path, route, status, protocol], ['/v2/models/fuel/infer', 'fuel', 200, 'open-inference']);
+  });
+
+  test('shares cache entries with REST', async t => {
+    const { gateway, asked, infer } = await startModel(t, { route: 'pure: true, cache: { ttl: 1m }' });
+
+    await gateway.call('/api/cars/predict', post(ROWS));
+    const heard = await infer({ inputs: [WT, HP, GEAR], outputs: [{ name: '.pred' }] });
+
+    assert.match(String(heard.headers['cache-status']), /hit/);
+    assert.equal(heard.status, 200);
+    assert.equal(asked().length, 1);
+  });
+
+  test('takes a matrix, and raw contents in and out', async t => {
+    const prototype = { a: { type: 'numeric' }, b: { type: 'numeric' } };
+    const { asked, gateway } = await startModel(t, {
+      prototype,
+      said: [
+        { x: 1.5, s: 'ä' },
+        { x: null, s: 'b' },
+      ],
+    });
+    const raw = Buffer.alloc(32);
+    [1, 2.5, NaN, -4].forEach((value, i) => raw.writeDoubleLE(value, i * 8));
+    const input = { name: 'm', shape: [2, 2], datatype: 'FP64', parameters: { binary_data_size: 32 } };
+    const header = Buffer.from(JSON.stringify({ parameters: { binary_data_output: true }, inputs: [input] }));
+
+    const heard = await gateway.call('/v2/models/fuel/infer', {
+      method: 'POST',
+      headers: { 'inference-header-content-length': String(header.length) },
+      body: Buffer.concat([header, raw]),
+    });
+
+    assert.equal(asked()[0]?.body.toString(), '[{"a":1,"b":2.5},{"a":null,"b":-4}]');
+    const length = Number(heard.headers['inference-header-content-length']);
+    const { outputs } = JSON.parse(heard.body.subarray(0, length).toString()) as { outputs: unknown };
+    assert.deepEqual(outputs, [
+      { name: 'x', datatype: 'FP64', shape: [2], parameters: { binary_data_size: 16 } },
+      { name: 's', datatype: 'BYTES', shape: [2], parameters: { binary_data_size: 11 } },
+    ]);
+    const data = heard.body.subarray(length);
+    assert.deepEqual([data.readDoubleLE(0), data.readDoubleLE(8)], [1.5, NaN]);
+    assert.equal(data.subarray(16).toString('hex'), '02000000c3a40100000062');
+  });
+
+  test('refuses in the protocol’s shape what is no request, no model, or not allowed', async t => {
+    const { gateway, asked, infer } = await startModel(t);
+    const statusOf = async (path: string, traits = {}) => {
+      const heard = await gateway.call(path, traits);
+      return `${heard.status} ${errorIn(heard)}`;
+    };
+
+    assert.match(await statusOf('/v2/models/none/infer', post({})), /^404 NO_ROUTE: No model/);
+    assert.match(await statusOf('/v2/models/live', {}), /^404 /);
+    assert.match(await statusOf('/v2/models/open', {}), /^404 /);
+    assert.match(await statusOf('/v2/models/off', {}), /^404 /); // its header does not hold
+    assert.match(await statusOf('/v2/models/fuel/versions/2', {}), /^404 NO_ROUTE: Model fuel has no version/);
+    assert.match(await statusOf('/v2/models/fuel/infer', {}), /^405 METHOD_NOT_ALLOWED/);
+    assert.match(await statusOf('/v2', post({})), /^405 /);
+    const wrong = await infer({ inputs: [WT, HP] });
+    assert.deepEqual([wrong.status, errorIn(wrong)], [400, 'INVALID_INPUT: `gear` is missing']);
+    assert.match(errorIn(await infer('{')), /^BAD_REQUEST: .*not JSON/);
+    assert.equal(asked().length, 0);
+    assert.equal((await gateway.call('/v2/elsewhere')).code, 'NO_ROUTE'); // a path of nobody's
+    const team = await gateway.call('/v2/models/off', { headers: { 'x-team': 'a' } });
+    assert.equal(team.status, 200);
+  });
+
+  test('holds the route’s rules: validation and limits', async t => {
+    const { infer } = await startModel(t, { route: 'validate: {}, limits: [{ rate: 2, per: 1m, by: route }]' });
+
+    const heavy = await infer({ inputs: [{ ...WT, datatype: 'BYTES', data: ['heavy', '1'] }, HP, GEAR] });
+    await infer({ inputs: [WT, HP, GEAR] });
+    const over = await infer({ inputs: [WT, HP, GEAR] });
+
+    assert.deepEqual([heavy.status, errorIn(heavy)], [400, 'INVALID_INPUT: row 1: `wt`: "heavy" is not a number']);
+    assert.deepEqual([over.status, errorIn(over).split(':')[0]], [429, 'RATE_LIMITED']);
+    assert.notEqual(over.headers['retry-after'], undefined);
+  });
+
+  test('tells R’s own errors', async t => {
+    const { infer } = await startModel(t, { status: 422, said: { detail: ['too heavy'] } });
+
+    const heard = await infer({ inputs: [WT, HP, GEAR] });
+
+    assert.deepEqual([heard.status, errorIn(heard)], [422, 'too heavy']);
+  });
+
+  test('says of an answer that is no table that it is none', async t => {
+    const { infer } = await startModel(t, { said: { deep: [[1]] } });
+
+    const heard = await infer({ inputs: [WT, HP, GEAR] });
+
+    assert.deepEqual([heard.status, errorIn(heard).split(':')[0]], [502, 'UPSTREAM_FAULT']);
+  });
+
+  test('knows no model whose service publishes no columns', async t => {
+    const { gateway, infer } = await startModel(t, { prototype: null });
+
+    const [metadata, inferred] = [await gateway.call('/v2/models/fuel'), await infer({ inputs: [WT] })];
+
+    assert.deepEqual([metadata.status, inferred.status], [404, 404]);
+    assert.match(errorIn(metadata), /publishes no columns/);
+  });
+
+  test('asks for the credential of the route', async t => {
+    const secret = 's'.repeat(32);
+    const more = `identity: { jwt: [{ issuer: i, audience: a, algorithms: [HS256], secret: '${secret}' }] }`;
+    const { gateway, infer } = await startModel(t, { more });
+
+    const heard = await infer({ inputs: [WT] });
+
+    assert.deepEqual([heard.status, errorIn(heard).split(':')[0]], [401, 'UNAUTHENTICATED']);
+    assert.match(String(heard.headers['www-authenticate']), /Bearer/);
+    assert.equal((await call(`${gateway.url}/v2/health/live`)).status, 200);
+  });
+});
