@@ -144,7 +144,7 @@ class ComposedJobs implements GatewayJobs {
           .services()
           .find(service => service.name === name)
           ?.view(),
-      ...{ admitted: flow.admitted, back: flow.back, ended: () => this.#callbacks?.look() },
+      ...{ enterAdmitted: flow.enterAdmitted, back: flow.back, ended: () => this.#callbacks?.look() },
     });
     this.#callbacks = new JobCallbacks({
       ...{ rules: rules.callbacks, view: rules, store, clock, observe, send: sendWebhook },

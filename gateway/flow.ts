@@ -116,14 +116,20 @@ export function createFlow(stages: Stages): Flow {
     else back.answered(call, known);
   }
 
-  return { enter, admitted, back };
+  return { enter, enterAdmitted: call => admitted(held(audit, call)), back };
+}
+
+/** A call that passes `audit` by is held to it as well. */
+function held(audit: Audit, call: Admitted): Admitted {
+  if (call.route.policy.isAudited) audit.demand(call);
+  return call;
 }
 
 /** Where calls come in, and their way back. */
 export interface Flow {
   readonly enter: (call: Call) => void;
-  /** For a call whose caller was admitted before: one of a job. */
-  readonly admitted: (call: Admitted) => void;
+  /** For a call whose caller was admitted before: one of a job. Throws AUDIT_UNAVAILABLE, and what stages throw. */
+  readonly enterAdmitted: (call: Admitted) => void;
   readonly back: WayBack;
 }
 

@@ -29,8 +29,8 @@ interface JobCallParts {
 
 /** What a call of a job enters the flow with. */
 export interface JobCallPorts {
-  /** Where the flow begins for a call that is admitted. It never throws. */
-  readonly admitted: (call: Admitted) => void;
+  /** Where the flow begins for a call that is admitted. What it throws is the call's failure. */
+  readonly enterAdmitted: (call: Admitted) => void;
   readonly back: WayBack;
   readonly deadlines: Deadlines;
   readonly clock: Clock;
@@ -41,7 +41,7 @@ export interface JobCallPorts {
  * its owner was when the job was made. An abort hangs up.
  */
 export function callForRows(ports: JobCallPorts, parts: JobCallParts): Promise<CallOutcome> {
-  const { admitted, back, deadlines, clock } = ports;
+  const { enterAdmitted, back, deadlines, clock } = ports;
   const { job, route, row, content, signal } = parts;
   return new Promise(resolve => {
     const side = new JobSide(content, outcome => {
@@ -64,7 +64,7 @@ export function callForRows(ports: JobCallPorts, parts: JobCallParts): Promise<C
     call.wallMs = clock.wallMs();
     call.arm(route.policy.timeoutMs);
     const known = call.matched(route, new Map(Object.entries(origin.variables))).admitted(caller);
-    known.resume(() => admitted(known));
+    known.resume(() => enterAdmitted(known));
   });
 }
 

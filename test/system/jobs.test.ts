@@ -30,12 +30,13 @@ routes: [{ id: fuel, uri: lb://fuel, predicates: ['Path=/fuel/**'], pure: true, 
     const first = await startGatewayProcess(t, traits);
     const headers = { 'content-type': 'text/csv' };
     const made = await first.call('/jobs/fuel', { method: 'POST', headers, body: 'x\n1\n2\n3\n4\n5\n6\n7\n' });
-    await until(() => isHeld, 'a call in hand');
+    const { location = '' } = made.headers;
+    const isWritten = async () => (await first.call(location)).text.includes('"answered":4');
+    await until(async () => isHeld && (await isWritten()), 'a call in hand, and the two before written down');
     first.child.kill('SIGKILL');
     await first.ended;
 
     const second = await startGatewayProcess(t, traits);
-    const { location = '' } = made.headers;
     await until(async () => (await second.call(location)).text.includes('"state":"done"'), 'the job to be done');
 
     assert.deepEqual(asked, [[1, 2], [3, 4], [5, 6], [5, 6], [7]]); // prettier-ignore

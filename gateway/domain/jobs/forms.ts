@@ -88,7 +88,7 @@ export abstract class Cutter implements RowCutter {
 
   protected cut(end: number, to = end): Cut {
     this.refuseLong(end);
-    const text = this.pending.toString('utf8', this.cursor, end);
+    const text = decoded(this.pending.subarray(this.cursor, end));
     this.cursor = to;
     this.seen = to;
     return { text, to: this.#at + to };
@@ -97,6 +97,17 @@ export abstract class Cutter implements RowCutter {
   protected refuseLong(end = this.pending.length): void {
     if (end - this.cursor > this.#rowBytesMax)
       throw new RowsFault(`it is longer than ${this.#rowBytesMax} bytes, which is the most for one row`);
+  }
+}
+
+/** Fatal: what is no UTF-8 would be other text from here on. It passes over a byte order mark. */
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+
+function decoded(bytes: Buffer): string {
+  try {
+    return UTF8.decode(bytes);
+  } catch {
+    throw new RowsFault('it is not UTF-8');
   }
 }
 

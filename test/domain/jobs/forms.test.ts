@@ -20,6 +20,8 @@ function cutsOf(form: JobForm, file: string, { block = 7, from = 0, rowBytesMax 
   return cuts;
 }
 
+const START = { from: 0, rowBytesMax: 100 };
+
 const textsOf = (cuts: readonly Cut[]) => cuts.map(({ text }) => text);
 
 const ROWS = ['{"x":1}', '{"x":"a,]}\\"é"}', '{"y":[{"z":2},[]]}', '3'];
@@ -45,6 +47,13 @@ for (const form of ['json', 'jsonl', 'csv'] as const) {
       for (const [i, { to }] of cuts.entries()) {
         assert.deepEqual(textsOf(cutsOf(form, FILES[form], { from: to, block: 3 })), rows.slice(i + 1));
       }
+    });
+
+    test('is refused where it is no UTF-8', () => {
+      const cutter = form === 'csv' ? new CsvCutter(START) : createJsonCutter(form, START);
+      cutter.push(Buffer.from('["\xff"]\n', 'latin1'));
+
+      assert.throws(() => cutter.next(true), /not UTF-8/);
     });
 
     test('is refused where a row is longer than its bound', () => {
