@@ -29,6 +29,8 @@ import { descriptorLimit, fitConnections } from './edges/descriptors.ts';
 import { sha256 } from './edges/digest.ts';
 import type { AdminServer } from './edges/express/admin.ts';
 import { createServer, type GatewayServer, type ServerParts } from './edges/express/server.ts';
+import { GrpcConnections } from './edges/grpc/connections.ts';
+import { createGrpcWay } from './edges/grpc/way.ts';
 import { createHealthChecks } from './edges/health-checks.ts';
 import { createCarrier } from './edges/http-proxy-middleware.ts';
 import { createMemoryStore } from './edges/memory-store.ts';
@@ -99,7 +101,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
     ...{ wallMs: () => clock.wallMs(), catchUp, version, node, withProcess: true },
   });
 
-  const { scripts, models, transport, connectionMode, probe } = composeWays({ config, deadlines, observe });
+  const { scripts, models, grpc, transport, connectionMode, probe } = composeWays({ config, deadlines, observe });
   const permits = new PermitRegistry({ onVacant: origin => transport.forget(origin) });
   const routes = () => generations.current().routes;
   const registry = composeRegistry({ deadlines, permits, observe, routes });
@@ -126,7 +128,8 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   const batching: Batching = composeBatching({ ask: attempt, routes, ...timed });
   const validation = composeValidation({ ask: attempt, routes, clock, deadlines, observe });
   const jobs: GatewayJobs = composeJobs({ config, ...timed, ...validation, registry, current: generations.current });
-  const within = { jobs, identity, audit, limits, generations, caches, attempt, batching, validation, life, observe };
+  const sharing = { caches, attempt, batching, validation };
+  const within = { jobs, grpc, identity, audit, limits, generations, ...sharing, life, observe };
   const { enter, back, plugins } = composeWithin(parts, within);
   const server: GatewayServer = composeServer(config, { clock, deadlines, enter, back, observe });
   const checks = createHealthChecks({ services: () => registry.services(), clock, random, probe });
@@ -165,25 +168,28 @@ function composeWays({ config, ...parts }: WayParts) {
   const scripts = createScripts({ ...parts, clock });
   const models = createModels({ ...parts, clock, random });
   const has = (one: 'script' | 'onnx') => config.discovery.local.some(({ kind }) => kind === one);
+  const grpc = new GrpcConnections();
   const ways: Ways = {
     ...(has('script') ? { script: scripts } : {}),
     ...(has('onnx') ? { onnx: models } : {}),
-    ...(mayHaveRserve(config) ? { rserve: createRserve({ ...parts, clock }) } : {}),
+    ...(mayHave(config, 'rserve') ? { rserve: createRserve({ ...parts, clock }) } : {}),
+    ...(mayHave(config, 'grpc') ? { grpc: createGrpcWay(grpc) } : {}),
   };
   const http = createTransport({ ...parts, clock });
   const [transport, probe] = [transportByScheme(http, ways), probeByScheme(ways)];
-  return { scripts, models, transport, connectionMode: http.modeOf, probe };
+  return { scripts, models, grpc, transport, connectionMode: http.modeOf, probe };
 }
 
 /** Consul may list one at any time. */
-function mayHaveRserve({ discovery }: GatewayConfig): boolean {
-  const isRserve = (origin: string) => origin.startsWith('rserve:');
-  if (discovery.consul !== undefined || discovery.local.some(({ kind }) => kind === 'rserve')) return true;
-  return discovery.static.some(({ instances }) => instances.some(isRserve));
+function mayHave({ discovery }: GatewayConfig, scheme: 'rserve' | 'grpc'): boolean {
+  const isOfScheme = (origin: string) => origin.startsWith(`${scheme}:`);
+  if (discovery.consul !== undefined || discovery.local.some(({ kind }) => kind === scheme)) return true;
+  return discovery.static.some(({ instances }) => instances.some(isOfScheme));
 }
 
 interface FlowParts {
   readonly jobs: GatewayJobs;
+  readonly grpc: GrpcConnections;
   readonly identity: ComposedIdentity;
   readonly audit: GatewayAudit;
   readonly limits: ComposedLimits;
@@ -212,7 +218,7 @@ function composeFlow({ config, version }: ComposeParts, within: FlowParts) {
     audit,
     preflight: createPreflight(),
     admit: createAdmit({ schemes: identity.schemes, limits }),
-    stream: createStream({ carrier: createCarrier({ clock }), clock, observe }),
+    stream: createStream({ carrier: createCarrier({ clock, grpc: parts.grpc }), clock, observe }),
     receive: createReceive({ unpack }),
     speakCsv: createCsv(validation),
     validate: validation.validate,

@@ -39,6 +39,9 @@ export interface Permit {
   release(): void;
 }
 
+/** What a stream asks for a place by; instances that it was not taken by are out of the question. */
+export type StreamRequest = Pick<PermitRequest, 'affinity' | 'callerId'> & Partial<Pick<PermitRequest, 'tried'>>;
+
 /** A stream's room at an instance, beside the permits. */
 export interface StreamPlace {
   readonly instance: Instance;
@@ -84,7 +87,7 @@ export interface Service {
   /** How many calls of a caller wait for a permit; 0 where the queue is not fair. */
   waitingOf(callerId: string): number;
   /** A place for a stream, beside the permits. Throws SERVICE_UNAVAILABLE. */
-  acquireStream(request: Pick<PermitRequest, 'affinity' | 'callerId'>): StreamPlace;
+  acquireStream(request: StreamRequest): StreamPlace;
   /** Tells what an attempt showed of its instance. */
   report(instance: Instance, finding: Finding): void;
   /** Counts one request towards the retry budget, and asks it for a retry. */

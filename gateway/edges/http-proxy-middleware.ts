@@ -12,7 +12,9 @@ import { Http2Wire } from './http2/wire.ts';
 import { ProxiedStream, toHeaders } from './proxied-stream.ts';
 import { createUpgradeStream } from './proxied-upgrade.ts';
 import { tlsTowards } from './tls/upstream.ts';
-import { bodyTooLarge } from '../domain/errors.ts';
+import { bodyTooLarge, GatewayError } from '../domain/errors.ts';
+import { GrpcStream } from './grpc/carried.ts';
+import { GrpcConnections } from './grpc/connections.ts';
 import { fieldOf, hasField } from '../domain/http/fields.ts';
 
 /**
@@ -22,7 +24,7 @@ import { fieldOf, hasField } from '../domain/http/fields.ts';
  * was chosen and the very fields that are to be sent. Its default plugins (an answer of its own to errors, a log) are
  * off. A connection carries one stream, and is closed after it.
  */
-export function createCarrier({ clock }: { readonly clock: Clock }): Carrier {
+export function createCarrier({ clock, grpc = new GrpcConnections() }: CarrierParts): Carrier {
   const streams = new WeakMap<IncomingMessage, ProxiedStream>();
   const proxyBy = (agent: Agent | false) =>
     createProxyMiddleware({
@@ -49,6 +51,7 @@ export function createCarrier({ clock }: { readonly clock: Clock }): Carrier {
   return {
     carry(options) {
       const { wire, origin, tls } = options;
+      if (origin.startsWith('grpc:')) return carryGrpc(options, { clock, grpc });
       const proxy = origin.startsWith('https:') ? secureOf(tls).proxy : plain;
       if (wire instanceof HttpWire) {
         const stream = createHttpStream(wire, options, clock);
@@ -66,6 +69,19 @@ export function createCarrier({ clock }: { readonly clock: Clock }): Carrier {
       throw new TypeError('this connection is not of a kind that carries streams');
     },
   };
+}
+
+interface CarrierParts {
+  readonly clock: Clock;
+  readonly grpc?: GrpcConnections;
+}
+
+function carryGrpc(options: StreamOptions, { clock, grpc }: Required<CarrierParts>): GrpcStream {
+  const { wire, origin } = options;
+  if (wire instanceof Http2Wire) return new GrpcStream(wire, options, { clock, session: grpc.to(origin) });
+  throw new GatewayError('BAD_REQUEST', 'gRPC over HTTP/1.1', {
+    detail: 'The service speaks gRPC: call it over HTTP/2.',
+  });
 }
 
 /** Has a certificate checked under the service's own name, whatever `Host` the instance is sent. */

@@ -2,12 +2,14 @@ import type { Admitted, Leavable } from '../domain/call.ts';
 import type { Clock } from '../domain/clock.ts';
 import { bodyTooLarge, type GatewayError } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
+import { speechOf } from '../domain/grpc/speech.ts';
+import { refusalsIn } from '../domain/grpc/transcoder.ts';
 import { refuseCoded } from '../domain/http/content-coding.ts';
 import { addReplyFields, filterReply, toAnswer } from '../domain/http/reply.ts';
 import { composeUpstream } from '../domain/http/upstream-request.ts';
 import { outcomeWithoutAnswer, type Answer, type UpstreamAnswer, type Via } from '../domain/upstream.ts';
 import { affinityOf } from '../domain/service/balance/policy.ts';
-import type { AttemptOutcome, StreamPlace } from '../domain/service.ts';
+import type { AttemptOutcome, Instance, StreamPlace } from '../domain/service.ts';
 import type { CarriedStream, Carrier, StreamEnd, StreamListener } from '../domain/stream.ts';
 
 /** Carries a call as a stream. */
@@ -34,9 +36,12 @@ export function createStream(ports: StreamPorts): Stream {
     if (body.length !== undefined && body.length > streamBodyBytesMax) throw bodyTooLarge(streamBodyBytesMax);
     if (body.length !== 0) refuseCoded(admitted.fields); // it would reach R as it comes
     admitted.disarm();
+    // Where it is refused it is so in its own protocol; a transcoder that goes on is no part of a stream.
+    const speech = speechOf(admitted.fields);
+    if (speech?.protocol === 'grpc') admitted.transcoder = refusalsIn(speech);
     const affinity = affinityOf(route.service.policy.balance, admitted);
     const place = route.service.acquireStream({ affinity, callerId: caller.id });
-    new CarriedCall(ports, admitted, place).begin();
+    new CarriedCall(ports, admitted, { place, tried: [place.instance] }).begin();
   };
 }
 
@@ -44,21 +49,25 @@ export function createStream(ports: StreamPorts): Stream {
 class CarriedCall implements StreamListener, Leavable, Via {
   readonly instance: string;
   readonly version: string | null;
-  readonly attempts = 1;
+  readonly attempts: number;
   readonly queueMs = 0;
   connectMs: number | null = null;
   firstByteMs: number | null = null;
   readonly #ports: StreamPorts;
   readonly #call: Admitted;
   readonly #place: StreamPlace;
+  /** The last of them is where it is. */
+  readonly #tried: readonly Instance[];
   readonly #startedMs: number;
   #stream: CarriedStream | undefined = undefined;
   #isReported = false;
 
-  constructor(ports: StreamPorts, call: Admitted, place: StreamPlace) {
+  constructor(ports: StreamPorts, call: Admitted, { place, tried }: Placed) {
     this.#ports = ports;
     this.#call = call;
     this.#place = place;
+    this.#tried = tried;
+    this.attempts = tried.length;
     this.#startedMs = ports.clock.nowMs();
     this.instance = place.instance.id;
     this.version = place.instance.version;
@@ -120,11 +129,36 @@ class CarriedCall implements StreamListener, Leavable, Via {
     this.#measure();
     if (!this.#isReported) {
       this.#report(outcomeOfFailure(end), null);
-      if (end.kind !== 'answered') call.failed(end.failure, this);
+      if (end.kind !== 'answered' && !this.#goesElsewhere(end)) call.failed(end.failure, this);
       return;
     }
     if (end.kind !== 'answered') record.code ??= end.failure.code;
     call.over();
+  }
+
+  /** A call of which no instance has seen anything is carried to another, where the route's `retry` allows it. */
+  #goesElsewhere({ kind }: StreamEnd): boolean {
+    const call = this.#call;
+    const { route, caller } = call;
+    const isUnseen = this.#stream?.isUntouched === true && (kind === 'refused' || kind === 'connect-timeout');
+    const { attempts, on } = route.policy.retry;
+    if (!isUnseen || call.isReplied || this.attempts >= attempts || !on.has('connect-failure')) return false;
+    const affinity = affinityOf(route.service.policy.balance, call);
+    try {
+      const place = route.service.acquireStream({ affinity, callerId: caller.id, tried: this.#tried });
+      const requestId = call.id;
+      this.#ports.observe({
+        kind: 'retry',
+        service: route.service.name,
+        reason: 'connect-failure',
+        requestId,
+        instance: this.instance,
+      });
+      new CarriedCall(this.#ports, call, { place, tried: [...this.#tried, place.instance] }).begin();
+      return true;
+    } catch {
+      return false; // there is no other: the failure that came of this one says more
+    }
   }
 
   #measure(): void {
@@ -148,6 +182,11 @@ class CarriedCall implements StreamListener, Leavable, Via {
     const facts = { outcome, status, durationMs, queueMs: null };
     this.#ports.observe({ kind: 'attempt', service, instance: instance.id, ...facts });
   }
+}
+
+interface Placed {
+  readonly place: StreamPlace;
+  readonly tried: readonly Instance[];
 }
 
 /** A head that did not come is no hang: that is measured by the service's own time, and for calls. */

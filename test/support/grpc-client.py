@@ -2,7 +2,7 @@
 
 Standard input: {"target", "ca", "files": [FileDescriptorProto in JSON], "calls": [{"method", "request", "response",
 "message", "metadata", "timeout", "compress"}]}, where request and response name messages, and message is the request
-in JSON. Standard output: for each call {"code", "details", "message", "initial", "trailing"}.
+in JSON; or "raw": the bytes of both, in hexadecimal. Standard output: for each call {"code", "details", "message", "initial", "trailing"}.
 """
 
 import json
@@ -27,13 +27,16 @@ def pairs(metadata):
 
 
 def call(channel, each):
-    response = type_of(each["response"])
-    method = channel.unary_unary(
-        each["method"],
-        request_serializer=lambda message: message.SerializeToString(),
-        response_deserializer=response.FromString,
-    )
-    request = json_format.ParseDict(each["message"], type_of(each["request"])())
+    if "raw" in each:
+        method = channel.unary_unary(each["method"])
+        request, told = bytes.fromhex(each["raw"]), bytes.hex
+    else:
+        method = channel.unary_unary(
+            each["method"],
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=type_of(each["response"]).FromString,
+        )
+        request, told = json_format.ParseDict(each["message"], type_of(each["request"])()), json_format.MessageToDict
     try:
         answer, ended = method.with_call(
             request,
@@ -41,7 +44,7 @@ def call(channel, each):
             metadata=[tuple(pair) for pair in each.get("metadata", [])],
             compression=grpc.Compression.Gzip if each.get("compress") else None,
         )
-        said = json_format.MessageToDict(answer)
+        said = told(answer)
     except grpc.RpcError as error:
         ended, said = error, None
     return {

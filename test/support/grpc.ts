@@ -1,14 +1,19 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
+import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ensureServer } from './servers.mjs';
 
 /** A call of a method, as grpc-client.py takes it. */
 export interface GrpcCall {
   readonly method: string;
-  readonly request: string;
-  readonly response: string;
-  readonly message: unknown;
+  readonly request?: string;
+  readonly response?: string;
+  readonly message?: unknown;
+  /** In place of these: a message's bytes, in hexadecimal. */
+  readonly raw?: string;
   readonly metadata?: readonly (readonly [string, string])[];
   /** In seconds. */
   readonly timeout?: number;
@@ -29,7 +34,7 @@ interface Client {
   /** PEM; undefined: without TLS. */
   readonly ca?: string;
   /** What declares the messages: FileDescriptorProto in JSON. */
-  readonly files: readonly unknown[];
+  readonly files?: readonly unknown[];
   readonly calls: readonly GrpcCall[];
 }
 
@@ -39,8 +44,36 @@ const CLIENT = fileURLToPath(new URL('./grpc-client.py', import.meta.url));
 export async function callByGrpc(client: Client): Promise<GrpcEnd[]> {
   const python = spawn(await ensureServer('python3-grpcio'), [CLIENT], { stdio: ['pipe', 'pipe', 'pipe'] });
   const [said, wrong] = [text(python.stdout), text(python.stderr)];
-  python.stdin.end(JSON.stringify(client));
+  python.stdin.end(JSON.stringify({ files: [], ...client }));
   const answers = await said;
   if (answers === '') throw new Error(await wrong);
   return JSON.parse(answers) as GrpcEnd[];
+}
+
+/** A real server of gRPC, made with Debian's grpcio. */
+export interface GrpcServer {
+  readonly origin: string;
+  /** What it has said so far, a line each. */
+  readonly lines: readonly string[];
+  /** Kills it. */
+  stop(): Promise<void>;
+}
+
+const SERVER = fileURLToPath(new URL('./grpc-server.py', import.meta.url));
+
+/** Starts it on a free port; it ends with the test. */
+export async function startGrpcServer(t: TestContext, name: string): Promise<GrpcServer> {
+  const python = spawn(await ensureServer('python3-grpcio'), [SERVER, name], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const stop = async () => {
+    if (python.exitCode !== null || python.signalCode !== null) return;
+    const ended = once(python, 'exit');
+    python.kill('SIGKILL');
+    await ended;
+  };
+  t.after(stop);
+  const lines: string[] = [];
+  const said = createInterface(python.stdout);
+  const [port] = (await once(said, 'line')) as [string];
+  said.on('line', line => lines.push(line));
+  return { origin: `grpc://127.0.0.1:${port}`, lines, stop };
 }

@@ -137,9 +137,9 @@ const Local = z
 const Static = z.strictObject({
   service: ServiceName,
   instances: z
-    .array(origin({ mayBeRserve: true }))
+    .array(origin({ isOfInstance: true }))
     .min(1)
-    .describe('Where they listen: `http://10.0.0.5:8000`, or `rserve://10.0.0.5:6311`.'),
+    .describe('Where they listen: `http://10.0.0.5:8000`, `rserve://10.0.0.5:6311`, or `grpc://10.0.0.5:50051`.'),
 });
 
 /** Where the gateway knows instances from: one source or more; `lb://NAME` is the union of what they know of NAME. */

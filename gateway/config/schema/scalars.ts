@@ -79,7 +79,7 @@ export function listeningPort() {
 }
 
 /** An address of scheme, host and port, without path or credentials: `http://10.0.0.5:8000`. Some tools leave `http://` out. */
-export function origin({ mayOmitScheme = false, mayBeRserve = false } = {}) {
+export function origin({ mayOmitScheme = false, isOfInstance = false } = {}) {
   return z
     .string()
     .meta({ format: 'uri', examples: ['http://127.0.0.1:8500'] })
@@ -87,7 +87,7 @@ export function origin({ mayOmitScheme = false, mayBeRserve = false } = {}) {
       const parsed =
         originOf(written) ??
         (mayOmitScheme ? originOf(`http://${written}`) : undefined) ??
-        (mayBeRserve ? rserveOrigin(written) : undefined);
+        (isOfInstance ? (rserveOrigin(written) ?? grpcOrigin(written)) : undefined);
       if (parsed === undefined) {
         issues.push(flaw(written, 'must be an address', 'write http://HOST:PORT, without path or credentials'));
       }
@@ -111,6 +111,13 @@ function rserveOrigin(written: string): string | undefined {
   const [, port = RSERVE_PORT] = /:(\d+)\/?$/.exec(rest) ?? [];
   const origin = originOf(`http://${rest}`);
   return origin && `rserve:${origin.slice('http:'.length).replace(/\d+$/, port)}`;
+}
+
+/** `grpc://HOST:PORT`; undefined for any other. */
+function grpcOrigin(written: string): string | undefined {
+  const [, rest = ''] = /^grpc:\/\/(.+:\d+\/?)$/i.exec(written) ?? [];
+  const origin = rest === '' ? undefined : originOf(`http://${rest}`);
+  return origin && `grpc:${origin.slice('http:'.length)}`;
 }
 
 /** Rserve's own. */

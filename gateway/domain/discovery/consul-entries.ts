@@ -115,8 +115,12 @@ function readMetaText(name: string, value: unknown): Read<string | null> {
   return [null, `meta ${name} is longer than ${META_CHARS_MAX} or contains control characters: it is ignored`];
 }
 
-function schemeOf(meta: Record<string, unknown>): 'http' | 'https' | 'rserve' {
-  if (textOf(meta['protocol']).toLowerCase() === 'rserve') return 'rserve';
+/** How an instance is spoken to. */
+type Scheme = 'http' | 'https' | 'rserve' | 'grpc';
+
+function schemeOf(meta: Record<string, unknown>): Scheme {
+  const protocol = textOf(meta['protocol']).toLowerCase();
+  if (protocol === 'rserve' || protocol === 'grpc') return protocol;
   return isTrue(meta['secure']) ? 'https' : 'http';
 }
 
@@ -218,7 +222,7 @@ const IPV6 = /^[0-9a-f:.]{2,45}(%[a-z0-9]{1,16})?$/i;
 const NOBODY = new Set(['0.0.0.0', '::', '::0', '0:0:0:0:0:0:0:0']);
 
 /** The origin of a server by its address (a name, IPv4 or IPv6) and port, as a registry tells them. */
-export function originOf(address: string, port: unknown, scheme: 'http' | 'https' | 'rserve' = 'http'): Origin {
+export function originOf(address: string, port: unknown, scheme: Scheme = 'http'): Origin {
   if (!isPort(port)) return { problem: `its port is ${printable(String(port), 16)}, not a number from 1 to 65535` };
   if (address === '') return { problem: 'it has no address' };
   if (NOBODY.has(address)) return { problem: `its address ${address} means "here", not where it is` };

@@ -57,8 +57,7 @@ export class RpcTranscoder implements Transcoder {
   }
 
   failure(_call: Call, failure: GatewayError): Answer {
-    const { fields, status: httpStatus } = failure;
-    return endReply(this.speech, { ...statusOfFailure(failure), httpStatus, fields, via: null });
+    return failureReply(this.speech, failure);
   }
 
   #messageOf({ content }: Complete): Enveloped {
@@ -131,6 +130,21 @@ export class RpcTranscoder implements Transcoder {
     const kept = fields.filter((_, i) => PASSED_ON.has((fields[i - (i % 2)] ?? '').toLowerCase()));
     return endReply(this.speech, { code: codeOfHttp(status), message, httpStatus: status, fields: kept, via });
   }
+}
+
+/** Says why a call is refused in the caller's own protocol, where its messages pass as they are. */
+export function refusalsIn(speech: Speech): Transcoder {
+  return {
+    protocol: speech.protocol,
+    request: (call, next) => next(call),
+    answer: (_call, answer) => answer,
+    failure: (_call, failure) => failureReply(speech, failure),
+  };
+}
+
+function failureReply(speech: Speech, failure: GatewayError): Answer {
+  const { fields, status: httpStatus } = failure;
+  return endReply(speech, { ...statusOfFailure(failure), httpStatus, fields, via: null });
 }
 
 interface RpcParts {

@@ -1,6 +1,6 @@
 import { GatewayError } from '../errors.ts';
 import { forecast, WorkInHand, type Forecast, SteadyTimes } from './forecast.ts';
-import type { Instance, Permit, PermitRequest, StreamPlace } from '../service.ts';
+import type { Instance, Permit, PermitRequest, StreamPlace, StreamRequest } from '../service.ts';
 import { type Linked, Queue, QueueEntry, type QueueOwner } from './queue.ts';
 import { isNonEmpty } from '../non-empty.ts';
 import { ActiveCallers } from './outlier.ts';
@@ -56,10 +56,10 @@ export class Dispatch implements QueueOwner {
     if (queued instanceof QueueEntry && queued.isIn(this)) this.queue.remove(queued);
   }
 
-  acquireStream(request: Pick<PermitRequest, 'affinity' | 'callerId'>): StreamPlace {
+  acquireStream(request: StreamRequest): StreamPlace {
     const { core } = this;
     this.callers.note(request.callerId, core.look());
-    const instance = core.isClosed ? undefined : this.#pickForStream(request.affinity);
+    const instance = core.isClosed ? undefined : this.#pickForStream(request);
     if (instance === undefined) throw this.#unavailable();
     return new HeldStream(instance, this.owner);
   }
@@ -191,10 +191,10 @@ export class Dispatch implements QueueOwner {
   }
 
   /** The emptiest for its weight that can take one more stream. One on probation only where there is no other. */
-  #pickForStream(affinity: string): ServiceInstance | undefined {
+  #pickForStream({ affinity, tried = NONE }: StreamRequest): ServiceInstance | undefined {
     const { instances, policy, balance } = this.core;
     const roomy = [...instances.values()].filter(
-      ({ isEligible, address }) => isEligible && address.streams < policy.streamsMax,
+      each => each.isEligible && each.address.streams < policy.streamsMax && !tried.includes(each),
     );
     if (balance.ownerOf !== undefined && affinity !== '') {
       const owner = balance.ownerOf(affinity, instance =>

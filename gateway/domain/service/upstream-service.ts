@@ -9,6 +9,7 @@ import type {
   PermitRequest,
   ServiceView,
   StreamPlace,
+  StreamRequest,
   ServicePolicy,
   Steady,
 } from '../service.ts';
@@ -60,7 +61,7 @@ class UpstreamService implements ManagedService, DispatchOwner {
     return this.#dispatch.queue.waitingOf(callerId);
   }
 
-  acquireStream(request: Pick<PermitRequest, 'affinity' | 'callerId'>): StreamPlace {
+  acquireStream(request: StreamRequest): StreamPlace {
     return this.#dispatch.acquireStream(request);
   }
 

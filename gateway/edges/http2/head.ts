@@ -85,8 +85,8 @@ export function toInterimHeaders(
   return { ...byName(rest), ':status': String(status) };
 }
 
-/** What follows a body, by name: Node takes it in no other form. */
-export function toTrailers(fields: readonly string[]): Record<string, string | string[]> {
+/** Fields by name, in HTTP/2's manner: Node takes those of a request, and what follows a body, in no other form. */
+export function toHttp2Headers(fields: readonly string[]): Record<string, string | string[]> {
   const [, , ...rest] = toHttp2Fields(200, fields);
   return byName(rest);
 }

@@ -10,7 +10,7 @@ import { type Answer, dropBody } from '../../domain/upstream.ts';
 import { CollectingBody, pushLength } from '../express/http-wire.ts';
 import type { Listener } from '../express/connection.ts';
 import type { Peer } from '../express/intake.ts';
-import { toHttp2Fields, toInterimHeaders, toTrailers, type Http2Head } from './head.ts';
+import { toHttp2Fields, toInterimHeaders, toHttp2Headers, type Http2Head } from './head.ts';
 
 /** A body is handed on in pieces of this size, so that one that is taken slowly is told from one that is not taken. */
 const PIECE_BYTES = 64 * 1024;
@@ -150,12 +150,12 @@ export class Http2Wire implements CallerSide, IncomingBody, Timed {
     });
   }
 
-  /** An answer's head, whose body fields follow. */
-  #respondTrailed(status: number, fields: readonly string[], trailers: RawFields): void {
+  /** An answer's head, whose body fields follow: those that are there when it ends. */
+  respondTrailed(status: number, fields: readonly string[], trailers: () => RawFields): void {
     this.req.respond(toHttp2Fields(status, fields), { waitForTrailers: true });
     this.req.once('wantTrailers', () => {
       if (this.req.closed) return;
-      this.req.sendTrailers(toTrailers(trailers));
+      this.req.sendTrailers(toHttp2Headers(trailers()));
       setImmediate(() => this.#refuseRest()); // before, Node would send nothing else
     });
   }
@@ -180,7 +180,8 @@ export class Http2Wire implements CallerSide, IncomingBody, Timed {
   #write(call: Call, answer: Answer): void {
     const { status, fields, body } = answer;
     if (answer.trailers !== undefined) {
-      this.#respondTrailed(status, fields, answer.trailers);
+      const { trailers } = answer;
+      this.respondTrailed(status, fields, () => trailers);
       if (Buffer.isBuffer(body)) this.#hand(call, body);
       else this.#pour(call, body);
       return;

@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
+import { createServer, type AddressInfo } from 'node:net';
+import { describe, test, type TestContext } from 'node:test';
+import { enveloped } from '../../gateway/domain/grpc/envelope.ts';
+import { startGateway, type ComposedGateway } from '../support/composed-gateway.ts';
+import { callByGrpc, startGrpcServer } from '../support/grpc.ts';
+import { until } from '../support/until.ts';
+
+function gatewayBefore(t: TestContext, instances: readonly string[], { service = '', health = 'interval: 60s' } = {}) {
+  return startGateway(t, {
+    services: { echo: instances },
+    listen: 'h2c: true',
+    routes: `
+services: { echo: { health: { ${health} }, balance: { policy: round-robin }${service} } }
+routes: [{ id: echo, uri: lb://echo, predicates: ['Path=/echo.Echo/**'], stream: true }]`,
+  });
+}
+
+function sessionTo(t: TestContext, { url }: ComposedGateway): ClientHttp2Session {
+  const session = connect(url);
+  session.on('error', () => undefined);
+  t.after(() => session.destroy());
+  return session;
+}
+
+function begin(
+  session: ClientHttp2Session,
+  method: string,
+  fields: Readonly<Record<string, string>> = {},
+): ClientHttp2Stream {
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': `/echo.Echo/${method}`,
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    ...fields,
+  });
+  stream.on('error', () => undefined);
+  return stream;
+}
+
+const raw = (method: string, more: object = {}) => ({ method: `/echo.Echo/${method}`, raw: '68690a', ...more });
+
+/** An address that takes no connection. */
+async function nowhere(): Promise<string> {
+  const server = createServer();
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  await once(server.close(), 'close');
+  return `grpc://127.0.0.1:${port}`;
+}
+
+describe('a service of gRPC', () => {
+  test('is called as it is: metadata, trailers, errors, instance by instance', async t => {
+    const [one, other] = await Promise.all([startGrpcServer(t, 'one'), startGrpcServer(t, 'other')]);
+    const gateway = await gatewayBefore(t, [one.origin, other.origin]);
+
+    const ends = await callByGrpc({
+      target: `127.0.0.1:${gateway.port}`,
+      calls: [raw('Say'), raw('Say'), raw('Fail'), raw('Nothing')],
+    });
+
+    assert.deepEqual(
+      ends.map(({ code, details, message }) => [code, details, message]),
+      [
+        ['OK', '', '68690a'],
+        ['OK', '', '68690a'],
+        ['FAILED_PRECONDITION', 'nö', null],
+        ['UNIMPLEMENTED', 'Method not found!', null],
+      ],
+    );
+    const said = (name: string) =>
+      ends.map(({ initial, trailing }) => [...initial, ...trailing].find(([key]) => key === name)?.[1]);
+    assert.deepEqual(new Set(said('x-first').slice(0, 2)), new Set(['one', 'other']));
+    assert.deepEqual(said('x-last').slice(0, 2), said('x-first').slice(0, 2));
+    assert.deepEqual(said('x-bytes-bin').slice(0, 2), ['00ff', '00ff']);
+    assert.ok(said('x-request-id').every(id => id !== undefined));
+  });
+
+  test('is heard while its caller speaks', async t => {
+    const { origin } = await startGrpcServer(t, 'one');
+    const gateway = await gatewayBefore(t, [origin]);
+    const stream = begin(sessionTo(t, gateway), 'Chat');
+    const trailers = once(stream, 'trailers') as Promise<[IncomingHttpHeaders]>;
+    const heard: string[] = [];
+    stream.on('data', (chunk: Buffer) => heard.push(chunk.toString('hex')));
+
+    for (const word of ['a', 'b', 'c']) {
+      stream.write(enveloped(Buffer.from(word)));
+      await until(() => heard.join('').endsWith(Buffer.from(word).toString('hex')), `${word} has come back`);
+    }
+    stream.end();
+
+    const [fields] = await trailers;
+    assert.equal(fields['grpc-status'], '0');
+  });
+
+  test('is told when its caller leaves, and when the time is over', async t => {
+    const server = await startGrpcServer(t, 'one');
+    const gateway = await gatewayBefore(t, [server.origin]);
+    const session = sessionTo(t, gateway);
+    const left = begin(session, 'Wait').end(enveloped(Buffer.from('a')));
+    await once(left, 'data');
+
+    left.close(8);
+    await until(() => server.lines.length === 1, 'the server has heard of it');
+    const late = begin(session, 'Wait', { 'grpc-timeout': '300m' }).end(enveloped(Buffer.from('a')));
+    late.resume();
+    const [fields] = (await once(late, 'trailers')) as [IncomingHttpHeaders];
+
+    assert.equal(fields['grpc-status'], '4');
+    await until(() => server.lines.length === 2, 'the server has heard of that');
+  });
+
+  test('is called elsewhere where an instance takes no connection', async t => {
+    const { origin } = await startGrpcServer(t, 'one');
+    const gateway = await gatewayBefore(t, [await nowhere(), origin]);
+
+    const ends = await callByGrpc({ target: `127.0.0.1:${gateway.port}`, calls: [raw('Say'), raw('Say')] });
+
+    assert.deepEqual(
+      ends.map(({ code }) => code),
+      ['OK', 'OK'],
+    );
+    assert.equal(gateway.log.of('retry').length, 1);
+  });
+
+  test('is refused in its own protocol, where no instance can be called or the caller speaks HTTP/1.1', async t => {
+    const gateway = await gatewayBefore(t, [await nowhere()]);
+
+    const [end] = await callByGrpc({ target: `127.0.0.1:${gateway.port}`, calls: [raw('Say')] });
+    const older = await gateway.call('/echo.Echo/Say', { method: 'POST', body: 'a' });
+
+    assert.equal(end?.code, 'UNAVAILABLE');
+    assert.equal(gateway.requests()[0]?.['code'], 'CONNECT_FAILED');
+    assert.equal(older.code, 'BAD_REQUEST');
+  });
+
+  test('is well where it says so, and ill where it breaks off or speaks something else', async t => {
+    const server = await startGrpcServer(t, 'one');
+    const stranger = createServer(socket =>
+      socket
+        .on('error', () => undefined)
+        .resume()
+        .end('220 smtp.example.org\r\n'),
+    );
+    await once(stranger.listen(0, '127.0.0.1'), 'listening');
+    t.after(() => stranger.close());
+    const { port } = stranger.address() as AddressInfo;
+    const gateway = await gatewayBefore(t, [server.origin, `grpc://127.0.0.1:${port}`], {
+      health: 'interval: 100ms, fails: 1',
+    });
+    const state = (id: string) => async () => (await gateway.instance('echo', id)).state;
+
+    await until(async () => (await state(`127.0.0.1:${port}`)()) === 'unhealthy', 'the stranger is found out');
+    const stream = begin(sessionTo(t, gateway), 'Wait').end(enveloped(Buffer.from('a')));
+    await once(stream, 'data');
+    const closed = new Promise(resolve => stream.once('close', resolve)); // an error before it is meant
+    await server.stop();
+    await closed;
+
+    assert.notEqual(stream.rstCode, 0);
+    const { host } = new URL(server.origin);
+    await until(async () => (await state(host)()) === 'unhealthy', 'the dead one is found out');
+  });
+});
