@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { measureCosts, measureRoutes, NO_COSTS, type Costs } from './cost/costs.ts';
+import { measureCosts, measureCredentials, measureRoutes, NO_COSTS, type Costs } from './cost/costs.ts';
 import { measureDoors } from './doors/doors.ts';
 import type { Doors } from './doors/table.ts';
 import { seeMachine } from './machine.ts';
@@ -15,7 +15,8 @@ import type { Workload } from './workloads/workload.ts';
 
 const WORKLOADS: readonly Workload[] = [batch, fuel, mixed, coalesce, nothing, cache];
 const COST = 'cost';
-/** A part of it, by itself. */
+/** Parts of it, by themselves. */
+const CREDENTIALS = 'credentials';
 const ROUTES = 'routes';
 const DOORS = 'doors';
 
@@ -25,7 +26,7 @@ const QUICK: Effort = { rounds: 1, seconds: 4, rehearsal: { callsMin: 2_000, tur
 const HELP = `npm run bench [-- OPTIONS]        measures Penstock beside others: writes RESULTS.md, results.json and chart.svg
                                   here, README's table, and that of docs/performance.md
 
-  --workload ID   this one alone (${[...WORKLOADS.map(({ id }) => id), COST, ROUTES, DOORS].join(', ')}); may be repeated; writes no file
+  --workload ID   this one alone (${[...WORKLOADS.map(({ id }) => id), COST, CREDENTIALS, ROUTES, DOORS].join(', ')}); may be repeated; writes no file
   --only ID       these contestants alone; may be repeated; writes no file
   --seconds N     a turn takes so long; writes no file
   --quick         one short round, to see that it works; writes no file
@@ -97,6 +98,7 @@ function chosen(ids: readonly string[], contestants: readonly string[]): Choice 
 
 function costsChosen(isChosen: (id: string) => boolean): Choice['measureCosts'] {
   if (isChosen(COST)) return () => measureCosts(say);
+  if (isChosen(CREDENTIALS)) return () => measureCredentials(say);
   return isChosen(ROUTES) ? () => measureRoutes(say) : undefined;
 }
 

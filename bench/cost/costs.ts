@@ -1,6 +1,7 @@
 import { inCounts, inNs, inTimes } from '../figures.ts';
 import { measureMemory, type MemoryRow } from './memory.ts';
 import { measureFile, type FileRow } from './routes.ts';
+import { measureSchemes, type SchemeRow } from './schemes.ts';
 import { measureInput, measureLookups, measurePermits, measurePicks, type CostRow } from './parts.ts';
 
 /** What things cost where there are few of something, and where there are many. */
@@ -12,6 +13,8 @@ export interface Costs {
   readonly memory: readonly MemoryRow[];
   /** Of a large routes file; runs of before have none. */
   readonly file?: readonly FileRow[];
+  /** Of credentials; runs of before have none. */
+  readonly schemes?: readonly SchemeRow[];
 }
 
 /** What was not measured. */
@@ -23,8 +26,15 @@ export async function measureCosts(tell: (text: string) => void): Promise<Costs>
   tell('cost: picks');
   const expected = [...measurePicks(), ...lookups];
   const whole = [...measurePermits(), ...measureInput()];
+  const { schemes = [] } = await measureCredentials(tell);
   tell('cost: memory');
-  return { expected, whole, memory: await measureMemory(), ...(file === undefined ? {} : { file }) };
+  return { expected, whole, memory: await measureMemory(), schemes, ...(file === undefined ? {} : { file }) };
+}
+
+/** Measures what credentials cost, and nothing else. */
+export async function measureCredentials(tell: (text: string) => void): Promise<Costs> {
+  tell('cost: credentials of each scheme');
+  return { ...NO_COSTS, schemes: await measureSchemes() };
 }
 
 /** Measures what many routes cost, and nothing else. */
@@ -34,7 +44,11 @@ export function measureRoutes(tell: (text: string) => void): Costs {
 }
 
 /** The tables of what grows; nothing where it was not measured. */
-export function costSection({ expected, whole, memory, file = [] }: Costs): string[] {
+export function costSection(costs: Costs): string[] {
+  return [...growthSection(costs), ...schemeSection(costs)];
+}
+
+function growthSection({ expected, whole, memory, file = [] }: Costs): string[] {
   if (expected.length === 0) return [];
   const lines = [...expected, ...whole].map(({ what, of, few, many, small, large, ratio }) => {
     return [what, of, `${inNs(small)} (${inCounts(few)})`, `${inNs(large)} (${inCounts(many)})`, inTimes(ratio)];
@@ -59,6 +73,18 @@ export function costSection({ expected, whole, memory, file = [] }: Costs): stri
           ]),
         ]),
     ...(kept.length === 0 ? [] : [memoryTable(kept)]),
+  ];
+}
+
+function schemeSection({ schemes = [] }: Costs): string[] {
+  if (schemes.length === 0) return [];
+  const lines = schemes.map(({ what, firstNs, rememberedNs }) => {
+    return [what, firstNs === undefined ? 'its provider’s time' : inNs(firstNs), inNs(rememberedNs)];
+  });
+  return [
+    '## Credentials',
+    'Processor time that finding out who is calling adds to a call, by scheme: of a credential met for the first time, and of one that is remembered. 500 callers in turns, each with a credential and a connection of their own.',
+    tableOf([['', 'first', 'remembered'], ['---', '--:', '--:'], ...lines]),
   ];
 }
 
