@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
@@ -407,6 +407,37 @@ describe('a job', () => {
     const message = JSON.parse(body) as { type: string; data: { id: string } };
     assert.deepEqual([message.type, `/jobs/${message.data.id}`], ['job.done', made.headers.location]);
     await second.gateway.gateway.drain(); // before the first is looked at for what it left
+  });
+
+  test('leaves an instance to others, and its calls stand in the audit trail where its route asks for that', async t => {
+    const held: Socket[] = [];
+    const holding: Script = (socket, request) => {
+      if (request.body.toString().includes('"x":0')) held.push(socket);
+      else doubling(socket, request);
+    };
+    const upstreams = [await startUpstream(t, holding), await startUpstream(t, holding)];
+    const folder = mkdtempSync(join(tmpdir(), 'penstock-jobs-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const gateway = await startGateway(t, {
+      services: { fuel: upstreams.map(({ origin }) => origin) },
+      more: `jobs: { folder: ${folder}/jobs }\naudit: { file: ${folder}/audit.jsonl }`,
+      routes: `
+services: { fuel: { health: { interval: 1h } } }
+routes:
+  - { id: fuel, uri: lb://fuel, predicates: ['Path=/fuel/**'], pure: true, audit: true, batch: { sizeMax: 2 } }`,
+    });
+    const made = await bring(gateway, lines(Array.from({ length: 6 }, () => ({ x: 0 }))));
+    await until(() => held.length > 0, 'a call of the job');
+
+    const heard = await gateway.call('/fuel/predict', { method: 'POST', body: '[{"x":2}]' });
+    const atOnce = held.length;
+    await gateway.call(made.headers.location ?? '', { method: 'DELETE' });
+    for (const socket of held) socket.destroy();
+
+    assert.deepEqual([heard.status, heard.text, atOnce], [200, '{".pred":[4]}', 1]);
+    const id = (made.headers.location ?? '').split('/').at(-1) ?? '';
+    const trail = () => readFileSync(join(folder, 'audit.jsonl'), 'utf8');
+    await until(() => trail().includes(`"id":"${id}-0"`), 'the call of the job in the trail');
   });
 
   test('is made of each file in the inbox, whose answers, or errors, are written beside it', async t => {
