@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import type { GatewayError } from '../../gateway/domain/errors.ts';
+import { enveloped, onlyMessageOf } from '../../gateway/domain/grpc/envelope.ts';
 import type { RpcService } from '../../gateway/domain/grpc/rpc.ts';
 import { textOf } from '../../gateway/domain/unknown-value.ts';
 import { readProto } from '../../gateway/edges/protobufjs.ts';
+import { seeded } from '../support/service-at-work.ts';
 
 const HEAD = 'syntax = "proto3";\npackage a.v1;\n';
 const EVERY = `${HEAD}import "google/protobuf/timestamp.proto";
@@ -93,6 +96,39 @@ describe('a message', () => {
     assert.match(textOf(type.toBytes({ text: 3 })), /text/);
     const deep = Buffer.concat(Array.from({ length: 10_000 }, () => Buffer.from('a20105', 'hex')));
     assert.equal(typeof type.fromBytes(deep), 'string');
+  });
+});
+
+describe('what callers send', () => {
+  test('is a message, or refused: a thousand mutations', () => {
+    const type = sound(EVERY).methods.get('Say')?.request ?? assert.fail();
+    const message = type.toBytes({
+      text: 'ü',
+      many: [1, 2],
+      table: { a: '1' },
+      inner: { yes: true },
+      free: { a: [1, null] },
+    });
+    assert.ok(Buffer.isBuffer(message));
+    const good = enveloped(message);
+    const draw = seeded(7);
+    const ends = { read: 0, malformed: 0, refused: 0 };
+    for (let i = 0; i < 1_000; i++) {
+      const mutated = Buffer.from(good.subarray(0, draw.below(4) === 0 ? draw.below(good.length) : good.length));
+      for (let j = 0; j <= draw.below(3) && mutated.length > 0; j++)
+        mutated[draw.below(mutated.length)] = draw.below(256);
+      try {
+        ends[typeof type.fromBytes(onlyMessageOf(mutated).content) === 'string' ? 'malformed' : 'read'] += 1;
+      } catch (error) {
+        assert.equal((error as GatewayError).code, 'BAD_REQUEST', mutated.toString('hex'));
+        ends.refused += 1;
+      }
+    }
+
+    assert.ok(
+      Object.values(ends).every(count => count > 100),
+      JSON.stringify(ends),
+    );
   });
 });
 

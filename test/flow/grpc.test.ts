@@ -311,7 +311,7 @@ describe('gRPC', () => {
 
     for (const [name, body, code, fields] of wrong) assert.equal(await codeOf(body, fields), code, name);
     const draw = seeded(7);
-    for (let i = 0; i < 1_000; i++) {
+    for (let i = 0; i < 50; i++) {
       const mutated = Buffer.from(good);
       for (let j = 0; j <= draw.below(3); j++) mutated[draw.below(mutated.length)] = draw.below(256);
       assert.match(String(await codeOf(mutated)), /^(?:0|3|12)$/, mutated.toString('hex'));
