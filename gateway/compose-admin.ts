@@ -25,7 +25,7 @@ import { systemClock } from './edges/clock.ts';
 import { createAdminServer, type AdminServer } from './edges/express/admin.ts';
 import type { Metrics } from './edges/prom-client.ts';
 import type { Log } from './edges/winston.ts';
-import type { Generation, Generations } from './reload.ts';
+import type { Generations } from './reload.ts';
 
 interface AdminParts {
   readonly audit: GatewayAudit;
@@ -37,7 +37,7 @@ interface AdminParts {
   /** By which callers say who they are. */
   readonly identity: { readonly schemes: Schemes; readonly addresses: AddressRules | undefined };
   readonly batching: Pick<Batching, 'view' | 'recheck'>;
-  readonly validation: Pick<Validation, 'view' | 'verdict' | 'recheck'>;
+  readonly validation: Pick<Validation, 'view' | 'verdict' | 'recheck' | 'columnsFor'>;
   /** Whether connections to an address are kept; undefined: none was made yet. */
   readonly connectionMode: (origin: string, tls: UpstreamTls | undefined) => 'fresh' | 'kept' | undefined;
   readonly metrics: Metrics;
@@ -92,7 +92,7 @@ function adminOf({ config, audit, life, generations, registry, caches, connectio
     changed: change => audit.changed(change),
     auditLines: (fromSeq, linesMax) => audit.read(fromSeq, linesMax),
     async explain(input) {
-      const explain = explainParts(generations.current(), config.listen);
+      const explain = explainParts({ generations, config, validation });
       const explained = await explainSettled(input, explain);
       const { answers } = explained;
       if (answers === null) return explained;
@@ -129,13 +129,24 @@ function inputOf(
   return { method, path, query: query.join('?'), fields, content: Buffer.from(body) };
 }
 
-function explainParts({ routes, source }: Generation, listen: GatewayConfig['listen']): ExplainParts {
+type Explained = Pick<AdminParts, 'generations' | 'config' | 'validation'>;
+
+function explainParts({ generations, config, validation }: Explained): ExplainParts {
+  const { routes, source } = generations.current();
   const { statics } = source.routes;
   const origins = new Map(statics.map(({ service, instances }) => [service, instances[0]]));
   return {
     routes,
-    mergeSlashes: listen.mergeSlashes,
-    listener: listenerView(listen),
+    inference: config.inference && {
+      path: config.inference.path,
+      columnsOf(id, path) {
+        const route = routes.find(each => each.id === id);
+        const columns = route && validation.columnsFor(route, path);
+        return columns instanceof Promise ? undefined : columns;
+      },
+    },
+    mergeSlashes: config.listen.mergeSlashes,
+    listener: listenerView(config.listen),
     policyOf: name => source.routes.policyOf(name),
     originOf: name => origins.get(name),
     wallMs: systemClock.wallMs(),

@@ -106,6 +106,7 @@ async function tell({ config, profile, json, ...input }: Asked, io: CommandIo): 
   }
   const origins = new Map(routes.statics.map(({ service, instances }) => [service, instances[0]]));
   const parts: ExplainParts = {
+    inference: gateway.inference,
     routes: routes.specs,
     mergeSlashes: gateway.listen.mergeSlashes,
     listener: listenerView(gateway.listen),

@@ -219,6 +219,29 @@ describe('the Open Inference Protocol over REST', () => {
     assert.match(errorIn(metadata), /publishes no columns/);
   });
 
+  test('is explained with the route that a model names, and the rows that R would be sent', async t => {
+    const { gateway, infer } = await startModel(t);
+    await infer({ inputs: [WT, HP, GEAR] }); // the columns are known now
+    const explained = async (url: string, body: unknown) => {
+      const asked = post({ method: 'POST', url, headers: {}, body: JSON.stringify(body) });
+      return jsonIn(await call(`${gateway.adminUrl}/api/explain`, asked)) as Record<
+        'answers' | 'refusal',
+        Record<string, unknown> | null
+      >;
+    };
+
+    const good = await explained('/v2/models/fuel/infer', { inputs: [WT, HP, GEAR] });
+    const bad = await explained('/v2/models/fuel/infer', { inputs: [WT] });
+    const none = await explained('/v2/models/none/infer', {});
+
+    const { route, transcoded, sent } = good.answers ?? {};
+    assert.equal(route, 'fuel');
+    assert.deepEqual(transcoded, { form: 'Open Inference Protocol v2', body: ROWS, refusal: null });
+    assert.equal((sent as { target: string }).target, '/predict');
+    assert.equal(bad.answers?.['sent'], null);
+    assert.deepEqual([none.answers, none.refusal?.['code']], [null, 'NO_ROUTE']);
+  });
+
   test('asks for the credential of the route', async t => {
     const secret = 's'.repeat(32);
     const more = `identity: { jwt: [{ issuer: i, audience: a, algorithms: [HS256], secret: '${secret}' }] }`;

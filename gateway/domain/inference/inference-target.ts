@@ -10,6 +10,9 @@ export type InferenceTarget =
       readonly version: string | undefined;
     };
 
+/** What is asked of a model. */
+export type ModelTarget = Extract<InferenceTarget, { readonly model: string }>;
+
 const OF_SERVER: ReadonlyMap<string, 'server' | 'live' | 'ready'> = new Map([
   ['', 'server'],
   ['/', 'server'],

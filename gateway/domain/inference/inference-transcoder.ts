@@ -8,7 +8,7 @@ import type { ColumnsFor } from '../table/csv-transcoder.ts';
 import { dropBody, type Answer } from '../upstream.ts';
 import { isRecord, textOf } from '../unknown-value.ts';
 import type { Column } from '../validation/prototype.ts';
-import type { InferenceTarget } from './inference-target.ts';
+import type { InferenceTarget, ModelTarget } from './inference-target.ts';
 import { readInfer, writeInferAnswer, type InferRequest } from './rest-form.ts';
 import { chooseOutputs, rowsOfTensors, tensorsOfAnswer } from './rows.ts';
 import type { KnownOutputs } from './known-outputs.ts';
@@ -21,8 +21,6 @@ export interface InferencePorts {
   /** Whether the route's service has an instance in rotation. */
   readonly isReady: (route: Route) => boolean;
 }
-
-type ModelTarget = Extract<InferenceTarget, { readonly model: string }>;
 
 const JSON_TYPE = 'application/json';
 const BINARY_TYPE = 'application/octet-stream';

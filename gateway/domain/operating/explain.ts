@@ -3,7 +3,7 @@ import { Call, type Complete, type Matched } from '../call.ts';
 import { anonymousCaller } from '../caller.ts';
 import { Deadlines } from '../deadlines.ts';
 import { isPreflight } from '../http/cors.ts';
-import { FAILURES, toGatewayError, type FailureCode, type GatewayError } from '../errors.ts';
+import { FAILURES, type FailureCode, type GatewayError } from '../errors.ts';
 import { fieldOf, type RawFields } from '../http/fields.ts';
 import type { PathRules } from '../http/normal-path.ts';
 import { parseRequestTarget, type RequestTarget } from '../http/request-target.ts';
@@ -12,9 +12,11 @@ import { createRouteTable, type FoundRoute, type WrongMethod } from '../routing/
 import { PluginWait } from '../plugin/guard.ts';
 import type { LoadedPlugins } from '../plugin/plugin-set.ts';
 import type { Service, ServicePolicy } from '../service.ts';
+import { inferenceTargetOf, wayInto, type ModelTarget } from '../inference/inference-target.ts';
+import { noModel } from '../inference/inference-transcoder.ts';
+import { transcodedOf, type InferenceDoor, type Transcoded } from './explain-transcoded.ts';
 import { composeUpstream, SHARED_SECRET_FIELD, withheldFields, type Withheld } from '../http/upstream-request.ts';
 import { SharedCall } from '../sharing/shared-call.ts';
-import { CsvTranscoder } from '../table/csv-transcoder.ts';
 import type { UpstreamMessage } from '../upstream.ts';
 import { bodyReadingOf } from '../sharing/body-reading.ts';
 import { writeJsonValue } from '../sharing/json/json-value.ts';
@@ -24,6 +26,8 @@ import { readRows } from '../sharing/batch/rows.ts';
 export interface ExplainParts extends PathRules {
   /** How callers come in; a plain listener unless said. */
   readonly listener?: ListenerView;
+  /** The door of the Open Inference Protocol; undefined: it is not open. */
+  readonly inference?: InferenceDoor | undefined;
   /** In the order in which they are tried. */
   readonly routes: readonly RouteSpec[];
   readonly policyOf: (serviceName: string) => ServicePolicy;
@@ -97,14 +101,6 @@ export interface SentUpstream {
   readonly sharedBy: readonly string[] | null;
 }
 
-/** How a call goes on whose caller speaks another form than JSON. */
-export interface Transcoded {
-  readonly form: string;
-  /** The JSON that its body becomes; empty where it is refused. */
-  readonly body: string;
-  readonly refusal: Pick<Refusal, 'code' | 'status' | 'detail'> | null;
-}
-
 /** The route that answers. */
 export interface AnsweringRoute {
   readonly route: string;
@@ -171,6 +167,8 @@ function explainRequest(input: ExplainInput, parts: ExplainParts): RequestExplai
   if (typeof target === 'string')
     return refused(input, { ...EMPTY, path: input.url }, { code: 'BAD_REQUEST', detail: target });
   const asked = askedOf(input, target, parts.wallMs);
+  const named = parts.inference && inferenceTargetOf(asked.path, parts.inference.path);
+  if (named !== undefined && 'model' in named) return explainModel(input, { asked, target: named, parts });
   const table = createRouteTable(parts.routes);
   const preflighted = findPreflighted(table, asked);
   const found = preflighted ?? table.find(asked);
@@ -181,7 +179,36 @@ function explainRequest(input: ExplainInput, parts: ExplainParts): RequestExplai
     passedOver: passedOver(parts.routes.slice(0, parts.routes.indexOf(found.route)), request),
     answers: answering(found, { asked, input, parts, isPreflight: preflighted !== undefined }),
     refusal: null,
-    middleware: (parts.plugins?.middleware ?? []).map(({ definition: { name }, origin }) => pluginText(name, origin)),
+    middleware: middlewareOf(parts),
+  };
+}
+
+function middlewareOf({ plugins }: ExplainParts): string[] {
+  return (plugins?.middleware ?? []).map(({ definition: { name }, origin }) => pluginText(name, origin));
+}
+
+interface ModelAsked {
+  readonly asked: Asked;
+  readonly target: ModelTarget;
+  readonly parts: ExplainParts;
+}
+
+/** As stages/inference.ts does it: the route is named, and no other is tried. */
+function explainModel(input: ExplainInput, { asked, target, parts }: ModelAsked): RequestExplained {
+  const route = parts.routes.find(({ id }) => id === target.model);
+  const way = route && wayInto(route, asked);
+  if (route === undefined || way === undefined) {
+    const { code, detail } = noModel();
+    return refused(input, { ...asked, authority: asked.host }, { code, detail });
+  }
+  const reached = { ...asked, path: way.path, query: '' };
+  const found = { kind: 'route', route, variables: way.variables } as const;
+  return {
+    request: requestOf(asked),
+    passedOver: [],
+    answers: answering(found, { asked: reached, input, parts, isPreflight: false, target }),
+    refusal: null,
+    middleware: middlewareOf(parts),
   };
 }
 
@@ -277,15 +304,20 @@ interface AnswerParts {
   readonly input: ExplainInput;
   readonly parts: ExplainParts;
   readonly isPreflight: boolean;
+  /** Undefined: it is not asked for by the Open Inference Protocol. */
+  readonly target?: ModelTarget;
 }
 
-function answering(found: FoundRoute<RouteSpec>, { asked, input, parts, isPreflight }: AnswerParts): AnsweringRoute {
+function answering(
+  found: FoundRoute<RouteSpec>,
+  { asked, input, parts, isPreflight, target }: AnswerParts,
+): AnsweringRoute {
   const { route, variables } = found;
   const call = callOf(found, asked, parts);
   call.content = Buffer.from(input.body);
   const own = ownAnswerTo(call);
-  const isAsked = own === undefined && !isPreflight;
-  const transcoded = isAsked ? transcodedOf(call) : null;
+  const isAsked = own === undefined && !isPreflight && isForService(target);
+  const transcoded = isAsked ? transcodedOf(call, target, parts.inference) : null;
   const secrets = [...(parts.secrets ?? []), ...credentialsIn(route)];
   return {
     route: route.id,
@@ -302,17 +334,9 @@ function answering(found: FoundRoute<RouteSpec>, { asked, input, parts, isPrefli
   };
 }
 
-/** What the service publishes of its columns is not asked for: values are typed as they read. */
-function transcodedOf(call: Complete): Transcoded | null {
-  if (!call.route.policy.csv) return null;
-  const came = call.content;
-  try {
-    new CsvTranscoder(NOTHING, call).request(call, NOTHING);
-    return call.content === came ? null : { form: 'text/csv', body: call.content.toString('utf8'), refusal: null };
-  } catch (error) {
-    const { code, status, detail } = toGatewayError(error);
-    return { form: 'text/csv', body: '', refusal: { code, status, detail } };
-  }
+/** What is asked about a model the gateway answers itself. */
+function isForService(target: ModelTarget | undefined): boolean {
+  return target === undefined || target.kind === 'infer';
 }
 
 function ownAnswerTo(call: Complete) {
