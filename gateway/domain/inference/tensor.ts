@@ -118,6 +118,7 @@ const OF_R: Readonly<Record<string, Datatype>> = {
   numeric: 'FP64',
   double: 'FP64',
   integer: 'INT32',
+  integer64: 'INT64',
   logical: 'BOOL',
 };
 

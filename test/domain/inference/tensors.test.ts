@@ -5,7 +5,7 @@ import { inferenceTargetOf } from '../../../gateway/domain/inference/inference-t
 import { readRaw, writeRaw } from '../../../gateway/domain/inference/raw-tensor.ts';
 import { readInfer } from '../../../gateway/domain/inference/rest-form.ts';
 import { chooseOutputs, rowsOfTensors, tensorsOfAnswer } from '../../../gateway/domain/inference/rows.ts';
-import type { Datatype, Element, Tensor } from '../../../gateway/domain/inference/tensor.ts';
+import { inputsOf, type Datatype, type Element, type Tensor } from '../../../gateway/domain/inference/tensor.ts';
 import type { Column } from '../../../gateway/domain/validation/prototype.ts';
 
 const columnsOf = (...names: string[]): Column[] =>
@@ -30,6 +30,11 @@ function rowsOf(inputs: readonly Tensor[], traits: Traits = {}): string {
 
 const A = tensor('a', [2], [1, null]);
 const B = tensor('b', [2, 1], ['x', true]);
+
+test('a column of whole numbers of 64 bits, as ONNX models have them, is INT64', () => {
+  const column: Column = { name: 'id', type: 'integer64', example: 1, levels: [] };
+  assert.deepEqual(inputsOf([column]), [{ name: 'id', datatype: 'INT64', shape: [-1] }]);
+});
 
 describe('tensors as rows', () => {
   test('are columns by name, or one matrix, as the model publishes its columns', () => {
