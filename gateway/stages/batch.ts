@@ -9,6 +9,7 @@ import {
   firstToStay,
   isWronged,
   mayBeBroughtOn,
+  mayBeItsRows,
   type Entry,
   type Room,
   OpenBatches,
@@ -407,20 +408,23 @@ class Batch implements Waiting, Timed, OpenBatch<BatchEntry>, Room {
   answered(answer: Answer): void {
     this.via = answer.via ?? NOWHERE;
     this.#isOver = true;
-    if (!this.#give(answer)) this.#divide(answer);
+    if (this.#give(answer)) return;
+    dropBody(answer);
+    this.#divide();
   }
 
   failed(failure: GatewayError, via: Via): void {
     this.via = via;
     this.#isOver = true;
     this.#closeToOthers();
-    if (mayBeBroughtOn(failure)) {
-      if (this.isSent && this.entries.length > 1) {
-        this.#countFailure();
-        for (const entry of this.#staying()) this.#again([entry], true);
+    const isOfRows = mayBeItsRows(failure);
+    if (this.isSent && (isOfRows || mayBeBroughtOn(failure))) {
+      if (this.entries.length > 1) {
+        if (isOfRows) this.#divide();
+        else this.#askSingly();
         return;
       }
-      if (this.isSent) this.#blame();
+      this.#blame();
     }
     const { queueWaitMsMax } = this.#route.service.policy;
     const refused = { callerId: this.callerId, queueWaitMsMax, nowMs: this.#ports.clock.nowMs() };
@@ -531,9 +535,14 @@ class Batch implements Waiting, Timed, OpenBatch<BatchEntry>, Room {
     observe({ kind: 'batching', route: this.#route.id, isOn: true, reason: 'a batch went well again' });
   }
 
-  /** Every call still there is asked again. */
-  #divide(answer: Answer): void {
-    dropBody(answer);
+  /** Every call still there is asked again by itself. */
+  #askSingly(): void {
+    this.#countFailure();
+    for (const entry of this.#staying()) this.#again([entry], true);
+  }
+
+  /** Every call still there is asked again, with half of the others. */
+  #divide(): void {
     this.#countFailure();
     const staying = this.#staying();
     const middle = Math.ceil(staying.length / 2);

@@ -479,6 +479,18 @@ describe('a batch that fails', () => {
     assert.deepEqual(all(calls), ['200 {".pred":2}', 'CONNECTION_LOST', '200 {".pred":6}', '200 {".pred":8}']);
   });
 
+  test('since the model took none of its rows, is divided as one that is answered so', () => {
+    const { call, waiting } = aBatchingRoute();
+    const calls = [1, 2, 3, 4].map(x => call(rows(x)));
+    for (const i of [0, 1, 3]) {
+      at(waiting, i).depart();
+      at(waiting, i).fail(new GatewayError('MODEL_FAILED', 'no such level'));
+    }
+    for (const i of [2, 4]) at(waiting, i).serve();
+
+    assert.deepEqual(all(calls), ['MODEL_FAILED', '200 {".pred":4}', '200 {".pred":6}', '200 {".pred":8}']);
+  });
+
   test('since nothing took it, fails for all: dividing it would help nobody', () => {
     const { call, waiting } = aBatchingRoute();
     const calls = [call(rows(1)), call(rows(2))];

@@ -77,6 +77,14 @@ export function mayBeBroughtOn({ code }: GatewayError): boolean {
   return BROUGHT_ON.has(code);
 }
 
+/** What a way that is not HTTP fails with in place of an answer of 4xx or 500. */
+const REFUSED: ReadonlySet<string> = new Set(['MODEL_FAILED', 'INVALID_INPUT', 'BAD_REQUEST']);
+
+/** True where the model did not take the rows: those of one call may be why, as with an answer that is no success. */
+export function mayBeItsRows({ code }: GatewayError): boolean {
+  return REFUSED.has(code);
+}
+
 /** A batch as the queue refused it. */
 interface Refused {
   /** Of its first call: in its turn it waited. */
