@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -51,8 +51,9 @@ export interface ComposedGateway extends Operator {
  */
 export async function startGateway(t: TestContext, traits: GatewayTraits): Promise<ComposedGateway> {
   const folder = mkdtempSync(join(tmpdir(), 'penstock-flow-'));
-  const file = join(folder, 'gateway.yaml');
-  const routesFile = join(folder, 'routes.yaml');
+  mkdirSync(join(folder, 'config')); // what it keeps beside it, as `../.state`, is this test's
+  const file = join(folder, 'config', 'gateway.yaml');
+  const routesFile = join(folder, 'config', 'routes.yaml');
   writeFileSync(file, gatewayYaml(traits));
   writeFileSync(routesFile, traits.routes);
   const before = openHandles();
