@@ -21,12 +21,12 @@ export interface ConsulAgent {
 /** Starts an agent on free ports, which ends with the test. */
 export async function startConsulAgent(t: TestContext): Promise<ConsulAgent> {
   const program = await ensureServer('consul');
-  const [http, serf, rpc] = await freePorts();
-  const url = `http://127.0.0.1:${http}`;
+  let ports = await freePorts();
   let agent: ChildProcess | undefined;
+  const urlOf = (path: string) => `http://127.0.0.1:${ports[0]}${path}`;
 
   const get = async (path: string): Promise<unknown> => {
-    const response = await fetch(url + path, { headers: { connection: 'close' } });
+    const response = await fetch(urlOf(path), { headers: { connection: 'close' } });
     const text = await response.text();
     if (response.status === 404) return undefined;
     if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${text}`);
@@ -34,7 +34,7 @@ export async function startConsulAgent(t: TestContext): Promise<ConsulAgent> {
   };
   const put = async (path: string, body?: unknown) => {
     const init = { method: 'PUT', headers: { connection: 'close' } };
-    const response = await fetch(url + path, body === undefined ? init : { ...init, body: JSON.stringify(body) });
+    const response = await fetch(urlOf(path), body === undefined ? init : { ...init, body: JSON.stringify(body) });
     const text = await response.text();
     if (!response.ok) throw new Error(`PUT ${path}: ${response.status} ${text}`);
   };
@@ -44,16 +44,24 @@ export async function startConsulAgent(t: TestContext): Promise<ConsulAgent> {
     agent.kill('SIGKILL');
     await exited;
   };
-  const start = async () => {
-    const ports = ['-http-port', http, '-server-port', rpc, '-serf-lan-port', serf];
+  /** False: it has ended at once, since another process took one of its ports meanwhile. */
+  const begin = async () => {
+    const [http, serf, rpc] = ports;
+    const own = ['-http-port', http, '-server-port', rpc, '-serf-lan-port', serf];
     const off = ['-dns-port', '-1', '-grpc-port', '-1', '-serf-wan-port', '-1'];
-    agent = spawn(program, ['agent', '-dev', '-bind', '127.0.0.1', ...ports, ...off].map(String), { stdio: 'ignore' });
-    await until(async () => (await get('/v1/status/leader').catch(() => '')) !== '', 'Consul has a leader');
+    const begun = spawn(program, ['agent', '-dev', '-bind', '127.0.0.1', ...own, ...off].map(String), {
+      stdio: 'ignore',
+    });
+    agent = begun;
+    const hasLeader = async () => (await get('/v1/status/leader').catch(() => '')) !== '';
+    await until(async () => begun.exitCode !== null || (await hasLeader()), 'Consul has a leader');
+    return begun.exitCode === null;
   };
+  const start = () => until(begin, 'Consul has started');
 
   t.after(kill);
-  await start();
-  return { url, get, put, kill, start };
+  while (!(await begin())) ports = await freePorts();
+  return { url: urlOf(''), get, put, kill, start };
 }
 
 /** Three ports that were free a moment ago: Consul takes no 0 for "any". */

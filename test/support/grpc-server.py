@@ -32,10 +32,14 @@ def fail(message, context):
 
 def wait(message, context):
     given_up = threading.Event()
-    context.add_callback(given_up.set)
+
+    def over():
+        print("given up", flush=True)  # here: who is given up before it goes on is never resumed
+        given_up.set()
+
+    context.add_callback(over)
     yield message
     given_up.wait()
-    print("given up", flush=True)
 
 
 class Handler(grpc.GenericRpcHandler):
