@@ -30,7 +30,7 @@ const HELP = `npm run bench [-- OPTIONS]        measures Penstock beside others:
   --only ID       these contestants alone; may be repeated; writes no file
   --seconds N     a turn takes so long; writes no file
   --quick         one short round, to see that it works; writes no file
-  --doors         the doors alone, into the results of the last whole run
+  --parts         costs and doors alone, which stand for themselves, into the results of the last whole run
   --json          JSON on standard output, instead of the tables
   --redraw        measures nothing: writes the others from results.json
 `;
@@ -49,15 +49,20 @@ async function main(): Promise<void> {
       seconds: { type: 'string' },
       quick: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
-      doors: { type: 'boolean', default: false },
+      parts: { type: 'boolean', default: false },
       redraw: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
   if (values.help) tell(HELP);
-  else if (values.doors) show({ ...readResults(RESULTS_FILE), doors: await measureDoors(THOROUGH, say) });
+  else if (values.parts) show(await withParts(readResults(RESULTS_FILE)));
   else if (values.redraw) show(readResults(RESULTS_FILE));
   else await measureAndTell(values);
+}
+
+async function withParts(results: Results): Promise<Results> {
+  const doors = await measureDoors(THOROUGH, say);
+  return { ...results, doors, costs: await measureCosts(say) };
 }
 
 interface Wanted {

@@ -27,7 +27,7 @@ export function toMarkdown(results: Results): string {
 
 function effortOf({ rounds, seconds, rehearsal: { callsMin, turnsMax } }: Effort): string {
   const each = rounds === 1 ? 'One round' : `Medians of ${rounds} rounds`;
-  return `${each} in turns, ${seconds} s a turn (of a caller alone ${seconds} turns of a second). Each that V8 compiles rehearsed first: at least ${inCounts(callsMin)} calls, and then until a call cost no less processor time than before, in ${turnsMax} turns at most. All figures are of this one run.`;
+  return `${each} in turns, ${seconds} s a turn (of a caller alone ${seconds} turns of a second). Each that V8 compiles rehearsed first: at least ${inCounts(callsMin)} calls, and then until a call cost no less processor time than before, in ${turnsMax} turns at most. All figures are of this one run, but where a section says when it was measured.`;
 }
 
 function section(race: Race): string {

@@ -1,3 +1,4 @@
+import { loadavg } from 'node:os';
 import { inCounts, inNs, inTimes } from '../figures.ts';
 import { measureMemory, type MemoryRow } from './memory.ts';
 import { measureFile, type FileRow } from './routes.ts';
@@ -6,6 +7,9 @@ import { measureInput, measureLookups, measurePermits, measurePicks, type CostRo
 
 /** What things cost where there are few of something, and where there are many. */
 export interface Costs {
+  /** When, and the load of the minute before; runs of before do not say. */
+  readonly takenAt?: string;
+  readonly loadBefore?: number;
   /** Of which something is expected. */
   readonly expected: readonly CostRow[];
   /** With all that goes with them. */
@@ -22,13 +26,15 @@ export const NO_COSTS: Costs = { expected: [], whole: [], memory: [] };
 
 /** Measures it, in about a minute. */
 export async function measureCosts(tell: (text: string) => void): Promise<Costs> {
+  const [takenAt, [loadBefore = 0]] = [new Date().toISOString(), loadavg()];
   const { file, expected: lookups } = measureRoutes(tell);
   tell('cost: picks');
   const expected = [...measurePicks(), ...lookups];
   const whole = [...measurePermits(), ...measureInput()];
   const { schemes = [] } = await measureCredentials(tell);
   tell('cost: memory');
-  return { expected, whole, memory: await measureMemory(), schemes, ...(file === undefined ? {} : { file }) };
+  const memory = await measureMemory();
+  return { takenAt, loadBefore, expected, whole, memory, schemes, ...(file === undefined ? {} : { file }) };
 }
 
 /** Measures what credentials cost, and nothing else. */
@@ -48,7 +54,7 @@ export function costSection(costs: Costs): string[] {
   return [...growthSection(costs), ...schemeSection(costs)];
 }
 
-function growthSection({ expected, whole, memory, file = [] }: Costs): string[] {
+function growthSection({ expected, whole, memory, file = [], takenAt, loadBefore = 0 }: Costs): string[] {
   if (expected.length === 0) return [];
   const lines = [...expected, ...whole].map(({ what, of, few, many, small, large, ratio }) => {
     return [what, of, `${inNs(small)} (${inCounts(few)})`, `${inNs(large)} (${inCounts(many)})`, inTimes(ratio)];
@@ -61,7 +67,7 @@ function growthSection({ expected, whole, memory, file = [] }: Costs): string[] 
   });
   return [
     '## Cost as it grows',
-    'Processor time of the gateway’s own parts by themselves, among few and among many, in turns; and the memory of a gateway process.',
+    `Processor time of the gateway’s own parts by themselves, among few and among many, in turns; and the memory of a gateway process${takenAt === undefined ? '' : `; on ${takenAt.slice(0, 10)} at a load of ${loadBefore.toFixed(1)} before`}.`,
     tableOf([['', 'among', 'few', 'many', 'ratio'], ['---', '---', '--:', '--:', '--:'], ...lines]),
     ...(files.length === 0
       ? []
