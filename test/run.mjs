@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { runVisibly } from '../gateway/setup/command.mjs';
+import { runQuietly, runVisibly } from '../gateway/setup/command.mjs';
 import { trainModels } from '../gateway/setup/models.mjs';
 import { ensureNpmPackages } from '../gateway/setup/npm-packages.mjs';
 import { requireProjectNode } from '../gateway/setup/project-node.mjs';
@@ -30,7 +30,10 @@ async function main(args) {
   for (const server of ['consul', 'chromium', 'promtool']) await ensureServer(server);
 
   const results = [];
-  if (!isLong && chosen.length === 0) results.push(await runCheck(), await runR());
+  if (!isLong && chosen.length === 0) {
+    const ofR = runR(); // beside the check, which ends with one long lint
+    results.push(await runCheck(), await ofR());
+  }
   const files = chosen.length > 0 ? chosen : testFiles(isLong);
   if (files.length === 0) throw new Error('There is no test to run.'); // Given none, Node would look for some itself.
   results.push(await runNode(files, isLong ? LONG_LIMITS : SHORT_LIMITS));
@@ -43,8 +46,18 @@ async function runCheck() {
   return part('npm run check', process.execPath, { args: [join(ROOT, 'test', 'check.mjs')] });
 }
 
-async function runR() {
-  return part('tests and lint of R', 'Rscript', { args: ['--vanilla', join('plumber-services', 'check.R')] });
+/** Begins; what it returns waits for the end, and shows what R said. */
+function runR() {
+  const name = 'tests and lint of R';
+  const ended = runQuietly('Rscript', ['--vanilla', join('plumber-services', 'check.R')], { cwd: ROOT }).then(
+    said => ({ said, code: 0 }),
+    ({ message }) => ({ said: message, code: 1 }),
+  );
+  return async () => {
+    const { said, code } = await ended;
+    say(`\n${bold(name)}\n${said}`);
+    return { part: name, code };
+  };
 }
 
 /** Last, so that Node's summary is the last thing one reads. */
