@@ -14,8 +14,8 @@ import { ensureSystemPackages } from '../gateway/setup/system-packages.mjs';
 // `npm test -- FILE …` runs these test files alone.
 
 const LONG = join('test', 'long');
-// They wait for more than half of their time: two files more than there are processors keep those at work.
-const SHORT_LIMITS = { testMsMax: 180_000, fileMsMax: 600_000, filesAtOnce: availableParallelism() + 2 };
+// They wait for a part of their time: one file more than there are processors keeps those at work.
+const SHORT_LIMITS = { testMsMax: 180_000, fileMsMax: 600_000, filesAtOnce: availableParallelism() + 1 };
 // Each of these loads the whole machine.
 const LONG_LIMITS = { testMsMax: 3_600_000, fileMsMax: 7_200_000, filesAtOnce: 1 };
 

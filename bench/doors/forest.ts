@@ -6,8 +6,8 @@ const DEPTH = 10;
 const [FLOAT, INTS, FLOATS, STRINGS] = [1, 7, 6, 8];
 
 /** An ONNX file of a large forest over the columns `wt` and `hp`: as a gradient-boosted model may be, with numbers from a seed. */
-export function forestFile(): Uint8Array {
-  const { nodes, leaves } = forest();
+export function forestFile(trees = TREES): Uint8Array {
+  const { nodes, leaves } = forest(trees);
   const count = nodes.length;
   const attributes = [
     ints(
@@ -76,11 +76,11 @@ interface TreeNode {
 }
 
 /** Columns in turns, split within their ranges. */
-function forest(): { readonly nodes: readonly TreeNode[]; readonly leaves: readonly TreeNode[] } {
+function forest(trees: number): { readonly nodes: readonly TreeNode[]; readonly leaves: readonly TreeNode[] } {
   let state = 1;
   const share = () => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
   const inner = 2 ** DEPTH - 1;
-  const nodes = Array.from({ length: TREES }, (_, tree) =>
+  const nodes = Array.from({ length: trees }, (_, tree) =>
     Array.from({ length: 2 * inner + 1 }, (_node, id): TreeNode => {
       return { tree, id, isLeaf: id >= inner, split: id % 2 === 0 ? 1 + 9 * share() : 100 + 300 * share() };
     }),
