@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { runQuietly } from '../gateway/setup/command.mjs';
 import { ensureNpmPackages } from '../gateway/setup/npm-packages.mjs';
@@ -16,7 +17,10 @@ const CHECKS = [
     [join(TOOLS, 'prettier', 'bin', 'prettier.cjs'), '--check', '--log-level=warn', '.'],
   ],
   ['Types', [join(TOOLS, 'typescript', 'bin', 'tsc'), '--noEmit', '--pretty', '-p', '.']],
-  ['Lint', [join(TOOLS, 'eslint', 'bin', 'eslint.js'), '--max-warnings=0', '.']],
+  [
+    'Lint',
+    [join(TOOLS, 'eslint', 'bin', 'eslint.js'), '--max-warnings=0', `--concurrency=${availableParallelism()}`, '.'],
+  ],
   ['Architecture: each layer imports what it may', ['--test', '--test-reporter=dot', 'test/architecture.test.ts']],
   ['Generated files are up to date (npm run generate mends it)', [...generator(), '--check']],
 ];
@@ -25,7 +29,7 @@ async function main() {
   await ensureNpmPackages();
   const node = requireProjectNode();
   const failures = [];
-  // Side by side: each takes one processor, and lint as long as all others together.
+  // Side by side: each takes one processor; lint, as long as all others together, takes what there are.
   await step('Format, types, lint, architecture, generated files', async tell => {
     const left = new Set(CHECKS.keys());
     const checked = CHECKS.map(async ([title, args], i) => {
