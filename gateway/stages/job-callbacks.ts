@@ -1,6 +1,12 @@
 import { pause, type Clock } from '../domain/clock.ts';
 import type { Observe } from '../domain/events.ts';
-import { CALLBACK_DELAYS_MS, callbackOutcome, ruleFor, type CallbackRule } from '../domain/jobs/callback.ts';
+import {
+  CALLBACK_DELAYS_MS,
+  callbackOutcome,
+  ruleFor,
+  type CallbackRule,
+  type WebhookMessage,
+} from '../domain/jobs/callback.ts';
 import { jobView, type Job, type JobStore } from '../domain/jobs/job.ts';
 
 interface CallbackPorts {
@@ -11,16 +17,7 @@ interface CallbackPorts {
   readonly clock: Clock;
   readonly observe: Observe;
   /** Resolves with the status of the answer; undefined: there was none. Follows no redirect. */
-  readonly send: (message: Message) => Promise<number | undefined>;
-}
-
-interface Message {
-  readonly url: string;
-  readonly id: string;
-  readonly body: string;
-  readonly secret: string;
-  readonly seconds: number;
-  readonly signal: AbortSignal;
+  readonly send: (message: WebhookMessage) => Promise<number | undefined>;
 }
 
 /** Under way at once; the others wait. */

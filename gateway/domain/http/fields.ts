@@ -168,3 +168,19 @@ export function parseHttpDate(text: string): number | undefined {
   const ms = Date.parse(text.endsWith(' GMT') ? text : `${text} GMT`);
   return Number.isNaN(ms) ? undefined : ms;
 }
+
+/** What tells of the body that came, and would be untrue of another. */
+const OF_BODY: ReadonlySet<string> = new Set([
+  'content-type',
+  'content-length',
+  'content-digest',
+  'content-md5',
+  'digest',
+  'repr-digest',
+  'etag',
+]);
+
+/** Takes off what told of a body that another takes the place of. */
+export function removeBodyFields(fields: string[]): void {
+  removeFieldsWhere(fields, name => OF_BODY.has(name));
+}

@@ -1,6 +1,6 @@
 import type { Call, Complete, Transcoder } from '../call.ts';
 import { GatewayError } from '../errors.ts';
-import { fieldOf, removeFieldsWhere, setField } from '../http/fields.ts';
+import { fieldOf, removeBodyFields, removeFieldsWhere, setField } from '../http/fields.ts';
 import { toProblem } from '../http/reply.ts';
 import { upstreamResourceOf } from '../http/upstream-request.ts';
 import type { Route } from '../route.ts';
@@ -25,18 +25,6 @@ export interface InferencePorts {
 const JSON_TYPE = 'application/json';
 const BINARY_TYPE = 'application/octet-stream';
 const HEADER_LENGTH = 'inference-header-content-length';
-
-/** What tells of the body that came, and would be untrue of another. */
-const OF_BODY: ReadonlySet<string> = new Set([
-  HEADER_LENGTH,
-  'content-type',
-  'content-length',
-  'content-digest',
-  'content-md5',
-  'digest',
-  'repr-digest',
-  'etag',
-]);
 
 /**
  * Serves one call of the Open Inference Protocol v2 over REST (github.com/kserve/open-inference-protocol): a prediction,
@@ -98,7 +86,8 @@ export class InferenceTranscoder implements Transcoder {
       dropBody(answer);
       throw noTable('is larger than `answer.bufferMax`');
     }
-    removeFieldsWhere(fields, name => OF_BODY.has(name));
+    removeBodyFields(fields);
+    removeFieldsWhere(fields, name => name === HEADER_LENGTH);
     setField(fields, 'Content-Type', JSON_TYPE);
     if (status >= 400) return { ...answer, body: errorBody(wordsOf(body)) };
     if (status !== 200) throw noTable(`has the status ${status}`);
@@ -134,7 +123,8 @@ function takeTensors(call: Complete, { inputs }: InferRequest, columns: readonly
     bytesMax: bodyBytesMax,
   });
   const fields = [...call.fields];
-  removeFieldsWhere(fields, name => OF_BODY.has(name));
+  removeBodyFields(fields);
+  removeFieldsWhere(fields, name => name === HEADER_LENGTH);
   fields.push('Content-Type', JSON_TYPE);
   if (fieldOf(fields, 'accept') !== undefined) setField(fields, 'Accept', JSON_TYPE);
   call.fields = fields;

@@ -6,6 +6,18 @@ export interface CallbackRule {
   readonly secret: { reveal(): string };
 }
 
+/** A message of Standard Webhooks. */
+export interface WebhookMessage {
+  readonly url: string;
+  /** The same in each attempt. */
+  readonly id: string;
+  readonly body: string;
+  readonly secret: string;
+  /** Seconds since 1970, of this attempt. */
+  readonly seconds: number;
+  readonly signal: AbortSignal;
+}
+
 const LENGTH_MAX = 2_048;
 
 /**

@@ -3,7 +3,7 @@ import { csvOfJson } from './csv-answer.ts';
 import { jsonOfCsv } from './csv-rows.ts';
 import { GatewayError } from '../errors.ts';
 import { isPreferred, likingOf, type Liking } from '../http/accept.ts';
-import { appendField, fieldOf, fieldsOf, removeFieldsWhere, setField } from '../http/fields.ts';
+import { appendField, fieldOf, fieldsOf, removeBodyFields, setField } from '../http/fields.ts';
 import { upstreamResourceOf } from '../http/upstream-request.ts';
 import type { Route } from '../route.ts';
 import { dropBody, type Answer } from '../upstream.ts';
@@ -19,17 +19,6 @@ const CSV = 'text/csv';
 const JSON_TYPE = 'application/json';
 /** As RFC 4180 §3 has it. */
 const CSV_WRITTEN = 'text/csv; charset=utf-8; header=present';
-
-/** What tells of the body that came, and would be untrue of another. */
-const OF_BODY: ReadonlySet<string> = new Set([
-  'content-type',
-  'content-length',
-  'content-digest',
-  'content-md5',
-  'digest',
-  'repr-digest',
-  'etag',
-]);
 
 /**
  * CSV in and out, by content negotiation.
@@ -89,7 +78,7 @@ function isAboutJson({ status, fields }: Answer): boolean {
 }
 
 function asCsv(answer: Answer, csv: string): Answer {
-  removeFieldsWhere(answer.fields, name => OF_BODY.has(name));
+  removeBodyFields(answer.fields);
   setField(answer.fields, 'Content-Type', CSV_WRITTEN);
   return { ...answer, body: Buffer.from(csv) };
 }
@@ -126,7 +115,7 @@ function takeRows(call: Complete, columns: readonly Column[] | undefined, next: 
     bytesMax: bodyBytesMax,
   });
   const fields = [...call.fields];
-  removeFieldsWhere(fields, name => OF_BODY.has(name));
+  removeBodyFields(fields);
   fields.push('Content-Type', JSON_TYPE);
   call.fields = fields;
   next(call);

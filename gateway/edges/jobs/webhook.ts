@@ -1,19 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
-import { toBeSigned } from '../../domain/jobs/callback.ts';
-
-/** A message of Standard Webhooks. */
-export interface WebhookMessage {
-  readonly url: string;
-  /** The same in each attempt. */
-  readonly id: string;
-  readonly body: string;
-  readonly secret: string;
-  /** Seconds since 1970, of this attempt. */
-  readonly seconds: number;
-  readonly signal: AbortSignal;
-}
+import { toBeSigned, type WebhookMessage } from '../../domain/jobs/callback.ts';
 
 const TIMEOUT_MS = 10_000;
 
