@@ -58,6 +58,7 @@ export function composeAudit({ config: { audit }, clock, observe }: AuditParts):
     async reload(generations, origin) {
       const before = generations.current();
       const outcome = await generations.reload();
+      if (trail === undefined) return outcome;
       const isLoaded = outcome.kind === 'loaded';
       const after = isLoaded
         ? { generation: outcome.generation, ...differenceOf(before, generations.current()) }
@@ -79,16 +80,18 @@ export function composeAudit({ config: { audit }, clock, observe }: AuditParts):
 /** Routes named in one line at most. */
 const NAMED_MAX = 100;
 
-/** Which routes are new, gone, or not as they were. */
+/** Which routes are new, gone, or not as they were: one that is the same is kept. */
 function differenceOf({ source: { routes: before } }: Generation, { source: { routes: after } }: Generation) {
-  const old = new Map(before.specs.map(spec => [spec.id, spec]));
-  const now = new Map(after.specs.map(spec => [spec.id, spec]));
-  const idsOf = (specs: Iterable<{ readonly id: string }>) => [...specs].map(({ id }) => id).slice(0, NAMED_MAX);
-  return {
-    added: idsOf(after.specs.filter(({ id }) => !old.has(id))),
-    removed: idsOf(before.specs.filter(({ id }) => !now.has(id))),
-    changed: idsOf(after.specs.filter(spec => old.has(spec.id) && old.get(spec.id) !== spec)), // one that is the same is kept
-  };
+  const gone = new Map(before.specs.map(spec => [spec.id, spec]));
+  const added: string[] = [];
+  const changed: string[] = [];
+  for (const spec of after.specs) {
+    const old = gone.get(spec.id);
+    gone.delete(spec.id);
+    if (old !== spec) (old === undefined ? added : changed).push(spec.id);
+  }
+  const [named, ofOld, removed] = [added, changed, [...gone.keys()]].map(ids => ids.slice(0, NAMED_MAX));
+  return { added: named, removed, changed: ofOld };
 }
 
 async function readLines(file: string, fromSeq: number, linesMax: number): Promise<string[]> {

@@ -4,10 +4,10 @@ import type { ReloadOutcome } from './domain/operating/admin.ts';
 import type { Observe } from './domain/events.ts';
 import type { ConfigState } from './domain/operating/life.ts';
 import type { Clock } from './domain/clock.ts';
-import type { Route } from './domain/route.ts';
+import type { Route, RouteSpec } from './domain/route.ts';
 import { createRpcTable, type RpcTable } from './domain/grpc/rpc-table.ts';
 import type { Unpack } from './domain/http/content-coding.ts';
-import { createRouteTable, routeTableSteps, type RouteTable } from './domain/routing/route-table.ts';
+import { atOnce, routeTableSteps, type RouteTable } from './domain/routing/route-table.ts';
 import type { ServiceRegistry } from './domain/service/service-registry.ts';
 
 /** The routes file as it is now; `routes` is undefined when it cannot be read. */
@@ -70,25 +70,9 @@ export function createGenerations(parts: GenerationParts): Generations {
   let error: string | null = null;
 
   function bindFirst(source: UsableRoutes): Generation {
-    const routes = routesOf(source);
-    return { number: 1, routes, table: createRouteTable(routes), rpcs: createRpcTable(routes, unpack), source };
-  }
-
-  /** Those of a generation before that have not changed are taken as they are: ten thousand new ones take a while. */
-  function routesOf({ routes: { specs, services } }: UsableRoutes, before?: Generation): Route[] {
-    registry.adopt(services);
-    const known = new Map(before?.source.routes.specs.map((spec, i) => [spec, before.routes[i]]));
-    return specs.map(spec => {
-      const service = serviceOf(spec.serviceName);
-      const unchanged = known.get(spec);
-      return unchanged?.service === service ? unchanged : { ...spec, service };
-    });
-  }
-
-  function serviceOf(name: string): Route['service'] {
-    const service = registry.find(name);
-    if (service === undefined) throw new Error(`service ${name} was not adopted with its routes`);
-    return service;
+    registry.adopt(source.routes.services);
+    const { routes, table } = atOnce(boundSteps(source.routes, registry));
+    return { number: 1, routes, table, rpcs: createRpcTable(routes, unpack), source };
   }
 
   function serve({ number: generation, routes, source }: Generation): readonly string[] {
@@ -109,8 +93,8 @@ export function createGenerations(parts: GenerationParts): Generations {
     const { routes: made, problems } = now;
     if (made === undefined || hasError(problems)) return refuse(problems.map(problemLine));
     const source = { ...now, routes: made };
-    const routes = routesOf(source, current);
-    const table = await inSlices(routeTableSteps(routes));
+    registry.adopt(made.services);
+    const { routes, table } = await inSlices(boundSteps(made, registry, current));
     current = { number: current.number + 1, routes, table, rpcs: createRpcTable(routes, unpack), source };
     loadedMs = clock.wallMs();
     error = null;
@@ -127,6 +111,32 @@ export function createGenerations(parts: GenerationParts): Generations {
     state: () => ({ generation: current.number, loadedMs, error }),
     reload,
   };
+}
+
+/**
+ * The routes of a generation with their services, and their table, step by step. Those of the one in force that have not
+ * changed are taken as they are: ten thousand new ones take a while.
+ */
+function* boundSteps(
+  { specs }: MadeRoutes,
+  registry: ServiceRegistry,
+  inForce?: Generation,
+): Generator<undefined, Pick<Generation, 'routes' | 'table'>> {
+  const known = new Map<RouteSpec, Route>();
+  for (const [i, route] of inForce?.routes.entries() ?? []) {
+    const spec = inForce?.source.routes.specs[i];
+    if (spec !== undefined) known.set(spec, route);
+    yield;
+  }
+  const routes: Route[] = [];
+  for (const spec of specs) {
+    const service = registry.find(spec.serviceName);
+    if (service === undefined) throw new Error(`service ${spec.serviceName} was not adopted with its routes`);
+    const unchanged = known.get(spec);
+    routes.push(unchanged?.service === service ? unchanged : { ...spec, service });
+    yield;
+  }
+  return { routes, table: yield* routeTableSteps(routes) };
 }
 
 /** Runs one at a time; all who call while one runs share the one after it. */

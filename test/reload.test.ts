@@ -45,7 +45,7 @@ describe('a routes file that is read beside the calls in hand', () => {
     save(fileOf(300));
     const first = atOnce().routes ?? assert.fail();
 
-    const { routes, problems } = await apart({ ...first, made: { around: '', byKey: new Map() } });
+    const { routes, problems } = await apart({ ...first, made: { around: '', byKey: new Map(), policies: new Map() } });
 
     assert.deepEqual(problems, []);
     assert.equal(JSON.stringify(routes?.specs), JSON.stringify(first.specs));
@@ -63,6 +63,7 @@ describe('a routes file that is read beside the calls in hand', () => {
 
     const isSame = routes?.specs.map((spec, i) => spec === first.specs[i]) ?? [];
     assert.deepEqual([isSame.filter(Boolean).length, isSame[7], isSame[300]], [299, false, false]);
+    for (const [name, policy] of first.services) assert.equal(routes?.services.get(name), policy, 'nor did services');
     assert.equal(routes?.specs[7]?.policy.timeoutMs, 5_000);
     assert.ok(
       other.routes?.specs.every((spec, i) => spec !== first.specs[i]),

@@ -1,6 +1,6 @@
-import { remakeRoutes, routesToRemake, type MadeRoutes } from '../../gateway/config/compile.ts';
+import { remakeRoutes, routesToRemake } from '../../gateway/config/compile.ts';
 import { parseRoutes } from '../../gateway/config/parse-routes.ts';
-import { createRouteTable } from '../../gateway/domain/routing/route-table.ts';
+import { atOnce, createRouteTable } from '../../gateway/domain/routing/route-table.ts';
 import { compileRegex } from '../../gateway/edges/re2js.ts';
 import { routesOf, surroundings } from '../../test/support/configuration.ts';
 
@@ -27,13 +27,13 @@ export function measureFile(): FileRow[] {
   const text = `routes:\n${Array.from({ length: ROUTES }, (_, i) => routeOf(i)).join('')}`;
   const file = parseRoutes(text, surroundings('routes.yaml'));
   const routes = routesToRemake(file, new Set());
-  const inForce = { around: '', byKey: new Map() };
+  const inForce = { around: '', byKey: new Map(), policies: new Map() };
   const options = { identityConfigured: false, compileRegex, inForce };
   return [
     rowOf('read and judged, by another thread', () => routesOf(text), undefined),
     rowOf(
       'made, and put in an index',
-      () => createRouteTable(drained(remakeRoutes(routes, file, options)).specs),
+      () => createRouteTable(atOnce(remakeRoutes(routes, file, options)).specs),
       MADE_MS_MAX,
     ),
   ];
@@ -45,13 +45,6 @@ const routeOf = (i: number) => `  - id: model-${i}
     filters: [StripPrefix=3, 'AddRequestHeader=X-Model, ${i}']
     timeout: ${10 + (i % 20)}s
 `;
-
-function drained(steps: Generator<undefined, MadeRoutes>): MadeRoutes {
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-  }
-}
 
 function rowOf(what: string, work: () => unknown, atMostMs: number | undefined): FileRow {
   const [firstMs = NaN, ...later] = Array.from({ length: ROUNDS }, () => msOf(work));

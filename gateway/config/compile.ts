@@ -1,5 +1,6 @@
 import type { ProtoIn } from '../domain/grpc/rpc.ts';
 import type { LoadedPlugins } from '../domain/plugin/plugin-set.ts';
+import { atOnce } from '../domain/routing/route-table.ts';
 import type { CompileRegex } from '../domain/routing/regex.ts';
 import type { IdentityTraits, RouteSpec } from '../domain/route.ts';
 import type { ServicePolicy } from '../domain/service.ts';
@@ -73,6 +74,8 @@ export interface Made {
   readonly around: string;
   /** Each route in force, by its key. */
   readonly byKey: ReadonlyMap<string, CompiledRoute>;
+  /** Each service's policy, by name and all that was written of it. */
+  readonly policies: ReadonlyMap<string, ServicePolicy>;
 }
 
 /** A route to be made; one whose key is that of a route in force need not say more. */
@@ -100,7 +103,7 @@ export function compileRoutes(file: RoutesFile, options: CompileOptions): Compil
   const problems = [...file.problems];
   const complain: Complain = complaint => problems.push(file.locate(complaint));
   const ids = idsOf(file.routes, complain);
-  const { placed, ...made } = drained(makeSteps(routesToMake(file, ids), file, { ...options, complain }));
+  const { placed, ...made } = atOnce(makeSteps(routesToMake(file, ids), file, { ...options, complain }));
   const context = { ...options, file, complain, ...dialectOf(options) };
   if (file.routes.length === 0) judgeDefaultFilters(context);
   judgeReplaced(file, { ...context, complain: asWarnings(complain) });
@@ -179,15 +182,7 @@ function saidBy({ name, text, values }: WrittenPart): unknown {
   return [name, text, values.map(value => [value.key, value.text])];
 }
 
-/** The result of steps that are taken at once. */
-function drained<T>(steps: Generator<undefined, T>): T {
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-  }
-}
-
-type MakeOptions = RemakeOptions & { readonly complain: Complain; readonly inForce?: Made };
+type MakeOptions = RemakeOptions & { readonly complain: Complain; readonly inForce?: Made | undefined };
 
 function* makeSteps(
   routes: readonly RouteToMake[],
@@ -209,12 +204,9 @@ function* makeSteps(
     }
     yield;
   }
-  return {
-    ...(yield* boundSteps(placed, around, options.tlsIn)),
-    made: { around: aroundOf(around, options.identityConfigured), byKey },
-    plugins: options.plugins,
-    placed,
-  };
+  const { policies, ...bound } = yield* boundSteps(placed, around, { ...options, inForce });
+  const made = { around: aroundOf(around, options.identityConfigured), byKey, policies };
+  return { ...bound, made, plugins: options.plugins, placed };
 }
 
 /** A JSON Schema or a `.proto` in a file may be another than it was. */
@@ -232,20 +224,27 @@ export function aroundOf({ defaults, defaultFilters, resolved }: AroundRoutes, i
 function* boundSteps(
   placed: readonly Placed[],
   file: AroundRoutes,
-  tlsIn: TlsIn | undefined,
-): Generator<undefined, Omit<MadeRoutes, 'made' | 'plugins'>> {
+  { tlsIn, inForce }: Pick<MakeOptions, 'tlsIn' | 'inForce'>,
+): Generator<undefined, Omit<MadeRoutes, 'made' | 'plugins'> & Pick<Made, 'policies'>> {
   const addresses = new Map<string, string>();
   for (const { target } of placed) if (target.origin !== undefined) addresses.set(target.serviceName, target.origin);
   const policyOf = (name: string) => compileService(file.services.get(name), { isAddress: addresses.has(name), tlsIn });
   const services = new Map<string, ServicePolicy>();
+  const policies = new Map<string, ServicePolicy>();
   for (const { spec } of placed) {
-    if (services.has(spec.serviceName)) continue;
-    services.set(spec.serviceName, policyOf(spec.serviceName));
+    const name = spec.serviceName;
+    if (services.has(name)) continue;
+    const written = file.services.get(name);
+    const key = JSON.stringify([name, addresses.has(name), written]);
+    const known = written?.tls === undefined ? inForce?.policies.get(key) : undefined; // a certificate may be another
+    const policy = known ?? policyOf(name);
+    services.set(name, policy);
+    policies.set(key, policy);
     yield;
   }
   const specs = placed.map(({ spec }) => spec).sort((a, b) => a.order - b.order);
   const statics = [...addresses].map(([service, origin]) => ({ service, instances: [origin] }));
-  return { specs, services, policyOf, statics };
+  return { specs, services, policyOf, statics, policies };
 }
 
 type Placed = CompiledRoute & Pick<WrittenRoute, 'path'>;

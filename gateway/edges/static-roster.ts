@@ -9,7 +9,7 @@ export interface StaticService {
 
 /** A source that never changes by itself. */
 export interface StaticSource extends RosterSource {
-  /** Other instances are written down now, as after a reload. */
+  /** Other instances may be written down now, as after a reload; they are listed when it is told next whom to follow. */
   replace(services: readonly StaticService[]): void;
 }
 
@@ -22,22 +22,19 @@ interface StaticSourceOptions {
 /** The instances that stand in the configuration. Only the active checks watch them. */
 export function createStaticSource({ services, clock, onRoster }: StaticSourceOptions): StaticSource {
   let listed = entriesByService(services);
-  let wanted: ReadonlySet<string> = new Set();
-
-  function publish(): void {
-    const followed = new Map([...listed].filter(([service]) => wanted.has(service)));
-    onRoster({ source: 'static', services: followed, heardMs: clock.wallMs() });
-  }
+  let told: string | undefined;
 
   return {
     name: 'static',
-    follow(next) {
-      wanted = next;
-      publish();
+    follow(wanted) {
+      const followed = [...listed].filter(([service]) => wanted.has(service));
+      const text = JSON.stringify(followed);
+      if (text === told) return;
+      told = text;
+      onRoster({ source: 'static', services: new Map(followed), heardMs: clock.wallMs() });
     },
     replace(next) {
       listed = entriesByService(next);
-      publish();
     },
     age: () => ({ source: 'static', ageSeconds: 0, isStale: false, isKnown: true }),
     close: () => Promise.resolve(),

@@ -13,7 +13,7 @@ function listen(...services: { service: string; instances: string[] }[]) {
       name,
       entries.map(({ id, origin }) => [id, origin]),
     ]);
-  return { source, listed };
+  return { source, rosters, listed };
 }
 
 describe('a static source', () => {
@@ -61,8 +61,20 @@ describe('a static source', () => {
     source.follow(new Set(['legacy']));
 
     source.replace([{ service: 'legacy', instances: ['http://10.0.0.9:8000'] }]);
+    source.follow(new Set(['legacy']));
 
     assert.deepEqual(listed(), [['legacy', [['10.0.0.9:8000', 'http://10.0.0.9:8000']]]]);
+  });
+
+  test('tells nothing where a reload changed nothing', () => {
+    const legacy = { service: 'legacy', instances: ['http://10.0.0.5:8000'] };
+    const { source, rosters } = listen(legacy);
+    source.follow(new Set(['legacy', 'fuel']));
+
+    source.replace([{ ...legacy }]);
+    source.follow(new Set(['fuel', 'legacy']));
+
+    assert.equal(rosters.length, 1);
   });
 });
 

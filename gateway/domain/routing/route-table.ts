@@ -50,7 +50,11 @@ const NO_VARIABLES: ReadonlyMap<string, string> = new Map();
 
 /** A table of routes, given in the order in which they are tried. Its index of paths makes 10,000 cost about what 10 do. */
 export function createRouteTable<R extends RouteSpec>(routes: readonly R[]): RouteTable<R> {
-  const steps = routeTableSteps(routes);
+  return atOnce(routeTableSteps(routes));
+}
+
+/** The result of steps that are taken without a pause. */
+export function atOnce<T>(steps: Generator<undefined, T>): T {
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;

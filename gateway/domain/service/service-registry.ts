@@ -8,7 +8,7 @@ export interface ServiceRegistry {
   /** Those of the current generation. */
   services(): readonly ManagedService[];
   find(name: string): ManagedService | undefined;
-  /** A generation begins: survivors take their new policy, newcomers start, the others retire. */
+  /** A generation begins: survivors take their new policy, newcomers start, the others retire; an equal one changes nothing. */
   adopt(policies: ReadonlyMap<string, ServicePolicy>): void;
   /** A source tells what it lists now. */
   heard(roster: Roster): void;
@@ -47,13 +47,12 @@ export function createServiceRegistry(parts: ServiceRegistryParts): ServiceRegis
   const rosters = new Map<SourceName, Roster>();
   let peers: Peers = { self: '', gateways: [] };
 
-  function take(name: string, policy: ServicePolicy): ManagedService {
+  function take([name, policy]: readonly [string, ServicePolicy]): [string, ManagedService] {
     const known = current.get(name) ?? retired.get(name)?.service;
     retired.get(name)?.cancel();
     retired.delete(name);
-    if (known === undefined) return create(name, policy);
-    known.adopt(policy);
-    return known;
+    known?.adopt(policy);
+    return [name, known ?? create(name, policy)];
   }
 
   function retire(name: string, service: ManagedService): void {
@@ -64,9 +63,9 @@ export function createServiceRegistry(parts: ServiceRegistryParts): ServiceRegis
     retired.set(name, { service, cancel });
   }
 
-  function reconcileAll(): void {
+  function reconcile(services: Iterable<readonly [string, ManagedService]>): void {
     const merged = mergeRosters(BY_KNOWLEDGE.flatMap(source => rosters.get(source) ?? []));
-    for (const [name, service] of current) service.reconcile(merged.get(name) ?? []);
+    for (const [name, service] of services) service.reconcile(merged.get(name) ?? []);
   }
 
   return {
@@ -78,13 +77,16 @@ export function createServiceRegistry(parts: ServiceRegistryParts): ServiceRegis
         current.delete(name);
         retire(name, service);
       }
-      for (const [name, policy] of policies) current.set(name, take(name, policy));
-      for (const service of current.values()) service.meet(peers);
-      reconcileAll();
+      const changed = new Map([...policies].filter(([name, policy]) => current.get(name)?.policy !== policy).map(take));
+      for (const [name, service] of changed) {
+        current.set(name, service);
+        service.meet(peers);
+      }
+      reconcile(changed);
     },
     heard(roster) {
       rosters.set(roster.source, roster);
-      reconcileAll();
+      reconcile(current);
     },
     meet(met) {
       peers = met;
@@ -94,10 +96,8 @@ export function createServiceRegistry(parts: ServiceRegistryParts): ServiceRegis
       return peers;
     },
     close() {
-      for (const { service, cancel } of retired.values()) {
-        cancel();
-        service.close();
-      }
+      for (const { cancel } of retired.values()) cancel();
+      for (const { service } of retired.values()) service.close();
       for (const service of current.values()) service.close();
       retired.clear();
       current.clear();

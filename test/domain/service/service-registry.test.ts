@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { Deadlines } from '../../../gateway/domain/deadlines.ts';
 import { PermitRegistry } from '../../../gateway/domain/service/permits.ts';
 import type { RosterEntry, SourceName } from '../../../gateway/domain/roster.ts';
+import type { ManagedService, ServicePolicy } from '../../../gateway/domain/service.ts';
 import { createServiceRegistry } from '../../../gateway/domain/service/service-registry.ts';
 import { createService } from '../../../gateway/domain/service/upstream-service.ts';
 import { aServicePolicy, anEntry } from '../../support/service-at-work.ts';
@@ -54,6 +55,25 @@ describe('the registry of services', () => {
     assert.deepEqual(ownersOf('fuel')?.toSorted(), ['g-1', 'g-2']);
     assert.deepEqual(ownersOf('iris')?.toSorted(), ['g-1', 'g-2']);
     assert.deepEqual(registry.peers.gateways, ['g-1', 'g-2']);
+  });
+
+  test('disturbs no service whose policy is the one in force', () => {
+    const seen: string[] = [];
+    const create = (name: string, policy: ServicePolicy) =>
+      ({
+        ...{ name, policy },
+        adopt: () => seen.push(`${name} adopts`),
+        reconcile: () => seen.push(`${name} reconciles`),
+        meet: () => seen.push(`${name} meets`),
+      }) as unknown as ManagedService;
+    const registry = createServiceRegistry({ create, retireAfterMs: () => 30_000, clock: manualClock() });
+    const fuel = aServicePolicy();
+    registry.adopt(new Map([['fuel', fuel]]));
+    seen.length = 0;
+
+    registry.adopt(new Map([...policies('iris'), ['fuel', fuel]]));
+
+    assert.deepEqual(seen, ['iris meets', 'iris reconciles']);
   });
 
   test('gives a new service the instances that its sources told of before', () => {
