@@ -79,6 +79,10 @@ export function askBriefly(asked: AskRequest): Promise<BriefAnswer> {
           : (distrustOf(request.socket, error) ?? error),
       );
     });
+    request.once('upgrade', () => {
+      reject(new Error('it answered 101, which was not asked for'));
+      request.destroy();
+    });
     request.once('response', response => {
       const chunks: Buffer[] = [];
       let bytes = 0;

@@ -41,6 +41,7 @@ export class KeySet {
   #unknownMs = -Infinity;
   #fetching: Promise<void> | undefined;
   #isFailing = false;
+  #isTooLarge = false;
   #cancel: () => void = () => undefined;
   #isClosed = false;
 
@@ -108,13 +109,24 @@ export class KeySet {
     this.#cancel();
     try {
       const { algorithms } = this.#options;
-      const keys = toPublishedKeys(await ask(this.#options.url ?? (await this.#discover())), algorithms);
+      const set = await ask(this.#options.url ?? (await this.#discover()));
+      const { keys, passedOver } = toPublishedKeys(set, algorithms);
+      this.#tellOf(passedOver);
       if (keys.length === 0) throw new Error(`it holds no key for ${algorithms.join(', ')}`);
       this.#succeeded(keys);
     } catch (error) {
       this.#failed(error);
     }
     if (!this.#isClosed) this.#again(this.#isFailing ? FAILED_MS : REFRESH_MS);
+  }
+
+  /** Once. */
+  #tellOf(passedOver: number): void {
+    if (this.#isTooLarge || passedOver === 0) return;
+    this.#isTooLarge = true;
+    const { observe, issuer } = this.#options;
+    const text = 'an issuer publishes more keys than are read: tokens that the last ones have signed are refused';
+    observe({ kind: 'notice', level: 'warn', text, about: { issuer, passedOver } });
   }
 
   /** OpenID Connect Discovery 1.0 §4: the document must be the issuer's own. */

@@ -37,6 +37,7 @@ export function askProvider(asked: ProviderRequest): Promise<unknown> {
     };
     exchange.on('error', fail);
     exchange.on('response', answer => void readAnswer(answer, asked).then(resolve, fail));
+    exchange.on('upgrade', () => fail(new ProviderError('it answered 101'))); // nothing else would tell of it
     exchange.end(body);
   });
 }

@@ -114,17 +114,27 @@ function readPublicKey(block: string): KeyObject {
   }
 }
 
-/** Keys of a published set (RFC 7517) that an issuer may sign with; what is of no use here is left out. */
-export function toPublishedKeys(set: unknown, algorithms: readonly string[]): readonly TrustedKey[] {
+/** Keys of a published set (RFC 7517) that an issuer may sign with; what is of no use here is left out, and what is too much. */
+export function toPublishedKeys(set: unknown, algorithms: readonly string[]): PublishedKeys {
   const members = typeof set === 'object' && set !== null && 'keys' in set && Array.isArray(set.keys) ? set.keys : [];
-  return members.slice(0, PUBLISHED_KEYS_MAX).flatMap((member: unknown) => publishedKey(member, algorithms) ?? []);
+  const offered = members.map(toJwk).filter(isForSignatures);
+  const keys = offered.slice(0, PUBLISHED_KEYS_MAX).flatMap(jwk => publishedKey(jwk, algorithms) ?? []);
+  return { keys, passedOver: Math.max(0, offered.length - PUBLISHED_KEYS_MAX) };
+}
+
+interface PublishedKeys {
+  readonly keys: readonly TrustedKey[];
+  /** So many more were published than are read. */
+  readonly passedOver: number;
 }
 
 const PUBLISHED_KEYS_MAX = 100;
 
-function publishedKey(member: unknown, algorithms: readonly string[]): TrustedKey | undefined {
-  const jwk = (typeof member === 'object' && member !== null ? member : {}) as Readonly<Record<string, unknown>>;
-  if (!isForSignatures(jwk)) return undefined;
+function toJwk(member: unknown): Readonly<Record<string, unknown>> {
+  return (typeof member === 'object' && member !== null ? member : {}) as Readonly<Record<string, unknown>>;
+}
+
+function publishedKey(jwk: Readonly<Record<string, unknown>>, algorithms: readonly string[]): TrustedKey | undefined {
   const { alg, kid } = jwk;
   try {
     const key = createPublicKey({ key: jwk, format: 'jwk' });

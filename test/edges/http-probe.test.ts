@@ -68,6 +68,16 @@ describe('a probe', () => {
     assert.deepEqual(found, { isWell: false, note: '/ping: no answer within 50 ms' });
   });
 
+  test('is over where protocols are switched without being asked', async t => {
+    const switching = 'HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n';
+    const origin = await startInstance(t, ({ socket }) => socket.write(switching));
+
+    assert.deepEqual(await probeHttp(ask(origin)), {
+      isWell: false,
+      note: '/ping: it answered 101, which was not asked for',
+    });
+  });
+
   test('finds no instance well where none listens', async () => {
     const server = createServer();
     await once(server.listen(0, '127.0.0.1'), 'listening');

@@ -109,6 +109,7 @@ describe('an opaque token', () => {
     ['that is a refresh token', { token_type: 'refresh_token', aud: 'penstock' }, 'wrong-type'],
     ['that is one by Keycloak’s word', { typ: 'Refresh', aud: 'penstock' }, 'wrong-type'],
     ['of nobody', { sub: ' ', aud: ['penstock'] }, 'no-subject'],
+    ['whose end is written as text, and was', { exp: String(NOW - 1), aud: 'penstock' }, 'expired'],
   ];
   for (const [what, answer, fault] of refused) {
     test(`${what} is refused`, async t => {
@@ -124,6 +125,10 @@ describe('an opaque token', () => {
     ['a text for a truth', json({ active: 'true', sub: 'alice' })],
     ['another shape', json([true])],
     ['nothing', (_, response) => response.destroy()],
+    ['a switch of protocols', ({ socket }) => socket.write('HTTP/1.1 101 Go\r\nUpgrade: x\r\n\r\n')],
+    ['an end in words', active({ exp: 'tomorrow' })],
+    ['an end that is none', active({ exp: { at: NOW } })],
+    ['an issuer of a thousand letters and more', active({ iss: 'x'.repeat(1_025) })],
   ];
   for (const [what, answer] of failures) {
     test(`is never active where the provider answers ${what}: nothing is known, and nothing remembered`, async t => {

@@ -120,6 +120,10 @@ describe('the published keys of an issuer', () => {
       'half an answer',
       (_, response) => response.writeHead(200, { 'content-length': 100 }).write('{', () => response.destroy()),
     ],
+    [
+      'a switch of protocols that was not asked for',
+      ({ socket }) => socket.write('HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'),
+    ],
   ];
   for (const [what, answer] of useless) {
     test(`are not replaced by ${what}`, async t => {
@@ -133,6 +137,17 @@ describe('the published keys of an issuer', () => {
       assert.deepEqual(ids(), ['one']);
     });
   }
+
+  test('count up to the first hundred for signatures, and the log tells of more', async t => {
+    const others = Array.from({ length: 100 }, (_, i) => ({ published: { ...two.published, kid: `k${i}` } }));
+    const useless = others.map(({ published: key }) => ({ published: { ...key, use: 'enc' } }));
+    const { set, ids, texts } = await aKeySet(t, { answer: published(...useless, one, ...others) });
+
+    await set.prepare('one');
+
+    assert.deepEqual([ids()[0], ids().length], ['one', 100]);
+    assert.match(texts().join(), /^an issuer publishes more keys than are read/);
+  });
 
   test('are looked for where the issuer’s own discovery document says', async t => {
     const { provider, set, ids } = await aKeySet(t, { url: undefined });

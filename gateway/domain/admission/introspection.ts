@@ -1,5 +1,6 @@
 import type { Caller } from '../caller.ts';
 import { knownCaller } from '../caller.ts';
+import { isRecord } from '../unknown-value.ts';
 import { claimAt } from './claim-path.ts';
 import { rolesOf, scopesOf, type ClaimPaths, type Claims } from './scheme.ts';
 import type { CredentialFault } from './challenge.ts';
@@ -19,25 +20,40 @@ export type Introspected =
   | { readonly kind: 'valid'; readonly caller: Caller; readonly endsMs: number }
   | { readonly kind: 'refused'; readonly fault: CredentialFault; readonly endsMs: number };
 
+/** A longer issuer is none. */
+const ISSUER_LENGTH_MAX = 1_024;
+
 /**
- * Reads an answer of RFC 7662 §2.2; undefined where it is none. Whatever does not say `active: true` is not active, and a
- * token of another use, as a refresh token, gives no access.
+ * Reads an answer of RFC 7662 §2.2; undefined where it is none, or cannot be understood in what it says of the token's
+ * end or issuer. Whatever does not say `active: true` is not active, and a token of another use, as a refresh token, gives
+ * no access.
  */
 export function readIntrospection(
   answer: unknown,
   { audience, issuer, claims: paths }: IntrospectionRules,
   wallMs: number,
 ): Introspected | undefined {
-  if (typeof answer !== 'object' || answer === null || Array.isArray(answer)) return undefined;
-  const claims = answer as Claims;
-  if (typeof claims['active'] !== 'boolean') return undefined;
-  const endsMs = typeof claims['exp'] === 'number' ? claims['exp'] * 1000 : Infinity;
+  if (!isRecord(answer) || typeof answer['active'] !== 'boolean' || isTooLong(answer['iss'])) return undefined;
+  const claims: Claims = answer;
+  const endsMs = endOf(claims['exp']);
+  if (endsMs === undefined) return undefined;
   const fault = faultOf(claims, audience) ?? (wallMs >= endsMs ? 'expired' : undefined);
   if (fault !== undefined) return { kind: 'refused', fault, endsMs: Infinity };
   const caller = callerOf(claims, issuer, paths);
   return caller === undefined
     ? { kind: 'refused', fault: 'no-subject', endsMs: Infinity }
     : { kind: 'valid', caller, endsMs };
+}
+
+function isTooLong(issuer: unknown): boolean {
+  return typeof issuer === 'string' && issuer.length > ISSUER_LENGTH_MAX;
+}
+
+/** A number of seconds, which some providers write as text; undefined: it is said in a way that is not understood. */
+function endOf(exp: unknown): number | undefined {
+  if (exp === undefined || exp === null) return Infinity;
+  const seconds = typeof exp === 'string' && /^\d{1,15}$/.test(exp) ? Number(exp) : exp;
+  return typeof seconds === 'number' ? seconds * 1000 : undefined;
 }
 
 function callerOf(claims: Claims, issuer: string, paths: ClaimPaths): Caller | undefined {

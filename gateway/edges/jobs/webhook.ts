@@ -29,6 +29,10 @@ export function sendWebhook(message: WebhookMessage): Promise<number | undefined
       resolve(answer.statusCode);
       answer.destroy(); // what it says beyond that is of no interest
     });
+    exchange.on('upgrade', answer => {
+      resolve(answer.statusCode);
+      exchange.destroy(); // it was not asked for
+    });
     exchange.end(body);
   });
 }
