@@ -49,20 +49,32 @@ function callerId(issuer: string, subject: string): string {
   return `${issuer}/${subject.replace(/[%/]/g, encodeURIComponent)}`;
 }
 
-/** The part of an address that one holder has: an IPv4 address, or the /64 of an IPv6 one. Both spellings of an IPv4 address are one. */
+/** The part of an address that one holder has: an IPv4 address, or the /64 of an IPv6 one. All spellings of an IPv4 address are one. */
 export function addressGroup(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address); // as the system writes it
   if (mapped?.[1] !== undefined) return mapped[1];
   if (!address.includes(':')) return address;
   const withoutZone = address.split('%', 1)[0] ?? address;
-  return `${expandIpv6(withoutZone).slice(0, 4).join(':')}::/64`;
+  const groups = expandIpv6(withoutZone);
+  return ipv4In(groups) ?? `${groups.slice(0, 4).join(':')}::/64`;
+}
+
+const MAPPED = '0:0:0:0:0:ffff';
+
+/** The IPv4 address that an IPv6 one maps (RFC 4291 §2.5.5.2). */
+function ipv4In(groups: readonly string[]): string | undefined {
+  if (groups.slice(0, 6).join(':') !== MAPPED) return undefined;
+  const [high = '', low = '0'] = groups.slice(6);
+  if (high.includes('.')) return high;
+  return [high, low].flatMap(group => [parseInt(group, 16) >> 8, parseInt(group, 16) & 0xff]).join('.');
 }
 
 function expandIpv6(address: string): string[] {
   const [head = '', tail] = address.split('::');
   const before = head === '' ? [] : head.split(':');
   const after = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length);
+  const dotted = address.includes('.') ? 1 : 0; // of two groups, as dots part it
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length - dotted);
   return [...before, ...Array.from({ length: zeros }, () => '0'), ...after].map(group =>
     group.replace(/^0+(?=.)/, '').toLowerCase(),
   );

@@ -75,18 +75,24 @@ describe('an API key', () => {
       await ask({ 'x-api-key': 'old' }),
       await ask({}, '/fuel?api_key=good'),
       await ask({}, '/fuel?a=1&X-API-Key=good'),
+      await ask({}, '/fuel?api%5Fkey=good'),
+      await ask({}, `/fuel?k=penstock_${'a'.repeat(43)}`),
       await ask({ 'x-api-key': 'good', authorization: 'ApiKey good' }),
     ];
 
     assert.deepEqual(
       heard.map(({ status }) => status),
-      [401, 401, 401, 401, 401, 400],
+      [401, 401, 401, 401, 401, 401, 401, 400],
     );
-    for (const { headers } of heard.slice(0, 5)) assert.match(String(headers['www-authenticate']), /^ApiKey realm/);
+    assert.deepEqual(
+      heard.slice(3, -1).map(({ body }) => String(body).includes('An API key does not belong into a URL')),
+      [true, true, true, true],
+    );
+    for (const { headers } of heard.slice(0, -1)) assert.match(String(headers['www-authenticate']), /^ApiKey realm/);
     assert.equal(upstream.requests.length, 0);
     const log = JSON.stringify(gateway.log.lines);
     assert.match(log, /an API key came in a URL/);
-    assert.doesNotMatch(log, /api_key=|good/i);
+    assert.doesNotMatch(log, /api_key=|good|penstock_a/i);
   });
 
   test('counts from the moment its file is saved, and no longer than it stands there', async t => {

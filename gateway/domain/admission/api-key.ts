@@ -3,6 +3,7 @@ import { knownCaller, type Caller } from '../caller.ts';
 import type { Clock } from '../clock.ts';
 import { fieldOf, fieldsOf } from '../http/fields.ts';
 import { ambiguous, type Credential } from './scheme.ts';
+import { readQuery } from '../http/query.ts';
 import type { Guessing } from './guessing.ts';
 import type { Finding, Scheme } from './scheme.ts';
 
@@ -47,7 +48,9 @@ interface Known {
 }
 
 /** Names of parameters under which people put keys into URLs. */
-const KEY_PARAMETER = /(?:^|&)(?:x[-_]?)?(?:api[-_]?key|access[-_]?token)=/i;
+const KEY_PARAMETER = /^(?:x[-_]?)?(?:api[-_]?key|access[-_]?token)$/i;
+/** As `penstock key create` makes them. */
+const KEY_OF_OURS = /^penstock_[\w-]{43}$/;
 const NOBODY: Known = {
   sha256: '0'.repeat(64),
   expiresMs: Infinity,
@@ -63,10 +66,13 @@ const NOBODY: Known = {
 export class ApiKeyScheme implements Scheme {
   readonly name = 'api-key';
   readonly #options: ApiKeyOptions;
+  /** The field's name, as a parameter may be called. */
+  readonly #fieldName: string;
   #known: ReadonlyMap<string, Known>;
 
   constructor(options: ApiKeyOptions) {
     this.#options = options;
+    this.#fieldName = fieldNameOf(options.field);
     this.#known = this.#index(options.keys);
   }
 
@@ -86,8 +92,14 @@ export class ApiKeyScheme implements Scheme {
       if (fieldsOf(call.fields, field).length > 1) throw ambiguous('The request has more than one API key.');
       return { kind: 'api-key', key };
     }
-    const isInUrl = said.kind === 'none' && call.query !== '' && KEY_PARAMETER.test(call.query);
-    return isInUrl ? KEY_IN_URL : undefined;
+    return said.kind === 'none' && this.#isInUrl(call.query) ? KEY_IN_URL : undefined;
+  }
+
+  #isInUrl(query: string): boolean {
+    return readQuery(query).some(
+      ([name, value = '']) =>
+        KEY_PARAMETER.test(name) || fieldNameOf(name) === this.#fieldName || KEY_OF_OURS.test(value),
+    );
   }
 
   identify(credential: Credential, call: Call): Finding {
@@ -118,6 +130,10 @@ export class ApiKeyScheme implements Scheme {
       ]),
     );
   }
+}
+
+function fieldNameOf(name: string): string {
+  return name.toLowerCase().replaceAll('_', '-');
 }
 
 const KEY_IN_URL: Credential = { kind: 'key-in-url' };

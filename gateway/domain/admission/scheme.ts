@@ -105,7 +105,7 @@ const FOREIGN_CREDENTIAL: Credential = { kind: 'foreign' };
 export function readCredential(fields: RawFields): Credential {
   const value = fieldOf(fields, 'authorization');
   if (value === undefined) return NO_CREDENTIAL;
-  if (!isOnly(fields)) throw ambiguous('The request has more than one Authorization field.');
+  refuseSeveral(fields);
   const plain = value.startsWith('Bearer ') ? value.slice(7) : '';
   return TOKEN68.test(plain) ? { kind: 'bearer', token: plain } : readOther(value);
 }
@@ -201,10 +201,11 @@ export function ambiguous(detail: string): GatewayError {
   return new GatewayError('BAD_REQUEST', detail, { detail, fields: challenge('jwt', [['error', 'invalid_request']]) });
 }
 
-function isOnly(fields: RawFields): boolean {
+/** 400 for a request with more than one `Authorization`. */
+export function refuseSeveral(fields: RawFields): void {
   let lines = 0;
   for (let i = 0; i < fields.length; i += 2) if (lowerNameOf(fields[i] ?? '') === 'authorization') lines += 1;
-  return lines === 1;
+  if (lines > 1) throw ambiguous('The request has more than one Authorization field.');
 }
 
 interface Entry {

@@ -13,6 +13,7 @@ import {
   type AdminToken,
 } from '../../domain/operating/admin.ts';
 import type { IdentifyAdmin } from '../../domain/operating/admin-caller.ts';
+import { refuseSeveral } from '../../domain/admission/scheme.ts';
 import { GatewayError } from '../../domain/errors.ts';
 
 /** What the guard goes by. */
@@ -119,6 +120,7 @@ interface Holder {
 }
 
 async function holderOf(req: Request, { access, identify }: GuardOptions): Promise<Holder> {
+  refuseSeveral(req.rawHeaders); // `req.headers` would show the first
   const token = tokenOf(req, access.tokens);
   if (token !== undefined) return { name: token.name, rights: { roles: [token.role], services: token.services } };
   if (identify === undefined) {

@@ -25,6 +25,14 @@ describe('what is counted together', () => {
     );
   });
 
+  test('an IPv4 address in all its spellings', () => {
+    const spellings = ['::ffff:9.8.7.6', '::FFFF:0908:0706', '0:0:0:0:0:ffff:9.8.7.6', '0::ffff:908:706', '9.8.7.6'];
+    const keyOf = (address: string) => limitKey({ kind: 'ip' }, asked([], address), undefined);
+
+    assert.deepEqual(new Set(spellings.map(keyOf)), new Set(['9.8.7.6']));
+    assert.equal(keyOf('::ffff:0:9.8.7.6'), '0:0:0:0::/64');
+  });
+
   test('a caller, wherever they call from', () => {
     assert.equal(limitKey({ kind: 'caller' }, asked(), caller), 'penstock-dev/alice');
   });

@@ -10,7 +10,7 @@ import { createAdminServer } from '../../../gateway/edges/express/admin.ts';
 
 interface Ask {
   method?: string;
-  headers?: Record<string, string>;
+  headers?: Record<string, string | string[]>;
   body?: string;
 }
 
@@ -350,6 +350,21 @@ describe('admin listener that others can reach', () => {
     assert.equal(refused.headers['www-authenticate'], 'Bearer realm="penstock-admin"');
     for (const headers of [as('wrong'), as(digestOf('do')), { authorization: 'Basic ZG86' }]) {
       assert.equal((await ask('/api/services', { headers })).status, 401);
+    }
+  });
+
+  test('takes no request with two credentials, whichever comes first', async t => {
+    const { ask } = await startAdmin(t, { host: '0.0.0.0' });
+    const twice = (...tokens: string[]) =>
+      ask('/api/services', { headers: { authorization: tokens.map(token => `Bearer ${token}`) } });
+
+    assert.equal((await twice('do')).status, 200);
+    for (const tokens of [
+      ['do', 'do'],
+      ['do', 'wrong'],
+      ['wrong', 'do'],
+    ]) {
+      assert.equal((await twice(...tokens)).status, 400);
     }
   });
 
