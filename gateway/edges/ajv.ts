@@ -79,7 +79,7 @@ function checkBy(first: ValidateFunction, all: ValidateFunction): CheckJson {
 function valuesIn(value: unknown, max: number): number {
   if (typeof value !== 'object' || value === null) return 1;
   let count = 1;
-  for (const each of Object.values(value)) {
+  for (const each of Array.isArray(value) ? (value as unknown[]) : Object.values(value)) {
     count += valuesIn(each, max - count);
     if (count >= max) return max;
   }
@@ -100,7 +100,18 @@ function toInputError({ instancePath, ...error }: ErrorObject, hasRows: boolean)
   if (name !== undefined) return { pointer, detail: `${row}${named(name)} is not a field that is known here` };
   const field = steps.findLast(step => !/^\d+$/.test(step));
   const of = field === undefined ? '' : `${named(field.replaceAll('~1', '/').replaceAll('~0', '~'))}: `;
-  return { pointer, detail: `${row}${of}${shown(error.data)} ${wordsOf(error)}` };
+  return { pointer, detail: `${row}${of}${judgementOf(error)}` };
+}
+
+const TOO_LARGE = 'a number is out of range';
+
+function judgementOf(error: Omit<ErrorObject, 'instancePath'>): string {
+  return isTooLarge(error.data) ? TOO_LARGE : `${shown(error.data)} ${wordsOf(error)}`;
+}
+
+/** All that is left of `1e999`. */
+function isTooLarge(value: unknown): boolean {
+  return value === Infinity || value === -Infinity;
 }
 
 function shown(value: unknown): string {

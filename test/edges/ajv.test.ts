@@ -38,6 +38,7 @@ describe('a JSON Schema', () => {
       '/0/a~1b row 1: `a/b`: 1.5 is not a whole number or null',
       '/1/wt row 2: `wt` is missing',
     ]);
+    assert.deepEqual(errorsOf([{ wt: Infinity }]), ['/0/wt `wt`: a number is out of range']);
     assert.deepEqual(errorsOf([{ wt: 11 }]), ['/0/wt `wt`: 11 is out of range: it must be <= 10']);
     assert.deepEqual(errorsOf({}), [' an object is not a list']);
   });

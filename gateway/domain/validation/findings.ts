@@ -6,6 +6,9 @@ export const ERRORS_MAX = 20;
 /** A caller's text is echoed up to here. */
 const ECHO_MAX = 100;
 
+/** A pointer into what a caller sent may be as long as that; a longer one leads to what holds the value. */
+const POINTER_MAX = 1_000;
+
 /** What was found wrong with one call. It throws ENOUGH where no more is to be looked for. */
 export class Findings {
   readonly errors: InputError[] = [];
@@ -51,7 +54,12 @@ export function found(look: (findings: Findings) => void): readonly InputError[]
 export function invalidInput(errors: readonly InputError[]): GatewayError {
   const [first] = errors;
   const detail = `${first?.detail ?? ''}${errors.length > 1 ? '; `errors` has more' : ''}`;
-  return new GatewayError('INVALID_INPUT', 'the input does not fit what the service takes', { detail, errors });
+  const told = errors.map(error => ({ ...error, pointer: bounded(error.pointer) }));
+  return new GatewayError('INVALID_INPUT', 'the input does not fit what the service takes', { detail, errors: told });
+}
+
+function bounded(pointer: string): string {
+  return pointer.length <= POINTER_MAX ? pointer : pointer.slice(0, pointer.lastIndexOf('/', POINTER_MAX));
 }
 
 /** The refusal of a body that is no JSON. */

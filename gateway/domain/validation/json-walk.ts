@@ -23,6 +23,10 @@ export class JsonWalk {
   readonly findings: Findings;
   readonly #content: Buffer;
   readonly #depthMax: number;
+  /** Where what is being walked over stands, in two parts: a pointer is made of them only where something is found. */
+  #base = '';
+  readonly #steps: (string | number)[] = [];
+  #itemsMax = Infinity;
   /** Undefined: not looked at yet. */
   #isUtf8: boolean | undefined = undefined;
 
@@ -33,8 +37,9 @@ export class JsonWalk {
     this.#depthMax = depthMax;
   }
 
-  /** The body as one value, whatever it is. */
-  whole(): void {
+  /** The body as one value, whatever it is; of a list as a whole so many elements at most. */
+  whole(itemsMax = Infinity): void {
+    this.#itemsMax = itemsMax;
     this.value('', 0);
     this.end();
   }
@@ -55,84 +60,111 @@ export class JsonWalk {
 
   /** Past any value; `depth` is that of what it stands in. */
   value(pointer: string, depth: number): void {
-    const code = this.cursor.next();
-    if (code === OPEN_ARRAY || code === OPEN_OBJECT) {
-      if (depth >= this.#depthMax) this.findings.end(pointer, `the body is nested deeper than ${this.#depthMax}`);
-      if (code === OPEN_ARRAY) this.#array(pointer, depth + 1);
-      else this.#object(pointer, depth + 1);
-    } else this.scalar(pointer);
+    this.#base = pointer;
+    this.#steps.length = 0;
+    this.#value(depth);
   }
 
   /** Past a scalar: what it is to R; UNCLEAR for a text that was found wanting. */
   scalar(pointer: string): number {
-    const { cursor } = this;
-    const kind = readScalar(cursor);
-    if (cursor.hasHighBytes) this.#lookAtBytes(pointer);
-    if (kind !== UNCLEAR) return kind;
-    return this.#text(pointer) === undefined ? UNCLEAR : TEXT;
+    this.#base = pointer;
+    this.#steps.length = 0;
+    return this.#scalar();
   }
 
   /** Past a name and its colon; the name as bytes, without its quotes. */
   name(pointer: string): string {
+    this.#base = pointer;
+    this.#steps.length = 0;
+    return this.#name();
+  }
+
+  #value(depth: number): void {
+    const code = this.cursor.next();
+    if (code === OPEN_ARRAY || code === OPEN_OBJECT) {
+      if (depth >= this.#depthMax)
+        this.findings.end(this.#pointer(), `the body is nested deeper than ${this.#depthMax}`);
+      if (code === OPEN_ARRAY) this.#array(depth + 1);
+      else this.#object(depth + 1);
+    } else this.#scalar();
+  }
+
+  #scalar(): number {
+    const { cursor } = this;
+    const kind = readScalar(cursor);
+    if (cursor.hasHighBytes) this.#lookAtBytes();
+    if (kind !== UNCLEAR) return kind;
+    return this.#text() === undefined ? UNCLEAR : TEXT;
+  }
+
+  #name(): string {
     const { cursor } = this;
     if (cursor.next() !== QUOTE || !cursor.string()) this.fail();
-    if (cursor.hasHighBytes) this.#lookAtBytes(pointer);
+    if (cursor.hasHighBytes) this.#lookAtBytes();
     const written = cursor.text.slice(cursor.from + 1, cursor.at - 1);
-    const name = cursor.hasEscape ? bytesOf(this.#text(pointer) ?? '') : written;
+    const name = cursor.hasEscape ? bytesOf(this.#text() ?? '') : written;
     this.expect(COLON);
     return name;
   }
 
-  #array(pointer: string, depth: number): void {
+  #array(depth: number): void {
     const { cursor } = this;
     cursor.at += 1;
     if (cursor.take(CLOSE_ARRAY)) return;
+    const itemsMax = depth === 1 ? this.#itemsMax : Infinity;
     let index = 0;
     do {
-      const code = cursor.next(); // a pointer is made only for what may need it
-      this.value(
-        code === OPEN_ARRAY || code === OPEN_OBJECT || code === QUOTE ? `${pointer}/${index}` : pointer,
-        depth,
-      );
+      if (index === itemsMax) {
+        this.findings.end('', `the body has more than ${itemsMax} records, which is the most at once`);
+      }
+      this.#steps.push(index);
+      this.#value(depth);
+      this.#steps.pop();
       index += 1;
     } while (cursor.take(COMMA));
     this.expect(CLOSE_ARRAY);
   }
 
-  #object(pointer: string, depth: number): void {
+  #object(depth: number): void {
     const { cursor } = this;
     cursor.at += 1;
     if (cursor.take(CLOSE_OBJECT)) return;
     const names = new Set<string>();
     do {
-      const name = this.name(pointer);
-      const at = `${pointer}${pointerStep(textOf(name))}`;
-      if (names.has(name)) this.findings.add(at, `${named(textOf(name))} comes twice`);
+      const name = this.#name();
+      this.#steps.push(name);
+      if (names.has(name)) this.findings.add(this.#pointer(), `${named(textOf(name))} comes twice`);
       names.add(name);
-      this.value(at, depth);
+      this.#value(depth);
+      this.#steps.pop();
     } while (cursor.take(COMMA));
     this.expect(CLOSE_OBJECT);
+  }
+
+  #pointer(): string {
+    return this.#base + this.#steps.map(step => pointerStep(typeof step === 'string' ? textOf(step) : step)).join('');
   }
 
   /**
    * What the string with escapes says that was just passed. It may be JSON and yet no text to R: half of a surrogate
    * pair, or a NUL, at which R's texts end; then it is undefined, and told.
    */
-  #text(pointer: string): string | undefined {
+  #text(): string | undefined {
     const { text, from, at } = this.cursor;
     const value = text.charCodeAt(from) === QUOTE ? stringOf(text.slice(from, at)) : undefined;
     if (value === undefined) this.fail();
     if (!/\p{Cs}|\0/u.test(value)) return value;
-    this.findings.add(pointer, 'the text is no Unicode, or has a NUL in it');
+    this.findings.add(this.#pointer(), 'the text is no Unicode, or has a NUL in it');
     return undefined;
   }
 
-  #lookAtBytes(pointer: string): void {
+  #lookAtBytes(): void {
     const { cursor } = this;
     cursor.hasHighBytes = false;
     this.#isUtf8 ??= isUtf8(this.#content);
     if (this.#isUtf8) return;
-    if (!isUtf8(this.#content.subarray(cursor.from, cursor.at))) this.findings.add(pointer, 'the text is not in UTF-8');
+    if (!isUtf8(this.#content.subarray(cursor.from, cursor.at)))
+      this.findings.add(this.#pointer(), 'the text is not in UTF-8');
   }
 }
 

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { NotJson } from '../../../gateway/domain/validation/findings.ts';
+import { invalidInput, NotJson } from '../../../gateway/domain/validation/findings.ts';
 import { checkInput } from '../../../gateway/domain/validation/input.ts';
+import { readValue } from '../../../gateway/domain/validation/json-check.ts';
 import { readPrototype } from '../../../gateway/domain/validation/prototype.ts';
 import { createRowCheck, type InputBounds, type RowsForm } from '../../../gateway/domain/validation/records.ts';
 
+const BOUNDS = { unknown: 'allow', rowsMax: 2, depthMax: 8 } as const;
 const PUBLISHED = {
   wt: { type: 'numeric', example: '2.62', details: [] },
   gear: { type: 'integer', example: '4', details: {} },
@@ -176,4 +178,35 @@ describe('rows held against a prototype', () => {
     assert.deepEqual(errorsOf([{ sex: 'f' }], { published }), []);
     assert.deepEqual(errorsOf([{ sex: 'm' }], { published }), ['/0/sex `sex`: "m" is not one of f']);
   });
+});
+
+describe('a body held against a JSON Schema', () => {
+  const value = (text: string) => readValue(Buffer.from(text), BOUNDS);
+
+  test('of too many records is read no further than those', () => {
+    const { errors } = value(`[{},{},{}${',{}'.repeat(1_000)} and what is no JSON`);
+
+    assert.deepEqual(errors, [{ pointer: '', detail: 'the body has more than 2 records, which is the most at once' }]);
+    assert.deepEqual(value('{"a":[1,2,3],"b":[[4,5,6]]}').errors, []);
+  });
+
+  test('tells where each mistake stands', () => {
+    const { errors } = value('[{"a~":[1,{"b/":"\\ud800"}],"é":{"x":1,"x":2}}]');
+
+    assert.deepEqual(
+      errors.map(({ pointer }) => pointer),
+      ['/0/a~0/1/b~1', '/0/é/x'],
+    );
+  });
+});
+
+test('a refusal is no longer than what is wrong, however long the names are that a caller writes', () => {
+  const name = 'k'.repeat(100_000);
+  const { errors } = readValue(Buffer.from(`[{"a":{"${name}":["\\ud800","\\ud800"]}}]`), BOUNDS);
+  const refusal = invalidInput(errors);
+
+  assert.deepEqual(
+    refusal.errors?.map(({ pointer }) => pointer),
+    ['/0/a', '/0/a'],
+  );
 });
