@@ -1,4 +1,3 @@
-import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { runQuietly, runVisibly } from '../gateway/setup/command.mjs';
@@ -7,13 +6,13 @@ import { ensureNpmPackages } from '../gateway/setup/npm-packages.mjs';
 import { requireProjectNode } from '../gateway/setup/project-node.mjs';
 import { bold, say } from '../gateway/setup/say.mjs';
 import { ensureServer } from './support/servers.mjs';
+import { filesToRun } from './support/test-files.mjs';
 import { ROOT, requireWritableClone } from '../gateway/setup/state.mjs';
 import { ensureSystemPackages } from '../gateway/setup/system-packages.mjs';
 
 // `npm test` and `npm run test:long`: install what tests need, check, then run every test, R's among them.
 // `npm test -- FILE …` runs these test files alone.
 
-const LONG = join('test', 'long');
 // They wait for a part of their time: one file more than there are processors keeps those at work.
 const SHORT_LIMITS = { testMsMax: 180_000, fileMsMax: 600_000, filesAtOnce: availableParallelism() + 1 };
 // Each of these loads the whole machine.
@@ -34,7 +33,7 @@ async function main(args) {
     const ofR = runR(); // beside the check, which ends with one long lint
     results.push(await runCheck(), await ofR());
   }
-  const files = chosen.length > 0 ? chosen : testFiles(isLong);
+  const files = chosen.length > 0 ? chosen : filesToRun({ isLong });
   if (files.length === 0) throw new Error('There is no test to run.'); // Given none, Node would look for some itself.
   results.push(await runNode(files, isLong ? LONG_LIMITS : SHORT_LIMITS));
 
@@ -74,14 +73,6 @@ async function runNode(files, { testMsMax, fileMsMax, filesAtOnce }) {
 async function part(name, program, { args, env = process.env }) {
   say(`\n${bold(name)}`);
   return { part: name, code: await runVisibly(program, args, { cwd: ROOT, env }) };
-}
-
-function testFiles(isLong) {
-  return readdirSync(join(ROOT, 'test'), { recursive: true })
-    .filter(path => path.endsWith('.test.ts'))
-    .map(path => join('test', path))
-    .filter(path => path.startsWith(LONG) === isLong)
-    .sort();
 }
 
 main(process.argv.slice(2)).catch(error => {
