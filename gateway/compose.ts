@@ -207,7 +207,7 @@ function composeFlow({ config, version }: ComposeParts, within: FlowParts) {
   const audit = createAudit({ trail: parts.audit.port, digest: sha256 });
   const { limits } = parts.limits;
   const { match, ownAnswer } = composeInference({
-    ...{ config, version, validation, clock },
+    ...{ config, version, validation, unpack, clock },
     match: parts.jobs.match(createMatch({ current: generations.current, clock, random })),
     routes: () => generations.current().routes,
     isServerReady: () => parts.life.readiness(generations.state()).ready,

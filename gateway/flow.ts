@@ -1,6 +1,7 @@
 import type { Limits } from './domain/admission/limits.ts';
 import { isMatched, type Admitted, type Call, type Complete, type WayBack } from './domain/call.ts';
 import { toGatewayError, type GatewayError } from './domain/errors.ts';
+import { MessageWait } from './domain/grpc/own-rpc.ts';
 import { answerOfOurOwn } from './domain/http/options.ts';
 import { tellOfPlumber } from './domain/http/plumber-error.ts';
 import { PluginWait } from './domain/plugin/guard.ts';
@@ -72,7 +73,7 @@ export function createFlow(stages: Stages): Flow {
       if (early === undefined) admit(matched, admitted);
       else respond.answer(call, early);
     } catch (error) {
-      if (error instanceof PluginWait) error.within(call, () => enter(call));
+      if (error instanceof PluginWait || error instanceof MessageWait) error.within(call, () => enter(call));
       else call.fail(toGatewayError(error));
     }
   }

@@ -93,6 +93,8 @@ export interface Transcoder {
   /** Path and method as the caller asked, where the call goes on under others. */
   readonly askedPath?: string;
   readonly askedMethod?: string;
+  /** Its protocol has no other status than the one it answers with: filters of the reply leave it as it is. */
+  readonly keepsStatus?: boolean;
   /**
    * Makes the body that came JSON, its fields with it, and goes on with `next`, at once or later; or answers in R's place
    * (`call.answered`). Throws the GatewayError that the call is refused with.
@@ -146,7 +148,8 @@ export class Call implements Timed, Waiting, BodyReader {
   readonly isUpgrade: boolean;
   /** `1.0` or `1.1`; what `Via` says. */
   readonly httpVersion: string;
-  readonly body: IncomingBody;
+  /** A door that had to read it to find its route leaves an empty one here. */
+  body: IncomingBody;
   /** The caller's side of the connection. */
   readonly wire: CallerSide;
   /** Why the edge itself refuses the request, where it does: `respond` answers with it and nothing else happens. */

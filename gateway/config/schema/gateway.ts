@@ -65,15 +65,18 @@ const Limits = z.strictObject({
     ),
 });
 
-const Inference = withLater(
-  z.strictObject({
-    path: text()
-      .regex(/^(?:\/[A-Za-z0-9._~-]+)+$/, 'must be a path without a slash at its end')
-      .default('/v2')
-      .describe('Where it is spoken over REST. Clients of the protocol expect /v2 at the end.'),
-  }),
-  { keys: ['grpc'] },
-);
+const Inference = z.strictObject({
+  path: text()
+    .regex(/^(?:\/[A-Za-z0-9._~-]+)+$/, 'must be a path without a slash at its end')
+    .default('/v2')
+    .describe('Where it is spoken over REST. Clients of the protocol expect /v2 at the end.'),
+  grpc: z
+    .boolean()
+    .default(true)
+    .describe(
+      'It is spoken over gRPC as well (`inference.GRPCInferenceService`): over HTTP/2, so with `listen.tls` or `listen.h2c`.',
+    ),
+});
 
 /** The shape of gateway.yaml: the process. Its descriptions are the manual. */
 export const GatewayFile = withLater(

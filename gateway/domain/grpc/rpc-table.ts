@@ -2,7 +2,6 @@ import type { Call } from '../call.ts';
 import type { Random } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
 import type { Unpack } from '../http/content-coding.ts';
-import { fieldOf } from '../http/fields.ts';
 import type { Route, RouteSpec } from '../route.ts';
 import { createRouteTable, type RouteTable } from '../routing/route-table.ts';
 import { fromBase64, malformed } from './envelope.ts';
@@ -10,7 +9,7 @@ import { publicPathOf, type PublicPath } from './public-path.ts';
 import type { HttpRule } from './http-rule.ts';
 import type { RpcMethod } from './rpc.ts';
 import { connectSpeech, speechOf, type Speech } from './speech.ts';
-import { connectTimeoutMsOf, timeoutMsOf } from './status.ts';
+import { timeoutOf } from './timeout.ts';
 import { RpcTranscoder } from './transcoder.ts';
 
 /** The routes of one generation that callers of gRPC, gRPC-Web and Connect ask by a service's name. */
@@ -126,18 +125,6 @@ function unknownMethod({ path }: Call): GatewayError {
   const detail = 'No route of this gateway serves the method.';
   return new GatewayError('NO_ROUTE', `no route serves the method ${path}`, { detail });
 }
-
-function timeoutOf({ fields }: Call, { protocol }: Speech): number {
-  const [name, read] = protocol === 'connect' ? CONNECT_TIMEOUT : GRPC_TIMEOUT;
-  const said = fieldOf(fields, name);
-  if (said === undefined) return Infinity;
-  const timeoutMs = read(said.trim());
-  if (timeoutMs === undefined) throw malformed(`The field ${name} is malformed.`);
-  return timeoutMs;
-}
-
-const CONNECT_TIMEOUT = ['connect-timeout-ms', connectTimeoutMsOf] as const;
-const GRPC_TIMEOUT = ['grpc-timeout', timeoutMsOf] as const;
 
 /** Connect's GET (connectrpc.com/docs/protocol, "Unary-Get-Request"). */
 function queriedSpeech({ query }: Call): Speech | undefined {

@@ -90,17 +90,3 @@ export function statusOfFailure(failure: GatewayError): RpcStatus {
 export function encodeMessage(text: string): string {
   return percentEncode(text, /[^ -$&-~]+/gu);
 }
-
-/** Units of `grpc-timeout`, in milliseconds. */
-const UNITS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
-
-/** What `grpc-timeout` says, in milliseconds: at most eight digits and a unit; undefined for what is none. */
-export function timeoutMsOf(text: string): number | undefined {
-  const [, digits, unit = ''] = /^(\d{1,8})([HMSmun])$/.exec(text) ?? [];
-  return digits === undefined ? undefined : Number(digits) * (UNITS[unit] ?? 0);
-}
-
-/** What `Connect-Timeout-Ms` says: at most ten digits; undefined for what is none. */
-export function connectTimeoutMsOf(text: string): number | undefined {
-  return /^\d{1,10}$/.test(text) ? Number(text) : undefined;
-}

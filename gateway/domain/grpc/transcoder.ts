@@ -1,11 +1,11 @@
 import type { Call, Complete, Matched, Transcoder } from '../call.ts';
 import { GatewayError } from '../errors.ts';
-import { notSoCoded, unpackedOrRefused, type Unpack } from '../http/content-coding.ts';
-import { fieldOf } from '../http/fields.ts';
+import type { Unpack } from '../http/content-coding.ts';
 import { isRecord, textOf } from '../unknown-value.ts';
 import { dropBody, type Answer } from '../upstream.ts';
-import { fromBase64, malformed, onlyMessageOf, type Enveloped } from './envelope.ts';
+import { malformed } from './envelope.ts';
 import { toAnswerMessage, toHttpRequest, type HttpRule, type JsonMessage } from './http-rule.ts';
+import { takeMessage } from './message.ts';
 import { endReply, messageReply } from './reply.ts';
 import type { RpcMethod } from './rpc.ts';
 import { withoutSpeech, type Speech } from './speech.ts';
@@ -25,6 +25,7 @@ export class RpcTranscoder implements Transcoder {
   readonly askedMethod: string;
   readonly askedPath: string;
   readonly protocol: string;
+  readonly keepsStatus = true;
   readonly speech: Speech;
   readonly #target: RpcTarget | undefined;
   readonly #unpack: Unpack;
@@ -41,13 +42,19 @@ export class RpcTranscoder implements Transcoder {
   }
 
   request(call: Complete, next: (call: Complete) => void): void {
-    const message = this.#messageOf(call);
-    if (message.isCompressed) this.#unpacked(call, message.content, content => this.#ask(call, content, next));
-    else this.#ask(call, message.content, next);
+    const queried = this.#target?.queried;
+    if (queried !== undefined) {
+      this.#ask(call, queried, next);
+      return;
+    }
+    const { bodyBytesMax: bytesMax } = call.route.policy;
+    takeMessage(call, { speech: this.speech, unpack: this.#unpack, bytesMax }, content =>
+      this.#ask(call, content, next),
+    );
   }
 
   answer(call: Matched, answer: Answer): Answer {
-    if (answer.status >= 300) return this.#endOf(answer);
+    if (answer.status >= 300) return endOfError(this.speech, answer);
     const content = this.#answered(answer);
     if (typeof content !== 'string') return messageReply(this.speech, content, answer);
     dropBody(answer);
@@ -58,28 +65,6 @@ export class RpcTranscoder implements Transcoder {
 
   failure(_call: Call, failure: GatewayError): Answer {
     return failureReply(this.speech, failure);
-  }
-
-  #messageOf({ content }: Complete): Enveloped {
-    const queried = this.#target?.queried;
-    if (queried !== undefined) return { isCompressed: false, content: queried };
-    const { protocol, isText } = this.speech;
-    if (protocol === 'connect') return { isCompressed: false, content };
-    return onlyMessageOf(isText ? fromBase64(content) : content);
-  }
-
-  #unpacked(call: Complete, content: Buffer, next: (content: Buffer) => void): void {
-    const coding = fieldOf(call.fields, 'grpc-encoding')?.trim();
-    if (coding !== 'gzip') {
-      const detail = 'The message is compressed in a way that is not taken: `gzip` is.';
-      throw new GatewayError('UNSUPPORTED_MEDIA_TYPE', 'a message with an encoding that is not taken', {
-        detail,
-        fields: TAKEN,
-      });
-    }
-    const { bodyBytesMax } = call.route.policy;
-    const unpacked = this.#unpack(content, coding, bodyBytesMax).catch(() => Promise.reject(notSoCoded(coding)));
-    call.awaits(unpacked, whole => next(unpackedOrRefused(whole, bodyBytesMax)));
   }
 
   /** The call goes on as the request of REST that its message is. */
@@ -122,27 +107,30 @@ export class RpcTranscoder implements Transcoder {
     const json = response.toJson(message);
     return typeof json === 'string' ? json : Buffer.from(JSON.stringify(json));
   }
+}
 
-  #endOf(answer: Answer): Answer {
-    const { status, fields, via } = answer;
-    const message = messageOf(answer);
-    dropBody(answer);
-    const kept = fields.filter((_, i) => PASSED_ON.has((fields[i - (i % 2)] ?? '').toLowerCase()));
-    return endReply(this.speech, { code: codeOfHttp(status), message, httpStatus: status, fields: kept, via });
-  }
+/** An error of R's as the end of a call. */
+export function endOfError(speech: Speech, answer: Answer): Answer {
+  const { status, fields, via } = answer;
+  const message = messageOf(answer);
+  dropBody(answer);
+  const kept = fields.filter((_, i) => PASSED_ON.has((fields[i - (i % 2)] ?? '').toLowerCase()));
+  return endReply(speech, { code: codeOfHttp(status), message, httpStatus: status, fields: kept, via });
 }
 
 /** Says why a call is refused in the caller's own protocol, where its messages pass as they are. */
 export function refusalsIn(speech: Speech): Transcoder {
   return {
     protocol: speech.protocol,
+    keepsStatus: true,
     request: (call, next) => next(call),
     answer: (_call, answer) => answer,
     failure: (_call, failure) => failureReply(speech, failure),
   };
 }
 
-function failureReply(speech: Speech, failure: GatewayError): Answer {
+/** A refusal or failure of the gateway's as the end of a call. */
+export function failureReply(speech: Speech, failure: GatewayError): Answer {
   const { fields, status: httpStatus } = failure;
   return endReply(speech, { ...statusOfFailure(failure), httpStatus, fields, via: null });
 }
@@ -154,7 +142,6 @@ interface RpcParts {
 }
 
 const NOTHING = Buffer.alloc(0);
-const TAKEN = ['grpc-accept-encoding', 'identity,gzip'];
 
 /** Of an error of R's its caller is told these. */
 const PASSED_ON = new Set(['via', 'retry-after', 'www-authenticate', 'cache-status', 'traceparent']);

@@ -40,6 +40,12 @@ export function toAnswer({ status, fields, body }: UpstreamAnswer, via: Via | nu
   return { status, fields, body, via };
 }
 
+function applyFilters(answer: Answer, call: Matched): void {
+  const { status } = answer;
+  for (const filter of call.route.filters) filter.onReply?.(answer, call);
+  if (call.transcoder?.keepsStatus === true) answer.status = status;
+}
+
 function isFinalStatus(status: number): boolean {
   return Number.isInteger(status) && status >= 200 && status <= 599;
 }
@@ -76,7 +82,7 @@ export function filterReply(answer: Answer, call: Matched): void {
   try {
     const location = answer.status >= 201 && answer.status < 400 ? fieldOf(answer.fields, 'location') : undefined;
     if (location !== undefined && !call.route.filters.some(writesLocation)) leadBack(answer.fields, location, call);
-    for (const filter of call.route.filters) filter.onReply?.(answer, call);
+    applyFilters(answer, call);
     if (call.method === 'HEAD') keepHead(answer);
   } catch (error) {
     dropBody(answer);

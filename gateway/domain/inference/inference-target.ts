@@ -10,6 +10,9 @@ export type InferenceTarget =
       readonly version: string | undefined;
     };
 
+/** What is asked of the server. */
+export type ServerTarget = Exclude<InferenceTarget, ModelTarget>;
+
 /** What is asked of a model. */
 export type ModelTarget = Extract<InferenceTarget, { readonly model: string }>;
 

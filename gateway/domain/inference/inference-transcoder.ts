@@ -1,15 +1,12 @@
 import type { Call, Complete, Transcoder } from '../call.ts';
 import { GatewayError } from '../errors.ts';
-import { fieldOf, removeBodyFields, removeFieldsWhere, setField } from '../http/fields.ts';
-import { toProblem } from '../http/reply.ts';
 import { upstreamResourceOf } from '../http/upstream-request.ts';
 import type { Route } from '../route.ts';
 import type { ColumnsFor } from '../table/csv-transcoder.ts';
 import { dropBody, type Answer } from '../upstream.ts';
-import { isRecord, textOf } from '../unknown-value.ts';
 import type { Column } from '../validation/prototype.ts';
+import type { InferenceForm, InferRequest } from './form.ts';
 import type { InferenceTarget, ModelTarget } from './inference-target.ts';
-import { readInfer, writeInferAnswer, type InferRequest } from './rest-form.ts';
 import { chooseOutputs, rowsOfTensors, tensorsOfAnswer } from './rows.ts';
 import type { KnownOutputs } from './known-outputs.ts';
 import { inputsOf } from './tensor.ts';
@@ -22,32 +19,35 @@ export interface InferencePorts {
   readonly isReady: (route: Route) => boolean;
 }
 
-const JSON_TYPE = 'application/json';
-const BINARY_TYPE = 'application/octet-stream';
-const HEADER_LENGTH = 'inference-header-content-length';
-
 /**
- * Serves one call of the Open Inference Protocol v2 over REST (github.com/kserve/open-inference-protocol): a prediction,
- * or what is asked about a model. Refusals and failures have the protocol's shape, `{ "error": "CODE: …" }`.
+ * Serves one call of the Open Inference Protocol v2 (github.com/kserve/open-inference-protocol): a prediction, or what is
+ * asked about a model, in the form in which it was asked.
  */
 export class InferenceTranscoder implements Transcoder {
-  readonly protocol = 'open-inference';
+  readonly protocol: string;
+  readonly askedMethod: string;
   readonly askedPath: string;
-  readonly #target: InferenceTarget;
+  readonly target: InferenceTarget;
+  readonly keepsStatus: boolean;
+  readonly form: InferenceForm;
   readonly #ports: InferencePorts;
   #request: InferRequest | undefined = undefined;
 
-  constructor(target: InferenceTarget, { path }: Pick<Call, 'path'>, ports: InferencePorts) {
-    this.askedPath = path;
-    this.#target = target;
+  constructor(target: InferenceTarget, form: InferenceForm, ports: InferencePorts) {
+    this.target = target;
+    this.protocol = form.protocol;
+    this.askedMethod = form.askedMethod;
+    this.askedPath = form.askedPath;
+    this.keepsStatus = form.keepsStatus;
+    this.form = form;
     this.#ports = ports;
   }
 
   request(call: Complete, next: (call: Complete) => void): void {
-    const target = this.#target;
+    const { target } = this;
     if (!('model' in target)) return; // of the server: answered before
     refuseVersion(target, call.route);
-    if (target.kind === 'infer') this.#request = readInfer(call.content, headerLengthOf(call));
+    if (target.kind === 'infer') this.#request = this.form.read(call);
     const columns = this.#ports.columnsFor(call.route, upstreamResourceOf(call).path);
     if (!(columns instanceof Promise)) this.#known(call, columns, next);
     else call.awaits(columns, found => this.#known(call, found, next));
@@ -55,21 +55,31 @@ export class InferenceTranscoder implements Transcoder {
 
   #known(call: Complete, columns: readonly Column[] | undefined, next: (call: Complete) => void): void {
     if (columns === undefined) throw noColumns(call.route);
-    if (this.#request === undefined) call.answered(this.#about(call, columns));
+    if (this.#request === undefined) call.answered(this.#about(call.route, columns));
     else {
-      takeTensors(call, this.#request, columns);
+      this.#takeTensors(call, this.#request, columns);
       next(call);
     }
   }
 
+  #takeTensors(call: Complete, { inputs }: InferRequest, columns: readonly Column[]): void {
+    const { validate, sharing, bodyBytesMax } = call.route.policy;
+    call.content = rowsOfTensors(inputs, {
+      columns,
+      form: validate?.form ?? sharing?.batch?.rows ?? 'array',
+      rowsMax: validate?.rowsMax ?? Infinity,
+      bytesMax: bodyBytesMax,
+    });
+    const fields = this.form.fieldsFrom(call.fields);
+    fields.push('Content-Type', 'application/json');
+    call.fields = fields;
+  }
+
   /** What the gateway itself knows of the model. */
-  #about({ route }: Complete, columns: readonly Column[]): Answer {
+  #about(route: Route, columns: readonly Column[]): Answer {
     const { id, service } = route;
-    if (this.#target.kind === 'model-ready') {
-      const ready = this.#ports.isReady(route);
-      return jsonAnswer(ready ? 200 : 503, { name: id, ready });
-    }
-    return jsonAnswer(200, {
+    if (this.target.kind === 'model-ready') return this.form.ready(id, this.#ports.isReady(route));
+    return this.form.metadata({
       name: id,
       versions: versionsOf(service.versions),
       platform: 'r_plumber',
@@ -78,65 +88,26 @@ export class InferenceTranscoder implements Transcoder {
     });
   }
 
-  answer(call: Call, answer: Answer): Answer {
-    const { status, body, fields, via } = answer;
+  answer({ route }: Call, answer: Answer): Answer {
+    const { status, body, via } = answer;
     const request = this.#request;
-    if (request === undefined || call.route === undefined) return answer; // it is the gateway's own
+    if (request === undefined || route === undefined) return answer; // it is the gateway's own
     if (!Buffer.isBuffer(body)) {
       dropBody(answer);
       throw noTable('is larger than `answer.bufferMax`');
     }
-    removeBodyFields(fields);
-    removeFieldsWhere(fields, name => name === HEADER_LENGTH);
-    setField(fields, 'Content-Type', JSON_TYPE);
-    if (status >= 400) return { ...answer, body: errorBody(wordsOf(body)) };
+    if (status >= 400) return this.form.refused(answer);
     if (status !== 200) throw noTable(`has the status ${status}`);
     const tensors = tensorsOfAnswer(body.toString('utf8'));
-    this.#ports.outputs.learn(call.route, tensors);
-    const version = via?.version ?? onlyOf(versionsOf(call.route.service.versions));
+    this.#ports.outputs.learn(route, tensors);
+    const version = via?.version ?? onlyOf(versionsOf(route.service.versions));
     const chosen = request.outputs === undefined ? tensors : chooseOutputs(tensors, request.outputs);
-    const written = writeInferAnswer({ model: call.route.id, version, tensors: chosen }, request);
-    if (written.headerLength !== undefined) {
-      setField(fields, 'Content-Type', BINARY_TYPE);
-      setField(fields, 'Inference-Header-Content-Length', String(written.headerLength));
-    }
-    return { ...answer, body: written.content };
+    return this.form.answered(answer, { model: route.id, version, tensors: chosen }, request);
   }
 
-  failure({ id }: Call, failure: GatewayError): Answer {
-    const problem = toProblem(failure, id);
-    setField(problem.fields, 'Content-Type', JSON_TYPE);
-    const { code, detail, errors } = failure;
-    const words = errors === undefined ? detail : errors.map(error => error.detail).join('; ');
-    problem.body = errorBody(`${code}: ${words}`);
-    if (code === 'INVALID_INPUT') problem.status = 400; // as the protocol has it
-    return problem;
+  failure(call: Call, failure: GatewayError): Answer {
+    return this.form.failure(call, failure);
   }
-}
-
-function takeTensors(call: Complete, { inputs }: InferRequest, columns: readonly Column[]): void {
-  const { validate, sharing, bodyBytesMax } = call.route.policy;
-  call.content = rowsOfTensors(inputs, {
-    columns,
-    form: validate?.form ?? sharing?.batch?.rows ?? 'array',
-    rowsMax: validate?.rowsMax ?? Infinity,
-    bytesMax: bodyBytesMax,
-  });
-  const fields = [...call.fields];
-  removeBodyFields(fields);
-  removeFieldsWhere(fields, name => name === HEADER_LENGTH);
-  fields.push('Content-Type', JSON_TYPE);
-  if (fieldOf(fields, 'accept') !== undefined) setField(fields, 'Accept', JSON_TYPE);
-  call.fields = fields;
-}
-
-/** The length of the JSON before binary data; undefined: there are none. */
-function headerLengthOf({ fields }: Complete): number | undefined {
-  const said = fieldOf(fields, HEADER_LENGTH);
-  if (said === undefined) return undefined;
-  if (/^\d{1,10}$/.test(said)) return Number(said);
-  const detail = '`Inference-Header-Content-Length` must be a number.';
-  throw new GatewayError('BAD_REQUEST', 'no length of a header', { detail });
 }
 
 function versionsOf(versions: string): string[] {
@@ -169,36 +140,4 @@ function noColumns({ id }: Route): GatewayError {
 function noTable(why: string): GatewayError {
   const detail = `The model’s answer ${why}, and cannot be told as tensors.`;
   return new GatewayError('UPSTREAM_FAULT', 'the answer is no table', { detail });
-}
-
-function errorBody(error: string): Buffer {
-  return Buffer.from(JSON.stringify({ error }));
-}
-
-/** What a service says of an error: problem+json's detail, Plumber's error, or the text as it is. */
-function wordsOf(body: Buffer): string {
-  const text = body.toString('utf8');
-  try {
-    const said: unknown = JSON.parse(text);
-    if (!isRecord(said)) return text;
-    const [detail, message, error] = [said['detail'], said['message'], said['error']].map(first);
-    return textOf(detail) || textOf(message) || textOf(error) || text;
-  } catch {
-    return text;
-  }
-}
-
-/** Where R boxes its scalars, each is a list of one. */
-function first(value: unknown): unknown {
-  return Array.isArray(value) ? value[0] : value;
-}
-
-/** An answer of the gateway's own in JSON. */
-export function jsonAnswer(status: number, value: unknown): Answer {
-  return {
-    status,
-    fields: ['Content-Type', JSON_TYPE, 'Cache-Control', 'no-store'],
-    body: Buffer.from(JSON.stringify(value)),
-    via: null,
-  };
 }

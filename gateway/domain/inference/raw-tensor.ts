@@ -1,5 +1,14 @@
 import { named } from '../validation/findings.ts';
-import { kindOf, sizeOf, unfit, type Datatype, type Element, type Tensor, type TensorView } from './tensor.ts';
+import {
+  kindOf,
+  roundedOf,
+  sizeOf,
+  unfit,
+  type Datatype,
+  type Element,
+  type Tensor,
+  type TensorView,
+} from './tensor.ts';
 
 /**
  * Elements in the raw form: little-endian, without padding; a text with its length in four bytes before it; a truth in
@@ -7,12 +16,15 @@ import { kindOf, sizeOf, unfit, type Datatype, type Element, type Tensor, type T
  */
 export function readRaw(raw: Buffer, { name, datatype, shape }: TensorView): Element[] {
   const size = sizeOf(shape, name);
-  const { bytes } = kindOf(datatype);
+  const { kind, bytes } = kindOf(datatype);
   if (bytes === 0) return readTexts(raw, size, name);
   if (raw.length !== size * bytes)
     throw unfit(`${named(name)}: its shape takes ${size * bytes} bytes, and ${raw.length} came`);
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
-  return Array.from({ length: size }, (_, i) => READ[datatype](view, i * bytes));
+  const elements = Array.from({ length: size }, (_, i) => READ[datatype](view, i * bytes));
+  const rounded = kind === 'int' && bytes === 8 ? elements.find(each => !Number.isSafeInteger(each)) : undefined;
+  if (rounded !== undefined) throw roundedOf(rounded, name);
+  return elements;
 }
 
 type ReadElement = (view: DataView, at: number) => Element;

@@ -1,30 +1,131 @@
+import type { Call, Complete } from '../call.ts';
 import { GatewayError } from '../errors.ts';
-import { isRecord } from '../unknown-value.ts';
+import { fieldOf, type RawFields, removeBodyFields, removeFieldsWhere, setField } from '../http/fields.ts';
+import { toProblem } from '../http/reply.ts';
+import { isRecord, textOf } from '../unknown-value.ts';
+import type { Answer } from '../upstream.ts';
 import { named } from '../validation/findings.ts';
+import {
+  TENSORS_MAX,
+  wordsOfFailure,
+  type Answered,
+  type InferenceForm,
+  type InferRequest,
+  type ModelMetadata,
+  type Parameter,
+  type WantedOutput,
+} from './form.ts';
 import { readRaw, writeRaw } from './raw-tensor.ts';
 import { datatypeOf, elementOf, sizeOf, type Element, type Tensor, unfit } from './tensor.ts';
 
-/** A parameter's value, as the protocol has them. */
-type Parameter = string | number | boolean;
+const JSON_TYPE = 'application/json';
+const BINARY_TYPE = 'application/octet-stream';
+const HEADER_LENGTH = 'inference-header-content-length';
 
-/** What a caller asks of a model by REST. */
-export interface InferRequest {
-  readonly id: string | undefined;
-  readonly parameters: Readonly<Record<string, Parameter>> | undefined;
-  readonly inputs: readonly Tensor[];
-  /** Undefined: all outputs. */
-  readonly outputs: readonly WantedOutput[] | undefined;
-  /** All outputs are wanted in the raw form, unless one says otherwise. */
-  readonly isBinary: boolean;
+/** The protocol over REST. Refusals and failures have its shape, `{ "error": "CODE: …" }`. */
+export class RestForm implements InferenceForm {
+  readonly protocol = 'open-inference';
+  readonly timeoutMs = Infinity;
+  readonly keepsStatus = false;
+  readonly askedMethod: string;
+  readonly askedPath: string;
+
+  constructor({ method, path }: Pick<Call, 'method' | 'path'>) {
+    this.askedMethod = method;
+    this.askedPath = path;
+  }
+
+  read(call: Complete): InferRequest {
+    return readInfer(call.content, headerLengthOf(call));
+  }
+
+  fieldsFrom(fields: RawFields): string[] {
+    const kept = [...fields];
+    removeBodyFields(kept);
+    removeFieldsWhere(kept, name => name === HEADER_LENGTH);
+    if (fieldOf(kept, 'accept') !== undefined) setField(kept, 'Accept', JSON_TYPE);
+    return kept;
+  }
+
+  ready(name: string, isReady: boolean): Answer {
+    return jsonAnswer(isReady ? 200 : 503, { name, ready: isReady });
+  }
+
+  metadata(model: ModelMetadata): Answer {
+    return jsonAnswer(200, model);
+  }
+
+  answered(answer: Answer, answered: Answered, request: InferRequest): Answer {
+    const { content, headerLength } = writeInferAnswer(answered, request);
+    ofJson(answer.fields);
+    if (headerLength !== undefined) {
+      setField(answer.fields, 'Content-Type', BINARY_TYPE);
+      setField(answer.fields, 'Inference-Header-Content-Length', String(headerLength));
+    }
+    return { ...answer, body: content };
+  }
+
+  refused(answer: Answer): Answer {
+    ofJson(answer.fields);
+    const { body } = answer;
+    return { ...answer, body: errorBody(Buffer.isBuffer(body) ? wordsOf(body) : '') };
+  }
+
+  failure({ id }: Call, failure: GatewayError): Answer {
+    const problem = toProblem(failure, id);
+    setField(problem.fields, 'Content-Type', JSON_TYPE);
+    problem.body = errorBody(`${failure.code}: ${wordsOfFailure(failure)}`);
+    if (failure.code === 'INVALID_INPUT') problem.status = 400; // as the protocol has it
+    return problem;
+  }
 }
 
-interface WantedOutput {
-  readonly name: string;
-  readonly isBinary: boolean;
+function ofJson(fields: string[]): void {
+  removeBodyFields(fields);
+  removeFieldsWhere(fields, name => name === HEADER_LENGTH);
+  setField(fields, 'Content-Type', JSON_TYPE);
 }
 
-/** Inputs of one request: a model with more columns does not publish them. */
-const TENSORS_MAX = 1_024;
+/** The length of the JSON before binary data; undefined: there are none. */
+function headerLengthOf({ fields }: Complete): number | undefined {
+  const said = fieldOf(fields, HEADER_LENGTH);
+  if (said === undefined) return undefined;
+  if (/^\d{1,10}$/.test(said)) return Number(said);
+  const detail = '`Inference-Header-Content-Length` must be a number.';
+  throw new GatewayError('BAD_REQUEST', 'no length of a header', { detail });
+}
+
+function errorBody(error: string): Buffer {
+  return Buffer.from(JSON.stringify({ error }));
+}
+
+/** What a service says of an error: problem+json's detail, Plumber's error, or the text as it is. */
+function wordsOf(body: Buffer): string {
+  const text = body.toString('utf8');
+  try {
+    const said: unknown = JSON.parse(text);
+    if (!isRecord(said)) return text;
+    const [detail, message, error] = [said['detail'], said['message'], said['error']].map(first);
+    return textOf(detail) || textOf(message) || textOf(error) || text;
+  } catch {
+    return text;
+  }
+}
+
+/** Where R boxes its scalars, each is a list of one. */
+function first(value: unknown): unknown {
+  return Array.isArray(value) ? value[0] : value;
+}
+
+/** An answer of the gateway's own in JSON. */
+export function jsonAnswer(status: number, value: unknown): Answer {
+  return {
+    status,
+    fields: ['Content-Type', JSON_TYPE, 'Cache-Control', 'no-store'],
+    body: Buffer.from(JSON.stringify(value)),
+    via: null,
+  };
+}
 
 /**
  * Reads a request of the protocol: its JSON, and behind that, where `headerLength` says how long it is, the raw form of
@@ -145,14 +246,6 @@ function readOutput(output: Readonly<Record<string, unknown>>, isBinary: boolean
   const name = nameIn(output, '`outputs`');
   const own = parametersIn(output['parameters'], `\`parameters\` of ${named(name)}`)?.['binary_data'];
   return { name, isBinary: typeof own === 'boolean' ? own : isBinary };
-}
-
-/** Whose answer it is. */
-export interface Answered {
-  readonly model: string;
-  /** Undefined: it has none, or it is not known which of several. */
-  readonly version: string | undefined;
-  readonly tensors: readonly Tensor[];
 }
 
 interface WrittenAnswer {

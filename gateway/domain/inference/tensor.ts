@@ -84,14 +84,24 @@ const FLOAT_TEXTS: ReadonlyMap<unknown, number | null> = new Map<unknown, number
   ['-Inf', -Infinity],
 ]);
 
-/** An element as JSON says it, by its datatype; a NaN is a missing value. Throws INVALID_INPUT. */
+/**
+ * An element as JSON says it, by its datatype; a NaN is a missing value. Throws INVALID_INPUT, for an integer that R's
+ * numbers could only round as well.
+ */
 export function elementOf(value: unknown, { name, datatype }: Pick<Tensor, 'name' | 'datatype'>): Element {
   if (value === null) return null;
-  const element = READ[kindOf(datatype).kind](value, kindOf(datatype));
+  const { kind } = kindOf(datatype);
+  const element = READ[kind](value, kindOf(datatype));
+  if (kind === 'int' && element !== undefined && !Number.isSafeInteger(element)) throw roundedOf(element, name);
   if (element !== undefined) return element;
   throw unfit(
     `${named(name)}: ${typeof value === 'object' ? 'a list or object' : shownValue(value)} is no ${datatype}`,
   );
+}
+
+/** The refusal of an integer that is beyond what doubles hold. */
+export function roundedOf(element: Element, name: string): GatewayError {
+  return unfit(`${named(name)}: ${String(element)} is beyond 2^53, and R would round it`);
 }
 
 function shownValue(value: unknown): string {

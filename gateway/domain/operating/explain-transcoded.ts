@@ -4,6 +4,7 @@ import { upstreamResourceOf } from '../http/upstream-request.ts';
 import type { ModelTarget } from '../inference/inference-target.ts';
 import { InferenceTranscoder } from '../inference/inference-transcoder.ts';
 import { KnownOutputs } from '../inference/known-outputs.ts';
+import { RestForm } from '../inference/rest-form.ts';
 import { CsvTranscoder } from '../table/csv-transcoder.ts';
 import type { Column } from '../validation/prototype.ts';
 
@@ -52,7 +53,7 @@ function inferenceOf(call: Complete, target: ModelTarget, door: InferenceDoor | 
   if (columns === undefined) return { form, body: '', refusal: null };
   const ports = { columnsFor: () => columns, outputs: new KnownOutputs(), isReady: () => true };
   try {
-    new InferenceTranscoder({ ...target, version: undefined }, call, ports).request(call, NOTHING);
+    new InferenceTranscoder({ ...target, version: undefined }, new RestForm(call), ports).request(call, NOTHING);
     return { form, body: call.content.toString('utf8'), refusal: null };
   } catch (error) {
     const { code, status, detail } = toGatewayError(error);

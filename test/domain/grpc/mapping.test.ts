@@ -5,13 +5,8 @@ import { fromBase64 } from '../../../gateway/domain/grpc/envelope.ts';
 import { toAnswerMessage, toHttpRequest, type HttpRule } from '../../../gateway/domain/grpc/http-rule.ts';
 import { parsePathTemplate } from '../../../gateway/domain/grpc/path-template.ts';
 import { speechOf } from '../../../gateway/domain/grpc/speech.ts';
-import {
-  codeOfFailure,
-  codeOfHttp,
-  connectTimeoutMsOf,
-  encodeMessage,
-  timeoutMsOf,
-} from '../../../gateway/domain/grpc/status.ts';
+import { codeOfFailure, codeOfHttp, encodeMessage } from '../../../gateway/domain/grpc/status.ts';
+import { connectTimeoutMsOf, timeoutMsOf } from '../../../gateway/domain/grpc/timeout.ts';
 
 function rule(
   method: string,

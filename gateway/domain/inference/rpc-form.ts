@@ -1,0 +1,231 @@
+import type { Call, Complete } from '../call.ts';
+import type { GatewayError } from '../errors.ts';
+import { bodyTooLarge } from '../errors.ts';
+import { malformed } from '../grpc/envelope.ts';
+import type { OwnRpc } from '../grpc/own-rpc.ts';
+import { endReply } from '../grpc/reply.ts';
+import { withoutSpeech } from '../grpc/speech.ts';
+import { statusOfFailure } from '../grpc/status.ts';
+import { endOfError } from '../grpc/transcoder.ts';
+import { removeBodyFields, type RawFields } from '../http/fields.ts';
+import type { Answer } from '../upstream.ts';
+import { named } from '../validation/findings.ts';
+import {
+  TENSORS_MAX,
+  wordsOfFailure,
+  type Answered,
+  type InferenceForm,
+  type InferRequest,
+  type ModelMetadata,
+  type Parameter,
+} from './form.ts';
+import type { InferenceTarget } from './inference-target.ts';
+import { readRaw, textIn, writeRaw } from './raw-tensor.ts';
+import { datatypeOf, elementOf, unfit, type Datatype, type Element, type Tensor } from './tensor.ts';
+
+/** A number of 64 bits, as the library reads it. */
+type Int64 = number | { toNumber(): number };
+
+/** An `InferParameter`, of which one is set. */
+type ParameterMessage = Readonly<Partial<Record<string, boolean | string | Int64>>>;
+
+/** An `InferTensorContents`. */
+type ContentsMessage = Readonly<Partial<Record<ContentsField, readonly (boolean | Int64 | Uint8Array)[]>>>;
+
+interface InputMessage {
+  readonly name: string;
+  readonly datatype: string;
+  readonly shape: readonly Int64[];
+  readonly contents?: ContentsMessage | null;
+}
+
+interface OutputMessage {
+  readonly name: string;
+  readonly parameters: Readonly<Record<string, ParameterMessage>>;
+}
+
+/** A `ModelInferRequest`. */
+interface InferMessage {
+  readonly id: string;
+  readonly parameters: Readonly<Record<string, ParameterMessage>>;
+  readonly inputs: readonly InputMessage[];
+  readonly outputs: readonly OutputMessage[];
+  readonly rawInputContents: readonly Uint8Array[];
+}
+
+const CONTENTS = [
+  'boolContents',
+  'intContents',
+  'int64Contents',
+  'uintContents',
+  'uint64Contents',
+  'fp32Contents',
+  'fp64Contents',
+  'bytesContents',
+] as const;
+
+type ContentsField = (typeof CONTENTS)[number];
+
+/** Where elements of a datatype stand ("InferTensorContents"); undefined: only in raw contents. */
+const FIELD_OF: Readonly<Record<Datatype, ContentsField | undefined>> = {
+  BOOL: 'boolContents',
+  INT8: 'intContents',
+  INT16: 'intContents',
+  INT32: 'intContents',
+  INT64: 'int64Contents',
+  UINT8: 'uintContents',
+  UINT16: 'uintContents',
+  UINT32: 'uintContents',
+  UINT64: 'uint64Contents',
+  FP16: undefined,
+  FP32: 'fp32Contents',
+  FP64: 'fp64Contents',
+  BYTES: 'bytesContents',
+};
+
+/** What a call of a method of `inference.GRPCInferenceService` asks for; undefined: the protocol has no such method. */
+export function rpcTargetOf({ askedPath, said }: OwnRpc): InferenceTarget | undefined {
+  const method = askedPath.slice(INFERENCE_SERVICE.length + 2);
+  const ofServer = OF_SERVER.get(method);
+  if (ofServer !== undefined) return { kind: ofServer };
+  const kind = OF_MODEL.get(method);
+  const { name, version, modelName, modelVersion } = said.message as Readonly<Record<string, string>>;
+  const [model = '', asked = ''] = kind === 'infer' ? [modelName, modelVersion] : [name, version];
+  return kind && { kind, model, version: asked === '' ? undefined : asked };
+}
+
+/** The service, as the protocol's own file declares it. */
+export const INFERENCE_SERVICE = 'inference.GRPCInferenceService';
+
+const OF_SERVER: ReadonlyMap<string, 'server' | 'live' | 'ready'> = new Map([
+  ['ServerMetadata', 'server'],
+  ['ServerLive', 'live'],
+  ['ServerReady', 'ready'],
+]);
+
+const OF_MODEL: ReadonlyMap<string, 'metadata' | 'model-ready' | 'infer'> = new Map([
+  ['ModelMetadata', 'metadata'],
+  ['ModelReady', 'model-ready'],
+  ['ModelInfer', 'infer'],
+]);
+
+/** The protocol over gRPC. Outputs come in raw contents where the inputs did. */
+export class RpcForm implements InferenceForm {
+  readonly protocol: string;
+  readonly askedMethod: string;
+  readonly askedPath: string;
+  readonly timeoutMs: number;
+  readonly keepsStatus = true;
+  readonly #rpc: OwnRpc;
+
+  constructor(rpc: OwnRpc) {
+    this.protocol = rpc.protocol;
+    this.askedMethod = rpc.askedMethod;
+    this.askedPath = rpc.askedPath;
+    this.timeoutMs = rpc.timeoutMs;
+    this.#rpc = rpc;
+  }
+
+  get #message(): InferMessage {
+    return this.#rpc.said.message as InferMessage; // a `ModelInferRequest`, by the method's own type
+  }
+
+  read({ route }: Complete): InferRequest {
+    const { bodyBytesMax } = route.policy;
+    if (this.#rpc.said.bytes > bodyBytesMax) throw bodyTooLarge(bodyBytesMax);
+    const { id, inputs, outputs, rawInputContents, ...message } = this.#message;
+    if (inputs.length > TENSORS_MAX || outputs.length > TENSORS_MAX)
+      throw malformed(`The message has more than ${TENSORS_MAX} tensors.`);
+    const isRaw = rawInputContents.length > 0;
+    if (isRaw && rawInputContents.length !== inputs.length)
+      throw malformed('`raw_input_contents` must have one member for each of `inputs`.');
+    const parameters = parametersOf(message.parameters);
+    const isBinary = isRaw || parameters['binary_data_output'] === true;
+    const wanted = outputs.map(output => ({ name: output.name, isBinary: isBinary || isWantedRaw(output) }));
+    return {
+      ...{ id, parameters, isBinary: isBinary || wanted.some(output => output.isBinary) },
+      inputs: inputs.map((input, i) => readInput(input, rawInputContents[i])),
+      outputs: wanted.length === 0 ? undefined : wanted,
+    };
+  }
+
+  fieldsFrom(fields: RawFields): string[] {
+    const kept = withoutSpeech(fields);
+    removeBodyFields(kept);
+    return kept;
+  }
+
+  ready(_name: string, ready: boolean): Answer {
+    return this.#rpc.reply({ ready });
+  }
+
+  metadata(model: ModelMetadata): Answer {
+    return this.#rpc.reply(model);
+  }
+
+  answered(answer: Answer, { model, version = '', tensors }: Answered, { isBinary }: InferRequest): Answer {
+    const { id, parameters } = this.#message;
+    const outputs = tensors.map(tensor => {
+      const { name, datatype, shape } = tensor;
+      return isBinary ? { name, datatype, shape } : { name, datatype, shape, contents: contentsOf(tensor) };
+    });
+    const rawOutputContents = isBinary ? tensors.map(writeRaw) : [];
+    const message = { modelName: model, modelVersion: version, id, parameters, outputs, rawOutputContents };
+    return this.#rpc.reply(message, answer);
+  }
+
+  refused(answer: Answer): Answer {
+    return endOfError(this.#rpc.speech, answer);
+  }
+
+  /** Of a model that is not there the protocol's servers say so, and not that there is no such method. */
+  failure(_call: Call, failure: GatewayError): Answer {
+    const { fields, status: httpStatus, code } = failure;
+    const status = { ...statusOfFailure(failure), message: wordsOfFailure(failure) };
+    if (code === 'NO_ROUTE') status.code = 'NOT_FOUND';
+    return endReply(this.#rpc.speech, { ...status, httpStatus, fields, via: null });
+  }
+}
+
+function numberOf(value: Int64): number {
+  return typeof value === 'number' ? value : value.toNumber();
+}
+
+function parametersOf(parameters: Readonly<Record<string, ParameterMessage>>): Record<string, Parameter> {
+  return Object.fromEntries(
+    Object.entries(parameters).flatMap(([name, message]) => {
+      const [value] = Object.values(message);
+      return value === undefined ? [] : [[name, typeof value === 'object' ? numberOf(value) : value]];
+    }),
+  );
+}
+
+function isWantedRaw({ parameters }: OutputMessage): boolean {
+  return parametersOf(parameters)['binary_data'] === true;
+}
+
+function readInput({ name, contents, ...input }: InputMessage, raw: Uint8Array | undefined): Tensor {
+  const datatype = datatypeOf(input.datatype, name);
+  const about = { name, datatype, shape: input.shape.map(numberOf) };
+  const field = FIELD_OF[datatype];
+  const others = CONTENTS.filter(each => (contents?.[each]?.length ?? 0) > 0 && (raw !== undefined || each !== field));
+  if (raw !== undefined) {
+    if (others.length > 0) throw unfit(`${named(name)} has contents, though \`raw_input_contents\` are given`);
+    return { ...about, elements: readRaw(Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength), about) };
+  }
+  if (field === undefined) throw unfit(`${named(name)}: ${datatype} comes in \`raw_input_contents\``);
+  if (others.length > 0) throw unfit(`${named(name)}: its contents are not those of ${datatype}`);
+  return { ...about, elements: (contents?.[field] ?? []).map(value => elementIn(value, about)) };
+}
+
+function elementIn(value: boolean | Int64 | Uint8Array, about: Pick<Tensor, 'name' | 'datatype'>): Element {
+  if (value instanceof Uint8Array) return textIn(value, about.name);
+  return elementOf(typeof value === 'object' ? numberOf(value) : value, about);
+}
+
+/** A missing number is NaN; a missing text is empty. */
+function contentsOf({ datatype, elements }: Tensor) {
+  if (datatype === 'BOOL') return { boolContents: elements };
+  if (datatype === 'BYTES') return { bytesContents: elements.map(element => Buffer.from(String(element ?? ''))) };
+  return { fp64Contents: elements.map(element => element ?? NaN) };
+}
