@@ -15,13 +15,14 @@ import { createJobFiles, type FolderFiles } from './edges/jobs/job-files.ts';
 import { openJobStore, type SqliteJobStore } from './edges/jobs/node-sqlite.ts';
 import { sendWebhook } from './edges/jobs/webhook.ts';
 import { uploadBody } from './edges/jobs/upload.ts';
+import { ParquetProcesses } from './edges/parquet/parquet-process.ts';
 import type { JobCounts } from './edges/prom-client.ts';
 import type { Flow } from './flow.ts';
 import type { Generation } from './reload.ts';
 import { createJobDoor } from './stages/job-door.ts';
 import { JobCallbacks } from './stages/job-callbacks.ts';
 import { JobInbox } from './stages/job-inbox.ts';
-import { JobVisits, type JobsAtWork } from './stages/job-visits.ts';
+import { JobVisits, type Intake, type JobsAtWork, type NewFile } from './stages/job-visits.ts';
 import { Jobs } from './stages/jobs.ts';
 import type { Match } from './stages/match.ts';
 
@@ -70,6 +71,7 @@ const SWEEP_EVERY_MS = 60_000;
 
 class ComposedJobs implements GatewayJobs {
   readonly #parts: Parts;
+  readonly #parquet: ParquetProcesses;
   readonly #files: FolderFiles;
   #flow: Flow | undefined = undefined;
   #store: SqliteJobStore | undefined = undefined;
@@ -83,7 +85,8 @@ class ComposedJobs implements GatewayJobs {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#files = createJobFiles(parts.rules.folder);
+    this.#parquet = new ParquetProcesses(parts.clock);
+    this.#files = createJobFiles(parts.rules.folder, this.#parquet);
   }
 
   match(match: Match): Match {
@@ -122,6 +125,7 @@ class ComposedJobs implements GatewayJobs {
     if (this.#isClosing) return;
     this.#isClosing = true;
     this.#cancelTimer();
+    this.#parquet.close();
     await Promise.all([this.#jobs?.close(withinMs), this.#callbacks?.close(), this.#inbox?.close()]);
     await Promise.allSettled(this.#uploads);
     this.#store?.close();
@@ -193,21 +197,28 @@ class ComposedJobs implements GatewayJobs {
     if (store === undefined || jobs === undefined) {
       throw new GatewayError('JOBS_UNAVAILABLE', 'the folder of jobs is not open', { retryAfterMs: OPEN_AGAIN_MS });
     }
-    const takeIn = (call: Admitted, id: string, bytesMax: number) => this.#takeIn(call, id, bytesMax);
-    return { store, files: this.#files, jobs, takeIn };
+    return { store, files: this.#files, jobs, takeIn: (call, file) => this.#takeIn(call, file) };
   }
 
-  #takeIn({ wire, fields }: Admitted, id: string, bytesMax: number) {
+  #takeIn({ wire, fields }: Admitted, { id, form, bytesMax }: NewFile): Intake {
     const { clock, config } = this.#parts;
     const about = { wire, fields, bytesMax, clock, idleMsMax: config.listen.bodyIdleTimeoutMs };
     const upload = uploadBody({ ...about, file: this.#files.create(id) });
-    const done = upload.done.catch(async (error: unknown) => {
+    const left = new AbortController();
+    const whole = upload.done.then(bytes =>
+      form === 'parquet' ? this.#files.toLines(id, { bytesMax, signal: left.signal }) : bytes,
+    );
+    const done = whole.catch(async (error: unknown) => {
       await this.#files.remove(id).catch(() => undefined); // the next start removes what is left
       throw error;
     });
     const taken = done.catch(() => undefined).finally(() => this.#uploads.delete(taken));
     this.#uploads.add(taken);
-    return { done, leave: (reason: GatewayError) => upload.leave(reason) };
+    const leave = (reason: GatewayError) => {
+      upload.leave(reason);
+      left.abort(reason);
+    };
+    return { done, leave };
   }
 }
 

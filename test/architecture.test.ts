@@ -29,6 +29,8 @@ const ONLY_IN: Readonly<Record<string, RegExp>> = {
   'rate-limit-redis': /^edges\/rate-limit-redis\.ts$/,
   '@redis/client': /^edges\/redis\.ts$/,
   'http-proxy-middleware': /^edges\/http-proxy-middleware/,
+  hyparquet: /^edges\/parquet\/hyparquet\.ts$/,
+  'hyparquet-writer': /^edges\/parquet\/hyparquet-writer\.ts$/,
   'lru-cache': /^edges\/memory-store/,
   jsonwebtoken: /^edges\/(jsonwebtoken|token-keys)/,
   ldapts: /^edges\/ldapts/,

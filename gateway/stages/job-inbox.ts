@@ -1,7 +1,14 @@
 import type { Clock } from '../domain/clock.ts';
-import { toGatewayError } from '../domain/errors.ts';
+import { GatewayError, toGatewayError } from '../domain/errors.ts';
 import type { Observe } from '../domain/events.ts';
-import { INBOX_CALLER, namedFile, Settled, type InboxFile, type InboxFolder } from '../domain/jobs/inbox.ts';
+import {
+  INBOX_CALLER,
+  namedFile,
+  Settled,
+  type InboxFile,
+  type InboxFolder,
+  type NamedFile,
+} from '../domain/jobs/inbox.ts';
 import { isOver, type Job, type JobError, type JobFiles, type JobStore } from '../domain/jobs/job.ts';
 import { pathOfJobs, takesJobs } from '../domain/jobs/job-route.ts';
 import type { Route } from '../domain/route.ts';
@@ -34,6 +41,7 @@ export class JobInbox {
   readonly #ports: InboxPorts;
   readonly #settled = new Settled();
   #told = '';
+  readonly #stop = new AbortController();
   #isClosed = false;
   #looking: Promise<void> = Promise.resolve();
   #cancel: () => void = () => undefined;
@@ -54,6 +62,7 @@ export class JobInbox {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#stop.abort(new GatewayError('JOBS_UNAVAILABLE', 'the gateway ends'));
     this.#cancel();
     await this.#looking;
   }
@@ -73,7 +82,7 @@ export class JobInbox {
   async #begin(file: InboxFile): Promise<boolean> {
     const named = namedFile(file.name);
     if (named === undefined) return false;
-    const { folder, files, store, jobs, createId, bytesMax, routes, routeId } = this.#ports;
+    const { folder, files, store, jobs, createId, routes, routeId } = this.#ports;
     const writtenMs = await folder.writtenMs([named.result, named.error]);
     if (writtenMs !== undefined && writtenMs >= file.changedMs) return false;
     const route = routes().find(({ id }) => id === routeId);
@@ -82,7 +91,7 @@ export class JobInbox {
       throw new Error(`no route ${routeId} takes files: it must be \`pure: true\`, with a plain path`);
     const id = createId();
     try {
-      const bytes = await folder.take(file.name, id, { isPacked: named.isPacked, bytesMax });
+      const bytes = await this.#take(file.name, id, named);
       const job = this.#jobOf({ id, form: named.form, inputBytes: bytes }, path, file.name);
       store.add(job);
       jobs.created(job);
@@ -94,6 +103,12 @@ export class JobInbox {
       await this.#refuse(named.error, { code, detail });
       return false;
     }
+  }
+
+  async #take(name: string, id: string, { form, isPacked }: NamedFile): Promise<number> {
+    const { folder, files, bytesMax } = this.#ports;
+    const bytes = await folder.take(name, id, { isPacked, bytesMax });
+    return form === 'parquet' ? files.toLines(id, { bytesMax, signal: this.#stop.signal }) : bytes;
   }
 
   #jobOf(file: Pick<Job, 'id' | 'form' | 'inputBytes'>, path: string, inbox: string): Job {
@@ -110,8 +125,9 @@ export class JobInbox {
   async #finish(job: Job): Promise<void> {
     const { folder, store, files } = this.#ports;
     const named = namedFile(job.origin.inbox ?? '');
-    if (named !== undefined && job.state === 'done') await folder.write(named.result, resultOf({ store, files }, job));
-    else if (named !== undefined && job.error !== null) await this.#refuse(named.error, job.error);
+    if (named !== undefined && job.state === 'done') {
+      await folder.write(named.result, await resultOf({ store, files }, job));
+    } else if (named !== undefined && job.error !== null) await this.#refuse(named.error, job.error);
     store.remove(job.id);
     await files.remove(job.id);
   }

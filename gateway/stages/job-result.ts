@@ -4,11 +4,19 @@ import { resultForm } from '../domain/jobs/results.ts';
 
 const PARTS_AT_ONCE = 64;
 
+interface ResultPorts {
+  readonly store: JobStore;
+  readonly files: JobFiles;
+}
+
 /** What was answered of a job, in the order of its rows and the form of its file, piece by piece. */
-export async function* resultOf(
-  { store, files }: { readonly store: JobStore; readonly files: JobFiles },
-  { id, form, columns, doneRows }: Job,
-): AsyncGenerator<string> {
+export async function resultOf(ports: ResultPorts, job: Job): Promise<AsyncIterable<string | Buffer>> {
+  const pieces = piecesOf(ports, job);
+  return job.form === 'parquet' ? ports.files.toParquet(job.id, pieces) : pieces;
+}
+
+async function* piecesOf({ store, files }: ResultPorts, job: Job): AsyncGenerator<string> {
+  const { id, form, columns, doneRows } = job;
   const writer = resultForm(form, columns);
   yield writer.head;
   let row = 0;

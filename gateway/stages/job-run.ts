@@ -4,6 +4,7 @@ import type { Observe } from '../domain/events.ts';
 import {
   bodyOf,
   jsonRecords,
+  parquetRecords,
   remedyOf,
   toOutputLine,
   type ReadRecords,
@@ -239,6 +240,7 @@ export class JobRun {
   async #reader(): Promise<ReadRecords> {
     const { files, columnsFor } = this.#ports;
     const job = this.#job;
+    if (job.form === 'parquet') return parquetRecords;
     const route = await this.#route();
     if (job.form !== 'csv' || route === undefined) return jsonRecords;
     this.#header ??= await headerOf(files.read(job.id, 0));
@@ -449,7 +451,8 @@ function tooLarge(bytesMax: number): JobError {
 }
 
 function createCutter(form: JobForm, options: CutterOptions): RowCutter {
-  return form === 'csv' ? new CsvCutter(options) : createJsonCutter(form, options);
+  if (form === 'csv') return new CsvCutter(options);
+  return createJsonCutter(form === 'json' ? 'json' : 'jsonl', options);
 }
 
 interface Numbered {

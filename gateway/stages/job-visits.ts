@@ -26,8 +26,15 @@ export interface JobsAtWork {
   readonly store: JobStore;
   readonly files: JobFiles;
   readonly jobs: Jobs;
-  /** Takes a call's body into a new job's file, unpacked, and says how many bytes it is. Rejects with a GatewayError. */
-  readonly takeIn: (call: Admitted, id: string, bytesMax: number) => Intake;
+  /** Takes a call's body into a new job's file, unpacked, ready to be cut, and says how many bytes it is. Rejects with a GatewayError. */
+  readonly takeIn: (call: Admitted, file: NewFile) => Intake;
+}
+
+/** The file of a new job. */
+export interface NewFile {
+  readonly id: string;
+  readonly form: JobForm;
+  readonly bytesMax: number;
 }
 
 /** A body on its way into a file. */
@@ -41,16 +48,16 @@ interface VisitPorts {
   /** Throws JOBS_UNAVAILABLE. */
   readonly atWork: () => JobsAtWork;
   readonly createId: () => string;
-  readonly toStream: (pieces: AsyncIterable<string>) => Answer['body'];
+  readonly toStream: (pieces: AsyncIterable<string | Buffer>) => Answer['body'];
   readonly isClosing: () => boolean;
   readonly clock: Clock;
 }
 
 const LOOK_EVERY_MS = 500;
 const SAY_EVERY_LOOKS = 30;
-/** What a caller is told to wait before it looks again. */
 /** Where a caller has as many jobs as it may. */
 const ROOM_AGAIN_MS = 60_000;
+/** What a caller is told to wait before it looks again. */
 const LOOK_AGAIN_S = 2;
 const NOTHING = Buffer.alloc(0);
 
@@ -109,7 +116,7 @@ export class JobVisits {
     this.#makeRoom(atWork, call, under);
     const id = this.#ports.createId();
     this.#uploads.set(call.caller.id, under + 1);
-    const intake = atWork.takeIn(call, id, bytesMax);
+    const intake = atWork.takeIn(call, { id, form, bytesMax });
     call.waitsFor = intake;
     const done = intake.done.finally(() => {
       this.#forget(call.caller.id);
@@ -193,7 +200,10 @@ export class JobVisits {
       return;
     }
     call.disarm(); // it takes as long as its caller reads
-    call.answered(this.#streamed(typeOf(job.form), this.#pieces(job)));
+    const { store, files } = this.#ports.atWork();
+    call.awaits(resultOf({ store, files }, job), pieces =>
+      call.answered(this.#streamed(typeOf(job.form), this.#fetched(job, pieces))),
+    );
   }
 
   /** Cancels it, or removes it where it is over. */
@@ -219,7 +229,7 @@ export class JobVisits {
     return { status, fields, body: Buffer.from(JSON.stringify(jobView(job, this.#ports.rules))), via: null };
   }
 
-  #streamed(type: string, of: AsyncIterable<string>): Answer {
+  #streamed(type: string, of: AsyncIterable<string | Buffer>): Answer {
     return {
       status: 200,
       fields: ['Content-Type', type, 'Cache-Control', 'no-store'],
@@ -229,11 +239,10 @@ export class JobVisits {
   }
 
   /** What was answered; its owner has it then. */
-  async *#pieces(job: Job): AsyncGenerator<string> {
-    const { store, files } = this.#ports.atWork();
-    yield* resultOf({ store, files }, job);
+  async *#fetched({ id }: Job, pieces: AsyncIterable<string | Buffer>): AsyncGenerator<string | Buffer> {
+    yield* pieces;
     try {
-      store.change(job.id, { isFetched: true });
+      this.#ports.atWork().store.change(id, { isFetched: true });
     } catch {
       // Its caller has all of it, whether that can be written down or not.
     }

@@ -17,6 +17,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { parquetReadObjects } from 'hyparquet';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import { beginCall, type Heard } from '../support/call.ts';
 import { startGateway, type ComposedGateway } from '../support/composed-gateway.ts';
 import { answer, startUpstream, type Script } from '../support/scripted-upstream.ts';
@@ -203,6 +205,37 @@ describe('a job', () => {
     const problem = '"BAD_REQUEST: The row is no record: it has 1 field, and the header line has 2."';
     assert.equal(result.text, `.pred,error\r\n2,\r\n,${problem}\r\n6,\r\n`);
     assert.deepEqual(broken['error'], { code: 'BAD_REQUEST', detail: 'the header line: `x` comes twice' });
+  });
+
+  test('answers a file of Parquet in Parquet, and refuses one that is none', async t => {
+    const { gateway, calls } = await gatewayWithJobs(t);
+    const headers = { 'content-type': 'application/vnd.apache.parquet' };
+    const file = Buffer.from(parquetWriteBuffer({ columnData: [{ name: 'x', data: ['1', null, 'bad', '3'] }] }));
+
+    const made = await bring(gateway, file, headers);
+    const view = await overOf(gateway, made);
+    const { location = '' } = made.headers;
+    const results = [await gateway.call(`${location}/result`), await gateway.call(`${location}/result`)];
+    const refused = await bring(gateway, file.subarray(0, -1), headers);
+
+    assert.deepEqual([view['state'], view['rows']], ['done', { answered: 4, failed: 1 }]);
+    assert.deepEqual(
+      calls()
+        .flatMap(({ body }) => JSON.parse(body.toString()) as unknown[])
+        .slice(0, 4),
+      [{ x: '1' }, { x: null }, { x: 'bad' }, { x: '3' }],
+    );
+    for (const { headers: fields, body } of results) {
+      assert.equal(fields['content-type'], 'application/vnd.apache.parquet');
+      assert.deepEqual(await parquetReadObjects({ file: Uint8Array.from(body).buffer }), [
+        { '.pred': 2, error: null },
+        { '.pred': 0, error: null },
+        { '.pred': null, error: 'MODEL_FAILED: The model answered with the status 500.' },
+        { '.pred': 6, error: null },
+      ]);
+    }
+    assert.deepEqual([refused.status, refused.code], [400, 'BAD_REQUEST']);
+    assert.match(refused.text, /it does not end with PAR1: it was cut off/);
   });
 
   test('whose file breaks off has failed, and what was answered before can be read', async t => {
@@ -445,13 +478,17 @@ routes:
     t.after(() => rmSync(inbox, { recursive: true }));
     writeFileSync(join(inbox, 'cars.csv.gz'), gzipSync('x\n1\n2\n'));
     writeFileSync(join(inbox, 'broken.json'), '{"x":1}');
+    const columnData = [{ name: 'x', data: [1.5] }];
+    writeFileSync(join(inbox, 'part.parquet'), Buffer.from(parquetWriteBuffer({ columnData })));
+    writeFileSync(join(inbox, 'bad.parquet'), 'PAR1');
     writeFileSync(join(inbox, 'no.csv.gz'), 'x\n1\n');
     for (const name of ['notes.txt', '.hidden.csv', 'old.result.csv']) writeFileSync(join(inbox, name), 'x\n1\n');
     symlinkSync('/etc/hostname', join(inbox, 'link.csv'));
     const { gateway, folder } = await gatewayWithJobs(t, { jobs: `inbox: { folder: ${inbox}, route: fuel }` });
     const read = (name: string) => (existsSync(join(inbox, name)) ? readFileSync(join(inbox, name), 'utf8') : '');
     const isThere = (name: string) => () => read(name) !== '';
-    const results = ['cars.result.csv', 'broken.error.json', 'no.error.json'];
+    const answered = ['cars.result.csv', 'part.result.parquet'];
+    const results = [...answered, 'broken.error.json', 'no.error.json', 'bad.error.json'];
 
     for (const name of results) await until(isThere(name), name);
     await until(
@@ -459,13 +496,26 @@ routes:
       'nothing to be left in the folder',
     );
 
-    const [cars = '', broken = '', packed = ''] = results.map(read);
+    const [cars = '', , broken = '', packed = '', bad = ''] = results.map(read);
+    const part = Uint8Array.from(readFileSync(join(inbox, 'part.result.parquet'))).buffer;
+    assert.deepEqual(await parquetReadObjects({ file: part }), [{ '.pred': 3, error: null }]);
+    assert.match(bad, /^\{"code":"BAD_REQUEST","detail":"The file cannot be read as Parquet: it is too short/);
     assert.equal(cars, '.pred,error\r\n2,\r\n4,\r\n');
     assert.match(broken, /^\{"code":"BAD_REQUEST","detail":"Row 1: the file must be a JSON array/);
     assert.match(packed, /^\{"code":"BAD_REQUEST"/);
-    const left = ['.hidden.csv', 'broken.json', 'cars.csv.gz', 'link.csv', 'no.csv.gz', 'notes.txt', 'old.result.csv'];
+    const left = [
+      '.hidden.csv',
+      'bad.parquet',
+      'broken.json',
+      'part.parquet',
+      'cars.csv.gz',
+      'link.csv',
+      'no.csv.gz',
+      'notes.txt',
+      'old.result.csv',
+    ];
     assert.deepEqual(readdirSync(inbox).toSorted(), [...left, ...results].toSorted());
-    assert.deepEqual(gateway.log.of('job').map(({ state }) => state).toSorted(), ['done', 'failed', 'queued', 'queued']); // prettier-ignore
+    assert.deepEqual(gateway.log.of('job').map(({ state }) => state).toSorted(), ['done', 'done', 'failed', 'queued', 'queued', 'queued']); // prettier-ignore
   });
 
   test('is told that it cannot be while its folder cannot be used, and all other calls are answered', async t => {

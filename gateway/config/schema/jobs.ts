@@ -15,7 +15,9 @@ const Callback = z.strictObject({
 });
 
 const Inbox = z.strictObject({
-  folder: text().describe('Where files are put: `NAME.csv`, `.json`, `.jsonl`, each perhaps with `.gz` behind it.'),
+  folder: text().describe(
+    'Where files are put: `NAME.csv`, `.json`, `.jsonl`, `.parquet`, each perhaps with `.gz` behind it.',
+  ),
   route: text().describe('The id of the route that answers them.'),
   out: text()
     .optional()
@@ -40,7 +42,9 @@ export const Jobs = z
       .describe('How long a job is kept once it is over. One that is not over so long after it was made is ended.'),
     bytesMax: size({ min: '1KiB', max: '64GiB' })
       .prefault('1GiB')
-      .describe('A larger file, unpacked, is refused with BODY_TOO_LARGE.'),
+      .describe(
+        'A larger file, unpacked, is refused with BODY_TOO_LARGE; of Parquet also one whose rows are larger as JSON.',
+      ),
     perCallerMax: whole(1, 10_000)
       .default(10)
       .describe(

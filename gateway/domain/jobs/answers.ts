@@ -8,6 +8,13 @@ export type RowRecord = { readonly text: string } | { readonly problem: string }
 /** Reads rows as they stand in a file. */
 export type ReadRecords = (texts: readonly string[]) => readonly RowRecord[];
 
+/** What a line begins with that stands for a row of Parquet that is no record: the reason follows. */
+export const UNFIT_LINE = '!';
+
+/** Rows of a Parquet file, which are lines of JSON by now. */
+export const parquetRecords: ReadRecords = texts =>
+  texts.map(text => (text.startsWith(UNFIT_LINE) ? { problem: text.slice(UNFIT_LINE.length) } : { text }));
+
 /** Rows of JSON as they are. */
 export const jsonRecords: ReadRecords = texts =>
   texts.map(text => {

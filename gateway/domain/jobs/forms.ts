@@ -1,11 +1,12 @@
 /** How rows stand in a file. */
-export type JobForm = 'jsonl' | 'json' | 'csv';
+export type JobForm = 'jsonl' | 'json' | 'csv' | 'parquet';
 
 /** What each is called in `Content-Type`; the first is what results are sent as. */
 const TYPES: Readonly<Record<JobForm, readonly [string, ...string[]]>> = {
   jsonl: ['application/jsonl', 'application/x-ndjson', 'application/ndjson', 'application/json-lines', 'text/jsonl'],
   json: ['application/json'],
   csv: ['text/csv'],
+  parquet: ['application/vnd.apache.parquet', 'application/x-parquet', 'application/parquet'],
 };
 
 /** The forms that are taken, as callers are told. */

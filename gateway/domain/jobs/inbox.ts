@@ -18,7 +18,7 @@ export interface InboxFolder {
   /** Takes a file into a job's own, unpacked, and says how many bytes it is. Rejects with a GatewayError. */
   take(name: string, id: string, options: { readonly isPacked: boolean; readonly bytesMax: number }): Promise<number>;
   /** Writes a file whole, in the place of one of that name. */
-  write(name: string, pieces: AsyncIterable<string> | Iterable<string>): Promise<void>;
+  write(name: string, pieces: AsyncIterable<string | Buffer> | Iterable<string>): Promise<void>;
 }
 
 /** Whose the jobs of the inbox are: of no caller that could ask for them. */
@@ -44,6 +44,7 @@ const FORMS: ReadonlyMap<string, JobForm> = new Map([
   ['json', 'json'],
   ['jsonl', 'jsonl'],
   ['ndjson', 'jsonl'],
+  ['parquet', 'parquet'],
 ]);
 
 /** By its ending, and `.gz` behind it; undefined: it is none of ours, hidden, a result, or said to be half written. */

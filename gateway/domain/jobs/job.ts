@@ -129,6 +129,10 @@ export interface JobFiles {
   write(id: string, at: number, content: Buffer): Promise<void>;
   /** A piece of the output. */
   answers(id: string, at: number, bytes: number): Promise<Buffer>;
+  /** Makes the rows of a Parquet file lines of JSON, in its place, and says how many bytes these are. Rejects with a GatewayError. */
+  toLines(id: string, options: { readonly bytesMax: number; readonly signal: AbortSignal }): Promise<number>;
+  /** The answers as a Parquet file, which is made once, of the columns in a line and the output's lines. Rejects with a GatewayError. */
+  toParquet(id: string, lines: AsyncIterable<string>): Promise<AsyncIterable<Buffer>>;
   /** The input is of no use any more. */
   dropInput(id: string): Promise<void>;
   remove(id: string): Promise<void>;

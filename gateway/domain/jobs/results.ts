@@ -1,9 +1,9 @@
 import { isCell } from '../table/answer-table.ts';
 import { csvField } from '../table/csv-answer.ts';
-import type { RowResult } from './answers.ts';
+import { toOutputLine, type RowResult } from './answers.ts';
 import type { JobForm } from './forms.ts';
 
-/** How the answers to a file are written, in the form that the file had. */
+/** How the answers to a file are written, in the form that the file had; for Parquet, lines of which that is made. */
 export interface ResultForm {
   readonly head: string;
   readonly tail: string;
@@ -18,6 +18,7 @@ export function resultForm(form: JobForm, columns: readonly string[] | null): Re
     return { head: '[', tail: ']\n', row: (result, isFirst) => `${isFirst ? '\n' : ',\n'}${jsonOf(result)}` };
   }
   const names = columns ?? [];
+  if (form === 'parquet') return { head: `${JSON.stringify(names)}\n`, tail: '', row: toOutputLine };
   return {
     head: `${[...names, 'error'].map(csvField).join(',')}\r\n`,
     tail: '',

@@ -1,27 +1,30 @@
-import { constants, createReadStream } from 'node:fs';
-import { open, readdir, rm, type FileHandle } from 'node:fs/promises';
+import { constants, createReadStream, existsSync } from 'node:fs';
+import { open, readdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { JobFiles } from '../../domain/jobs/job.ts';
+import type { ParquetProcesses } from '../parquet/parquet-process.ts';
 
 /** They hold what callers sent. */
 const MODE = 0o600;
 const BLOCK_BYTES = 64 * 1024;
+const NEVER = new AbortController().signal;
 /** Made where it is not there, and never cut: parts are written as they come. */
 const ANYWHERE = constants.O_RDWR | constants.O_CREAT;
 
-/** The files of jobs in their folder: `ID.in` and `ID.out`. */
+/** The files of jobs in their folder: `ID.in`, `ID.out`, `ID.parquet` for a result in that form, and what is half made. */
 export interface FolderFiles extends JobFiles {
   /** A new input, to be written. */
   create(id: string): Promise<FileHandle>;
-  /** Removes what belongs to no job: what a gateway that was killed had not finished to take in. */
+  /** Removes what belongs to no job, or is half made: what a gateway that was killed had not finished. */
   sweep(ids: ReadonlySet<string>): Promise<void>;
 }
 
 /** The files of jobs in this folder. */
-export function createJobFiles(folder: string): FolderFiles {
+export function createJobFiles(folder: string, parquet: Pick<ParquetProcesses, 'run'>): FolderFiles {
   const input = (id: string) => join(folder, `${id}.in`);
   const output = (id: string) => join(folder, `${id}.out`);
   const drop = (path: string) => rm(path, { force: true });
+  const inParquet = parquetFiles(folder, parquet);
 
   return {
     create: id => open(input(id), 'wx', MODE),
@@ -48,16 +51,55 @@ export function createJobFiles(folder: string): FolderFiles {
         await handle.close();
       }
     },
+    toLines: inParquet.toLines,
+    toParquet: inParquet.toParquet,
     dropInput: id => drop(input(id)),
     async remove(id) {
-      await drop(input(id));
-      await drop(output(id));
+      for (const path of [input(id), output(id), inParquet.result(id)]) await drop(path);
     },
     async sweep(ids) {
       for (const name of await readdir(folder)) {
-        const id = /^([0-9a-f-]{36})\.(?:in|out)$/.exec(name)?.[1];
-        if (id !== undefined && !ids.has(id)) await drop(join(folder, name));
+        const [, id, of] = /^([0-9a-f-]{36})\.(in|out|parquet|lines|part)$/.exec(name) ?? [];
+        const isHalf = of === 'lines' || of === 'part';
+        if (id !== undefined && (isHalf || !ids.has(id))) await drop(join(folder, name));
       }
     },
   };
+}
+
+/** Of a job's rows and answers in Parquet. A file is whole once it has its name. */
+function parquetFiles(folder: string, parquet: Pick<ParquetProcesses, 'run'>) {
+  const named = (ending: string) => (id: string) => join(folder, `${id}.${ending}`);
+  const [input, lines, half, result] = [named('in'), named('lines'), named('part'), named('parquet')];
+  const making = new Map<string, Promise<void>>();
+
+  const toLines: JobFiles['toLines'] = async (id, { bytesMax, signal }) => {
+    try {
+      const bytes = await parquet.run({ kind: 'to-lines', source: input(id), target: half(id), bytesMax }, signal);
+      await rename(half(id), input(id));
+      return bytes;
+    } finally {
+      await rm(half(id), { force: true });
+    }
+  };
+  async function makeResult(id: string, content: AsyncIterable<string>): Promise<void> {
+    try {
+      await writeFile(lines(id), content, { mode: MODE });
+      await writeFile(half(id), '', { mode: MODE });
+      const task = { kind: 'from-lines', source: lines(id), target: half(id), bytesMax: Infinity } as const;
+      await parquet.run(task, NEVER);
+      await rename(half(id), result(id));
+    } finally {
+      for (const path of [lines(id), half(id)]) await rm(path, { force: true });
+    }
+  }
+  const toParquet: JobFiles['toParquet'] = async (id, content) => {
+    if (!existsSync(result(id))) {
+      const made = making.get(id) ?? makeResult(id, content).finally(() => making.delete(id));
+      making.set(id, made);
+      await made;
+    }
+    return createReadStream(result(id));
+  };
+  return { toLines, toParquet, result };
 }

@@ -4,7 +4,11 @@ import { CsvCutter, csvRecords } from '../../../gateway/domain/jobs/csv-rows.ts'
 import { createJsonCutter, RowsFault, type Cut, type JobForm } from '../../../gateway/domain/jobs/forms.ts';
 
 /** What a file is cut into where it comes in blocks of so many bytes, beginning at this byte. */
-function cutsOf(form: JobForm, file: string, { block = 7, from = 0, rowBytesMax = 100 } = {}): Cut[] {
+function cutsOf(
+  form: Exclude<JobForm, 'parquet'>,
+  file: string,
+  { block = 7, from = 0, rowBytesMax = 100 } = {},
+): Cut[] {
   const options = { from, rowBytesMax };
   const cutter = form === 'csv' ? new CsvCutter(options) : createJsonCutter(form, options);
   const bytes = Buffer.from(file);
