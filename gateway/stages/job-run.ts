@@ -64,9 +64,9 @@ const APART_MAX = 1_000;
 const WAIT: DelayBounds = { baseMs: 200, maxMs: 10_000 };
 /** No file has larger rows, whatever the route takes. */
 const ROW_BYTES_MAX = 1024 * 1024;
-/** Parts that are ahead of what is done are as many as calls were in hand. */
 /** The number of the line before the first row. */
 const HEADER = -1;
+/** Parts that are ahead of what is done are as many as calls were in hand. */
 const PARTS_AHEAD_MAX = 10_000;
 
 /** Rows that are asked together. */

@@ -23,13 +23,14 @@ export class Places {
     return true;
   }
 
-  /** It is handed to who waits, and not put back: no newcomer comes between. */
+  /** It is handed to who waits, and not put back: no newcomer comes between. Where there are more places by now, so are they. */
   release(): void {
     this.#taken -= 1;
-    const [longestWaiting] = this.#waiting;
-    if (longestWaiting === undefined || this.#taken >= this.#max()) return;
-    this.#taken += 1;
-    longestWaiting(true);
+    for (const longestWaiting of this.#waiting) {
+      if (this.#taken >= this.#max()) return;
+      this.#taken += 1;
+      longestWaiting(true);
+    }
   }
 
   /** None is given any more. */

@@ -97,6 +97,21 @@ describe('the calls of jobs', () => {
       [['left false', 'first true', 'second false'], false],
     );
   });
+
+  test('are more once there are more places, for those that wait already too', async () => {
+    let max = 1;
+    const places = new Places(() => max);
+    const { signal } = new AbortController();
+    await places.acquire(signal);
+    const taken: number[] = [];
+    const waiting = [1, 2, 3].map(i => places.acquire(signal).then(() => taken.push(i)));
+
+    max = 2;
+    places.release();
+    await Promise.all(waiting.slice(0, 2));
+
+    assert.deepEqual(taken, [1, 2]);
+  });
 });
 
 describe('a preference', () => {
