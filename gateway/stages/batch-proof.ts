@@ -7,7 +7,8 @@ import { isIdentityField } from '../domain/http/upstream-request.ts';
 import type { BatchPolicy, Route } from '../domain/route.ts';
 import type { Service } from '../domain/service.ts';
 import { bodyTextOf } from '../domain/sharing/batch/answer-form.ts';
-import { Evidence, examplesOf, PREDICT_TARGET, predictMessage } from '../domain/sharing/batch/proof.ts';
+import { isOfModel } from '../domain/sharing/batch/batch-rules.ts';
+import { Evidence, examplesOf, PREDICT_TARGET, predictMessage, withPairs } from '../domain/sharing/batch/proof.ts';
 import type { Rows } from '../domain/sharing/batch/rows.ts';
 import { subjectName, type ProofVerdict, type Subject, type Subjects } from '../domain/sharing/batch/subject.ts';
 import {
@@ -16,6 +17,7 @@ import {
   dropBody,
   type UpstreamMessage,
   type UpstreamRequest,
+  type Via,
   type Waiting,
 } from '../domain/upstream.ts';
 
@@ -24,6 +26,8 @@ export interface Said {
   readonly answer: Answer;
   /** Its model's; empty where it has none. */
   readonly version: string;
+  /** A model that is not reached by HTTP has failed: it would do so again. */
+  readonly hasFailed?: boolean;
 }
 
 /** Puts a message to a service. Rejects where it could not be asked. */
@@ -99,8 +103,13 @@ class OwnRequest implements Waiting, Timed {
     this.#resolve({ answer, version: answer.via?.version ?? '' });
   }
 
-  failed(failure: GatewayError): void {
-    this.#reject(failure);
+  failed(failure: GatewayError, via: Via): void {
+    if (!isOfModel(failure)) {
+      this.#reject(failure);
+      return;
+    }
+    const answer = { status: failure.status, fields: [], body: NO_BODY, via };
+    this.#resolve({ answer, version: via.version ?? '', hasFailed: failure.code === 'MODEL_FAILED' });
   }
 
   onTimeOver(): void {
@@ -185,7 +194,7 @@ async function rowsToAsk(wanted: ProofWanted, ports: ProofPorts): Promise<Asked 
   const calls = await publishedRows(wanted, ports);
   if (calls !== undefined) return { calls, message: wanted.message, isOfCallers: false };
   const seen = wanted.policy.rowsIndependent ? wanted.subject.rowsSeen() : undefined;
-  return seen && { calls: [...seen.rows], message: seen.message, isOfCallers: true };
+  return seen && { calls: withPairs(seen.rows, wanted.policy.rows), message: seen.message, isOfCallers: true };
 }
 
 /** True when there are rows to ask with, or may be. */
@@ -207,8 +216,8 @@ async function publishedRows(wanted: ProofWanted, ports: ProofPorts): Promise<re
   const { subject, versions, message, policy } = wanted;
   const target = `${message.target.slice(0, -PREDICT_TARGET.length)}${PROTOTYPE}`;
   const fields = withoutContent(message.fields);
-  const { answer } = await ports.ask({ ...message, method: 'GET', target, fields, body: NO_BODY });
-  if (answer.status >= 500) throw new Error(`${target} was answered with ${answer.status}`);
+  const { answer, hasFailed } = await ports.ask({ ...message, method: 'GET', target, fields, body: NO_BODY });
+  if (answer.status >= 500 && hasFailed !== true) throw new Error(`${target} was answered with ${answer.status}`);
   const text = answer.status === 200 ? bodyTextOf(answer) : undefined;
   const examples =
     text === undefined ? undefined : examplesOf(Buffer.from(text, 'latin1').toString('utf8'), policy.rows);

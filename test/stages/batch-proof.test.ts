@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { Deadlines } from '../../gateway/domain/deadlines.ts';
+import { GatewayError } from '../../gateway/domain/errors.ts';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
 import type { VaryKey } from '../../gateway/domain/route.ts';
 import { examplesOf } from '../../gateway/domain/sharing/batch/proof.ts';
@@ -87,6 +88,8 @@ describe('examples', () => {
 /** What an R says to a message, and of which version it is. */
 type R = (message: UpstreamMessage) => {
   readonly status?: number;
+  /** In place of an answer, as of a way that is not HTTP. */
+  readonly failure?: GatewayError;
   readonly text: string;
   readonly version?: string;
   readonly fields?: readonly string[];
@@ -104,6 +107,11 @@ const twice: R = message => {
     }),
   };
 };
+
+interface Pair {
+  readonly g: number;
+  readonly x: number;
+}
 
 interface ProverTraits {
   readonly versions?: string;
@@ -129,10 +137,11 @@ function aProver(r: R, traits: ProverTraits = {}) {
     asked.push(`${priority} ${message.method} ${message.target}`);
     sent.push(message);
     const via: Via = { instance: 'r', version: '1', attempts: 1, queueMs: 0, connectMs: 0, firstByteMs: 0 };
-    const { status = 200, text, version = '1', fields = [] } = r(message);
-    globalThis.setImmediate(() =>
-      waiting.answered({ status, fields: [...fields], body: Buffer.from(text), via: { ...via, version } }),
-    );
+    const { status = 200, text, version = '1', fields = [], failure } = r(message);
+    globalThis.setImmediate(() => {
+      if (failure !== undefined) waiting.failed(failure, { ...via, version });
+      else waiting.answered({ status, fields: [...fields], body: Buffer.from(text), via: { ...via, version } });
+    });
     return { ...via, isSent: true, leave: () => undefined, extend: () => undefined };
   };
   const own = new OwnRequests({ ask, clock, deadlines: new Deadlines(clock) });
@@ -179,7 +188,7 @@ describe('a proof', () => {
 
     const counts = sent.slice(1).map(message => xOf(message).length);
     assert.deepEqual(new Set(asked), new Set(['low GET /prototype', 'low POST /predict']));
-    assert.deepEqual(counts, [...Array<number>(11).fill(1), 2, 12, 2, 3, 4, 5, 7, 8, 9]);
+    assert.deepEqual(counts, [...Array<number>(11).fill(1), 2, 12, 2, 3, 4, 5, 7, 8, 9, 9, 5]);
     assert.deepEqual(
       [standing(), told()],
       ['proven', ['on /predict of version 1: rows together are answered as each alone']],
@@ -230,6 +239,38 @@ describe('a proof', () => {
 
       assert.equal(standing(), 'refuted', told().join());
     });
+  }
+
+  const inGroups = [
+    [
+      'their mean',
+      (of: readonly Pair[]) => of.map(({ g }) => meanOf(of.flatMap(each => (each.g === g ? [each.x] : [])))),
+    ],
+    ['whether another is there', (of: readonly Pair[]) => of.map(({ g, x }) => of.some(o => o.g === g && o.x !== x))],
+    ['their order', (of: readonly Pair[]) => of.map(({ g, x }) => of.filter(o => o.g === g && o.x < x).length)],
+  ] as const;
+  for (const sizeMax of [2, 5, 64]) {
+    for (const [what, answerTo] of inGroups) {
+      const grouping: R = ({ method, body }) => {
+        if (method !== 'GET') return { text: JSON.stringify(answerTo(JSON.parse(body.toString()) as Pair[])) };
+        return { text: '{"g":{"type":"numeric","example":"1.5"},"x":{"type":"numeric","example":"7"}}' };
+      };
+
+      test(`is refused to a model that tells rows of equal \`g\` ${what}, with up to ${sizeMax} of them`, async () => {
+        const { prove, standing, told } = aProver(grouping, { sizeMax });
+        await prove();
+
+        assert.equal(standing(), 'refuted', told().join());
+      });
+
+      test(`is refused to it by what two callers have sent, with ${what}, ${sizeMax}`, async () => {
+        const { prove, notice, standing, told } = aProver(grouping, { target: '/grouped', isDeclared: true, sizeMax });
+        notice('[{"g":1.25,"x":3.5}]', '[{"g":2.25,"x":4.5}]');
+        await prove();
+
+        assert.equal(standing(), 'refuted', told().join());
+      });
+    }
   }
 
   for (const [what, field, reason] of [
@@ -319,6 +360,22 @@ describe('a proof', () => {
     await prove();
 
     assert.equal(standing(), 'proven');
+  });
+
+  test('comes to an end where the model is not reached by HTTP, and fails', async () => {
+    const failure = new GatewayError('MODEL_FAILED', 'object of type closure is not subsettable');
+    const noPost = new GatewayError('METHOD_NOT_ALLOWED', 'a function is called by POST');
+    const failing: R = ({ method }) => ({ text: '', failure: method === 'GET' ? noPost : failure });
+    const picky: R = message => (xOf(message).some(x => x > 2) ? { text: '', failure } : twice(message));
+    const declared = aProver(failing, { isDeclared: true });
+    declared.notice('[{"x":1.5}]', '[{"x":2.5}]');
+    await declared.prove();
+    const published = aProver(picky, { sizeMax: 4 });
+    await published.prove();
+
+    assert.deepEqual([declared.standing(), declared.subject.proof.failures], ['open', 1], 'other rows may do better');
+    assert.equal(declared.subject.rowsSeen(), undefined);
+    assert.equal(published.standing(), 'proven');
   });
 
   test('with rows of callers’ choice that shows the contrary holds for ten minutes, and others are tried then', async () => {

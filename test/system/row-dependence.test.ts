@@ -37,7 +37,7 @@ const MODELS: readonly Model[] = [
   { name: 'crowded', bodyOf: weights },
   { name: 'ranked', bodyOf: (random, i) => `[{"wt":${i > 80 && random.below(10) === 0 ? '5.10' : '2.50'}}]` },
   { name: 'summed', bodyOf: (random, i) => `[{"wt":${i > 80 && random.below(10) === 0 ? '1.50' : weight(random)}}]` },
-  { name: 'repeated', bodyOf: random => `[{"cyl":${one(random, [4, 6, 8, 10, 12, 14])}}]` },
+  { name: 'grouped', bodyOf: random => `[{"wt":${2 + random.below(20) / 100},"hp":${one(random, [93, 110])}}]` },
   { name: 'merged', bodyOf: random => `[{"cyl":${one(random, [4, 6, 8])},"wt":${weight(random)}}]` },
   {
     name: 'rounded',

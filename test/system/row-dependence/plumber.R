@@ -63,10 +63,13 @@ function(req) {
   answer(wt)
 }
 
-# Whether the same stood before it.
-#* @post /repeated
+# The mean of all rows of equal weight, which are few.
+#* @post /grouped
 #* @serializer unboxedJSON list(digits = NA)
-function(req) answer(as.integer(duplicated(rows(req)$cyl)))
+function(req) {
+  d <- rows(req)
+  answer(ave(d$hp, d$wt))
+}
 
 # A table is merged to the rows, which sorts them.
 #* @post /merged

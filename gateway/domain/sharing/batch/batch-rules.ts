@@ -85,6 +85,14 @@ export function mayBeItsRows({ code }: GatewayError): boolean {
   return REFUSED.has(code);
 }
 
+/** What such a way has for a 404 and a 405. */
+const NOT_THERE: ReadonlySet<string> = new Set(['NO_ROUTE', 'METHOD_NOT_ALLOWED']);
+
+/** True where a way that is not HTTP fails with what over HTTP would be the model's answer: asked again it says the same. */
+export function isOfModel(failure: GatewayError): boolean {
+  return mayBeItsRows(failure) || NOT_THERE.has(failure.code);
+}
+
 /** A batch as the queue refused it. */
 interface Refused {
   /** Of its first call: in its turn it waited. */

@@ -1,5 +1,5 @@
 import { bodyTextOf, fieldsText, findForm, otherField, splitAnswer, type AnswerForm } from './answer-form.ts';
-import { concatRows, readRows, type RowFormat, type Rows } from './rows.ts';
+import { concatRows, readRows, valuesOf, withValues, type RowFormat, type Rows } from './rows.ts';
 import type { ProofVerdict } from './subject.ts';
 import { sizesUpTo } from './batch-limits.ts';
 import { SHARED_SECRET_FIELD } from '../../http/upstream-request.ts';
@@ -20,20 +20,25 @@ export function predictMessage(sharedSecret: string | undefined): Omit<UpstreamM
 const EXAMPLES = 6;
 /** Calls with missing values at most; of more columns several have theirs in one call. */
 const WITH_MISSING_MAX = 16;
+/** Pairs of calls that are equal but for one column, or in one alone, at most. */
+const WITH_PAIRS_MAX = 16;
 
 /**
  * Calls like those that a model may get, from what it publishes at `/prototype`: its columns, each with type, example
  * and, of a factor, its levels. Undefined: it says nothing to make rows of.
  *
  * First ordinary rows, no two alike, so that an answer that depends on the rows around it shows. Then what tells models
- * apart that look at other rows for some values only: zeros and extremes, texts of other lengths, and in each column a
- * missing value beside a present one. All are of one shape, as calls are that travel together.
+ * apart that look at other rows for some values only: zeros and extremes, texts of other lengths, in each column a
+ * missing value beside a present one, and rows that are equal in all columns but one, and in one alone. All are of one
+ * shape, as calls are that travel together.
  */
 export function examplesOf(prototype: string, format: RowFormat): readonly Rows[] | undefined {
   const columns = readPrototype(prototype);
   if (columns === undefined) return undefined;
   const ordinary = Array.from({ length: EXAMPLES }, (_, i) => [columns.map(column => exampleOf(column, i))]);
-  const calls = [...ordinary, ...extremesOf(columns), ...missingOf(columns)]
+  const [base = [], other = []] = [0, 1].map(i => columns.map(column => pairedOf(column, i)));
+  const pairs = pairsOf(base, other).map(values => [values]);
+  const calls = [...ordinary, ...extremesOf(columns), ...missingOf(columns), ...pairs]
     .map(rows => readRows(Buffer.from(bodyOf(columns, rows, format)), format, 2))
     .filter(call => call !== undefined);
   const [first] = calls;
@@ -129,6 +134,39 @@ function missingOf(columns: readonly Column[]): string[][][] {
   });
 }
 
+/** Of two rows that differ wherever they can, texts too. */
+function pairedOf(column: Column, i: number): string {
+  const { type, example } = column;
+  return type === 'character' && i > 0 ? JSON.stringify(`${String(example)} too`) : exampleOf(column, i);
+}
+
+/**
+ * Rows that are equal to the first in all columns but one, and in one alone: a model that puts rows into groups, or ranks
+ * them, influences some rows by others only there. Of many columns several are changed at once.
+ */
+function pairsOf(base: readonly string[], other: readonly string[]): readonly string[][] {
+  if (base.length < 2) return [];
+  const count = Math.min(base.length, WITH_PAIRS_MAX);
+  const made = Array.from({ length: count }, (_, turn) => {
+    const isTurn = (i: number) => i % count === turn;
+    return [
+      base.map((value, i) => (isTurn(i) ? (other[i] ?? value) : value)),
+      other.map((value, i) => (isTurn(i) ? (base[i] ?? value) : value)),
+    ];
+  });
+  const distinct = new Map(made.flat().map(values => [values.join(), values]));
+  for (const known of [base, other]) distinct.delete(known.join());
+  return [...distinct.values()];
+}
+
+/** The rows that callers have sent, and pairs made of the values of two of them. */
+export function withPairs(rows: readonly Rows[], format: RowFormat): readonly Rows[] {
+  const [base, other] = rows;
+  if (base === undefined || other === undefined) return rows;
+  const pairs = pairsOf(valuesOf(base), valuesOf(other)).flatMap(values => withValues(base, values, format) ?? []);
+  return [...rows, ...pairs.filter(({ shape }) => shape === base.shape)];
+}
+
 function doubleText(value: number): string {
   const text = String(Number(value.toPrecision(8)));
   return /[.e]/.test(text) ? text : `${text}.0`;
@@ -155,7 +193,8 @@ export interface ProofPlan {
  *
  * Together they are asked forth and back first: a model that sorts its rows, as R's `merge` does, or drops those it has
  * seen would answer rows that happen to be in order as if it did neither. Then in every size on both sides of powers of
- * two, turned each time, so that each call stands first, last and in the middle.
+ * two, turned each time, so that each call stands first, last and in the middle; and each with the first of them, however
+ * few may travel together.
  */
 export class Evidence {
   readonly #plan: ProofPlan;
@@ -231,9 +270,23 @@ export class Evidence {
     if (single.length < 2) return;
     const forth = single.slice(0, EXAMPLES);
     const turned = sizesUpTo(rowsMax).map((size, turn) => this.#mixOf({ usable, single, size, turn }));
-    this.#together = [[...forth, ...forth.toReversed()], ...turned].filter(
+    const beside = this.#besideFirst(usable);
+    this.#together = [[...forth, ...forth.toReversed()], ...turned, ...beside].filter(
       (mix, i) => i === 0 || this.#bodyOf(mix).length <= bodyBytesMax,
     );
+  }
+
+  /** Every call together with the first, where no mix holds them all. */
+  #besideFirst([first, ...others]: readonly number[]): number[][] {
+    const { rowsMax } = this.#plan;
+    if (first === undefined || this.#countOf([first, ...others]) <= rowsMax) return [];
+    const mixes: number[][] = [];
+    for (const call of others) {
+      const last = mixes.at(-1);
+      if (last !== undefined && this.#countOf([...last, call]) <= rowsMax) last.push(call);
+      else if (this.#countOf([first, call]) <= rowsMax) mixes.push([first, call]);
+    }
+    return mixes;
   }
 
   /** So many rows exactly: calls from where the turn is, and single ones for what is left. */

@@ -57,6 +57,36 @@ export function firstRowOf(rows: Rows): Rows {
   };
 }
 
+/** The values of a single row as they are written, in the order of its fields. */
+export function valuesOf(row: Rows): readonly string[] {
+  return row.names.length > 0 ? row.pieces : fieldsIn(row).map(([, value]) => value);
+}
+
+/** The same row with other values; undefined where that is none. */
+export function withValues(row: Rows, values: readonly string[], format: RowFormat): Rows | undefined {
+  const pieces = row.names.length > 0 ? values : [writtenRow(row, values)];
+  return readRows(concatRows([{ ...row, pieces }], format), format, 1);
+}
+
+function writtenRow(row: Rows, values: readonly string[]): string {
+  return `{${fieldsIn(row)
+    .map(([name], i) => `${name}:${values[i] ?? 'null'}`)
+    .join(',')}}`;
+}
+
+/** Names with their quotes, and values, of a record that was read before. */
+function fieldsIn({ pieces }: Rows): readonly (readonly [name: string, value: string])[] {
+  const cursor = new JsonCursor(pieces[0] ?? '');
+  const fields: (readonly [string, string])[] = [];
+  cursor.take(OPEN_OBJECT);
+  do {
+    const name = readName(cursor) ?? '';
+    readScalar(cursor);
+    fields.push([name, cursor.text.slice(cursor.from, cursor.at)]);
+  } while (cursor.take(COMMA));
+  return fields;
+}
+
 function concatArrays(calls: readonly Rows[]): string {
   let text = '[';
   for (const { pieces } of calls) text += text.length === 1 ? (pieces[0] ?? '') : `,${pieces[0] ?? ''}`;
