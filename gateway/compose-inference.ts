@@ -5,7 +5,7 @@ import { PREFIX_BYTES } from './domain/grpc/envelope.ts';
 import { OwnRpcs, type OwnBounds, type OwnMethod } from './domain/grpc/own-rpc.ts';
 import type { Unpack } from './domain/http/content-coding.ts';
 import { KnownOutputs } from './domain/inference/known-outputs.ts';
-import { INFERENCE_SERVICE } from './domain/inference/rpc-form.ts';
+import { INFERENCE_FILE, INFERENCE_SERVICE } from './domain/inference/rpc-form.ts';
 import type { Route } from './domain/route.ts';
 import { readOwnProto } from './edges/protobufjs-own.ts';
 import { hasInstance } from './stages/batch-proof.ts';
@@ -53,7 +53,7 @@ function methodsOver(routes: () => readonly Route[]): OwnMethod[] {
     known.set(now, most);
     return most;
   };
-  const { methods } = readOwnProto('open_inference_grpc.proto', INFERENCE_SERVICE);
+  const { methods } = readOwnProto(INFERENCE_FILE, INFERENCE_SERVICE);
   return [...methods].map(([path, messages]) => ({ path, messages, bounds }));
 }
 

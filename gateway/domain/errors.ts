@@ -394,3 +394,8 @@ export function bodyTooLarge(bytesMax: number): GatewayError {
 export function toGatewayError(error: unknown): GatewayError {
   return error instanceof GatewayError ? error : new GatewayError('INTERNAL', 'unexpected error', { cause: error });
 }
+
+/** What is wrong, in one line for those who read no other. */
+export function wordsOfFailure({ detail, errors }: GatewayError): string {
+  return errors === undefined ? detail : errors.map(error => error.detail).join('; ');
+}

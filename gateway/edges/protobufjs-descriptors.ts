@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import type * as Protobuf from 'protobufjs';
 import type * as Descriptor from 'protobufjs/ext/descriptor.js';
+import type { FileDescriptor } from '../domain/grpc/descriptor.ts';
 
 /** A `.proto` and what it imports, as it was read into a root. */
 export interface ReadFile {
@@ -10,20 +11,13 @@ export interface ReadFile {
   readonly syntax: 'proto2' | 'proto3';
 }
 
-/** A `.proto` as a `google.protobuf.FileDescriptorProto`, and what it declares. */
-export interface FileDescriptor {
-  readonly name: string;
-  readonly imports: readonly string[];
-  /** Messages, enumerations and services with their members, by their full names. */
-  readonly symbols: readonly string[];
-  readonly json: object;
-  readonly content: Buffer;
-}
+/** With its descriptor in JSON, for those who are told of it so. */
+export type DescribedFile = FileDescriptor & { readonly json: object };
 
 type Message = Protobuf.Message & Descriptor.IDescriptorProto;
 
 /** Files of a root as descriptors. What the library makes of maps, references and imports is mended: clients check it. */
-export function fileDescriptors(root: Protobuf.Root, files: readonly ReadFile[]): FileDescriptor[] {
+export function fileDescriptors(root: Protobuf.Root, files: readonly ReadFile[]): DescribedFile[] {
   const require = createRequire(import.meta.url);
   const protobuf = require('protobufjs') as typeof Protobuf;
   const { FileDescriptorProto } = require('protobufjs/ext/descriptor.js') as {

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import type * as Protobuf from 'protobufjs';
 import type * as ProtoJson from 'protobufjs/ext/protojson.js';
 import type { OwnMessages } from '../domain/grpc/own-rpc.ts';
-import { fileDescriptors, type FileDescriptor } from './protobufjs-descriptors.ts';
+import { fileDescriptors, type DescribedFile } from './protobufjs-descriptors.ts';
 
 /** The published files of the services that the gateway itself serves, each with its licence. */
 const FILES = new URL('./grpc/protos/', import.meta.url);
@@ -12,7 +12,7 @@ const FILES = new URL('./grpc/protos/', import.meta.url);
 export interface OwnProto {
   /** Its methods, by path. */
   readonly methods: ReadonlyMap<string, OwnMessages>;
-  readonly descriptor: FileDescriptor;
+  readonly descriptor: DescribedFile;
 }
 
 /** Reads a published service. The library is loaded with the first: it takes a tenth of a second. */

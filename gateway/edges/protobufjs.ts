@@ -5,6 +5,7 @@ import type { FieldPath, HttpRule } from '../domain/grpc/http-rule.ts';
 import { parsePathTemplate } from '../domain/grpc/path-template.ts';
 import type { ProtoProblem, RpcMethod, RpcService } from '../domain/grpc/rpc.ts';
 import { isRecord, textOf } from '../domain/unknown-value.ts';
+import { fileDescriptors, type ReadFile } from './protobufjs-descriptors.ts';
 import { messageTypeOf } from './protobufjs-json.ts';
 
 /** Loaded for those who use it alone: it takes a tenth of a second. */
@@ -36,8 +37,9 @@ export function readProto({ name, read }: ProtoFile, service: string | undefined
   const { protobuf } = library();
   const root = new protobuf.Root();
   const texts = new Map<string, string>();
+  const files: ReadFile[] = [];
   try {
-    loadInto(root, { name, read, texts });
+    loadInto(root, { name, read, texts, files });
     root.resolveAll();
   } catch (error) {
     return { problem: placed(error, name, texts) };
@@ -45,7 +47,7 @@ export function readProto({ name, read }: ProtoFile, service: string | undefined
   const known = servicesIn(root);
   const wanted = service ?? (known.length === 1 ? known[0] : undefined);
   const found = wanted === undefined ? null : root.lookup(wanted);
-  if (found instanceof protobuf.Service) return serviceOf(found);
+  if (found instanceof protobuf.Service) return serviceOf(found, () => fileDescriptors(root, files));
   const declared = known.length === 0 ? 'no service' : known.join(', ');
   const what = service === undefined ? `which of them is served must be said by \`service\`` : `and not ${service}`;
   return { problem: `${name} declares ${declared}, ${what}`, isOfService: true };
@@ -53,26 +55,54 @@ export function readProto({ name, read }: ProtoFile, service: string | undefined
 
 interface Loading extends ProtoFile {
   readonly texts: Map<string, string>;
+  readonly files: ReadFile[];
 }
 
-function loadInto(root: Protobuf.Root, { name, read, texts }: Loading): void {
+function loadInto(root: Protobuf.Root, { name, read, texts, files }: Loading): void {
   const waiting = [name];
   for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
     if (texts.has(file)) continue;
     const text = read(file);
     if (text === undefined && file === name) throw new Error('cannot be read');
+    texts.set(file, text ?? '');
     if (text === undefined) {
-      if (!file.startsWith('google/'))
-        throw new Error(`imports ${file}, which is neither beside it nor in a folder above`);
-      texts.set(file, '');
-      const common = commonIn(file); // `google/api` is read for its options alone
-      if (common?.nested !== undefined) root.addJSON(common.nested);
+      files.push(...commonFile(root, file));
       continue;
     }
-    texts.set(file, text);
-    const { imports = [] } = parseOne(file, text, root);
+    const told = file === name ? lastOf(file) : file; // where it lies is no caller's to know
+    const { imports = [], package: within = '' } = parseOne({ file, told }, text, root);
     waiting.push(...imports);
+    files.push({ name: told, package: within, imports: imports.filter(isDescribed), syntax: syntaxOf(text) });
   }
+}
+
+function lastOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+function syntaxOf(text: string): ReadFile['syntax'] {
+  return /^\s*syntax\s*=\s*["']proto3["']/m.test(text) ? 'proto3' : 'proto2';
+}
+
+/** What options alone need is not told of. */
+function isDescribed(file: string): boolean {
+  return !file.startsWith('google/api/');
+}
+
+/** What the library brings; none: it is read for its options alone, as `google/api` is. */
+function commonFile(root: Protobuf.Root, name: string): ReadFile[] {
+  if (!name.startsWith('google/')) throw new Error(`imports ${name}, which is neither beside it nor in a folder above`);
+  const nested = commonIn(name)?.nested;
+  if (nested === undefined) return [];
+  const known = new Set(declaredBy(root));
+  root.addJSON(nested);
+  for (const each of declaredBy(root)) if (!known.has(each)) each.filename = name;
+  return [{ name, package: 'google.protobuf', imports: [], syntax: 'proto3' }];
+}
+
+function declaredBy(root: Protobuf.Root): readonly Protobuf.ReflectionObject[] {
+  const within = root.lookup('google.protobuf');
+  return within instanceof library().protobuf.Namespace ? within.nestedArray : [];
 }
 
 /** What the library brings of `google/protobuf`. */
@@ -98,9 +128,15 @@ class ProtoError extends Error {
   }
 }
 
-function parseOne(file: string, text: string, root: Protobuf.Root): Protobuf.IParserResult {
+function parseOne(
+  { file, told }: { file: string; told: string },
+  text: string,
+  root: Protobuf.Root,
+): Protobuf.IParserResult {
+  const { parse } = library().protobuf;
+  Object.assign(parse, { filename: told }); // whose each declaration is; its types do not have it
   try {
-    return library().protobuf.parse(text, root, { keepCase: true });
+    return parse(text, root, { keepCase: true });
   } catch (error) {
     throw new ProtoError(file, error);
   }
@@ -135,14 +171,14 @@ function servicesIn(namespace: Protobuf.NamespaceBase): string[] {
   });
 }
 
-function serviceOf(service: Protobuf.Service): RpcService | ProtoProblem {
+function serviceOf(service: Protobuf.Service, describe: RpcService['describe']): RpcService | ProtoProblem {
   const methods = new Map<string, RpcMethod>();
   for (const method of service.methodsArray) {
     const made = methodOf(method);
     if (typeof made === 'string') return { problem: `${service.fullName.slice(1)}.${method.name}: ${made}` };
     methods.set(method.name, made);
   }
-  return { name: service.fullName.slice(1), methods };
+  return { name: service.fullName.slice(1), methods, ...(describe !== undefined && { describe }) };
 }
 
 function methodOf(method: Protobuf.Method): RpcMethod | string {

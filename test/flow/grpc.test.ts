@@ -13,7 +13,9 @@ import { callByGrpc, type GrpcCall } from '../support/grpc.ts';
 import { answer, startUpstream, type ScriptedUpstream, type WireRequest } from '../support/scripted-upstream.ts';
 import { aToken, hmac } from '../support/tokens.ts';
 import { seeded } from '../support/service-at-work.ts';
+import { until } from '../support/until.ts';
 import { enveloped } from '../../gateway/domain/grpc/envelope.ts';
+import { readOwnProto } from '../../gateway/edges/protobufjs-own.ts';
 
 const PROTO = `syntax = "proto3";
 package fuel.v1;
@@ -317,6 +319,123 @@ describe('gRPC', () => {
       assert.match(String(await codeOf(mutated)), /^(?:0|3|12)$/, mutated.toString('hex'));
     }
     assert.equal(await codeOf(good), '0');
+  });
+});
+
+/** A published service, to be called by Debian's client. */
+const callOf = (method: string, [request, response]: readonly [string, string], message: unknown): GrpcCall => {
+  const within = method.slice(1, method.lastIndexOf('.') + 1);
+  return { method, request: `${within}${request}`, response: `${within}${response}`, message };
+};
+
+describe('the services of gRPC’s own', () => {
+  const HEALTH = '/grpc.health.v1.Health';
+  const MESSAGES = ['HealthCheckRequest', 'HealthCheckResponse'] as const;
+  const check = (service: string) => callOf(`${HEALTH}/Check`, MESSAGES, { service });
+
+  test('tell what is served, so that a client can call it who knows nothing else, and how it is', async t => {
+    const upstream = await startUpstream(t, PREDICTED);
+    const proto = PROTO.replace(
+      'message Looked {',
+      'message Looked { map<string, google.protobuf.Timestamp> seen_at = 2;',
+    );
+    const gateway = await gatewayBefore(t, upstream, {
+      proto: proto.replace('import ', 'import "google/protobuf/timestamp.proto";\nimport '),
+      more: 'inference: {}',
+    });
+    const files = ['health', 'reflection'].map(name => {
+      const service = name === 'health' ? 'grpc.health.v1.Health' : 'grpc.reflection.v1.ServerReflection';
+      return readOwnProto(`grpc/${name}/v1/${name}.proto`, service).descriptor.json;
+    });
+    const target = `127.0.0.1:${gateway.port}`;
+    const reflect = (message: unknown) =>
+      callOf(
+        '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
+        ['ServerReflectionRequest', 'ServerReflectionResponse'],
+        message,
+      );
+
+    const [listed, described, unknown, ...healths] = await callByGrpc({
+      ...{ target, files },
+      calls: [
+        ...[{ listServices: '' }, { fileContainingSymbol: 'fuel.v1.Fuel.Look' }, { fileByFilename: '/etc/passwd' }].map(
+          reflect,
+        ),
+        ...['', 'fuel', 'fuel.v1.Fuel', 'inference.GRPCInferenceService', 'none'].map(check),
+        callOf(`${HEALTH}/List`, ['HealthListRequest', 'HealthListResponse'], {}),
+      ],
+    });
+    const told = described?.message as { fileDescriptorResponse: { fileDescriptorProto: string[] } };
+    const [called] = await callByGrpc({
+      target,
+      files: told.fileDescriptorResponse.fileDescriptorProto.toReversed(),
+      calls: [predict()],
+    });
+
+    const services = (listed?.message as { listServicesResponse: { service: { name: string }[] } })
+      .listServicesResponse;
+    assert.deepEqual(
+      services.service.map(({ name }) => name),
+      [
+        'grpc.health.v1.Health',
+        'grpc.reflection.v1.ServerReflection',
+        'grpc.reflection.v1alpha.ServerReflection',
+        'inference.GRPCInferenceService',
+        'fuel.v1.Fuel',
+      ],
+    );
+    assert.equal((unknown?.message as { errorResponse: { errorCode: number } }).errorResponse.errorCode, 5);
+    assert.deepEqual(called?.message, { '.pred': [23.5, 18] });
+    assert.deepEqual(
+      healths.slice(0, 5).map(({ code, message }) => (message as { status?: string } | null)?.status ?? code),
+      ['SERVING', 'SERVING', 'SERVING', 'SERVING', 'NOT_FOUND'],
+    );
+    const { statuses } = healths[5]?.message as { statuses: object };
+    assert.deepEqual(Object.keys(statuses).toSorted(), ['', ...services.service.map(({ name }) => name)].toSorted());
+  });
+
+  test('say nothing of what asks for a credential, and what is wrong in gRPC’s words', async t => {
+    const upstream = await startUpstream(t, PREDICTED);
+    const gateway = await gatewayBefore(t, upstream, { policy: 'auth: { allow: [jwt] }', more: IDENTITY });
+    const session = connect(gateway.url);
+    t.after(() => session.destroy());
+    const path = { ':path': '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo' };
+    const [list, symbol] = [
+      Buffer.from('3a00', 'hex'),
+      Buffer.from('220c' + Buffer.from('fuel.v1.Fuel').toString('hex'), 'hex'),
+    ];
+
+    const both = await rawCall(session, Buffer.concat([enveloped(list), enveloped(symbol)]), path);
+    const cut = await rawCall(session, enveloped(Buffer.alloc(5_000)), path);
+    const nonsense = await rawCall(session, enveloped(Buffer.from('0aff', 'hex')), path);
+
+    assert.equal(both.trailers['grpc-status'], '0');
+    assert.match(both.body.toString('latin1'), /grpc\.health\.v1\.Health.*fuel\.v1\.Fuel is not known here/s);
+    assert.doesNotMatch(both.body.subarray(0, both.body.readUInt32BE(1)).toString('latin1'), /fuel/);
+    assert.deepEqual([cut.trailers['grpc-status'], nonsense.trailers['grpc-status']], ['3', '3']);
+  });
+
+  test('follow a service as it changes, until the gateway ends', async t => {
+    const upstream = await startUpstream(t, PREDICTED);
+    const gateway = await gatewayBefore(t, upstream);
+    const session = connect(gateway.url);
+    t.after(() => session.destroy());
+    const head = { ':method': 'POST', ':path': `${HEALTH}/Watch`, 'content-type': 'application/grpc', te: 'trailers' };
+    const stream = session.request(head);
+    stream.end(enveloped(Buffer.from('0a0c' + Buffer.from('fuel.v1.Fuel').toString('hex'), 'hex')));
+    const statuses: number[] = [];
+    stream.on('data', (chunk: Buffer) => statuses.push(chunk.at(-1) ?? 0));
+    const trailed = once(stream, 'trailers') as Promise<[IncomingHttpHeaders]>;
+
+    await until(() => statuses.length === 1, 'it is told of');
+    const [instance] = (await gateway.service('fuel')).instances;
+    await gateway.order('fuel', instance?.id ?? '', 'eject');
+    await until(() => statuses.length === 2, 'the change is told');
+    await gateway.gateway.drain();
+
+    assert.deepEqual(statuses, [1, 2]);
+    assert.equal((await trailed)[0]['grpc-status'], '14');
+    stream.close();
   });
 });
 

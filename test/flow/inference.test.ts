@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { call, post, type Heard } from '../support/call.ts';
-import { INFERENCE_SERVICE } from '../../gateway/domain/inference/rpc-form.ts';
+import { INFERENCE_FILE, INFERENCE_SERVICE } from '../../gateway/domain/inference/rpc-form.ts';
 import { readOwnProto } from '../../gateway/edges/protobufjs-own.ts';
 import { startGateway } from '../support/composed-gateway.ts';
 import { IDENTITY, SECRET } from '../support/gateway-process.ts';
@@ -294,7 +294,7 @@ const GRPC_INFER = {
 describe('the Open Inference Protocol over gRPC', () => {
   test('is spoken with a client that nobody here wrote, and asks R what REST asks', async t => {
     const { gateway, asked } = await startModel(t, { route: 'pure: true, body: { max: 2KiB }' });
-    const { json } = readOwnProto('open_inference_grpc.proto', INFERENCE_SERVICE).descriptor;
+    const { json } = readOwnProto(INFERENCE_FILE, INFERENCE_SERVICE).descriptor;
     const about = (name: string, message: unknown): GrpcCall => {
       const names = { request: `inference.${name}Request`, response: `inference.${name}Response` };
       return { method: `/${INFERENCE_SERVICE}/${name}`, message, ...names };

@@ -1,10 +1,11 @@
 """Calls methods of gRPC with Debian's grpcio and protobuf.
 
-Standard input: {"target", "ca", "files": [FileDescriptorProto in JSON], "calls": [{"method", "request", "response",
+Standard input: {"target", "ca", "files": [FileDescriptorProto in JSON, or its bytes in base64], "calls": [{"method", "request", "response",
 "message", "metadata", "timeout", "compress"}]}, where request and response name messages, and message is the request
 in JSON; or "raw": the bytes of both, in hexadecimal. Standard output: for each call {"code", "details", "message", "initial", "trailing"}.
 """
 
+import base64
 import json
 import sys
 
@@ -14,7 +15,10 @@ from google.protobuf import descriptor_pb2, descriptor_pool, json_format, messag
 asked = json.load(sys.stdin)
 pool = descriptor_pool.DescriptorPool()
 for file in asked["files"]:
-    pool.Add(json_format.ParseDict(file, descriptor_pb2.FileDescriptorProto()))
+    if isinstance(file, str):
+        pool.AddSerializedFile(base64.b64decode(file))
+    else:
+        pool.Add(json_format.ParseDict(file, descriptor_pb2.FileDescriptorProto()))
 factory = message_factory.MessageFactory(pool)
 
 

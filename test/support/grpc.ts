@@ -33,7 +33,7 @@ interface Client {
   readonly target: string;
   /** PEM; undefined: without TLS. */
   readonly ca?: string;
-  /** What declares the messages: FileDescriptorProto in JSON. */
+  /** What declares the messages: FileDescriptorProto in JSON, or its bytes in base64; what is imported stands before. */
   readonly files?: readonly unknown[];
   readonly calls: readonly GrpcCall[];
 }

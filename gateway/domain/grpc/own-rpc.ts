@@ -1,13 +1,13 @@
 import type { Call, Transcoder } from '../call.ts';
-import type { GatewayError } from '../errors.ts';
+import { wordsOfFailure, type GatewayError } from '../errors.ts';
 import { contentCodingOf, unpackedOrRefused, type Unpack } from '../http/content-coding.ts';
 import type { Answer } from '../upstream.ts';
 import { malformed } from './envelope.ts';
 import { takeMessage } from './message.ts';
-import { messageReply } from './reply.ts';
+import { endReply, messageReply } from './reply.ts';
 import { speechOf, type Speech } from './speech.ts';
+import { statusOfFailure } from './status.ts';
 import { timeoutOf } from './timeout.ts';
-import { failureReply } from './transcoder.ts';
 
 /** Reads and writes the messages of a method that the gateway itself serves. */
 export interface OwnMessages {
@@ -95,7 +95,12 @@ export class OwnRpc implements Transcoder {
 
   /** A message as its answer; with the fields of an answer that it is made of. */
   reply(message: object, { fields, via }: Pick<Answer, 'fields' | 'via'> = { fields: [], via: null }): Answer {
-    return messageReply(this.speech, this.#method.messages.write(message, this.speech.format), { fields, via });
+    return messageReply(this.speech, this.written(message), { fields, via });
+  }
+
+  /** A message of its answer, without its envelope. */
+  written(message: object): Buffer {
+    return this.#method.messages.write(message, this.speech.format);
   }
 
   request(): void {
@@ -106,8 +111,12 @@ export class OwnRpc implements Transcoder {
     return answer;
   }
 
+  /** What is not there is what the message names, and not the method. */
   failure(_call: Call, failure: GatewayError): Answer {
-    return failureReply(this.speech, failure);
+    const { fields, status: httpStatus, code } = failure;
+    const status = { ...statusOfFailure(failure), message: wordsOfFailure(failure) };
+    if (code === 'NO_ROUTE') status.code = 'NOT_FOUND';
+    return endReply(this.speech, { ...status, httpStatus, fields, via: null });
   }
 }
 
@@ -151,7 +160,8 @@ export class OwnRpcs {
    */
   entered(call: Call): OwnRpc | undefined {
     const { transcoder } = call;
-    if (transcoder instanceof OwnRpc && transcoder.isRead) return transcoder;
+    if (transcoder instanceof OwnRpc && transcoder.isRead)
+      return this.#methods.has(transcoder.askedPath) ? transcoder : undefined;
     const method = this.#methods.get(call.path);
     const speech = method === undefined || call.method !== 'POST' ? undefined : speechOf(call.fields);
     if (method === undefined || speech === undefined) return undefined;

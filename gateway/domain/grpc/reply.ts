@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'; // a type alone: domain/ takes nothing else from outside
 import { removeFieldsWhere } from '../http/fields.ts';
 import type { Answer, Via } from '../upstream.ts';
 import { detailsOf, statusDetails } from './details.ts';
@@ -28,6 +29,21 @@ export function messageReply(speech: Speech, message: Buffer, { fields, via }: P
   return { status: 200, fields, body: enveloped(message), trailers: end, via };
 }
 
+/** Messages that come as they come about, and what follows them. */
+export interface Ending {
+  readonly body: Readable;
+  readonly trailers: readonly string[];
+}
+
+/** Where such messages are written to. */
+export interface MessagesOut {
+  readonly body: Readable;
+  write(message: Buffer): void;
+  end(): void;
+  /** Their caller has left, or all are written. */
+  onClose(over: () => void): void;
+}
+
 /** How a call ended without one. */
 export interface Ended extends RpcStatus {
   /** What a call of REST would have been answered with: the log and the metrics tell it. */
@@ -53,7 +69,8 @@ export function endReply(speech: Speech, ended: Ended): Answer {
   return { status: 200, fields, body: webBody(speech, [envelopedTrailers(end)]), via, meantStatus };
 }
 
-function endFields(ended: RpcStatus): string[] {
+/** How a call of gRPC ended, as its trailers say it. */
+export function endFields(ended: RpcStatus): string[] {
   const fields = ['grpc-status', String(CODES[ended.code]), 'grpc-message', encodeMessage(ended.message)];
   const details = statusDetails(ended);
   return details === undefined ? fields : [...fields, 'grpc-status-details-bin', details];

@@ -1,3 +1,4 @@
+import type { FileDescriptor } from './descriptor.ts';
 import type { HttpRule, JsonMessage } from './http-rule.ts';
 
 /** A type of message: its bytes and its JSON, by proto3's rules. A text instead: why that cannot be. */
@@ -31,6 +32,8 @@ export interface RpcService {
   /** With its package. */
   readonly name: string;
   readonly methods: ReadonlyMap<string, RpcMethod>;
+  /** The `.proto` and what it imports, for callers who ask what is served here. */
+  readonly describe?: () => readonly FileDescriptor[];
 }
 
 /** Why a `.proto` is of no use; `isOfService`: it is sound, and does not declare the service. */

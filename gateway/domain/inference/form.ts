@@ -66,8 +66,3 @@ export interface InferenceForm {
   refused(answer: Answer): Answer;
   failure(call: Call, failure: GatewayError): Answer;
 }
-
-/** What is wrong, in one line for those who read no other. */
-export function wordsOfFailure({ detail, errors }: GatewayError): string {
-  return errors === undefined ? detail : errors.map(error => error.detail).join('; ');
-}

@@ -1,5 +1,5 @@
 import type { Call, Complete } from '../call.ts';
-import { GatewayError } from '../errors.ts';
+import { GatewayError, wordsOfFailure } from '../errors.ts';
 import { fieldOf, type RawFields, removeBodyFields, removeFieldsWhere, setField } from '../http/fields.ts';
 import { toProblem } from '../http/reply.ts';
 import { isRecord, textOf } from '../unknown-value.ts';
@@ -7,7 +7,6 @@ import type { Answer } from '../upstream.ts';
 import { named } from '../validation/findings.ts';
 import {
   TENSORS_MAX,
-  wordsOfFailure,
   type Answered,
   type InferenceForm,
   type InferRequest,

@@ -3,16 +3,13 @@ import type { GatewayError } from '../errors.ts';
 import { bodyTooLarge } from '../errors.ts';
 import { malformed } from '../grpc/envelope.ts';
 import type { OwnRpc } from '../grpc/own-rpc.ts';
-import { endReply } from '../grpc/reply.ts';
 import { withoutSpeech } from '../grpc/speech.ts';
-import { statusOfFailure } from '../grpc/status.ts';
 import { endOfError } from '../grpc/transcoder.ts';
 import { removeBodyFields, type RawFields } from '../http/fields.ts';
 import type { Answer } from '../upstream.ts';
 import { named } from '../validation/findings.ts';
 import {
   TENSORS_MAX,
-  wordsOfFailure,
   type Answered,
   type InferenceForm,
   type InferRequest,
@@ -94,7 +91,10 @@ export function rpcTargetOf({ askedPath, said }: OwnRpc): InferenceTarget | unde
   return kind && { kind, model, version: asked === '' ? undefined : asked };
 }
 
-/** The service, as the protocol's own file declares it. */
+/** The protocol's own file. */
+export const INFERENCE_FILE = 'open_inference_grpc.proto';
+
+/** The service that it declares. */
 export const INFERENCE_SERVICE = 'inference.GRPCInferenceService';
 
 const OF_SERVER: ReadonlyMap<string, 'server' | 'live' | 'ready'> = new Map([
@@ -178,12 +178,8 @@ export class RpcForm implements InferenceForm {
     return endOfError(this.#rpc.speech, answer);
   }
 
-  /** Of a model that is not there the protocol's servers say so, and not that there is no such method. */
-  failure(_call: Call, failure: GatewayError): Answer {
-    const { fields, status: httpStatus, code } = failure;
-    const status = { ...statusOfFailure(failure), message: wordsOfFailure(failure) };
-    if (code === 'NO_ROUTE') status.code = 'NOT_FOUND';
-    return endReply(this.#rpc.speech, { ...status, httpStatus, fields, via: null });
+  failure(call: Call, failure: GatewayError): Answer {
+    return this.#rpc.failure(call, failure);
   }
 }
 
