@@ -13,6 +13,7 @@ import {
   type RowResult,
 } from '../domain/jobs/answers.ts';
 import { bodyTooLarge } from '../domain/errors.ts';
+import { CallSize } from '../domain/jobs/call-size.ts';
 import { CsvCutter, csvRecords } from '../domain/jobs/csv-rows.ts';
 import { PREDICTION } from '../domain/table/answer-table.ts';
 import type { ColumnsFor } from '../domain/table/csv-transcoder.ts';
@@ -25,7 +26,7 @@ import {
   type JobForm,
   type RowCutter,
 } from '../domain/jobs/forms.ts';
-import type { Job, JobChange, JobError, JobFiles, JobPart, JobStore } from '../domain/jobs/job.ts';
+import type { Job, JobChange, JobError, JobFiles, JobOutput, JobPart, JobStore } from '../domain/jobs/job.ts';
 import { routeOfJobs, rowsOfCall, type RowsOfCall } from '../domain/jobs/job-route.ts';
 import type { Places } from '../domain/jobs/places.ts';
 import type { Route } from '../domain/route.ts';
@@ -96,6 +97,8 @@ export class JobRun {
   readonly #inHand = new Set<Promise<void>>();
   /** Answered, and not joined to what is done: by where they begin. */
   readonly #ahead = new Map<number, Pick<JobPart, 'to' | 'rows'>>();
+  readonly #size = new CallSize();
+  readonly #output: JobOutput;
   #job: Job;
   #outputEnd: number;
   #apart = 0;
@@ -109,6 +112,7 @@ export class JobRun {
     this.#ports = ports;
     this.#signals = signals;
     this.#job = job;
+    this.#output = ports.files.output(job.id);
     this.#outputEnd = ports.store.outputEnd(job.id);
   }
 
@@ -122,6 +126,8 @@ export class JobRun {
       await Promise.all(this.#inHand);
       if (!(error instanceof RowsFault)) throw error;
       await this.#end('failed', { code: 'BAD_REQUEST', detail: error.message });
+    } finally {
+      await this.#output.close();
     }
   }
 
@@ -193,7 +199,7 @@ export class JobRun {
     let chunk: Chunk = { row, from, to: from, texts: [], bytes: 0 };
     try {
       for await (const { cut, number } of this.#cuts(cutter, { row, from })) {
-        if (isFull(chunk, cut, options)) {
+        if (isFull(chunk, cut, { ...options, rowsMax: this.#rowsMax(options) })) {
           yield chunk;
           chunk = { row: number, from: chunk.to, to: chunk.to, texts: [], bytes: 0 };
         }
@@ -207,6 +213,10 @@ export class JobRun {
       throw error;
     }
     if (chunk.texts.length > 0) yield chunk;
+  }
+
+  #rowsMax({ rowsMax, isFixed }: RowsOfCall): number {
+    return isFixed ? rowsMax : Math.min(rowsMax, this.#size.rows);
   }
 
   async *#cuts(cutter: RowCutter, { row, from }: Pick<Gap, 'row' | 'from'>): AsyncGenerator<Numbered> {
@@ -276,6 +286,7 @@ export class JobRun {
       for (const [i, error] of remedy.errors) settle(i, { error });
       return [rows.filter((_, i) => !remedy.errors.has(i))];
     }
+    this.#size.refused();
     if (rows.length > 1 && this.#apart < APART_MAX) return this.#halves(rows);
     rows.forEach((_, i) => settle(i, { error: remedy.error }));
     return [];
@@ -305,6 +316,7 @@ export class JobRun {
 
   async #askOnce(chunk: Askable, rows: readonly number[]): Promise<Remedy | typeof STOPPED> {
     const { abort, stop } = this.#signals;
+    const { clock } = this.#ports;
     const route = await this.#route();
     if (route === undefined) return STOPPED;
     const { form, bytesMax } = rowsOfCall(route);
@@ -320,8 +332,12 @@ export class JobRun {
         content,
         signal: abort,
       };
+      const beganMs = clock.nowMs();
       const outcome = await callForRows(this.#ports, call);
-      return abort.aborted ? STOPPED : remedyOf(outcome, rows.length);
+      if (abort.aborted) return STOPPED;
+      const remedy = remedyOf(outcome, rows.length);
+      if (remedy.kind === 'answered') this.#size.took(clock.nowMs() - beganMs, rows.length);
+      return remedy;
     } finally {
       places.release();
     }
@@ -331,7 +347,7 @@ export class JobRun {
 
   /** Until that is done, however long the disk is full; then these rows are not asked again. */
   async #writeDown({ row, from, to, texts }: Chunk, results: readonly RowResult[]): Promise<void> {
-    const { files, store, count } = this.#ports;
+    const { store, count } = this.#ports;
     const { id, routeId } = this.#job;
     const content = Buffer.from(results.map(toOutputLine).join(''));
     const at = this.#outputEnd;
@@ -339,7 +355,7 @@ export class JobRun {
     const part = { row, rows: texts.length, from, to, at, bytes: content.length };
     for (let waits = 1; !this.#signals.abort.aborted; waits += 1) {
       try {
-        await files.write(id, at, content);
+        await this.#output.write(at, content);
         if (this.#isAborted()) return;
         const progress = this.#progressWith(part, results);
         store.answered(id, part, progress);

@@ -2,9 +2,6 @@ import type { Route } from '../route.ts';
 import type { ServiceView } from '../service.ts';
 import { isEligibleIn } from '../service.ts';
 
-/** Rows of one call where the route says nothing of batches. */
-const ROWS_USUAL = 64;
-
 /** True for a route that makes jobs of calls where their callers ask for that. */
 export function takesJobs({ policy }: Pick<Route, 'policy'>): boolean {
   return policy.isPure && !policy.isStream && policy.async !== 'refuse';
@@ -12,7 +9,10 @@ export function takesJobs({ policy }: Pick<Route, 'policy'>): boolean {
 
 /** How the rows of a file are put to a route. */
 export interface RowsOfCall {
+  /** No call has more. */
   readonly rowsMax: number;
+  /** Each has so many, as far as the file goes. */
+  readonly isFixed: boolean;
   readonly bytesMax: number;
   readonly form: 'array' | 'columns';
 }
@@ -23,7 +23,8 @@ export function rowsOfCall({ policy }: Pick<Route, 'policy'>): RowsOfCall {
   const batch = sharing?.batch;
   const rates = limits.flatMap(({ cost, rate, pace }) => (cost === 'rows' && pace === undefined ? [rate] : []));
   return {
-    rowsMax: Math.max(1, Math.min(batch?.sizeMax ?? ROWS_USUAL, validate?.rowsMax ?? Infinity, ...rates)),
+    rowsMax: Math.max(1, Math.min(batch?.sizeMax ?? Infinity, validate?.rowsMax ?? Infinity, ...rates)),
+    isFixed: batch !== undefined,
     bytesMax: bodyBytesMax,
     form: batch?.rows ?? validate?.form ?? 'array',
   };

@@ -125,8 +125,8 @@ export interface JobStore {
 export interface JobFiles {
   /** The input, from this byte on, in blocks. */
   read(id: string, from: number): AsyncIterable<Buffer>;
-  /** Writes answers at this place of the output. */
-  write(id: string, at: number, content: Buffer): Promise<void>;
+  /** Where the answers of a job are written. It is made, and opened, with the first of them. */
+  output(id: string): JobOutput;
   /** A piece of the output. */
   answers(id: string, at: number, bytes: number): Promise<Buffer>;
   /** Makes the rows of a Parquet file lines of JSON, in its place, and says how many bytes these are. Rejects with a GatewayError. */
@@ -136,6 +136,13 @@ export interface JobFiles {
   /** The input is of no use any more. */
   dropInput(id: string): Promise<void>;
   remove(id: string): Promise<void>;
+}
+
+/** The output of a job. */
+export interface JobOutput {
+  /** Writes answers at this place. May be tried again where that fails. */
+  write(at: number, content: Buffer): Promise<void>;
+  close(): Promise<void>;
 }
 
 /** True where a job belongs to this caller; an address and an identity are never the same one. */

@@ -1,7 +1,7 @@
 import { constants, createReadStream, existsSync } from 'node:fs';
 import { open, readdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { JobFiles } from '../../domain/jobs/job.ts';
+import type { JobFiles, JobOutput } from '../../domain/jobs/job.ts';
 import type { ParquetProcesses } from '../parquet/parquet-process.ts';
 
 /** They hold what callers sent. */
@@ -29,18 +29,7 @@ export function createJobFiles(folder: string, parquet: Pick<ParquetProcesses, '
   return {
     create: id => open(input(id), 'wx', MODE),
     read: (id, from) => createReadStream(input(id), { start: from, highWaterMark: BLOCK_BYTES }),
-    async write(id, at, content) {
-      const handle = await open(output(id), ANYWHERE, MODE);
-      try {
-        let written = 0;
-        while (written < content.length) {
-          const { bytesWritten } = await handle.write(content, written, content.length - written, at + written);
-          written += bytesWritten;
-        }
-      } finally {
-        await handle.close();
-      }
-    },
+    output: id => new OutputFile(output(id)),
     async answers(id, at, bytes) {
       const handle = await open(output(id), 'r');
       try {
@@ -65,6 +54,37 @@ export function createJobFiles(folder: string, parquet: Pick<ParquetProcesses, '
       }
     },
   };
+}
+
+/** Open from its first answers on, as long as a job is worked off: to open and close it for each costs more than to write. */
+class OutputFile implements JobOutput {
+  readonly #path: string;
+  #opened: Promise<FileHandle> | undefined = undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  async write(at: number, content: Buffer): Promise<void> {
+    this.#opened ??= open(this.#path, ANYWHERE, MODE);
+    try {
+      const handle = await this.#opened;
+      for (let written = 0; written < content.length;) {
+        const { bytesWritten } = await handle.write(content, written, content.length - written, at + written);
+        written += bytesWritten;
+      }
+    } catch (error) {
+      await this.close(); // it may be another disk by then
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    const opened = this.#opened;
+    this.#opened = undefined;
+    const handle = await opened?.catch(() => undefined); // it was told by the write
+    await handle?.close().catch(() => undefined);
+  }
 }
 
 /** Of a job's rows and answers in Parquet. A file is whole once it has its name. */

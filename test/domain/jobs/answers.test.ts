@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { answersIn, bodyOf, remedyOf, type CallOutcome } from '../../../gateway/domain/jobs/answers.ts';
 import { namedFile, Settled } from '../../../gateway/domain/jobs/inbox.ts';
 import { callsAtOnce } from '../../../gateway/domain/jobs/job-route.ts';
+import { CallSize } from '../../../gateway/domain/jobs/call-size.ts';
 import { Places } from '../../../gateway/domain/jobs/places.ts';
 import { callbackIn, prefersAsync } from '../../../gateway/domain/jobs/preference.ts';
 import { resultForm } from '../../../gateway/domain/jobs/results.ts';
@@ -11,6 +12,23 @@ import type { InstanceState, InstanceView } from '../../../gateway/domain/servic
 const outcome = (traits: Partial<CallOutcome>): CallOutcome => ({
   ...{ status: 200, code: null, body: Buffer.from('[1,2]'), detail: 'why', errors: [], retryAfterMs: undefined },
   ...traits,
+});
+
+describe('a call of a job', () => {
+  test('has as many rows as are answered while another caller would hardly notice, and few where rows are refused', () => {
+    const size = new CallSize();
+    const after = (ms: number, rows = size.rows) => {
+      size.took(ms, rows);
+      return size.rows;
+    };
+
+    assert.deepEqual([size.rows, after(10), after(49), after(50), after(150)], [64, 128, 256, 256, 256]);
+    assert.equal(after(10, 3), 256, 'the last rows of a file say nothing of a whole call');
+    assert.deepEqual([after(151), after(1), after(1), after(1)], [128, 256, 512, 1_024]);
+    assert.equal(after(1), 1_024);
+    size.refused();
+    assert.deepEqual([size.rows, after(1), after(1_000)], [64, 64, 64]);
+  });
 });
 
 describe('the answer to rows', () => {
