@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { describe, test, type TestContext } from 'node:test';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
 import { parse, stringify } from 'yaml';
 import { createMetrics } from '../../gateway/edges/prom-client.ts';
 import { promtool } from '../support/promtool.ts';
@@ -134,38 +134,36 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 };
 
-/** What promtool says of one alert over these series: nothing where it fires, or does not, as it should. */
-async function judge(t: TestContext, { alert, series, fires }: { alert: string; series: Series; fires: boolean }) {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-alerts-'));
-  t.after(() => rmSync(folder, { recursive: true }));
-  const file = join(folder, 'test.yml');
+/** One unit test of promtool's: the alert fires over these series, or does not, as it should. */
+function unitTest(alert: string, series: Series, fires: boolean) {
   const firing = `max_over_time(ALERTS{alertname="${alert}",alertstate="firing"}[40m])`;
-  const unitTest = {
-    rule_files: [resolve('config/alerts.yml')],
-    evaluation_interval: '10s',
-    tests: [
-      {
-        interval: '10s',
-        input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
-        promql_expr_test: [
-          { expr: `count(${firing})`, eval_time: '40m', exp_samples: fires ? [{ labels: '{}', value: 1 }] : [] },
-        ],
-      },
+  return {
+    name: `${alert} ${fires ? 'fires' : 'rests'}`,
+    interval: '10s',
+    input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
+    promql_expr_test: [
+      { expr: `count(${firing})`, eval_time: '40m', exp_samples: fires ? [{ labels: '{}', value: 1 }] : [] },
     ],
   };
-  writeFileSync(file, stringify(unitTest));
-  return promtool(['test', 'rules', file]);
 }
 
 describe('every alert', () => {
-  for (const { alert } of rules) {
-    test(`fires when it should, and not on what is usual: ${alert}`, async t => {
-      const { fires, rests } = CASES[alert] ?? assert.fail('a new alert needs its case above');
-
-      assert.equal(await judge(t, { alert, series: fires, fires: true }), '');
-      assert.equal(await judge(t, { alert, series: rests, fires: false }), '');
+  test('fires when it should, and not on what is usual', async t => {
+    const folder = mkdtempSync(join(tmpdir(), 'penstock-alerts-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const files = rules.map(rule => {
+      const { alert } = rule;
+      const { fires, rests } = CASES[alert] ?? assert.fail(`a new alert needs its case above: ${alert}`);
+      const [ruleFile, testFile] = [join(folder, `${alert}.yml`), join(folder, `${alert}.test.yml`)];
+      const tests = [unitTest(alert, fires, true), unitTest(alert, rests, false)];
+      writeFileSync(ruleFile, stringify({ groups: [{ name: alert, rules: [rule] }] })); // of all rules, each test would try all
+      writeFileSync(testFile, stringify({ rule_files: [ruleFile], evaluation_interval: '10s', tests }));
+      return testFile;
     });
-  }
+
+    assert.equal(await promtool(['test', 'rules', ...files]), '');
+    assert.equal(await promtool(['check', 'rules', 'config/alerts.yml']), '');
+  });
 
   test('watches metrics that the gateway has', async t => {
     const metrics = createMetrics({
