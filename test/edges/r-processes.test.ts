@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import { chmod, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { before, describe, test, type TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
 import type { Roster, RosterEntry } from '../../gateway/domain/roster.ts';
 import { systemClock } from '../../gateway/edges/clock.ts';
@@ -79,8 +76,6 @@ async function script(t: TestContext, text: string): Promise<string> {
 }
 
 describe('local R processes', { concurrency: false }, () => {
-  before(() => promisify(execFile)(`${root}plumber-services/train.sh`, ['fuel']));
-
   test('answer on ports of their own, with the version of their model, and end with the source', async t => {
     const local = startLocal(t, { entries: [{ ...fuel, instances: 2 }] });
     assert.deepEqual(local.source.age().isKnown, true, 'nothing is wanted yet');
@@ -133,25 +128,6 @@ describe('local R processes', { concurrency: false }, () => {
       ends.map(({ level, text }) => [level, text]),
       [['warn', 'R ended: SIGKILL']],
     );
-  });
-
-  test('do not outlive a gateway that is killed', async t => {
-    const parent = spawn(process.execPath, [`${root}test/support/local-parent.ts`], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    t.after(() => parent.kill('SIGKILL'));
-    let pid: number | undefined;
-    for await (const line of createInterface({ input: parent.stdout })) {
-      const event = JSON.parse(line) as Notice;
-      if (event.about['rEvent'] === 'listening') pid = Number(event.about['pid']);
-      if (event.text === 'R answers') break;
-    }
-    assert.ok(pid !== undefined && isRunning(pid));
-
-    parent.kill('SIGKILL');
-
-    const killed = pid;
-    await until(() => !isRunning(killed), 'R has ended');
   });
 
   test('are given what R needs and what their entry names, and nothing else of the environment', async t => {

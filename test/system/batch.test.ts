@@ -22,7 +22,7 @@ interface Model {
 const MODELS: readonly Model[] = [
   {
     name: 'fuel',
-    bodies: 300,
+    bodies: 150,
     columns: [
       { name: 'wt', from: 1.5, to: 5.5 },
       { name: 'hp', from: 50, to: 340 },
@@ -30,12 +30,12 @@ const MODELS: readonly Model[] = [
   },
   {
     name: 'iris',
-    bodies: 200,
+    bodies: 100,
     columns: ['Sepal.Length', 'Sepal.Width', 'Petal.Length', 'Petal.Width'].map(name => ({ name, from: 0.1, to: 8 })),
   },
   {
     name: 'ozone',
-    bodies: 40,
+    bodies: 24,
     columns: [
       { name: 'Solar.R', from: 7, to: 334, isWhole: true },
       { name: 'Wind', from: 1.7, to: 20.7 },
@@ -223,14 +223,13 @@ ${['twice', 'centred', 'first', 'random', 'boxed']
   - { id: sum, uri: 'lb://misbehave', predicates: ['Path=/sum'], batch: { rows: columns, rowsIndependent: true } }
 `;
 
-describe('whether rows may travel together', () => {
-  test('is shown by the live model, and where it shows the contrary each travels alone', async t => {
-    const service = await startPlumberService(t, misbehave);
-    const gateway = await startGateway(t, {
-      services: { misbehave: [service.url] },
-      routes: MISBEHAVING,
-      idleMsMax: 30_000,
-    });
+test('whether rows may travel together', async t => {
+  const service = await startPlumberService(t, misbehave); // for all of them
+  const startMisbehaving = (own: TestContext, routes: string) =>
+    startGateway(own, { services: { misbehave: [service.url] }, routes, idleMsMax: 30_000 });
+
+  await t.test('is shown by the live model, and where it shows the contrary each travels alone', async own => {
+    const gateway = await startMisbehaving(own, MISBEHAVING);
     const both = async (path: string, body: string) => {
       const asked = { body, type: 'application/json' };
       return {
@@ -262,66 +261,66 @@ describe('whether rows may travel together', () => {
     for (const { heard, wanted } of together) assert.equal(heard, wanted);
   });
 
-  test('is learned from what callers send, where the model publishes nothing and its rows are declared to be independent', async t => {
-    const service = await startPlumberService(t, misbehave);
-    const gateway = await startGateway(t, {
-      services: { misbehave: [service.url] },
-      routes: MISBEHAVING,
-      idleMsMax: 30_000,
-    });
-    const heardOf = async (path: string, body: string) => {
-      const asked = { body, type: 'application/json' };
-      const [heard, wanted] = await Promise.all([
-        ask(`${gateway.url}${path}`, asked),
-        ask(`${service.url}${path}`, asked),
-      ]);
-      assert.equal(seen(heard), seen(wanted), body);
-    };
-    const bodies = {
-      double: (i: number) => `[{"x":${i}.5}]`,
-      'off-centre': (i: number) => `[{"x":${i}.5},{"x":1.0}]`,
-      sum: (i: number) => `{"a":${i}.5,"b":2}`,
-    };
-    const isTold = (route: string) => gateway.log.of('batching').some(line => line['route'] === route);
+  await t.test(
+    'is learned from what callers send, where the model publishes nothing and its rows are declared to be independent',
+    async own => {
+      const gateway = await startMisbehaving(own, MISBEHAVING);
+      const heardOf = async (path: string, body: string) => {
+        const asked = { body, type: 'application/json' };
+        const [heard, wanted] = await Promise.all([
+          ask(`${gateway.url}${path}`, asked),
+          ask(`${service.url}${path}`, asked),
+        ]);
+        assert.equal(seen(heard), seen(wanted), body);
+      };
+      const bodies = {
+        double: (i: number) => `[{"x":${i}.5}]`,
+        'off-centre': (i: number) => `[{"x":${i}.5},{"x":1.0}]`,
+        sum: (i: number) => `{"a":${i}.5,"b":2}`,
+      };
+      const isTold = (route: string) => gateway.log.of('batching').some(line => line['route'] === route);
 
-    for (const [route, bodyOf] of Object.entries(bodies)) {
-      let i = 0;
-      await until(async () => (await heardOf(`/${route}`, bodyOf(i++)), isTold(route)), `a verdict on ${route}`);
-      await Promise.all(Array.from({ length: 24 }, (_, k) => heardOf(`/${route}`, bodyOf(k))));
-    }
+      for (const [route, bodyOf] of Object.entries(bodies)) {
+        let i = 0;
+        await until(async () => (await heardOf(`/${route}`, bodyOf(i++)), isTold(route)), `a verdict on ${route}`);
+        await Promise.all(Array.from({ length: 24 }, (_, k) => heardOf(`/${route}`, bodyOf(k))));
+      }
 
-    assert.deepEqual(
-      gateway.log.of('batching').map(({ route, isOn }) => [route, isOn]),
-      [
-        ['double', true],
-        ['off-centre', false],
-        ['sum', true],
-      ],
-    );
-    await until(async () => {
-      await Promise.all(
-        Array.from({ length: 24 }, (_, k) => heardOf('/double', `[{"x":${k === 7 ? '-1.5' : `${k}.5`}}]`)),
+      assert.deepEqual(
+        gateway.log.of('batching').map(({ route, isOn }) => [route, isOn]),
+        [
+          ['double', true],
+          ['off-centre', false],
+          ['sum', true],
+        ],
       );
-      const { batches, rows } = await metOf(gateway, 'misbehave');
-      return rows > batches;
-    }, 'calls travel together');
-  });
+      await until(async () => {
+        await Promise.all(
+          Array.from({ length: 24 }, (_, k) => heardOf('/double', `[{"x":${k === 7 ? '-1.5' : `${k}.5`}}]`)),
+        );
+        const { batches, rows } = await metOf(gateway, 'misbehave');
+        return rows > batches;
+      }, 'calls travel together');
+    },
+  );
 
-  test('is not asked of callers’ rows where nothing is declared: what to write is said, and each travels alone', async t => {
-    const service = await startPlumberService(t, misbehave);
-    const routes = MISBEHAVING.replaceAll(', rowsIndependent: true', '').replaceAll('rowsIndependent: true', '');
-    const gateway = await startGateway(t, { services: { misbehave: [service.url] }, routes, idleMsMax: 30_000 });
-    const isSaid = () => gateway.log.of('batching').find(line => line['route'] === 'double');
-    await until(async () => {
-      await ask(`${gateway.url}/double`, { body: '[{"x":1.5}]', type: 'application/json' });
-      return isSaid() !== undefined;
-    }, 'what to write is said');
+  await t.test(
+    'is not asked of callers’ rows where nothing is declared: what to write is said, and each travels alone',
+    async own => {
+      const routes = MISBEHAVING.replaceAll(', rowsIndependent: true', '').replaceAll('rowsIndependent: true', '');
+      const gateway = await startMisbehaving(own, routes);
+      const isSaid = () => gateway.log.of('batching').find(line => line['route'] === 'double');
+      await until(async () => {
+        await ask(`${gateway.url}/double`, { body: '[{"x":1.5}]', type: 'application/json' });
+        return isSaid() !== undefined;
+      }, 'what to write is said');
 
-    assert.match(
-      String(isSaid()?.['reason']),
-      /^\/double: there are no examples .*write `batch: \{ rowsIndependent: true \}`/,
-    );
-    assert.equal(await isBatching(gateway, 'double'), false);
-    assert.equal((await metOf(gateway, 'misbehave')).batches, 0);
-  });
+      assert.match(
+        String(isSaid()?.['reason']),
+        /^\/double: there are no examples .*write `batch: \{ rowsIndependent: true \}`/,
+      );
+      assert.equal(await isBatching(gateway, 'double'), false);
+      assert.equal((await metOf(gateway, 'misbehave')).batches, 0);
+    },
+  );
 });

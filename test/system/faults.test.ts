@@ -42,7 +42,7 @@ const STRIKES: readonly Strike[] = [
 ];
 
 /** They rest a little, so that it is the fault that is tried, and not the machine. */
-const GENTLE = { restMs: 20 };
+const GENTLE = { restMs: 40 };
 
 // One after the other, before the same instances.
 test('an instance under load', { timeout: 540_000 }, async t => {

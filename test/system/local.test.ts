@@ -19,9 +19,11 @@ async function startLocal(t: TestContext) {
       return instances.length === 2 && instances.every(({ state }) => state === 'in-rotation');
     }, 'both R are in rotation');
   await whole();
-  const addresses = (await gateway.service(MISBEHAVE)).instances.map(({ address }) => address);
-  const pids = await Promise.all(addresses.map(async address => pidOf(await (await fetch(`${address}/who`)).json())));
-  return { gateway, pids, whole };
+  const pidsOf = async () => {
+    const { instances } = await gateway.service(MISBEHAVE);
+    return Promise.all(instances.map(async ({ address }) => pidOf(await (await fetch(`${address}/who`)).json())));
+  };
+  return { gateway, pidsOf, whole };
 }
 
 function pidOf(who: unknown): number {
@@ -29,12 +31,12 @@ function pidOf(who: unknown): number {
 }
 
 describe('R processes that the gateway started itself', () => {
-  test('are started again when they die, and calls that may be repeated lose nothing', async t => {
-    const { gateway, pids, whole } = await startLocal(t);
-    const load = startLoad({ url: gateway.url, connections: 8, make: anEcho('/pure/predict') });
+  test('are started again when they die, without a loss, and finish what they have when the gateway is told to stop', async t => {
+    const { gateway, pidsOf, whole } = await startLocal(t);
+    const load = startLoad({ url: gateway.url, connections: 8, restMs: 50, make: anEcho('/pure/predict') });
     await load.more(100);
 
-    for (const pid of pids) {
+    for (const pid of await pidsOf()) {
       process.kill(pid, 'SIGKILL');
       await load.more(100);
       await whole();
@@ -43,12 +45,10 @@ describe('R processes that the gateway started itself', () => {
     const { calls, ends } = await load.stop();
 
     assert.deepEqual(ends, { 200: calls });
-  });
 
-  test('finish what they have when the gateway is told to stop, and end with it', async t => {
-    const { gateway, pids } = await startLocal(t);
+    const later = await pidsOf();
     const held = heldCalls(t);
-    const calls = Array.from({ length: 6 }, () => gateway.call(`/once${held.path}`, { headers: bearer('alice') }));
+    const inHand = Array.from({ length: 6 }, () => gateway.call(`/once${held.path}`, { headers: bearer('alice') }));
     await until(async () => {
       const { queue, permits } = await gateway.service(MISBEHAVE);
       return queue.depth + permits.inUse === 6;
@@ -59,15 +59,16 @@ describe('R processes that the gateway started itself', () => {
     held.release();
 
     assert.deepEqual(
-      (await Promise.all(calls)).map(({ status }) => status),
+      (await Promise.all(inHand)).map(({ status }) => status),
       [200, 200, 200, 200, 200, 200],
     );
     assert.equal(await gateway.ended, 0);
-    assert.deepEqual(pids.map(isRunning), [false, false]);
+    assert.deepEqual(later.map(isRunning), [false, false]);
   });
 
   test('do not outlive a gateway that is killed', async t => {
-    const { gateway, pids } = await startLocal(t);
+    const { gateway, pidsOf } = await startLocal(t);
+    const pids = await pidsOf();
 
     gateway.child.kill('SIGKILL');
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { get as httpGet, type IncomingMessage } from 'node:http';
-import { before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { isRunning, killGroup, misbehave, startPlumberService } from '../support/plumber/serve.ts';
@@ -18,10 +18,6 @@ const fuelRows = [
 
 /** What R itself says: predict(lm(mpg ~ wt + hp, mtcars), …) with 15 digits. */
 const fuelPredictions = [23.6498860181573, 18.3235151354823];
-
-before(() => {
-  execFileSync(`${services}train.sh`, { stdio: 'ignore' });
-});
 
 /** Posts JSON on a connection of its own, as the gateway does. */
 async function post(url: string, body: unknown, headers: Record<string, string> = {}) {
@@ -38,10 +34,11 @@ async function get(url: string, headers: Record<string, string> = {}) {
   return { status: response.status, body: (await response.json()) as Record<string, unknown> };
 }
 
-describe('fuel', () => {
-  test('predicts a column for many rows and a scalar for one, with all digits', async t => {
-    const fuel = await startPlumberService(t, 'fuel');
+// Before one R.
+test('fuel', async t => {
+  const fuel = await startPlumberService(t, 'fuel');
 
+  await t.test('predicts a column for many rows and a scalar for one, with all digits', async () => {
     const two = await post(`${fuel.url}/predict`, fuelRows);
     const one = await post(`${fuel.url}/predict`, fuelRows.slice(0, 1));
 
@@ -49,9 +46,7 @@ describe('fuel', () => {
     assert.deepEqual(one, { status: 200, body: { '.pred': fuelPredictions[0] } });
   });
 
-  test('says who it is as vetiver does, and what its inputs are', async t => {
-    const fuel = await startPlumberService(t, 'fuel');
-
+  await t.test('says who it is as vetiver does, and what its inputs are', async () => {
     const ping = await get(`${fuel.url}/ping`);
     const { body: metadata } = await get(`${fuel.url}/metadata`);
     const { body: prototype } = await get(`${fuel.url}/prototype`);
@@ -71,8 +66,7 @@ describe('fuel', () => {
     assert.deepEqual(bodySchemaOf(openapi), { wt: { type: 'number' }, hp: { type: 'number' } });
   });
 
-  test('reads what the clients of R send: no content type, a form that is none, numbers as text', async t => {
-    const fuel = await startPlumberService(t, 'fuel');
+  await t.test('reads what the clients of R send: no content type, a form that is none, numbers as text', async () => {
     const expected = { status: 200, body: { '.pred': fuelPredictions } };
     const bytes = new Blob([JSON.stringify(fuelRows)]); // fetch adds no content type of its own
 
@@ -87,31 +81,32 @@ describe('fuel', () => {
     assert.deepEqual([form, text], [expected, expected]);
   });
 
-  test("answers a caller's mistake as the gateway does, with the reason, and logs it beneath R's errors", async t => {
-    const fuel = await startPlumberService(t, 'fuel');
-    const reason = 'the required columns are missing: `hp`';
+  await t.test(
+    "answers a caller's mistake as the gateway does, with the reason, and logs it beneath R's errors",
+    async () => {
+      const reason = 'the required columns are missing: `hp`';
 
-    const answer = await post(`${fuel.url}/predict`, [{ wt: 2.6 }], { 'x-request-id': 'a-call' });
+      const answer = await post(`${fuel.url}/predict`, [{ wt: 2.6 }], { 'x-request-id': 'a-call' });
 
-    assert.deepEqual(answer, {
-      status: 422,
-      body: {
-        type: 'urn:penstock:error:INVALID_INPUT',
-        title: 'Invalid input',
+      assert.deepEqual(answer, {
         status: 422,
-        detail: reason,
-        code: 'INVALID_INPUT',
-        requestId: 'a-call',
-        message: reason,
-        errors: [{ pointer: '/0/hp', detail: '`hp` is missing' }],
-      },
-    });
-    const line = await fuel.event('caller-mistake');
-    assert.deepEqual([line['level'], line['path'], line['message']], ['info', '/predict', reason]);
-  });
+        body: {
+          type: 'urn:penstock:error:INVALID_INPUT',
+          title: 'Invalid input',
+          status: 422,
+          detail: reason,
+          code: 'INVALID_INPUT',
+          requestId: 'a-call',
+          message: reason,
+          errors: [{ pointer: '/0/hp', detail: '`hp` is missing' }],
+        },
+      });
+      const line = await fuel.event('caller-mistake');
+      assert.deepEqual([line['level'], line['path'], line['message']], ['info', '/predict', reason]);
+    },
+  );
 
-  test('tells what is no JSON from JSON that the model does not take, and R goes on', async t => {
-    const fuel = await startPlumberService(t, 'fuel');
+  await t.test('tells what is no JSON from JSON that the model does not take, and R goes on', async () => {
     const cases: readonly { body: unknown; status: number; detail: RegExp }[] = [
       { body: '', status: 400, detail: /^the body is empty/ },
       { body: '[{"wt":', status: 400, detail: /^the body is not JSON: parse error: premature EOF$/ },
@@ -145,17 +140,27 @@ describe('fuel', () => {
     );
   });
 
-  test('answers strangers nothing but a ping where it has a secret', async t => {
-    const secret = { PLUMBER_SHARED_SECRET: 'sesame-sesame' };
-    const fuel = await startPlumberService(t, 'fuel', { env: secret });
+  await t.test(
+    'keeps its port to itself; another looks for a free one, and answers strangers nothing but a ping where it has a secret',
+    async own => {
+      const secret = { PLUMBER_SHARED_SECRET: 'sesame-sesame' };
+      const other = await startPlumberService(own, 'fuel', { env: secret });
 
-    const without = await post(`${fuel.url}/predict`, fuelRows);
-    const wrong = await post(`${fuel.url}/predict`, fuelRows, { plumber_shared_secret: 'simsim' });
-    const right = await post(`${fuel.url}/predict`, fuelRows, secret);
-    const ping = await get(`${fuel.url}/ping`);
+      const third = spawnSync(`${services}serve.sh`, ['fuel', '--port', String(fuel.port)], { encoding: 'utf8' });
 
-    assert.deepEqual([without.status, wrong.status, right.status, ping.status], [400, 400, 200, 200]);
-  });
+      assert.notEqual(fuel.port, other.port);
+      assert.equal(third.status, 1);
+      assert.match(third.stdout, /"event":"port-taken"/);
+
+      // Strangers get nothing but a ping where there is a secret.
+      const without = await post(`${other.url}/predict`, fuelRows);
+      const wrong = await post(`${other.url}/predict`, fuelRows, { plumber_shared_secret: 'simsim' });
+      const right = await post(`${other.url}/predict`, fuelRows, secret);
+      const ping = await get(`${other.url}/ping`);
+
+      assert.deepEqual([without.status, wrong.status, right.status, ping.status], [400, 400, 200, 200]);
+    },
+  );
 });
 
 describe('iris', () => {
@@ -350,16 +355,6 @@ describe('serve.sh', () => {
         ['info', 'a message on purpose'],
       ],
     );
-  });
-
-  test('fails when its port is taken, and finds free ones for many at once', async t => {
-    const [one, two] = await Promise.all([startPlumberService(t, 'fuel'), startPlumberService(t, 'fuel')]);
-
-    const third = spawnSync(`${services}serve.sh`, ['fuel', '--port', String(one.port)], { encoding: 'utf8' });
-
-    assert.notEqual(one.port, two.port);
-    assert.equal(third.status, 1);
-    assert.match(third.stdout, /"event":"port-taken"/);
   });
 
   const mistakes = [

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, test, type TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import {
   anEcho,
   bearer,
@@ -33,26 +33,29 @@ async function sentTo(gateway: GatewayProcess, owner: string): Promise<number> {
   return instances.reduce((sum, { preferredBy, requests }) => sum + (preferredBy === owner ? requests : 0), 0);
 }
 
-/** Two gateways before four R, which have found each other. */
-async function startTwo(t: TestContext): Promise<{ cluster: Cluster; here: GatewayProcess; there: GatewayProcess }> {
-  const services = [MISBEHAVE, MISBEHAVE, MISBEHAVE, MISBEHAVE];
-  const cluster = await startCluster(t, { services, routes: misbehavingRoutes() });
+/** A second gateway before the same R; both have found each other. */
+async function startSecond(t: TestContext, { consul, gateway: here }: Cluster): Promise<GatewayProcess> {
   const there = await startGatewayProcess(t, {
-    ...{ routes: misbehavingRoutes(), more: IDENTITY, discovery: consulDiscovery(cluster.consul) },
+    ...{ routes: misbehavingRoutes(), more: IDENTITY, discovery: consulDiscovery(consul) },
   });
-  const here = cluster.gateway;
   for (const gateway of [here, there]) {
     await until(async () => {
       const owners = [...(await ownersOf(gateway)).values()];
       return owners.length === 4 && owners.every(owner => owner !== null);
     }, 'the gateways have found each other');
   }
-  return { cluster, here, there };
+  return there;
 }
 
-describe('two gateways before the same instances', () => {
-  test('share them out, and each uses its own first', async t => {
-    const { cluster, here, there } = await startTwo(t);
+// One after the other, before the same four R.
+test('two gateways before the same instances', async t => {
+  const services = [MISBEHAVE, MISBEHAVE, MISBEHAVE, MISBEHAVE];
+  const cluster = await startCluster(t, { services, routes: misbehavingRoutes() });
+  const here = cluster.gateway;
+  const first = await startSecond(t, cluster);
+
+  await t.test('share them out, and each uses its own first', async () => {
+    const there = first;
 
     const owners = await ownersOf(here);
     assert.deepEqual(await ownersOf(there), owners, 'both see the same');
@@ -80,10 +83,22 @@ describe('two gateways before the same instances', () => {
     }, 'Consul shows whom it shares with');
   });
 
-  test('lose no request of the one when the other dies, and it takes all', async t => {
-    const { here, there } = await startTwo(t);
+  await t.test('give all to the one that stays when the other drains, at once', async () => {
+    const there = first;
+    there.child.kill('SIGTERM');
+
+    await until(
+      async () => [...(await ownersOf(here)).values()].every(owner => owner === null),
+      'all instances are its own',
+      AT_ONCE_MS_MAX,
+    );
+    assert.equal(await there.ended, 0);
+  });
+
+  await t.test('lose no request of the one when the other dies, and it takes all', async own => {
+    const there = await startSecond(own, cluster);
     const loads = [here, there].map(({ url }) =>
-      startLoad({ url, connections: 3, restMs: 10, make: anEcho('/once/predict') }),
+      startLoad({ url, connections: 3, restMs: 50, make: anEcho('/once/predict') }),
     );
     const [load, doomed] = loads;
     assert.ok(load && doomed);
@@ -106,18 +121,5 @@ describe('two gateways before the same instances', () => {
       'no refusal',
     );
     assert.ok(here.log.lines.some(({ text }) => text === 'gateways before the same instances'));
-  });
-
-  test('give all to the one that stays when the other drains, at once', async t => {
-    const { here, there } = await startTwo(t);
-
-    there.child.kill('SIGTERM');
-
-    await until(
-      async () => [...(await ownersOf(here)).values()].every(owner => owner === null),
-      'all instances are its own',
-      AT_ONCE_MS_MAX,
-    );
-    assert.equal(await there.ended, 0);
   });
 });
