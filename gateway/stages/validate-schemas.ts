@@ -101,7 +101,10 @@ export class SchemaWatch {
     const published = this.#publishedAt(route, TARGETS[as]);
     const versions = route.service.versions.split(',').map(version => {
       const publication = published.publicationOf(version);
-      if (publication === undefined) return { version, state: 'not asked yet', of: null };
+      if (publication === undefined) {
+        const { problem } = published;
+        return { version, state: problem === undefined ? 'not asked yet' : 'cannot be asked', of: problem ?? null };
+      }
       const state = publication.kind === 'schema' ? 'checked' : 'passed through';
       return { version, state, of: wordsOf(publication) };
     });
@@ -146,10 +149,21 @@ export class SchemaWatch {
         await this.#askOnce(route, published);
       }
       published.failures = 0;
-    } catch {
+      published.problem = undefined;
+    } catch (error) {
       published.failures += 1; // no permit, or no answer: it is tried again
+      this.#failed(route, published, error);
     }
     published.notBeforeMs = clock.nowMs() + backOffMs(published.failures + 1, BACK_OFF);
+  }
+
+  /** Of the first time the log tells. */
+  #failed({ id, service }: Route, published: PublishedSchema, error: unknown): void {
+    published.problem = error instanceof Error ? error.message : 'unknown';
+    if (published.failures !== 1) return;
+    const text = 'a service cannot be asked what it takes: what it published last counts, or nothing';
+    const about = { route: id, service: service.name, target: published.target, problem: published.problem };
+    this.#ports.observe({ kind: 'notice', level: 'warn', text, about });
   }
 
   async #askOnce(route: Route, published: PublishedSchema): Promise<void> {

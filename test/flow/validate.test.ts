@@ -95,6 +95,22 @@ describe('a route with `validate`', () => {
     assert.equal((await gateway.call('/api/cars/predict', post('[{"wt":1}]'))).status, 200);
   });
 
+  test('passes everything through while the service cannot say what it takes, and tells why', async t => {
+    const { gateway, upstream, asked } = await gatewayBefore(t, {}, 'validate: {}');
+    upstream.play((socket, request) => {
+      const isAsked = request.head.startsWith('GET /prototype ');
+      answer('[1]', { fields: JSON_FIELD, status: isAsked ? 500 : 200 })(socket, request);
+    });
+
+    assert.deepEqual([(await gateway.call('/api/predict', post('[{'))).status, asked()], [200, 1]);
+
+    const told = gateway.log.of('notice').filter(({ text }) => String(text).includes('cannot be asked what it takes'));
+    assert.equal(told.length, 1);
+    const [view] = JSON.parse((await gateway.get('/api/routes')).text) as { validation: unknown }[];
+    const versions = [{ version: '', state: 'cannot be asked', of: '/prototype was answered with 500' }];
+    assert.deepEqual(view?.validation, { from: 'prototype', target: '/prototype', versions });
+  });
+
   test('passes everything through where the service publishes nothing, and says so', async t => {
     const { gateway, asked } = await gatewayBefore(t, {}, 'validate: {}');
 

@@ -11,7 +11,7 @@ export interface Column {
 }
 
 /** A model with more columns does not publish them by hand: it is a mistake. */
-const COLUMNS_MAX = 1_024;
+export const COLUMNS_MAX = 1_024;
 
 /** The columns in what a model answers at `/prototype`; undefined where it says none. */
 export function readPrototype(text: string): readonly Column[] | undefined {

@@ -2,7 +2,7 @@ import { BoundedMap } from '../bounded-map.ts';
 import type { CompileJsonSchema } from './json-check.ts';
 import type { InputSchema } from './input.ts';
 import { readOperations } from './operations.ts';
-import { readPrototype } from './prototype.ts';
+import { COLUMNS_MAX, readPrototype } from './prototype.ts';
 import { createRowCheck } from './records.ts';
 
 /** Where a service says what it takes. */
@@ -17,7 +17,7 @@ export type Publication =
 export function readPublication(as: PublishedAs, text: string, compile: CompileJsonSchema): Publication {
   if (as === 'prototype') {
     const columns = readPrototype(text);
-    if (columns === undefined) return { kind: 'none', reason: 'what it publishes is no prototype' };
+    if (columns === undefined) return { kind: 'none', reason: `what it publishes is no prototype, or has more than ${COLUMNS_MAX} columns` };
     const names = columns.map(({ name }) => name);
     return {
       kind: 'schema',
@@ -65,6 +65,8 @@ export class PublishedSchema {
   /** Not asked again before. */
   notBeforeMs = 0;
   failures = 0;
+  /** Why it could not be asked when it last was; undefined: it could. */
+  problem: string | undefined = undefined;
   readonly #kept = new BoundedMap<string, Kept>(VERSIONS_MAX);
   #last: { readonly versions: string; readonly knowledge: Knowledge } | undefined = undefined;
 
