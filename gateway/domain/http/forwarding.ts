@@ -201,7 +201,8 @@ function toHost(text: string | undefined): string | undefined {
   return text !== undefined && isHost(text) ? text : undefined;
 }
 
-const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::\d{0,5})?$/;
+const HOST =
+  /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::(?:\d{0,4}|[0-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]))?$/;
 
 /** No name in DNS is longer (RFC 1035 §2.3.4), and patterns of hosts need not be tried on what is none. */
 const HOST_BYTES_MAX = 255;
