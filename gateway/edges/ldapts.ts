@@ -41,6 +41,8 @@ export class DirectoryError extends Error {
 /** Who wait for a connection; one more is refused. */
 const WAITING_MAX = 256;
 const GROUPS_MAX = 500;
+/** All that one server is asked about one caller may take so many times as long as one answer. */
+const ANSWERS_MAX = 5;
 /** A server that failed is tried last for so long. */
 const FAILED_MS = 5_000;
 
@@ -156,7 +158,9 @@ export class Directory {
   }
 
   async #ask({ client }: Line, { user, password }: NameAndPassword): Promise<DirectoryAnswer> {
-    const { userDn, groups, bindDn, bindPassword = '' } = this.#options;
+    const { userDn, groups, bindDn, bindPassword = '', clock, timeoutMs } = this.#options;
+    const endsMs = clock.nowMs() + ANSWERS_MAX * timeoutMs;
+    const isLate = () => clock.nowMs() >= endsMs;
     const dn = filled(userDn, { user: escapeDn(user) });
     try {
       await client.bind(dn, password);
@@ -166,21 +170,30 @@ export class Directory {
     }
     if (groups === undefined) return { kind: 'known', groups: [] };
     if (bindDn !== undefined) await client.bind(bindDn, bindPassword);
-    return { kind: 'known', groups: await groupsOf(client, groups, { user, dn }) };
+    return { kind: 'known', groups: await groupsOf({ client, groups, isLate }, { user, dn }) };
   }
 }
 
+interface Search {
+  readonly client: Client;
+  readonly groups: NonNullable<DirectoryOptions['groups']>;
+  readonly isLate: () => boolean;
+}
+
+interface Member {
+  readonly user: string;
+  readonly dn: string;
+}
+
 /** Names of the groups that hold a caller, and of those that hold these, each once: circles end. */
-async function groupsOf(
-  client: Client,
-  { base, filter, nested }: NonNullable<DirectoryOptions['groups']>,
-  { user, dn }: { readonly user: string; readonly dn: string },
-): Promise<readonly string[]> {
+async function groupsOf({ client, groups, isLate }: Search, who: Member): Promise<readonly string[]> {
+  const { base, filter, nested } = groups;
   const found = new Map<string, readonly string[]>();
-  let members = [{ user, dn }];
+  let members = [who];
   while (members.length > 0 && found.size < GROUPS_MAX) {
     const holders: Entry[] = [];
     for (const member of members) {
+      if (isLate()) throw new DirectoryError('its groups take too long');
       const values = { user: escapeFilter(member.user), dn: escapeFilter(member.dn) };
       const options = { filter: filled(filter, values), attributes: ['cn'], sizeLimit: GROUPS_MAX };
       holders.push(...(await client.search(base, options)).searchEntries);

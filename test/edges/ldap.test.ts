@@ -100,6 +100,11 @@ describe('a person of a real directory', () => {
     }
     assert.equal(checks(), before, 'the directory is never asked about an empty password');
 
+    let nowMs = 0;
+    const late = { ...systemClock, nowMs: () => (nowMs += 6_000) };
+    const slow = aScheme(t, slapd, { servers: [slapd.ldaps], clock: late });
+    await assert.rejects(slow.judge('alice', 'pässword:1'), /its groups take too long/, 'however many there are');
+
     const strict = aScheme(t, { ca: undefined as unknown as string }, { servers: [slapd.ldaps] });
     await assert.rejects(strict.judge('alice', 'pässword:1'), { code: 'IDENTITY_UNAVAILABLE' }, 'an unknown authority');
     await slapd.stop();
