@@ -17,7 +17,8 @@ export type Publication =
 export function readPublication(as: PublishedAs, text: string, compile: CompileJsonSchema): Publication {
   if (as === 'prototype') {
     const columns = readPrototype(text);
-    if (columns === undefined) return { kind: 'none', reason: `what it publishes is no prototype, or has more than ${COLUMNS_MAX} columns` };
+    if (columns === undefined)
+      return { kind: 'none', reason: `what it publishes is no prototype, or has more than ${COLUMNS_MAX} columns` };
     const names = columns.map(({ name }) => name);
     return {
       kind: 'schema',
