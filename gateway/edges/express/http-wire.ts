@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import type { ClientCertificate } from '../../domain/caller.ts';
 import { Call, type BodyReader, type CallerSide, type IncomingBody } from '../../domain/call.ts';
 import { bodyTooLarge, toGatewayError, GatewayError } from '../../domain/errors.ts';
@@ -20,7 +20,7 @@ const TOO_SLOW = 408;
 const NOTHING = Buffer.alloc(0);
 
 /** One call's two halves of a connection, as Node made them: its body comes in here, and its answer goes out. */
-export class HttpWire implements CallerSide, IncomingBody {
+export class HttpWire implements CallerSide, IncomingBody, Pouring {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   /** The announced size of the body; undefined when it comes in chunks. */
@@ -60,7 +60,7 @@ export class HttpWire implements CallerSide, IncomingBody {
   /** The request becomes a call. */
   enter(): void {
     const { req, res } = this;
-    const { intake, inHand, clock, enter, observe, back, deadlines, refusal } = this.#listener;
+    const { intake, inHand, clock, back, deadlines, refusal } = this.#listener;
     inHand.begin();
     res.on('close', () => this.#leave());
     const arrivedMs = clock.nowMs();
@@ -69,12 +69,7 @@ export class HttpWire implements CallerSide, IncomingBody {
     const call = new Call(received, { arrivedMs, back, deadlines });
     peer.tls?.mark(call);
     this.#call = call;
-    try {
-      enter(call);
-    } catch (error) {
-      observe({ kind: 'internal-error', where: 'edge', error, requestId: call.id });
-      res.destroy();
-    }
+    enterFlow(call, this.#listener, this);
   }
 
   read(bytesMax: number, reader: BodyReader): void {
@@ -151,7 +146,7 @@ export class HttpWire implements CallerSide, IncomingBody {
     const { res } = this;
     if (res.destroyed || res.headersSent) {
       dropBody(answer);
-      this.#finish(call);
+      this.finish(call);
       return;
     }
     try {
@@ -161,7 +156,7 @@ export class HttpWire implements CallerSide, IncomingBody {
       call.record.code = 'INTERNAL';
       dropBody(answer);
       res.destroy();
-      this.#finish(call);
+      this.finish(call);
     }
   }
 
@@ -208,7 +203,7 @@ export class HttpWire implements CallerSide, IncomingBody {
       dropBody(answer);
       this.#hand(call, NOTHING);
     } else if (Buffer.isBuffer(body)) this.#hand(call, body);
-    else this.#pour(call, body);
+    else pour(call, body, this);
     // What is left of the body must not stand between this request and the next one on the connection.
     if (!req.complete) req.resume();
   }
@@ -220,40 +215,21 @@ export class HttpWire implements CallerSide, IncomingBody {
     if (body.length <= ONE_WRITE_BYTES_MAX) this.res.end(body.toString('latin1'), 'latin1');
     else this.res.end(body);
     this.#connection.handed(body.length);
-    this.#finish(call);
+    this.finish(call);
   }
 
-  /** Moves a stream to the caller as fast as the caller takes it, counting as it goes. */
-  #pour(call: Call, body: Readable): void {
-    const { res } = this;
-    const hold = (isHeldUp: boolean) => {
-      this.#isHeldUp = isHeldUp;
-      this.#connection.watch();
-    };
-    call.poured = body;
-    body.on('data', (chunk: Buffer) => {
-      call.record.bytesOut += chunk.length;
-      if (res.write(chunk)) return;
-      body.pause();
-      hold(true);
-    });
-    res.on('drain', () => {
-      hold(false);
-      body.resume();
-    });
-    body.once('end', () => {
-      res.end();
-      this.#connection.watch();
-      this.#finish(call);
-    });
-    body.once('error', error => {
-      call.record.code ??= toGatewayError(error).code;
-      this.cut();
-    });
-    body.once('close', () => {
-      if (!body.readableEnded) call.record.code ??= 'CALLER_GONE';
-      this.#finish(call);
-    });
+  get sink(): Writable {
+    return this.res;
+  }
+
+  hold(isHeldUp: boolean): void {
+    this.#isHeldUp = isHeldUp;
+    this.#connection.watch();
+  }
+
+  end(): void {
+    this.res.end();
+    this.#connection.watch();
   }
 
   /** Too late for another answer: a cut one is told from a whole one by its length, or by a connection that is reset. */
@@ -264,7 +240,7 @@ export class HttpWire implements CallerSide, IncomingBody {
     this.res.destroy();
   }
 
-  #finish(call: Call): void {
+  finish(call: Call): void {
     if (this.#isOver) return;
     this.#isOver = true;
     call.over();
@@ -287,6 +263,55 @@ interface AboutWire {
 }
 
 const lookAt = (wire: HttpWire) => wire.look();
+
+/** The flow never throws; should it, the caller waits for nothing. */
+export function enterFlow(call: Call, { enter, observe }: Listener, wire: Pick<CallerSide, 'destroy'>): void {
+  try {
+    enter(call);
+  } catch (error) {
+    observe({ kind: 'internal-error', where: 'edge', error, requestId: call.id });
+    wire.destroy();
+  }
+}
+
+/** Where a stream of an answer goes. */
+export interface Pouring {
+  readonly sink: Writable;
+  /** A piece waits for the caller to take it; or waits no longer. */
+  hold(isHeldUp: boolean): void;
+  /** It came to its end. */
+  end(): void;
+  cut(): void;
+  finish(call: Call): void;
+}
+
+/** Moves a stream to the caller as fast as the caller takes it, counting as it goes. */
+export function pour(call: Call, body: Readable, to: Pouring): void {
+  const { sink } = to;
+  call.poured = body;
+  body.on('data', (chunk: Buffer) => {
+    call.record.bytesOut += chunk.length;
+    if (sink.write(chunk)) return;
+    body.pause();
+    to.hold(true);
+  });
+  sink.on('drain', () => {
+    to.hold(false);
+    body.resume();
+  });
+  body.once('end', () => {
+    to.end();
+    to.finish(call);
+  });
+  body.once('error', error => {
+    call.record.code ??= toGatewayError(error).code;
+    to.cut();
+  });
+  body.once('close', () => {
+    if (!body.readableEnded) call.record.code ??= 'CALLER_GONE';
+    to.finish(call);
+  });
+}
 
 /** The answer to HEAD may have brought the length that its body had, or not know it. */
 export function pushLength({ status, fields, body }: Answer, { method }: Call): void {

@@ -1,13 +1,13 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
-import type { Readable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import type { ClientCertificate } from '../../domain/caller.ts';
 import { Call, type BodyReader, type CallerSide, type IncomingBody } from '../../domain/call.ts';
 import type { Timed } from '../../domain/deadlines.ts';
-import { bodyTooLarge, toGatewayError } from '../../domain/errors.ts';
+import { bodyTooLarge } from '../../domain/errors.ts';
 import { fieldOf, hasField, type RawFields } from '../../domain/http/fields.ts';
 import { keepForCaller } from '../../domain/http/reply.ts';
 import { type Answer, dropBody } from '../../domain/upstream.ts';
-import { CollectingBody, pushLength } from '../express/http-wire.ts';
+import { CollectingBody, enterFlow, pour, pushLength, type Pouring } from '../express/http-wire.ts';
 import type { Listener } from '../express/connection.ts';
 import type { Peer } from '../express/intake.ts';
 import { toHttp2Fields, toInterimHeaders, toHttp2Headers, type Http2Head } from './head.ts';
@@ -18,7 +18,7 @@ const PIECE_BYTES = 64 * 1024;
 const NOTHING = Buffer.alloc(0);
 
 /** One call's stream of an HTTP/2 connection: its body comes in here, and its answer goes out. */
-export class Http2Wire implements CallerSide, IncomingBody, Timed {
+export class Http2Wire implements CallerSide, IncomingBody, Pouring, Timed {
   /** The stream, under the name that whatever takes a body in knows. */
   readonly req: ServerHttp2Stream;
   readonly head: Http2Head;
@@ -54,7 +54,7 @@ export class Http2Wire implements CallerSide, IncomingBody, Timed {
 
   /** The request becomes a call. */
   enter(): void {
-    const { intake, inHand, clock, enter, observe, back, deadlines, refusal } = this.#listener;
+    const { intake, inHand, clock, back, deadlines, refusal } = this.#listener;
     const { head } = this;
     const { peer } = this.#connection;
     inHand.begin();
@@ -73,12 +73,7 @@ export class Http2Wire implements CallerSide, IncomingBody, Timed {
     const call = new Call(received, { arrivedMs, back, deadlines });
     peer.tls?.mark(call);
     this.#call = call;
-    try {
-      enter(call);
-    } catch (error) {
-      observe({ kind: 'internal-error', where: 'edge', error, requestId: call.id });
-      this.destroy();
-    }
+    enterFlow(call, this.#listener, this);
   }
 
   read(bytesMax: number, reader: BodyReader): void {
@@ -120,7 +115,7 @@ export class Http2Wire implements CallerSide, IncomingBody, Timed {
   send(call: Call, answer: Answer): void {
     if (this.req.destroyed || this.req.closed || this.req.headersSent) {
       dropBody(answer);
-      this.#finish(call);
+      this.finish(call);
       return;
     }
     try {
@@ -130,7 +125,7 @@ export class Http2Wire implements CallerSide, IncomingBody, Timed {
       call.record.code = 'INTERNAL';
       dropBody(answer);
       this.destroy();
-      this.#finish(call);
+      this.finish(call);
     }
   }
 
@@ -183,7 +178,7 @@ export class Http2Wire implements CallerSide, IncomingBody, Timed {
       const { trailers } = answer;
       this.respondTrailed(status, fields, () => trailers);
       if (Buffer.isBuffer(body)) this.#hand(call, body);
-      else this.#pour(call, body);
+      else pour(call, body, this);
       return;
     }
     pushLength(answer, call);
@@ -191,7 +186,7 @@ export class Http2Wire implements CallerSide, IncomingBody, Timed {
       dropBody(answer);
       this.respondAlone(status, fields);
       setImmediate(() => this.#refuseRest());
-      this.#finish(call);
+      this.finish(call);
       return;
     }
     if (this.#hasBody && !this.req.readableEnded) this.req.once('finish', () => this.#refuseRest());
@@ -201,7 +196,7 @@ export class Http2Wire implements CallerSide, IncomingBody, Timed {
       return;
     }
     this.respondPoured(status, fields);
-    this.#pour(call, body);
+    pour(call, body, this);
   }
 
   /** A rest of the request's body is of no use: the caller is told so, once the answer is out (RFC 9113 §8.1). */
@@ -218,7 +213,7 @@ export class Http2Wire implements CallerSide, IncomingBody, Timed {
     this.#move();
     if (body.length <= PIECE_BYTES) this.req.end(body);
     else this.#writeFrom(body, 0);
-    this.#finish(call);
+    this.finish(call);
   }
 
   #writeFrom(body: Buffer, from: number): void {
@@ -236,32 +231,17 @@ export class Http2Wire implements CallerSide, IncomingBody, Timed {
     this.req.end(body.subarray(at));
   }
 
-  /** Moves a stream to the caller as fast as the caller takes it, counting as it goes. */
-  #pour(call: Call, body: Readable): void {
-    const stream = this.req;
-    call.poured = body;
-    body.on('data', (chunk: Buffer) => {
-      call.record.bytesOut += chunk.length;
-      if (stream.write(chunk)) return;
-      body.pause();
-      this.#move();
-    });
-    stream.on('drain', () => {
-      this.#listener.deadlines.remove(this);
-      body.resume();
-    });
-    body.once('end', () => {
-      stream.end();
-      this.#finish(call);
-    });
-    body.once('error', error => {
-      call.record.code ??= toGatewayError(error).code;
-      this.cut();
-    });
-    body.once('close', () => {
-      if (!body.readableEnded) call.record.code ??= 'CALLER_GONE';
-      this.#finish(call);
-    });
+  get sink(): Writable {
+    return this.req;
+  }
+
+  hold(isHeldUp: boolean): void {
+    if (isHeldUp) this.#move();
+    else this.#listener.deadlines.remove(this);
+  }
+
+  end(): void {
+    this.req.end();
   }
 
   /** A piece is under way: it has its time. */
@@ -272,7 +252,7 @@ export class Http2Wire implements CallerSide, IncomingBody, Timed {
     deadlines.move(this, this.#lastMs + listen.bodyIdleTimeoutMs);
   }
 
-  #finish(call: Call): void {
+  finish(call: Call): void {
     if (this.#isOver) return;
     this.#isOver = true;
     call.over();
