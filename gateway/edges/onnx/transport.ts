@@ -1,20 +1,12 @@
 import type { Clock } from '../../domain/clock.ts';
-import type { Deadlines, Timed } from '../../domain/deadlines.ts';
+import type { Deadlines } from '../../domain/deadlines.ts';
 import { GatewayError } from '../../domain/errors.ts';
 import { fieldOf } from '../../domain/http/fields.ts';
 import { toProblem } from '../../domain/http/reply.ts';
 import { doorOf } from '../../domain/onnx/door.ts';
-import { printable } from '../../domain/printable.ts';
 import type { Route } from '../../domain/route.ts';
-import type {
-  Exchange,
-  ExchangeEnd,
-  ExchangeListener,
-  SendOptions,
-  Transport,
-  UpstreamMessage,
-} from '../../domain/upstream.ts';
-import type { Way } from '../by-scheme.ts';
+import type { ExchangeEnd, ExchangeListener, SendOptions, UpstreamMessage } from '../../domain/upstream.ts';
+import { Exchanges, givenUp, Hosts, modelFailed, type Way, type WayExchange } from '../by-scheme.ts';
 import type { RKeeper } from '../r-keeper.ts';
 import type { Loaded, Refusal } from './frames.ts';
 import { ModelHost, SCHEME, type HostParts, type LocalModel, type WaitsForModel } from './model-host.ts';
@@ -33,26 +25,14 @@ export interface Models extends Way {
 
 /** It has no models yet. */
 export function createModels(parts: OnnxParts): Models {
-  const hosts = new Map<string, ModelHost>();
-  const running = new Set<OnnxExchange>();
-
-  const transport: Transport = {
-    send(origin, message, options) {
-      const exchange = new OnnxExchange({ ...parts, running, message }, options);
-      const host = hosts.get(origin);
-      if (host === undefined) setImmediate(() => exchange.abandon(`${origin} is no model of this gateway`));
-      else exchange.begin(host);
-      return exchange;
-    },
-    forget: () => undefined,
-    close() {
-      for (const exchange of running) exchange.abandon('the gateway ends');
-      return Promise.resolve();
-    },
-  };
-
+  const hosts = new Hosts<ModelHost>();
+  const exchanges = new Exchanges(parts);
   return {
-    transport,
+    transport: hosts.transport(
+      'model',
+      exchanges,
+      (message, options) => new OnnxExchange({ ...parts, exchanges, message }, options),
+    ),
     probe({ origin }) {
       const entry = hosts.get(origin)?.entry();
       const isWell = entry?.health === 'passing';
@@ -61,32 +41,17 @@ export function createModels(parts: OnnxParts): Models {
         note: isWell ? 'the model is loaded' : (entry?.healthNote ?? 'not loaded yet'),
       });
     },
-    keep(model, onChange) {
-      const host = new ModelHost(model, parts, onChange);
-      const origin = `${SCHEME}${model.service}`;
-      hosts.set(origin, host);
-      return {
-        entry: () => host.entry(),
-        hasBeenTried: () => host.hasBeenTried(),
-        close() {
-          hosts.delete(origin);
-          host.close();
-          return Promise.resolve();
-        },
-      };
-    },
+    keep: (model, onChange) => hosts.keep(`${SCHEME}${model.service}`, new ModelHost(model, parts, onChange)),
   };
 }
 
-const MESSAGE_CHARS_MAX = 2_000;
-
 interface ExchangeParts extends OnnxParts {
-  readonly running: Set<OnnxExchange>;
+  readonly exchanges: Exchanges;
   readonly message: UpstreamMessage;
 }
 
 /** One call that a model answers. */
-class OnnxExchange implements Exchange, Timed, WaitsForModel {
+class OnnxExchange implements WayExchange, WaitsForModel {
   sentMs: number | undefined = undefined;
   firstByteMs: number | undefined = undefined;
   endsMs = Infinity;
@@ -97,14 +62,12 @@ class OnnxExchange implements Exchange, Timed, WaitsForModel {
   readonly #route: Route | undefined;
   #host: ModelHost | undefined = undefined;
   #process: ModelProcess | undefined = undefined;
-  #isOver = false;
 
   constructor(parts: ExchangeParts, { bounds, listener, route }: SendOptions) {
     this.#parts = parts;
     this.#bounds = bounds;
     this.#route = route;
     this.listener = listener;
-    parts.running.add(this);
   }
 
   begin(host: ModelHost): void {
@@ -112,7 +75,7 @@ class OnnxExchange implements Exchange, Timed, WaitsForModel {
     this.#host = host;
     if (door !== 'predict') setImmediate(() => this.#tell(door, host.loaded));
     else queueMicrotask(() => host.wait(this));
-    this.#parts.deadlines.move(this, this.#parts.clock.nowMs() + this.#bounds.hangMsMax);
+    this.#parts.exchanges.time(this, this.#bounds.hangMsMax);
   }
 
   take(process: ModelProcess): void {
@@ -136,10 +99,7 @@ class OnnxExchange implements Exchange, Timed, WaitsForModel {
   }
 
   abandon(reason: string): void {
-    this.#giveUp(
-      'abandoned',
-      new GatewayError(this.sentMs === undefined ? 'CONNECT_FAILED' : 'CONNECTION_LOST', reason),
-    );
+    this.#giveUp('abandoned', givenUp(this, reason));
   }
 
   onTimeOver(): void {
@@ -168,19 +128,7 @@ class OnnxExchange implements Exchange, Timed, WaitsForModel {
     this.#host?.giveBack(process);
     if (said.kind === 'answer') this.#answer(said.body);
     else if (said.kind === 'refused') this.#problem(errorOf(said.refusal));
-    else this.#problem(this.#modelFailed(said.message));
-  }
-
-  /** What onnxruntime says is for operators, and for callers where the route says so. */
-  #modelFailed(said: string): GatewayError {
-    const message = printable(said, MESSAGE_CHARS_MAX);
-    const about = this.#route === undefined ? {} : { service: this.#route.service.name, route: this.#route.id };
-    this.#parts.observe({ kind: 'notice', level: 'warn', text: message, about });
-    return new GatewayError(
-      'MODEL_FAILED',
-      message,
-      this.#route?.policy.tellsErrorMessages === true ? { detail: message } : {},
-    );
+    else this.#problem(modelFailed(said.message, this.#route, this.#parts.observe));
   }
 
   #answer(body: Buffer): void {
@@ -196,11 +144,7 @@ class OnnxExchange implements Exchange, Timed, WaitsForModel {
   }
 
   #end(end: ExchangeEnd): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#parts.running.delete(this);
-    this.#parts.deadlines.remove(this);
-    this.listener.onEnd(end);
+    this.#parts.exchanges.end(this, end);
   }
 }
 

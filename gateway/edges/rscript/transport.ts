@@ -1,19 +1,12 @@
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import type { Clock } from '../../domain/clock.ts';
-import type { Deadlines, Timed } from '../../domain/deadlines.ts';
+import type { Deadlines } from '../../domain/deadlines.ts';
 import { bodyTooLarge, GatewayError } from '../../domain/errors.ts';
 import type { Observe } from '../../domain/events.ts';
 import { printable } from '../../domain/printable.ts';
 import type { RosterEntry } from '../../domain/roster.ts';
-import type {
-  Exchange,
-  ExchangeEnd,
-  ExchangeListener,
-  SendOptions,
-  Transport,
-  UpstreamMessage,
-} from '../../domain/upstream.ts';
-import type { Way } from '../by-scheme.ts';
+import type { ExchangeEnd, ExchangeListener, SendOptions, UpstreamMessage } from '../../domain/upstream.ts';
+import { Exchanges, givenUp, Hosts, type Way, type WayExchange } from '../by-scheme.ts';
 import { sha256 } from '../digest.ts';
 import type { RKeeper } from '../r-keeper.ts';
 import { Interpreter, type RunEnd, type RunListener, type ScriptSpec } from './interpreter.ts';
@@ -50,43 +43,23 @@ const WARM_AGAIN_MS = 1_000;
 
 /** It has no scripts yet. */
 export function createScripts(parts: ScriptParts): Scripts {
-  const hosts = new Map<string, ScriptHost>();
-  const running = new Set<ScriptExchange>();
-
-  const transport: Transport = {
-    send(origin, message, options) {
-      const exchange = new ScriptExchange(parts, options, running);
-      const host = hosts.get(origin);
-      if (host === undefined) setImmediate(() => exchange.abandon(`${origin} is no script of this gateway`));
-      else exchange.begin(host, message);
-      return exchange;
-    },
-    forget: () => undefined,
-    close() {
-      for (const exchange of running) exchange.abandon('the gateway ends');
-      return Promise.resolve();
-    },
-  };
-
+  const hosts = new Hosts<ScriptHost>();
+  const exchanges = new Exchanges(parts);
   return {
-    transport,
+    transport: hosts.transport(
+      'script',
+      exchanges,
+      (message, options) => new ScriptExchange({ ...parts, exchanges, message }, options),
+    ),
     // Whether its file can be read stands in the roster; there is nothing else to ask.
     probe: () => Promise.resolve({ isWell: true, note: 'a script is started for each call' }),
-    keep(script, onChange) {
-      const host = new ScriptHost(script, parts, onChange);
-      const { origin } = host.entry();
-      hosts.set(origin, host);
-      return {
-        entry: () => host.entry(),
-        hasBeenTried: () => true,
-        close() {
-          hosts.delete(origin);
-          host.close();
-          return Promise.resolve();
-        },
-      };
-    },
+    keep: (script, onChange) => hosts.keep(`${SCHEME}${script.service}`, new ScriptHost(script, parts, onChange)),
   };
+}
+
+interface ExchangeParts extends ScriptParts {
+  readonly exchanges: Exchanges;
+  readonly message: UpstreamMessage;
 }
 
 /** One script, and the interpreters that wait for a call. */
@@ -118,6 +91,10 @@ class ScriptHost {
       ...{ health: isThere ? 'passing' : 'critical', healthNote: isThere ? null : 'the script cannot be read' },
       ...{ version: this.#version, model: null, concurrency: instances },
     };
+  }
+
+  hasBeenTried(): boolean {
+    return true;
   }
 
   /** One that runs the script as it is now. Throws where the system has nothing left to start it with. */
@@ -184,31 +161,28 @@ function versionOf(file: string): string | null {
 }
 
 /** One call that a script answers. */
-class ScriptExchange implements Exchange, Timed, RunListener {
+class ScriptExchange implements WayExchange, RunListener {
   sentMs: number | undefined = undefined;
   firstByteMs: number | undefined = undefined;
   endsMs = Infinity;
   watchedAt = -1;
   listener: ExchangeListener;
-  readonly #parts: ScriptParts;
+  readonly #parts: ExchangeParts;
   readonly #bytesMax: number;
   readonly #hangMsMax: number;
-  readonly #running: Set<ScriptExchange>;
   #interpreter: Interpreter | undefined = undefined;
   #output: Buffer[] = [];
   #bytes = 0;
-  #isOver = false;
 
-  constructor(parts: ScriptParts, { bounds, listener }: SendOptions, running: Set<ScriptExchange>) {
+  constructor(parts: ExchangeParts, { bounds, listener }: SendOptions) {
     this.#parts = parts;
     this.listener = listener;
     this.#bytesMax = bounds.bufferBytesMax;
     this.#hangMsMax = bounds.hangMsMax;
-    this.#running = running;
-    running.add(this);
   }
 
-  begin(host: ScriptHost, message: UpstreamMessage): void {
+  begin(host: ScriptHost): void {
+    const { message, exchanges } = this.#parts;
     const isArgument = host.script.input === 'argument';
     const refusal = refusalOf(message, isArgument);
     if (refusal !== undefined) {
@@ -222,9 +196,7 @@ class ScriptExchange implements Exchange, Timed, RunListener {
       setImmediate(() => this.#fail('refused', failure));
       return;
     }
-    const nowMs = this.#parts.clock.nowMs();
-    this.sentMs = nowMs;
-    this.#parts.deadlines.move(this, nowMs + this.#hangMsMax);
+    this.sentMs = exchanges.time(this, this.#hangMsMax);
     this.#interpreter.run(isArgument ? undefined : message.body, this);
   }
 
@@ -235,7 +207,7 @@ class ScriptExchange implements Exchange, Timed, RunListener {
 
   abandon(reason: string): void {
     this.#interpreter?.kill();
-    this.#fail('abandoned', new GatewayError(this.sentMs === undefined ? 'CONNECT_FAILED' : 'CONNECTION_LOST', reason));
+    this.#fail('abandoned', givenUp(this, reason));
   }
 
   onTimeOver(): void {
@@ -268,12 +240,8 @@ class ScriptExchange implements Exchange, Timed, RunListener {
   }
 
   #end(end: ExchangeEnd): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
     this.#output = [];
-    this.#running.delete(this);
-    this.#parts.deadlines.remove(this);
-    this.listener.onEnd(end);
+    this.#parts.exchanges.end(this, end);
   }
 }
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isUtf8 } from 'node:buffer';
 import type { Clock } from '../../domain/clock.ts';
-import type { Deadlines, Timed } from '../../domain/deadlines.ts';
+import type { Deadlines } from '../../domain/deadlines.ts';
 import { GatewayError } from '../../domain/errors.ts';
 import type { Observe } from '../../domain/events.ts';
 import type { Route, RserveTask } from '../../domain/route.ts';
@@ -11,7 +11,6 @@ import { webAnswerOf } from '../../domain/rserve/web-answer.ts';
 import type { RservePolicy } from '../../domain/service.ts';
 import { printable } from '../../domain/printable.ts';
 import type {
-  Exchange,
   ExchangeEnd,
   ExchangeListener,
   SendOptions,
@@ -19,7 +18,7 @@ import type {
   UpstreamAnswer,
   UpstreamMessage,
 } from '../../domain/upstream.ts';
-import type { Way } from '../by-scheme.ts';
+import { Exchanges, givenUp, modelFailed, type Way, type WayExchange } from '../by-scheme.ts';
 import { meet, openConnection, type RserveConnection, RserveFailure } from './connection.ts';
 import { callCommand, QapError, TooLarge, valueIn } from './qap.ts';
 
@@ -30,7 +29,6 @@ interface RserveParts {
 }
 
 const NOTE_CHARS_MAX = 200;
-const MESSAGE_CHARS_MAX = 2_000;
 /** R ends by itself a moment after the gateway has given up on it. */
 const LIMIT_SPARE_MS = 1_000;
 
@@ -41,7 +39,7 @@ const LIMIT_SPARE_MS = 1_000;
 export function createRserve(parts: RserveParts): Way {
   const functions = readFileSync(new URL('./call.R', import.meta.url), 'utf8');
   const pools = new Map<string, RserveConnection[]>();
-  const running = new Set<RserveExchange>();
+  const exchanges = new Exchanges(parts);
   let isClosed = false;
 
   function drop(origin: string): void {
@@ -70,14 +68,15 @@ export function createRserve(parts: RserveParts): Way {
           else idle.push(connection);
         },
       };
-      const exchange = new RserveExchange({ ...parts, pool, running, route }, options);
+      const exchange = new RserveExchange({ ...parts, pool, exchanges, route }, options);
+      exchanges.add(exchange);
       queueMicrotask(() => void exchange.run(message));
       return exchange;
     },
     forget: drop,
     close() {
       isClosed = true;
-      for (const exchange of running) exchange.abandon('the gateway ends');
+      exchanges.close();
       for (const origin of [...pools.keys()]) drop(origin);
       return Promise.resolve();
     },
@@ -111,12 +110,12 @@ function isSame(one: Account, other: Account): boolean {
 
 interface ExchangeParts extends RserveParts {
   readonly pool: Pool;
-  readonly running: Set<RserveExchange>;
+  readonly exchanges: Exchanges;
   readonly route: Route;
 }
 
 /** One call of R's. */
-class RserveExchange implements Exchange, Timed {
+class RserveExchange implements WayExchange {
   sentMs: number | undefined = undefined;
   firstByteMs: number | undefined = undefined;
   endsMs = Infinity;
@@ -126,14 +125,12 @@ class RserveExchange implements Exchange, Timed {
   readonly #bounds: SendOptions['bounds'];
   readonly #route: Route;
   #connection: RserveConnection | undefined = undefined;
-  #isOver = false;
 
   constructor(parts: ExchangeParts, { bounds, listener }: SendOptions) {
     this.#parts = parts;
     this.#bounds = bounds;
     this.#route = parts.route;
     this.listener = listener;
-    parts.running.add(this);
   }
 
   async run(message: UpstreamMessage): Promise<void> {
@@ -154,8 +151,7 @@ class RserveExchange implements Exchange, Timed {
   }
 
   abandon(reason: string): void {
-    const code = this.sentMs === undefined ? 'CONNECT_FAILED' : 'CONNECTION_LOST';
-    this.#giveUp('abandoned', new GatewayError(code, reason));
+    this.#giveUp('abandoned', givenUp(this, reason));
   }
 
   onTimeOver(): void {
@@ -179,20 +175,21 @@ class RserveExchange implements Exchange, Timed {
   }
 
   async #ask(command: Buffer, task: RserveTask): Promise<UpstreamAnswer> {
-    const { clock, deadlines, pool } = this.#parts;
+    const { exchanges, pool } = this.#parts;
     const connection = await pool.take();
-    if (this.#isOver) {
+    if (exchanges.isOver(this)) {
       pool.giveBack(connection);
       throw failed(new GatewayError('CONNECTION_LOST', 'given up before it was sent'));
     }
     this.#connection = connection;
-    this.sentMs = clock.nowMs();
-    deadlines.move(this, this.sentMs + this.#bounds.hangMsMax);
+    this.sentMs = exchanges.time(this, this.#bounds.hangMsMax);
     const value = await this.#valueFrom(connection, command);
     const [result, message, memory] = value.type === 'list' ? value.values : [];
     this.#keepOrEnd(connection, memory);
     if (result === undefined || message === undefined) throw faulty('its answer is not what was asked for');
-    if (message.type === 'string') throw failed(this.#modelFailed(message.values[0] ?? ''));
+    if (message.type === 'string') {
+      throw failed(modelFailed(message.values[0] ?? '', this.#route, this.#parts.observe));
+    }
     return this.#answerOf(task, result);
   }
 
@@ -224,15 +221,6 @@ class RserveExchange implements Exchange, Timed {
     this.#connection = undefined;
   }
 
-  /** What R says of its error is for operators, and for callers where the route says so. */
-  #modelFailed(said: string): GatewayError {
-    const message = printable(said, MESSAGE_CHARS_MAX);
-    const { id, policy, service } = this.#route;
-    const about = { service: service.name, route: id };
-    this.#parts.observe({ kind: 'notice', level: 'warn', text: message, about });
-    return new GatewayError('MODEL_FAILED', message, policy.tellsErrorMessages ? { detail: message } : {});
-  }
-
   #answerOf(task: RserveTask, result: RValue): UpstreamAnswer {
     const answer = task.kind === 'script' ? webAnswerOf(result) : undefined;
     if (answer !== undefined) return { ...answer, body: Buffer.from(answer.body) };
@@ -244,11 +232,7 @@ class RserveExchange implements Exchange, Timed {
   }
 
   #end(end: ExchangeEnd): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#parts.running.delete(this);
-    this.#parts.deadlines.remove(this);
-    this.listener.onEnd(end);
+    this.#parts.exchanges.end(this, end);
   }
 }
 
