@@ -5,6 +5,7 @@ import type { TlsIn } from './config/certificates.ts';
 import type { SchemaIn } from './config/compile-policy.ts';
 import { isDialectName } from './config/dialect/plugin-parts.ts';
 import { importSpring, type Imported } from './config/import/import.ts';
+import { inboxComplaint, type OwnPaths } from './config/own-paths.ts';
 import { parseRoutes, type RoutesFile } from './config/parse-routes.ts';
 import { parseGateway } from './config/parse.ts';
 import { hasError, type Complaint, type Problem } from './config/problem.ts';
@@ -52,6 +53,18 @@ function flawsOf(plugins: LoadedPlugins | undefined, problemAt: Contract['proble
   return (plugins?.flaws ?? []).map(({ at, message }) => problemAt({ path: ['plugins', at], message }));
 }
 
+/** Of the route that an inbox names, once the routes are understood. */
+function inboxProblems(
+  config: GatewayConfig | undefined,
+  routes: CompiledRoutes | undefined,
+  problemAt: Contract['problemAt'],
+): Problem[] {
+  const inbox = config?.jobs?.inbox;
+  if (inbox === undefined || routes === undefined || hasError(routes.problems)) return [];
+  const complaint = inboxComplaint(inbox.route, routes.specs);
+  return complaint === undefined ? [] : [problemAt(complaint)];
+}
+
 /** The routes file alone, as a reload reads it. */
 export type LoadedRoutes = Omit<Contract, 'gateway' | 'problemAt' | 'local'>;
 
@@ -81,7 +94,7 @@ export function loadContract(gatewayFile: string, variables: Variables, profiles
   return {
     gateway: config,
     routes: loaded.routes,
-    problems: [...problems, ...loaded.problems],
+    problems: [...problems, ...inboxProblems(config, loaded.routes, problemAt), ...loaded.problems],
     problemAt,
     local,
     texts: new Map([...texts, ...loaded.texts, ...textsOf(plugins)]),
@@ -117,6 +130,7 @@ export interface RoutesInput {
   readonly auditConfigured: boolean;
   readonly redisConfigured: boolean;
   readonly jobsConfigured: boolean;
+  readonly ownPaths: OwnPaths | undefined;
   readonly identity: IdentityTraits | undefined;
   readonly knownServices: ReadonlySet<string> | undefined;
   /** Files of plug-ins, absolute. */
@@ -131,10 +145,15 @@ export function judgedBy(
   const auditConfigured = gateway === undefined || gateway.audit !== undefined;
   const redisConfigured = gateway === undefined || gateway.redis !== undefined;
   const jobsConfigured = gateway === undefined || gateway.jobs !== undefined;
+  const ownPaths = ownPathsOf(gateway);
   const identity = gateway?.identity && traitsOf(gateway.identity);
   const plugins = gateway?.plugins ?? [];
-  const configured = { identityConfigured, auditConfigured, redisConfigured, jobsConfigured };
+  const configured = { identityConfigured, auditConfigured, redisConfigured, jobsConfigured, ownPaths };
   return { ...configured, identity, knownServices: gateway && knownServices(gateway), plugins };
+}
+
+function ownPathsOf(gateway: GatewayConfig | undefined): OwnPaths | undefined {
+  return gateway && { inference: gateway.inference?.path, jobs: gateway.jobs?.path };
 }
 
 /** Reads and understands a routes file; `file` is what it says, undefined where it cannot be read. */

@@ -15,6 +15,7 @@ import { complainOfTls, type TlsIn } from './certificates.ts';
 import { compileService, type SchemaIn } from './compile-policy.ts';
 import { dialectWith } from './dialect/plugin-parts.ts';
 import { nearestOf } from './nearest.ts';
+import { warnOfOwnPaths, type OwnPaths } from './own-paths.ts';
 import { shadowedRoutes } from './shadowed.ts';
 import { parseRouteUri } from './route-uri.ts';
 import { asWarnings, type RoutesData, type RoutesFile } from './parse-routes.ts';
@@ -35,6 +36,8 @@ export interface CompileOptions {
   readonly redisConfigured?: boolean | undefined;
   /** Whether it has `jobs`; undefined: not known. */
   readonly jobsConfigured?: boolean | undefined;
+  /** Where the gateway answers itself; undefined: not known. */
+  readonly ownPaths?: OwnPaths | undefined;
   /** What it is; undefined: tokens alone. */
   readonly identity?: IdentityTraits | undefined;
   readonly compileRegex: CompileRegex;
@@ -114,6 +117,7 @@ export function compileRoutes(file: RoutesFile, options: CompileOptions): Compil
   warnOfUselessKeysOf(placed, { file, policyOf: made.policyOf, complain });
   warnOfImpatience(placed, made.policyOf, complain);
   warnOfShadowed(placed, complain);
+  warnOfOwnPaths(placed, options.ownPaths, complain);
   const isSound = !hasError(problems);
   return {
     ...made,

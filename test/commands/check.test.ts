@@ -53,6 +53,21 @@ describe('check', () => {
     assert.deepEqual([code, out], [0, 'No problem found.\n']);
   });
 
+  test('says what is wrong with the route that the inbox names', async t => {
+    const of = async (id: string) => {
+      const gateway = `${GATEWAY}jobs: { inbox: { folder: in, route: ${id} } }\n`;
+      const routes = ROUTES.replace('id: a,', 'id: fuel, pure: true,');
+      return (await inFolder(t, { gateway, routes })(check)).out;
+    };
+
+    assert.equal(await of('fuel'), 'No problem found.\n');
+    assert.match(
+      await of('fule'),
+      /:2:37: warning: jobs\.inbox\.route: no route is called fule.*did you mean `fuel`\?/s,
+    );
+    assert.match(await of('rest'), /route rest takes no files.*it must be `pure: true`/s);
+  });
+
   test('finds what R cannot parse, in what the gateway would start, and runs none of it', async t => {
     const entries = ['well', 'broken', 'deep', 'missing'].map(name => `{ service: ${name}, entry: ../${name} }`);
     const run = inFolder(t, {

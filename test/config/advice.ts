@@ -144,6 +144,14 @@ const KEYS: readonly Mistake[] = [
     ...prose(JOBS, route('pure: true, async: «always»'), route('pure: true')),
     options: { jobsConfigured: false },
   },
+  {
+    ...prose(
+      'give it another path, or write another `jobs.path`',
+      `routes: [«{ id: a, uri: lb://a, predicates: ['Path=/jobs/**'] }»]`,
+      route("predicates: ['Path=/work/**']"),
+    ),
+    options: { ownPaths: { jobs: '/jobs', inference: '/v2' } },
+  },
   row('configure `identity`, or leave `auth` out to serve openly', route('«auth: { allow: [jwt] }»'), {
     right: [route()],
   }),

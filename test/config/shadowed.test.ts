@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { OwnPaths } from '../../gateway/config/own-paths.ts';
 import { routesOf } from '../support/configuration.ts';
 
 /** Which of these routes are told never to be reached, and because of which. */
@@ -88,4 +89,22 @@ describe('a route that can never be reached is told of:', () => {
     assert.equal(problems.length, 1);
     assert.ok(performance.now() - startMs < 30_000);
   });
+});
+
+test('a route all of whose paths are the gateway’s own is told of, and no other', () => {
+  const paths = ['/jobs', '/jobs/{id}/x', '/v2/models/{model}/infer', '/v2/health/live', '/jobs,/v2'];
+  const open = ['/job', '/jobs,/other', '/v2/**', '/v2/models/**', '/v2/models/{m}/rows', '/**'];
+  const listed = [...paths, ...open].map((path, i) => ({ id: `r${i}`, uri: 'lb://s', predicates: [`Path=${path}`] }));
+  const ofOwn = (ownPaths?: OwnPaths) =>
+    routesOf(JSON.stringify({ routes: listed }), { ownPaths })
+      .problems.filter(({ hint = '' }) => hint.startsWith('give it another path'))
+      .map(({ path, severity, message }) => `${severity} ${path} ${/`(.*)`/.exec(message)?.[1] ?? ''}`);
+  const told = (of: number, key: string) => `warning routes[${of}] ${key}`;
+
+  const [jobs, inference] = ['jobs.path', 'inference.path'];
+  assert.deepEqual(ofOwn({ jobs: '/jobs', inference: '/v2' }), [
+    ...[told(0, jobs), told(1, jobs), told(2, inference), told(3, inference), told(4, jobs)],
+  ]);
+  assert.deepEqual(ofOwn({ jobs: undefined, inference: undefined }), []);
+  assert.deepEqual(ofOwn(), []);
 });
