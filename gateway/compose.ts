@@ -174,16 +174,21 @@ function composeWays({ config, ...parts }: WayParts) {
     ...(has('script') ? { script: scripts } : {}),
     ...(has('onnx') ? { onnx: models } : {}),
     ...(mayHave(config, 'rserve') ? { rserve: createRserve({ ...parts, clock }) } : {}),
-    ...(mayHave(config, 'grpc') ? { grpc: createGrpcWay(grpc) } : {}),
+    ...(mayHave(config, 'grpc') ? bothOf(createGrpcWay(grpc)) : {}),
   };
   const http = createTransport({ ...parts, clock });
   const [transport, probe] = [transportByScheme(http, ways), probeByScheme(ways)];
   return { scripts, models, grpc, transport, connectionMode: http.modeOf, probe };
 }
 
+/** With TLS and without. */
+function bothOf(grpc: Ways[string]): Ways {
+  return { grpc, grpcs: grpc };
+}
+
 /** Consul may list one at any time. */
 function mayHave({ discovery }: GatewayConfig, scheme: 'rserve' | 'grpc'): boolean {
-  const isOfScheme = (origin: string) => origin.startsWith(`${scheme}:`);
+  const isOfScheme = (origin: string) => origin.startsWith(scheme);
   if (discovery.consul !== undefined || discovery.local.some(({ kind }) => kind === scheme)) return true;
   return discovery.static.some(({ instances }) => instances.some(isOfScheme));
 }

@@ -58,7 +58,7 @@ const IMPURE =
 const IMPORT = /^(?:import|export)\b[^;]*?from '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)/gm;
 
 /** What opens connections: the transports to instances, and what speaks with Consul. */
-const CONNECTING = /^edges\/(ldapts|r-transport\/|rserve\/|consul-client\.ts$)/;
+const CONNECTING = /^edges\/(ldapts|grpc\/session|r-transport\/|rserve\/|consul-client\.ts$)/;
 
 /** What of `node:net` opens nothing. */
 const ADDRESSES = /^import \{ (BlockList|isIP|, )+ \} from 'node:net';$/m;

@@ -51,7 +51,7 @@ export function createCarrier({ clock, grpc = new GrpcConnections() }: CarrierPa
   return {
     carry(options) {
       const { wire, origin, tls } = options;
-      if (origin.startsWith('grpc:')) return carryGrpc(options, { clock, grpc });
+      if (origin.startsWith('grpc')) return carryGrpc(options, { clock, grpc });
       const proxy = origin.startsWith('https:') ? secureOf(tls).proxy : plain;
       if (wire instanceof HttpWire) {
         const stream = createHttpStream(wire, options, clock);
@@ -78,7 +78,7 @@ interface CarrierParts {
 
 function carryGrpc(options: StreamOptions, { clock, grpc }: Required<CarrierParts>): GrpcStream {
   const { wire, origin } = options;
-  if (wire instanceof Http2Wire) return new GrpcStream(wire, options, { clock, session: grpc.to(origin) });
+  if (wire instanceof Http2Wire) return new GrpcStream(wire, options, { clock, session: grpc.to(origin, options.tls) });
   throw new GatewayError('BAD_REQUEST', 'gRPC over HTTP/1.1', {
     detail: 'The service speaks gRPC: call it over HTTP/2.',
   });

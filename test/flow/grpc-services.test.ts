@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { enveloped } from '../../gateway/domain/grpc/envelope.ts';
+import { aCertificate } from '../support/certificates.ts';
 import { startGateway, type ComposedGateway } from '../support/composed-gateway.ts';
 import { callByGrpc, startGrpcServer } from '../support/grpc.ts';
 import { until } from '../support/until.ts';
@@ -77,6 +81,28 @@ describe('a service of gRPC', () => {
     assert.deepEqual(said('x-last').slice(0, 2), said('x-first').slice(0, 2));
     assert.deepEqual(said('x-bytes-bin').slice(0, 2), ['00ff', '00ff']);
     assert.ok(said('x-request-id').every(id => id !== undefined));
+  });
+
+  test('is called by TLS where its certificate verifies, and only there', async t => {
+    const folder = mkdtempSync(join(tmpdir(), 'penstock-grpcs-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const authority = aCertificate({ subject: '/CN=authority', names: [], isAuthority: true });
+    const { cert, key } = aCertificate({ names: ['echo.internal'], by: authority });
+    writeFileSync(join(folder, 'ca.pem'), authority.cert);
+    writeFileSync(join(folder, 'both.pem'), key + cert);
+    const { origin } = await startGrpcServer(t, 'one', join(folder, 'both.pem'));
+    const callBy = async (tls: string, why: RegExp) => {
+      const service = `, tls: { ca: ${join(folder, 'ca.pem')}${tls} }`;
+      const gateway = await gatewayBefore(t, [origin], { service, health: 'interval: 100ms, fails: 1' });
+      const [end] = await callByGrpc({ target: `127.0.0.1:${gateway.port}`, calls: [raw('Say')] });
+      const told = async () => (await gateway.service('echo')).instances[0]?.why ?? '';
+      await until(async () => why.test(await told()), 'the check says so as well');
+      await gateway.gateway.drain(); // one at a time, so that each is seen to leave nothing
+      return [end?.code, gateway.requests()[0]?.['code']];
+    };
+
+    assert.deepEqual(await callBy(', serverName: echo.internal', /^$/), ['OK', null]);
+    assert.deepEqual(await callBy('', /^untrusted: the certificate/), ['UNAVAILABLE', 'UPSTREAM_UNTRUSTED']);
   });
 
   test('is heard while its caller speaks', async t => {

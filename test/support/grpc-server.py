@@ -1,4 +1,4 @@
-"""A server of gRPC made with Debian's grpcio, called by the name that is its argument.
+"""A server of gRPC made with Debian's grpcio, called by the name that is its argument; by TLS, where a file follows.
 
 /echo.Echo/Say answers with its message, /Chat with each of them as it comes, /Fail with an error, /Wait with its message,
 and then with nothing until it is given up; /grpc.health.v1.Health/Check says that it serves. The first line of standard
@@ -56,6 +56,12 @@ class Handler(grpc.GenericRpcHandler):
 
 
 server = grpc.server(futures.ThreadPoolExecutor(max_workers=8), handlers=(Handler(),))
-print(server.add_insecure_port("127.0.0.1:0"), flush=True)
+if len(sys.argv) > 2:  # by TLS: a file with key and certificate
+    with open(sys.argv[2], "rb") as pem:
+        both = pem.read()
+    port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(both, both)]))
+else:
+    port = server.add_insecure_port("127.0.0.1:0")
+print(port, flush=True)
 server.start()
 server.wait_for_termination()

@@ -61,9 +61,10 @@ export interface GrpcServer {
 
 const SERVER = fileURLToPath(new URL('./grpc-server.py', import.meta.url));
 
-/** Starts it on a free port; it ends with the test. */
-export async function startGrpcServer(t: TestContext, name: string): Promise<GrpcServer> {
-  const python = spawn(await ensureServer('python3-grpcio'), [SERVER, name], { stdio: ['ignore', 'pipe', 'inherit'] });
+/** Starts it on a free port, by TLS where key and certificate are in a file; it ends with the test. */
+export async function startGrpcServer(t: TestContext, name: string, pem?: string): Promise<GrpcServer> {
+  const args = [SERVER, name, ...(pem === undefined ? [] : [pem])];
+  const python = spawn(await ensureServer('python3-grpcio'), args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const stop = async () => {
     if (python.exitCode !== null || python.signalCode !== null) return;
     const ended = once(python, 'exit');
@@ -75,5 +76,5 @@ export async function startGrpcServer(t: TestContext, name: string): Promise<Grp
   const said = createInterface(python.stdout);
   const [port] = (await once(said, 'line')) as [string];
   said.on('line', line => lines.push(line));
-  return { origin: `grpc://127.0.0.1:${port}`, lines, stop };
+  return { origin: `${pem === undefined ? 'grpc' : 'grpcs'}://127.0.0.1:${port}`, lines, stop };
 }

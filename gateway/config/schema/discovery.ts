@@ -139,7 +139,9 @@ const Static = z.strictObject({
   instances: z
     .array(origin({ isOfInstance: true }))
     .min(1)
-    .describe('Where they listen: `http://10.0.0.5:8000`, `rserve://10.0.0.5:6311`, or `grpc://10.0.0.5:50051`.'),
+    .describe(
+      'Where they listen: `http://10.0.0.5:8000`, `rserve://10.0.0.5:6311`, or `grpc://10.0.0.5:50051`, by TLS `grpcs://`.',
+    ),
 });
 
 /** Where the gateway knows instances from: one source or more; `lb://NAME` is the union of what they know of NAME. */

@@ -113,11 +113,11 @@ function rserveOrigin(written: string): string | undefined {
   return origin && `rserve:${origin.slice('http:'.length).replace(/\d+$/, port)}`;
 }
 
-/** `grpc://HOST:PORT`; undefined for any other. */
+/** `grpc://HOST:PORT`, or `grpcs://HOST:PORT` by TLS; undefined for any other. */
 function grpcOrigin(written: string): string | undefined {
-  const [, rest = ''] = /^grpc:\/\/(.+:\d+\/?)$/i.exec(written) ?? [];
+  const [, scheme = '', rest = ''] = /^(grpcs?):\/\/(.+:\d+\/?)$/i.exec(written) ?? [];
   const origin = rest === '' ? undefined : originOf(`http://${rest}`);
-  return origin && `grpc:${origin.slice('http:'.length)}`;
+  return origin && `${scheme.toLowerCase()}:${origin.slice('http:'.length)}`;
 }
 
 /** Rserve's own. */

@@ -116,12 +116,14 @@ function readMetaText(name: string, value: unknown): Read<string | null> {
 }
 
 /** How an instance is spoken to. */
-type Scheme = 'http' | 'https' | 'rserve' | 'grpc';
+type Scheme = 'http' | 'https' | 'rserve' | 'grpc' | 'grpcs';
 
 function schemeOf(meta: Record<string, unknown>): Scheme {
   const protocol = textOf(meta['protocol']).toLowerCase();
-  if (protocol === 'rserve' || protocol === 'grpc') return protocol;
-  return isTrue(meta['secure']) ? 'https' : 'http';
+  if (protocol === 'rserve') return protocol;
+  const isSecure = isTrue(meta['secure']);
+  if (protocol === 'grpc') return isSecure ? 'grpcs' : 'grpc';
+  return isSecure ? 'https' : 'http';
 }
 
 function isTrue(value: unknown): boolean {

@@ -48,7 +48,7 @@ function qualityOf(parameters: readonly string[]): number {
 
 /** Text, and what is written as text. */
 const COMPRESSIBLE =
-  /^(?:text\/(?!event-stream)[\w.+-]+|application\/(?:[\w.+-]+\+)?(?:json|xml|yaml)|application\/(?:javascript|x-ndjson|x-javascript|wasm)|image\/svg\+xml)$/;
+  /^(?:text\/(?!event-stream)[\w.+-]+|application\/(?!grpc)(?:[\w.+-]+\+)?(?:json|xml|yaml)|application\/(?:javascript|x-ndjson|x-javascript|wasm)|image\/svg\+xml)$/;
 
 /** Fields that hold a sum of the body as it is sent, or say that it is coded already, or a part of another. */
 const BODY_BOUND = ['content-encoding', 'content-range', 'content-md5', 'content-digest', 'repr-digest', 'digest'];

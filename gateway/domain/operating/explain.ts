@@ -461,8 +461,9 @@ function sentOf(call: Complete, secrets: readonly string[]): SentUpstream {
 }
 
 function securedView(origin: string, { tls }: ServicePolicy): SecuredView | null {
-  if (tls === undefined && !origin.startsWith('https:')) return null;
-  const host = origin.startsWith('https:') ? new URL(origin).hostname : null;
+  const isSecure = /^(?:https|grpcs):/.test(origin);
+  if (tls === undefined && !isSecure) return null;
+  const host = isSecure ? new URL(origin).hostname : null;
   return {
     verifiedAs: tls?.serverName ?? host,
     isVerified: tls?.isVerified ?? true,

@@ -8,6 +8,7 @@ import { keepForCaller } from '../../domain/http/reply.ts';
 import type { CarriedStream, StreamEnd, StreamOptions } from '../../domain/stream.ts';
 import type { Http2Wire } from '../http2/wire.ts';
 import { toHttp2Headers } from '../http2/head.ts';
+import { distrustIn } from './session.ts';
 
 /** Silence is looked for so many times within the longest that is allowed. */
 const LOOKS_PER_IDLE = 8;
@@ -90,7 +91,9 @@ export class GrpcStream implements CarriedStream {
     };
     const closed = () => {
       settled();
-      this.#end({ kind: 'refused', failure: new GatewayError('CONNECT_FAILED', 'no connection') });
+      const distrust = distrustIn(session);
+      if (distrust !== undefined) this.#end({ kind: 'untrusted', failure: distrust });
+      else this.#end({ kind: 'refused', failure: new GatewayError('CONNECT_FAILED', 'no connection') });
     };
     const cancel = this.#clock.after(connectTimeoutMs, () => {
       settled();

@@ -1,4 +1,4 @@
-import { connect, constants } from 'node:http2';
+import { constants } from 'node:http2';
 import { GatewayError } from '../../domain/errors.ts';
 import { enveloped, PREFIX_BYTES } from '../../domain/grpc/envelope.ts';
 import { printable } from '../../domain/printable.ts';
@@ -6,6 +6,7 @@ import type { Transport } from '../../domain/upstream.ts';
 import type { Way } from '../by-scheme.ts';
 import type { ProbeRequest, ProbeResult } from '../http-probe.ts';
 import type { GrpcConnections } from './connections.ts';
+import { distrustIn, openSession } from './session.ts';
 
 /** The way to instances that speak gRPC. Their calls are streams, whatever they are: only a route that carries streams leads there. */
 export function createGrpcWay(connections: GrpcConnections): Way {
@@ -35,9 +36,9 @@ const BYTES_MAX = 1_024;
  * Asks `grpc.health.v1.Health`, of the server as a whole or of the service that `health.path` names. A server without it
  * is well if it says so: it speaks gRPC.
  */
-export function probeGrpc({ origin, path, timeoutMs, signal }: ProbeRequest): Promise<ProbeResult> {
+export function probeGrpc({ origin, path, timeoutMs, tls, signal }: ProbeRequest): Promise<ProbeResult> {
   return new Promise(resolve => {
-    const session = connect(origin.replace('grpc:', 'http:'));
+    const session = openSession(origin, tls);
     const done = (result: ProbeResult) => {
       clearTimeout(late);
       signal.removeEventListener('abort', left);
@@ -48,7 +49,12 @@ export function probeGrpc({ origin, path, timeoutMs, signal }: ProbeRequest): Pr
     const left = () => ill('given up');
     const late = setTimeout(() => ill(`no answer within ${timeoutMs} ms`), timeoutMs);
     signal.addEventListener('abort', left, { once: true });
-    session.on('error', error => ill(error.message));
+    const failed = (error: Error) => {
+      const distrust = distrustIn(session);
+      if (distrust === undefined) ill(error.message);
+      else done({ isWell: false, isUntrusted: true, note: printable(distrust.message, NOTE_CHARS_MAX) });
+    };
+    session.on('error', failed);
     const stream = session.request({
       ...{ ':method': 'POST', ':path': CHECK, 'content-type': 'application/grpc', te: 'trailers' },
     });
@@ -57,10 +63,7 @@ export function probeGrpc({ origin, path, timeoutMs, signal }: ProbeRequest): Pr
     const note = (fields: { readonly 'grpc-status'?: unknown }) => {
       if (typeof fields['grpc-status'] === 'string') status = fields['grpc-status'];
     };
-    stream
-      .on('response', note)
-      .on('trailers', note)
-      .on('error', error => ill(error.message));
+    stream.on('response', note).on('trailers', note).on('error', failed);
     stream.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
       if (bytes <= BYTES_MAX) chunks.push(chunk);

@@ -52,6 +52,8 @@ describe('a registration in Consul', () => {
     assert.equal(entries[0]?.origin, 'rserve://10.0.0.5:6311');
     const grpc = readOne({ service: { Port: 50_051, Meta: { protocol: 'gRPC' } } });
     assert.equal(grpc.entries[0]?.origin, 'grpc://10.0.0.5:50051');
+    const secured = readOne({ service: { Port: 50_051, Meta: { protocol: 'grpc', secure: 'true' } } });
+    assert.equal(secured.entries[0]?.origin, 'grpcs://10.0.0.5:50051');
   });
 
   for (const [what, parts, problem] of [
