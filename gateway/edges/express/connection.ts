@@ -146,7 +146,7 @@ export class Connection {
 }
 
 /** Reads nothing more of a connection, whatever Node's server thinks meanwhile: each answer makes it read on. */
-function holdReading(socket: Socket): void {
+export function holdReading(socket: Socket): void {
   socket.pause();
   socket.resume = () => socket;
 }

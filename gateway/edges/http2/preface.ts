@@ -24,9 +24,14 @@ export function chooseByPreface(server: Server, { take, waitMs }: Choice): void 
       const isLike = begun.subarray(0, length).equals(PREFACE.subarray(0, length));
       if (isLike && length < PREFACE.length) return;
       socket.off('readable', look).off('timeout', late).off('end', late).off('error', late).setTimeout(0);
-      socket.unshift(begun);
-      if (isLike) take(socket);
-      else for (const listener of http1) listener.call(server, socket);
+      if (isLike) {
+        socket.unshift(begun);
+        take(socket);
+        return;
+      }
+      for (const listener of http1) listener.call(server, socket);
+      // When Node has begun to read: before, it would begin again after the edge has stopped it for these very bytes.
+      socket.once('resume', () => socket.unshift(begun));
     };
     socket.on('readable', look).on('timeout', late).on('end', late).on('error', late).setTimeout(waitMs);
   });

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { describe, test, type TestContext } from 'node:test';
 import { connect as connectTls } from 'node:tls';
+import { holdReading } from '../../../gateway/edges/express/connection.ts';
+import { chooseByPreface } from '../../../gateway/edges/http2/preface.ts';
 import { aCertificate } from '../../support/certificates.ts';
 import { anAnswer, bodyOf, startServer, type ServerTraits } from '../../support/gateway-server.ts';
 import { frameCaller, headers, head, PREFACE, settings } from '../../support/http2-frames.ts';
@@ -57,6 +61,27 @@ describe('HTTP/2 without TLS', () => {
 
     assert.match(await older.hear(/POST \/ 1$/), /200 OK/);
     assert.ok(await newer.hear('answers 200 on 1'));
+  });
+
+  test('leaves HTTP/1.1 beside it to its bounds: a connection that is read no further stays so', async t => {
+    let read: Socket | undefined;
+    const server = createServer(({ socket }) => {
+      if (read === undefined) holdReading(socket);
+      read = socket;
+    });
+    chooseByPreface(server, { take: () => undefined, waitMs: 1_000 });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    t.after(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    const caller = await rawCaller(t, (server.address() as AddressInfo).port);
+
+    caller.say('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(50_000));
+    await until(() => read !== undefined, 'the first requests are read');
+    await new Promise(resolve => setTimeout(resolve, 200));
+
+    assert.ok((read?.bytesRead ?? 0) <= 128 * 1024, `${String(read?.bytesRead)} bytes of 1.4 million`);
   });
 
   test('is not spoken unless it is wanted', async t => {
