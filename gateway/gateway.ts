@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { GatewayAudit } from './compose-audit.ts';
 import type { Plugins } from './compose-plugins.ts';
 import type { Batching } from './compose-batching.ts';
@@ -27,7 +29,7 @@ import type { AdminServer } from './edges/express/admin.ts';
 import type { GatewayServer } from './edges/express/server.ts';
 import type { HealthChecks } from './edges/health-checks.ts';
 import type { Metrics } from './edges/prom-client.ts';
-import { becomeUser, isRoot, makeFolderFor, type Account } from './edges/user.ts';
+import { becomeUser, canWrite, isRoot, makeFolderFor, type Account } from './edges/user.ts';
 import type { Generations, RoutesNow } from './reload.ts';
 
 /** The gateway as a whole: it starts, reloads, drains and ends. */
@@ -206,15 +208,37 @@ function changeUser({ account, config, readRoutes, generations, observe }: Gatew
   }
   const { name: user, uid } = account;
   if (uid === 0) return; // `user: root`: so it is meant
-  if (config.jobs !== undefined) makeFolderFor(account, config.jobs.folder);
+  for (const { file } of writtenFiles(config)) makeFolderFor(account, dirname(file));
   becomeUser(account);
   observe({ kind: 'notice', level: 'info', text: 'runs as another user from here on', about: { user } });
+  for (const { key, file } of writtenFiles(config).filter(({ isReplaced, ...of }) => !canWrite(of.file, isReplaced))) {
+    const text = `${user} cannot write what \`${key}\` names: give that user its folder, or name a file in another`;
+    observe({ kind: 'notice', level: 'warn', text, about: { file } });
+  }
   void readRoutes(generations.current().source.routes).then(({ problems }) => {
     const [problem] = problems.filter(found => hasError([found]));
     if (problem === undefined) return;
     const text = 'what was read as root cannot be read as this user: a reload will be refused';
     observe({ kind: 'notice', level: 'warn', text, about: { user, problem: problemLine(problem) } });
   });
+}
+
+interface Written {
+  readonly key: string;
+  readonly file: string;
+  /** A draft beside it takes its place: it may be another user's. */
+  readonly isReplaced: boolean;
+}
+
+/** What the gateway writes, by the key that names it. The file of the limits is there by now, where it is of use. */
+function writtenFiles({ audit, jobs, limits, discovery: { consul } }: GatewayConfig): readonly Written[] {
+  const named = [
+    { key: 'audit.file', file: audit?.file, isReplaced: false },
+    { key: 'discovery.consul.snapshot', file: consul?.snapshot, isReplaced: true },
+    { key: 'limits.file', file: existsSync(limits.file) ? limits.file : undefined, isReplaced: true },
+    { key: 'jobs.folder', file: jobs && join(jobs.folder, 'jobs.db'), isReplaced: false },
+  ];
+  return named.flatMap(({ file, ...of }) => (file === undefined ? [] : [{ file, ...of }]));
 }
 
 function warnOfOpenness(observe: Observe): void {

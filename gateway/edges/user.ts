@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { chownSync, mkdirSync, readFileSync } from 'node:fs';
+import { accessSync, chownSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 
 /** A user of this machine. */
 export interface Account {
@@ -37,6 +38,17 @@ export function makeFolderFor({ uid, gid }: Account, folder: string): void {
     if (isNew) chownSync(folder, uid, gid);
   } catch {
     // See above.
+  }
+}
+
+/** Whether this process can write a file, or make it where it is not there yet, or is replaced each time. */
+export function canWrite(file: string, isReplaced: boolean): boolean {
+  try {
+    accessSync(dirname(file), constants.W_OK);
+    if (!isReplaced && existsSync(file)) accessSync(file, constants.W_OK);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -33,7 +33,7 @@ describe('a gateway that root started', { skip }, () => {
     execFileSync(`${services}train.sh`, ['fuel']);
     const folder = anOpenFolder(t);
 
-    const more = 'user: nobody\njobs: { folder: jobs }';
+    const more = 'user: nobody\njobs: { folder: jobs }\naudit: { file: kept/trail.jsonl }';
     const gateway = await startGatewayProcess(t, { folder, discovery: LOCAL, routes: ROUTES, more });
     const { about } = await gateway.log.line(
       ({ about: said }) => (said as { rEvent?: string } | undefined)?.rEvent === 'listening',
@@ -47,12 +47,13 @@ describe('a gateway that root started', { skip }, () => {
     assert.deepEqual(usersOf((about as { pid: number }).pid), [nobody, nobody, nobody]);
     assert.doesNotMatch(readFileSync(`/proc/${gateway.pid}/status`, 'utf8'), /^Groups:\t0\b/m);
     assert.equal(saved['routes'], 1);
-    assert.equal(String(statSync(join(folder, 'jobs', 'jobs.db')).uid), nobody);
+    for (const made of ['jobs/jobs.db', 'kept/trail.jsonl'])
+      assert.equal(String(statSync(join(folder, made)).uid), nobody);
     const warnings = gateway.log.of('notice').filter(({ level }) => level === 'warn');
-    assert.doesNotMatch(JSON.stringify(warnings), /root|cannot be read/);
+    assert.doesNotMatch(JSON.stringify(warnings), /root|cannot be read|cannot write/);
   });
 
-  test('says what it can no longer read', async t => {
+  test('says what it can no longer read, and what it cannot write', async t => {
     const folder = anOpenFolder(t);
     const secret = join(folder, 'secrets', 'fuel');
     mkdirSync(join(folder, 'secrets'), { mode: 0o700 });
@@ -60,11 +61,18 @@ describe('a gateway that root started', { skip }, () => {
     const routes = `services: { fuel: { sharedSecret: '\${file:${secret}}' } }\n${ROUTES}`;
     const discovery = "{ static: [{ service: fuel, instances: ['http://127.0.0.1:1'] }] }";
 
-    const gateway = await startGatewayProcess(t, { folder, discovery, routes, more: 'user: nobody' });
+    const gateway = await startGatewayProcess(t, {
+      folder,
+      discovery,
+      routes,
+      more: 'user: nobody\njobs: { folder: . }',
+    });
 
     const told = await gateway.log.line(({ text }) => String(text).startsWith('what was read as root'));
     assert.equal(told['level'], 'warn');
     assert.match(JSON.stringify(told['about']), /secrets\/fuel cannot be read.*EACCES/);
+    const closed = gateway.log.of('notice').find(({ text }) => String(text).includes('cannot write'));
+    assert.match(String(closed?.['text']), /^nobody cannot write what `jobs.folder` names: give that user its folder/);
   });
 
   test('says that it stays root where nobody says whom to become', async t => {
