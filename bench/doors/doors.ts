@@ -15,6 +15,7 @@ import { median } from '../summary.ts';
 import { startNothing } from '../upstreams/upstreams.ts';
 import { bareQap, type BareQap } from './bare-qap.ts';
 import { forestFile } from './forest.ts';
+import { jobRate } from './job-rate.ts';
 import type { DoorRow, Doors } from './table.ts';
 
 interface Opened {
@@ -37,8 +38,10 @@ const CALL_ROWS = 8;
 /** A run of R takes its time. */
 const SCRIPT_CALLS = 5;
 const WARM_CALLS = 40_000;
+/** Of the first job, by which the next ones are as long as a turn. */
+const JOB_ROWS = 10_000;
 
-/** Measures every door beside what it leads to, in turns, in about three minutes. */
+/** Measures every door beside what it leads to, in turns, in about four minutes. */
 export async function measureDoors(effort: Effort, tell: (text: string) => void): Promise<Doors> {
   const [takenAt, [loadBefore = 0]] = [new Date().toISOString(), loadavg()];
   const place = createPlace();
@@ -63,6 +66,7 @@ const DOORS: readonly (readonly [string, (opened: Measured) => Promise<DoorRow>]
   ['Rserve', measureRserve],
   ['Rscript', measureScripts],
   ['ONNX', measureOnnx],
+  ['jobs', measureJobs],
   ['gRPC', measureGrpc],
 ];
 
@@ -137,6 +141,7 @@ discovery:
   static:
     - { service: nothing, instances: ['http://${nothing}'] }
 log: { level: warn, access: true }
+jobs: { folder: jobs }
 drain: { grace: 0s, timeout: 5s }
 `;
 }
@@ -225,6 +230,20 @@ async function measureOnnx(opened: Measured): Promise<DoorRow> {
   const what = `ONNX, ${CALLERS} callers, ${CALL_ROWS} rows a call, batched: rows a second`;
   const against = `onnxruntime alone, ${BATCH_ROWS} rows at once`;
   return rowOf({ what, unit: 'rows a second', against, atLeast: 0.8 }, own, other);
+}
+
+async function measureJobs(opened: Measured): Promise<DoorRow> {
+  const [own, other]: [number[], number[]] = [[], []];
+  const { address, effort } = opened;
+  const rate = await jobRate(`http://${address}`, 'onnx', JOB_ROWS);
+  for (let round = 0; round < effort.rounds; round++) {
+    own.push(await jobRate(`http://${address}`, 'onnx', Math.ceil(rate * effort.seconds)));
+    const { requests, refused, durationMs } = await load(someRows, opened, { prefix: '/onnx', connections: CALLERS });
+    other.push(((requests - refused) * CALL_ROWS * 1_000) / durationMs);
+  }
+  const against = `${CALLERS} callers, ${CALL_ROWS} rows a call, batched`;
+  const what = `A job of CSV, ${BATCH_ROWS} rows a call: rows a second`;
+  return rowOf({ what, unit: 'rows a second', against, atLeast: 0.9 }, own, other);
 }
 
 async function measureGrpc(opened: Measured): Promise<DoorRow> {
