@@ -6,7 +6,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { once } from 'node:events';
 import { connect, type ClientHttp2Session, type IncomingHttpHeaders } from 'node:http2';
 import { gzipSync } from 'node:zlib';
-import { post } from '../support/call.ts';
+import { call, post } from '../support/call.ts';
 import { startGateway } from '../support/composed-gateway.ts';
 import { IDENTITY, SECRET } from '../support/gateway-process.ts';
 import { callByGrpc, type GrpcCall } from '../support/grpc.ts';
@@ -211,6 +211,13 @@ describe('gRPC', () => {
 
     assert.deepEqual(end?.message, { pred: [23.5, 18] });
     assert.equal(upstream.requests.length, 1);
+    const asked = { method: 'POST', url: '/fuel.v1.Fuel/Predict', headers: {}, body: JSON.stringify({ cars: CARS }) };
+    const explained = await call(`${gateway.adminUrl}/api/explain`, post(asked));
+    const { answers } = JSON.parse(explained.text) as {
+      answers: { route: string; transcoded: object; sent: { target: string } };
+    };
+    assert.deepEqual([answers.route, answers.sent.target], ['fuel', '/predict']);
+    assert.deepEqual(answers.transcoded, { form: 'gRPC', body: JSON.stringify(CARS), refusal: null });
   });
 
   test('ends with the codes that its clients know', async t => {

@@ -251,12 +251,14 @@ describe('the Open Inference Protocol over REST', () => {
     const good = await explained('/v2/models/fuel/infer', { inputs: [WT, HP, GEAR] });
     const bad = await explained('/v2/models/fuel/infer', { inputs: [WT] });
     const none = await explained('/v2/models/none/infer', {});
+    const byRpc = await explained(GRPC_INFER.method, { model_name: 'fuel', inputs: CONTENTS });
 
     const { route, transcoded, sent } = good.answers ?? {};
     assert.equal(route, 'fuel');
     assert.deepEqual(transcoded, { form: 'Open Inference Protocol v2', body: ROWS, refusal: null });
     assert.equal((sent as { target: string }).target, '/predict');
     assert.equal(bad.answers?.['sent'], null);
+    assert.deepEqual([byRpc.answers?.['route'], byRpc.answers?.['transcoded']], ['fuel', transcoded]);
     assert.deepEqual([none.answers, none.refusal?.['code']], [null, 'NO_ROUTE']);
   });
 

@@ -72,7 +72,7 @@ export class OwnRpc implements Transcoder {
     call.arm(Math.min(timeoutMs, this.timeoutMs));
     const read = () =>
       takeMessage(call, { speech: this.speech, unpack, bytesMax }, content => {
-        this.#understand(content);
+        this.understand(content);
         next();
       });
     const coding = call.body.length === 0 ? undefined : contentCodingOf(call.fields);
@@ -87,7 +87,8 @@ export class OwnRpc implements Transcoder {
     });
   }
 
-  #understand(content: Buffer): void {
+  /** Reads its message, without its envelope. Throws BAD_REQUEST. */
+  understand(content: Buffer): void {
     const message = this.#method.messages.read(content, this.speech.format);
     if (typeof message === 'string') throw malformed(`The message is not what ${this.askedPath} takes: ${message}`);
     this.#said = { message, bytes: content.length };

@@ -1,10 +1,14 @@
-import type { Complete } from '../call.ts';
+import type { Call, Complete, Transcoder } from '../call.ts';
 import { toGatewayError, type FailureCode } from '../errors.ts';
+import { OwnRpc, type OwnMessages } from '../grpc/own-rpc.ts';
+import { connectSpeech } from '../grpc/speech.ts';
 import { upstreamResourceOf } from '../http/upstream-request.ts';
+import type { InferenceForm } from '../inference/form.ts';
 import type { ModelTarget } from '../inference/inference-target.ts';
 import { InferenceTranscoder } from '../inference/inference-transcoder.ts';
 import { KnownOutputs } from '../inference/known-outputs.ts';
 import { RestForm } from '../inference/rest-form.ts';
+import { RpcForm, rpcTargetOf } from '../inference/rpc-form.ts';
 import { CsvTranscoder } from '../table/csv-transcoder.ts';
 import type { Column } from '../validation/prototype.ts';
 
@@ -13,6 +17,16 @@ export interface InferenceDoor {
   readonly path: string;
   /** What a service is known to publish; undefined: nothing is known. */
   readonly columnsOf?: (routeId: string, path: string) => readonly Column[] | undefined;
+  /** How messages to its methods of gRPC are read, by their paths; undefined: it is not spoken over gRPC. */
+  readonly methods?: ReadonlyMap<string, OwnMessages> | undefined;
+}
+
+/** What a call that speaks another form than JSON over REST asks for. */
+export interface Speaking {
+  /** By the Open Inference Protocol; undefined: a method that a route's `.proto` declares. */
+  readonly target: ModelTarget | undefined;
+  readonly form: InferenceForm | undefined;
+  readonly transcoder: Transcoder | undefined;
 }
 
 /** How a call goes on whose caller speaks another form than JSON. */
@@ -31,32 +45,50 @@ const NOTHING = () => undefined;
  */
 export function transcodedOf(
   call: Complete,
-  target: ModelTarget | undefined,
+  speaking: Speaking | undefined,
   door: InferenceDoor | undefined,
 ): Transcoded | null {
-  if (target !== undefined) return inferenceOf(call, target, door);
+  if (speaking?.target !== undefined) return inferenceOf(call, speaking, door);
+  if (speaking?.transcoder !== undefined) return transcodedBy(speaking.transcoder, 'gRPC', call);
   if (!call.route.policy.csv) return null;
   const came = call.content;
-  try {
-    new CsvTranscoder(NOTHING, call).request(call, NOTHING);
-    return call.content === came ? null : { form: 'text/csv', body: call.content.toString('utf8'), refusal: null };
-  } catch (error) {
-    const { code, status, detail } = toGatewayError(error);
-    return { form: 'text/csv', body: '', refusal: { code, status, detail } };
-  }
+  const transcoded = transcodedBy(new CsvTranscoder(NOTHING, call), 'text/csv', call);
+  return call.content === came && transcoded.refusal === null ? null : transcoded;
 }
 
-/** Which columns a tensor is of is known where the service has published them. */
-function inferenceOf(call: Complete, target: ModelTarget, door: InferenceDoor | undefined): Transcoded {
-  const form = 'Open Inference Protocol v2';
-  const columns = door?.columnsOf?.(call.route.id, upstreamResourceOf(call).path);
-  if (columns === undefined) return { form, body: '', refusal: null };
-  const ports = { columnsFor: () => columns, outputs: new KnownOutputs(), isReady: () => true };
+function transcodedBy(transcoder: Transcoder, form: string, call: Complete): Transcoded {
   try {
-    new InferenceTranscoder({ ...target, version: undefined }, new RestForm(call), ports).request(call, NOTHING);
+    transcoder.request(call, NOTHING);
     return { form, body: call.content.toString('utf8'), refusal: null };
   } catch (error) {
     const { code, status, detail } = toGatewayError(error);
     return { form, body: '', refusal: { code, status, detail } };
   }
 }
+
+/** Which columns a tensor is of is known where the service has published them. */
+function inferenceOf(call: Complete, { target, form }: Speaking, door: InferenceDoor | undefined): Transcoded {
+  const name = 'Open Inference Protocol v2';
+  const columns = door?.columnsOf?.(call.route.id, upstreamResourceOf(call).path);
+  if (columns === undefined || target === undefined) return { form: name, body: '', refusal: null };
+  const ports = { columnsFor: () => columns, outputs: new KnownOutputs(), isReady: () => true };
+  const spoken = form ?? new RestForm(call);
+  return transcodedBy(new InferenceTranscoder({ ...target, version: undefined }, spoken, ports), name, call);
+}
+
+/** A call of a method of the Open Inference Protocol; undefined: it is none that a model is asked by. Throws BAD_REQUEST. */
+export function speakingInference(
+  call: Call,
+  body: string,
+  door: InferenceDoor,
+): (Speaking & { target: ModelTarget }) | undefined {
+  const messages = door.methods?.get(call.path);
+  if (messages === undefined) return undefined;
+  const rpc = new OwnRpc(call, connectSpeech('json'), { path: call.path, messages, bounds: () => NO_BOUNDS });
+  rpc.understand(Buffer.from(body));
+  const target = rpcTargetOf(rpc);
+  if (target === undefined || !('model' in target)) return undefined;
+  return { target, form: new RpcForm(rpc), transcoder: undefined };
+}
+
+const NO_BOUNDS = { bytesMax: Infinity, timeoutMs: Infinity };

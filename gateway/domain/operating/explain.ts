@@ -3,19 +3,28 @@ import { Call, type Complete, type Matched } from '../call.ts';
 import { anonymousCaller } from '../caller.ts';
 import { Deadlines } from '../deadlines.ts';
 import { isPreflight } from '../http/cors.ts';
-import { FAILURES, type FailureCode, type GatewayError } from '../errors.ts';
-import { fieldOf, type RawFields } from '../http/fields.ts';
+import { FAILURES, toGatewayError, type FailureCode, type GatewayError } from '../errors.ts';
+import { createRpcTable } from '../grpc/rpc-table.ts';
+import { fieldOf, setField, type RawFields } from '../http/fields.ts';
 import type { PathRules } from '../http/normal-path.ts';
 import { parseRequestTarget, type RequestTarget } from '../http/request-target.ts';
-import type { Asked, Route, RouteSpec, LimitKey, RoutePolicy, Sharing, ValidatePolicy, VaryKey } from '../route.ts';
+import type { Asked, Route, RouteSpec, RoutePolicy, Sharing } from '../route.ts';
 import { createRouteTable, type FoundRoute, type WrongMethod } from '../routing/route-table.ts';
 import { PluginWait } from '../plugin/guard.ts';
 import type { LoadedPlugins } from '../plugin/plugin-set.ts';
 import type { Service, ServicePolicy } from '../service.ts';
+import type { InferenceForm } from '../inference/form.ts';
 import { inferenceTargetOf, wayInto, type ModelTarget } from '../inference/inference-target.ts';
 import { noModel } from '../inference/inference-transcoder.ts';
-import { transcodedOf, type InferenceDoor, type Transcoded } from './explain-transcoded.ts';
+import {
+  speakingInference,
+  transcodedOf,
+  type InferenceDoor,
+  type Speaking,
+  type Transcoded,
+} from './explain-transcoded.ts';
 import { composeUpstream, SHARED_SECRET_FIELD, withheldFields, type Withheld } from '../http/upstream-request.ts';
+import { masked, credentialsIn, shownFilters, policyView } from './route-view.ts';
 import { SharedCall } from '../sharing/shared-call.ts';
 import type { UpstreamMessage } from '../upstream.ts';
 import { bodyReadingOf } from '../sharing/body-reading.ts';
@@ -169,6 +178,8 @@ function explainRequest(input: ExplainInput, parts: ExplainParts): RequestExplai
   const asked = askedOf(input, target, parts.wallMs);
   const named = parts.inference && inferenceTargetOf(asked.path, parts.inference.path);
   if (named !== undefined && 'model' in named) return explainModel(input, { asked, target: named, parts });
+  const called = explainCalled(input, asked, parts);
+  if (called !== undefined) return called;
   const table = createRouteTable(parts.routes);
   const preflighted = findPreflighted(table, asked);
   const found = preflighted ?? table.find(asked);
@@ -187,14 +198,60 @@ function middlewareOf({ plugins }: ExplainParts): string[] {
   return (plugins?.middleware ?? []).map(({ definition: { name }, origin }) => pluginText(name, origin));
 }
 
+/** A call of a method of gRPC, whose message is given in JSON; undefined: it is none. */
+function explainCalled(input: ExplainInput, asked: Asked, parts: ExplainParts): RequestExplained | undefined {
+  const [route] = parts.routes;
+  if (route === undefined || asked.method !== 'POST') return undefined;
+  const fields = [...asked.fields];
+  setField(fields, 'Content-Type', 'application/json'); // as Connect would say it
+  const found = { kind: 'route', route, variables: new Map<string, string>() } as const;
+  const call = matchedCall(found, { asked: { ...asked, fields }, parts, failed: NOTHING });
+  try {
+    const model = parts.inference && speakingInference(call, input.body, parts.inference);
+    if (model !== undefined) return explainModel(input, { asked: { ...asked, fields }, ...model, parts });
+    const table = createRpcTable(
+      parts.routes.map(each => boundTo(each, parts)),
+      () => Promise.resolve(undefined),
+    );
+    const rpc = table?.find(call, { below: () => 0 });
+    const served = parts.routes.find(({ id }) => id === rpc?.route.id);
+    return served && explainRpc(input, { asked: { ...asked, fields }, call, route: served, parts });
+  } catch (error) {
+    if (error instanceof PluginWait) throw error;
+    const { code, detail } = toGatewayError(error);
+    return refused(input, { ...asked, authority: asked.host }, { code, detail });
+  }
+}
+
+interface RpcAsked {
+  readonly asked: Asked;
+  readonly call: Call;
+  readonly route: RouteSpec;
+  readonly parts: ExplainParts;
+}
+
+function explainRpc(input: ExplainInput, { asked, call, route, parts }: RpcAsked): RequestExplained {
+  const found = { kind: 'route', route, variables: new Map<string, string>() } as const;
+  const speaking = { target: undefined, form: undefined, transcoder: call.transcoder };
+  return {
+    request: requestOf(asked),
+    passedOver: [],
+    answers: answering(found, { asked, input, parts, isPreflight: false, speaking }),
+    refusal: null,
+    middleware: middlewareOf(parts),
+  };
+}
+
 interface ModelAsked {
   readonly asked: Asked;
   readonly target: ModelTarget;
+  /** Undefined: by REST. */
+  readonly form?: InferenceForm | undefined;
   readonly parts: ExplainParts;
 }
 
 /** As stages/inference.ts does it: the route is named, and no other is tried. */
-function explainModel(input: ExplainInput, { asked, target, parts }: ModelAsked): RequestExplained {
+function explainModel(input: ExplainInput, { asked, target, form, parts }: ModelAsked): RequestExplained {
   const route = parts.routes.find(({ id }) => id === target.model);
   const way = route && wayInto(route, asked);
   if (route === undefined || way === undefined) {
@@ -206,7 +263,10 @@ function explainModel(input: ExplainInput, { asked, target, parts }: ModelAsked)
   return {
     request: requestOf(asked),
     passedOver: [],
-    answers: answering(found, { asked: reached, input, parts, isPreflight: false, target }),
+    answers: answering(found, {
+      ...{ asked: reached, input, parts, isPreflight: false },
+      speaking: { target, form, transcoder: undefined },
+    }),
     refusal: null,
     middleware: middlewareOf(parts),
   };
@@ -304,20 +364,20 @@ interface AnswerParts {
   readonly input: ExplainInput;
   readonly parts: ExplainParts;
   readonly isPreflight: boolean;
-  /** Undefined: it is not asked for by the Open Inference Protocol. */
-  readonly target?: ModelTarget;
+  /** Undefined: it speaks REST. */
+  readonly speaking?: Speaking;
 }
 
 function answering(
   found: FoundRoute<RouteSpec>,
-  { asked, input, parts, isPreflight, target }: AnswerParts,
+  { asked, input, parts, isPreflight, speaking }: AnswerParts,
 ): AnsweringRoute {
   const { route, variables } = found;
   const call = callOf(found, asked, parts);
   call.content = Buffer.from(input.body);
   const own = ownAnswerTo(call);
-  const isAsked = own === undefined && !isPreflight && isForService(target);
-  const transcoded = isAsked ? transcodedOf(call, target, parts.inference) : null;
+  const isAsked = own === undefined && !isPreflight && isForService(speaking);
+  const transcoded = isAsked ? transcodedOf(call, speaking, parts.inference) : null;
   const secrets = [...(parts.secrets ?? []), ...credentialsIn(route)];
   return {
     route: route.id,
@@ -335,7 +395,8 @@ function answering(
 }
 
 /** What is asked about a model the gateway answers itself. */
-function isForService(target: ModelTarget | undefined): boolean {
+function isForService(speaking: Speaking | undefined): boolean {
+  const { target } = speaking ?? {};
   return target === undefined || target.kind === 'infer';
 }
 
@@ -479,83 +540,6 @@ function identityNames({ auth }: RoutePolicy): string[] {
 
 function pairs(fields: RawFields): [string, string][] {
   return fields.flatMap((name, i) => (i % 2 === 0 ? [[name, fields[i + 1] ?? ''] as [string, string]] : []));
-}
-
-/** Very short values stand everywhere by chance; hiding those would hide the explanation. */
-function masked(text: string, secrets: readonly string[]): string {
-  return secrets
-    .filter(secret => secret.length >= 4)
-    .reduce((shown, secret) => shown.replaceAll(secret, '[redacted]'), text);
-}
-
-/** What a filter adds under a name that says it is a credential; references in it are no literals. */
-const CREDENTIAL =
-  /^(?:Add|Set)[A-Za-z]*=\s*[\w-]*(?:authorization|cookie|secret|token|passw|credential|(?:api|access|functions|subscription)[\w-]?key)[\w-]*\s*[,:]\s*(.+)$/i;
-
-/** Credentials that the file itself holds: an operator who may read routes need not know them. */
-function credentialsIn({ filters }: Pick<RouteSpec, 'filters'>): string[] {
-  return filters
-    .flatMap(({ text }) => (CREDENTIAL.exec(text)?.[1] ?? '').split(/\$?\{[^}]*\}/))
-    .map(piece => piece.trim())
-    .filter(piece => piece !== '');
-}
-
-function shownFilters(route: Pick<RouteSpec, 'filters'>): string[] {
-  const credentials = credentialsIn(route);
-  return route.filters.map(({ text }) => masked(text, credentials));
-}
-
-/** A route as operators read it: `GET /api/routes`. */
-export interface RouteView {
-  readonly id: string;
-  readonly order: number;
-  readonly service: string;
-  readonly predicates: readonly string[];
-  readonly filters: readonly string[];
-  readonly policy: unknown;
-}
-
-/** The routes in the order in which they are tried, as they were understood: every default is there. */
-export function routeViews(routes: readonly RouteSpec[]): RouteView[] {
-  return routes.map(({ id, order, serviceName, predicates, filters, policy }) => ({
-    id,
-    order,
-    service: serviceName,
-    predicates: predicates.map(({ text }) => text),
-    filters: shownFilters({ filters }),
-    policy: policyView(policy),
-  }));
-}
-
-/** A policy as JSON can say it. */
-export function policyView({ limits, retry, cors, sharing, validate, ...policy }: RoutePolicy): unknown {
-  return {
-    ...policy,
-    auth: policy.auth ?? null,
-    limits: limits.map(({ by, ...limit }) => ({ ...limit, by: limitKeyText(by) })),
-    retry: { ...retry, on: [...retry.on] },
-    cors: cors === undefined ? null : { ...cors, origins: [...cors.origins] },
-    sharing: sharing === undefined ? null : sharingView(sharing),
-    validate: validate === undefined ? null : validateView(validate),
-  };
-}
-
-function validateView({ from, ...bounds }: ValidatePolicy): unknown {
-  return { ...bounds, from: typeof from === 'string' ? from : from.file };
-}
-
-function sharingView({ methods, varyBy, cache, batch, coalesce }: Sharing): unknown {
-  return {
-    methods: [...methods],
-    coalesce,
-    cache: cache === undefined ? null : { ...cache, methods: [...cache.methods] },
-    batch: batch ?? null,
-    varyBy: varyBy.map(limitKeyText),
-  };
-}
-
-function limitKeyText(by: LimitKey | VaryKey): string {
-  return by.kind === 'header' ? `header:${by.name}` : by.kind;
 }
 
 /** In what requests must agree to share anything, in words: what the key is made of. */
