@@ -148,6 +148,7 @@ function explainParts({ generations, config, validation }: Explained): ExplainPa
         return columns instanceof Promise ? undefined : columns;
       },
     },
+    jobs: config.jobs,
     mergeSlashes: config.listen.mergeSlashes,
     listener: listenerView(config.listen),
     policyOf: name => source.routes.policyOf(name),

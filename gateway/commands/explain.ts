@@ -13,6 +13,7 @@ import {
   type SentUpstream,
 } from '../domain/operating/explain.ts';
 import { explainOffline, type AdmissionView } from '../compose-explain.ts';
+import type { JobsView } from '../domain/jobs/job-route.ts';
 import { loadContract } from '../load.ts';
 import {
   argumentProblem,
@@ -107,6 +108,7 @@ async function tell({ config, profile, json, ...input }: Asked, io: CommandIo): 
   const origins = new Map(routes.statics.map(({ service, instances }) => [service, instances[0]]));
   const parts: ExplainParts = {
     inference: gateway.inference,
+    jobs: gateway.jobs,
     routes: routes.specs,
     mergeSlashes: gateway.listen.mergeSlashes,
     listener: listenerView(gateway.listen),
@@ -156,6 +158,7 @@ function answeringLines(answers: AnsweringRoute, { routes, admission }: Told): s
   const policy = routes.find(({ id }) => id === answers.route)?.policy;
   return [
     ...(policy === undefined ? [] : policyLines(answers, policy)),
+    ...(answers.jobs === null ? [] : [row('jobs', jobsText(answers.jobs))]),
     ...(admission === null ? [] : admissionLines(admission)),
     ...sentLines(answers, admission?.outcome === 'refused'),
   ];
@@ -211,6 +214,13 @@ function policyLines({ service, variables, filters, plugins }: AnsweringRoute, p
     ...(policy.csv ? [row('csv', 'text/csv is taken, and answered where `Accept` prefers it')] : []),
     ...(policy.validate === undefined ? [] : [row('validate', validateText(policy.validate))]),
   ];
+}
+
+function jobsText({ why, files, isAlways, rows }: JobsView): string {
+  if (why !== null) return `none: ${why}`;
+  const asked = isAlways ? 'of each POST' : 'with `Prefer: respond-async`';
+  const size = rows === null ? 'as many rows a call as are answered quickly' : `${rows} rows a call`;
+  return `${files === null ? '' : `of files at ${files}; `}${asked}; ${size}`;
 }
 
 /** What a live service publishes, and what that makes of a body, `POST /api/explain` says. */

@@ -344,6 +344,30 @@ describe('plug-ins', () => {
 });
 
 describe('explain', () => {
+  test('tells whether a route takes jobs, and why not, where there are jobs', async t => {
+    const routes = ['', 'pure: true', 'pure: true, batch: {}, async: always', 'pure: true, async: refuse']
+      .map((more, i) => `\n  - { id: r${i}, uri: lb://a, predicates: [Path=/${i}/**], ${more} }`)
+      .concat("\n  - { id: open, uri: lb://a, predicates: ['Path=/{x}/y'], pure: true }");
+    const of = async (gateway: string, path: string) => {
+      const run = inFolder(t, { gateway, routes: `routes:${routes.join('')}\n` });
+      const { out } = await run(explain, 'POST', path);
+      return /^ {2}jobs +(.*)$/m.exec(out)?.[1];
+    };
+    const told = await Promise.all(
+      ['/0/p', '/1/p', '/2/p', '/3/p', '/4/y'].map(path => of(`${GATEWAY}jobs: {}\n`, path)),
+    );
+
+    const [preferred, quickly] = ['with `Prefer: respond-async`', 'as many rows a call as are answered quickly'];
+    assert.deepEqual(told, [
+      'none: it is not `pure: true`: rows may be asked twice',
+      `of files at /jobs/r1; ${preferred}; ${quickly}`,
+      'of files at /jobs/r2; of each POST; 64 rows a call',
+      'none: it has `async: refuse`',
+      `${preferred}; ${quickly}`,
+    ]);
+    assert.equal(await of(GATEWAY, '/1/p'), undefined);
+  });
+
   test('says which route answers, why each earlier one does not, and what is sent', async t => {
     const { code, out } = await inFolder(t)(explain, 'GET', '/b?c=d', '-H', 'X-Rest: 1');
 

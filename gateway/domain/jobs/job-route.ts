@@ -3,8 +3,40 @@ import type { ServiceView } from '../service.ts';
 import { isEligibleIn } from '../service.ts';
 
 /** True for a route that makes jobs of calls where their callers ask for that. */
-export function takesJobs({ policy }: Pick<Route, 'policy'>): boolean {
-  return policy.isPure && !policy.isStream && policy.async !== 'refuse';
+export function takesJobs(route: Pick<Route, 'policy'>): boolean {
+  return whyNoJobs(route) === undefined;
+}
+
+/** Why a route makes no jobs of calls, in words; undefined: it does. */
+export function whyNoJobs({ policy }: Pick<Route, 'policy'>): string | undefined {
+  if (policy.isStream) return 'it is a stream';
+  if (!policy.isPure) return 'it is not `pure: true`: rows may be asked twice';
+  return policy.async === 'refuse' ? 'it has `async: refuse`' : undefined;
+}
+
+/** What `explain` tells of a route's jobs. */
+export interface JobsView {
+  /** Null: it takes them. */
+  readonly why: string | null;
+  /** Where files are brought; null: its path has variables, and they are brought to the path itself, or there are none. */
+  readonly files: string | null;
+  /** Each call is a job, asked for or not. */
+  readonly isAlways: boolean;
+  /** Rows of each call; null: as many as are answered quickly. */
+  readonly rows: number | null;
+}
+
+/** Of a route, where files are brought below `path`. */
+export function jobsView(route: Pick<Route, 'id' | 'policy' | 'paths'>, path: string): JobsView {
+  const why = whyNoJobs(route) ?? null;
+  const { isFixed, rowsMax } = rowsOfCall(route);
+  const isBrought = why === null && pathOfJobs(route, '') !== undefined;
+  return {
+    why,
+    files: isBrought ? `${path}/${encodeURIComponent(route.id)}` : null,
+    isAlways: why === null && route.policy.async === 'always',
+    rows: isFixed ? rowsMax : null,
+  };
 }
 
 /** How the rows of a file are put to a route. */

@@ -15,6 +15,7 @@ import type { LoadedPlugins } from '../plugin/plugin-set.ts';
 import type { Service, ServicePolicy } from '../service.ts';
 import type { InferenceForm } from '../inference/form.ts';
 import { inferenceTargetOf, wayInto, type ModelTarget } from '../inference/inference-target.ts';
+import { jobsView, type JobsView } from '../jobs/job-route.ts';
 import { noModel } from '../inference/inference-transcoder.ts';
 import {
   speakingInference,
@@ -37,6 +38,8 @@ export interface ExplainParts extends PathRules {
   readonly listener?: ListenerView;
   /** The door of the Open Inference Protocol; undefined: it is not open. */
   readonly inference?: InferenceDoor | undefined;
+  /** Below which files for jobs are brought; undefined: there are no jobs. */
+  readonly jobs?: { readonly path: string } | undefined;
   /** In the order in which they are tried. */
   readonly routes: readonly RouteSpec[];
   readonly policyOf: (serviceName: string) => ServicePolicy;
@@ -124,6 +127,8 @@ export interface AnsweringRoute {
   readonly isPreflight: boolean;
   /** Where a filter answers instead of the instance. */
   readonly answered: { readonly status: number; readonly location: string | undefined } | null;
+  /** Null: there are no jobs. */
+  readonly jobs: JobsView | null;
   /** Null: the caller speaks JSON over REST. */
   readonly transcoded: Transcoded | null;
   /** Null where the instance is not asked. */
@@ -389,9 +394,14 @@ function answering(
     policy: policyView(route.policy),
     isPreflight,
     answered: own === undefined ? null : { status: own.status, location: locationOf(own.fields, parts) },
+    jobs: jobsOf(route, parts),
     transcoded,
     sent: isAsked && (transcoded?.refusal ?? null) === null ? sentOf(call, secrets) : null,
   };
+}
+
+function jobsOf(route: RouteSpec, { jobs }: ExplainParts): JobsView | null {
+  return jobs === undefined ? null : jobsView(route, jobs.path);
 }
 
 /** What is asked about a model the gateway answers itself. */
