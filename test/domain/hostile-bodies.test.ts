@@ -1,10 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Complete } from '../../gateway/domain/call.ts';
 import { GatewayError } from '../../gateway/domain/errors.ts';
+import { OwnRpc } from '../../gateway/domain/grpc/own-rpc.ts';
+import { connectSpeech } from '../../gateway/domain/grpc/speech.ts';
 import { readInfer, writeInferAnswer } from '../../gateway/domain/inference/rest-form.ts';
 import { rowsOfTensors } from '../../gateway/domain/inference/rows.ts';
+import { INFERENCE_FILE, INFERENCE_SERVICE, RpcForm, rpcTargetOf } from '../../gateway/domain/inference/rpc-form.ts';
 import { jsonOfCsv } from '../../gateway/domain/table/csv-rows.ts';
 import type { Column } from '../../gateway/domain/validation/prototype.ts';
+import { readOwnProto } from '../../gateway/edges/protobufjs-own.ts';
+
+/** As the library has it. */
+interface Message {
+  readonly $type: { encode(message: object): { finish(): Uint8Array } };
+}
 
 const BYTES_MAX = 20_000;
 const MUTATIONS = 1_000;
@@ -106,6 +116,33 @@ test('a thousand mutations of an inference request are each taken as JSON or ref
   survive(infer, body => {
     const request = readInfer(body, undefined);
     writeInferAnswer({ model: 'm', version: undefined, tensors: [] }, request);
+    return rowsOfTensors(request.inputs, bounds);
+  });
+});
+
+test('a thousand mutations of a message of gRPC are each taken as JSON or refused', () => {
+  const path = `/${INFERENCE_SERVICE}/ModelInfer`;
+  const messages = readOwnProto(INFERENCE_FILE, INFERENCE_SERVICE).methods.get(path);
+  assert.ok(messages !== undefined);
+  const asked = {
+    ...{ modelName: 'm', id: 'x', parameters: { k: { boolParam: true } } },
+    inputs: [
+      { name: 'a', shape: [2, 1], datatype: 'FP64', contents: { fp64Contents: [1.5, 'NaN'] } },
+      { name: 'b', shape: [2], datatype: 'BYTES', contents: { bytesContents: ['eA==', 'eQ=='] } },
+    ],
+    outputs: [{ name: '.pred' }],
+  };
+  const message = messages.read(Buffer.from(JSON.stringify(asked)), 'json') as Message;
+  const call = { method: 'POST', path, route: { policy: { bodyBytesMax: BYTES_MAX } } } as unknown as Complete;
+  const via = null;
+
+  survive(Buffer.from(message.$type.encode(message).finish()), body => {
+    const rpc = new OwnRpc(call, connectSpeech('proto'), { path, messages, bounds: () => assert.fail() });
+    rpc.understand(body);
+    assert.equal(rpcTargetOf(rpc)?.kind, 'infer');
+    const form = new RpcForm(rpc);
+    const request = form.read(call);
+    form.answered({ status: 200, fields: [], body, via }, { model: 'm', version: undefined, tensors: [] }, request);
     return rowsOfTensors(request.inputs, bounds);
   });
 });
