@@ -1,6 +1,6 @@
 import { composeIdentity } from './compose-identity.ts';
 import type { GatewayConfig, IdentityConfig } from './config/gateway-config.ts';
-import { refuseAddress } from './domain/admission/addresses.ts';
+import { refuseAddress } from './domain/http/address-range.ts';
 import { limitKey, limitName, NO_TALLIES, planLimits, type RouteLimit } from './domain/admission/limits.ts';
 import type { Credential, Finding, Scheme, Schemes } from './domain/admission/scheme.ts';
 import { parseToken } from './domain/admission/token.ts';

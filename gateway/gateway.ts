@@ -17,7 +17,7 @@ import type { Transport } from './domain/upstream.ts';
 import type { ServiceRegistry } from './domain/service/service-registry.ts';
 import { reportStatus } from './domain/discovery/status-text.ts';
 import { readText, watchFiles, whyUnread } from './edges/config-file.ts';
-import { watchConsulPeers } from './edges/consul-peers.ts';
+import { watchConsulPeers } from './edges/consul-service.ts';
 import {
   createConsulRegistration,
   type ConsulRegistration,

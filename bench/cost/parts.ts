@@ -9,8 +9,7 @@ import { PermitRegistry } from '../../gateway/domain/service/permits.ts';
 import { createService } from '../../gateway/domain/service/upstream-service.ts';
 import { checkInput } from '../../gateway/domain/validation/input.ts';
 import { createRowCheck } from '../../gateway/domain/validation/records.ts';
-import { systemClock } from '../../gateway/edges/clock.ts';
-import { systemRandom } from '../../gateway/edges/random.ts';
+import { systemClock, systemRandom } from '../../gateway/edges/clock.ts';
 import { soundRoutes } from '../../test/support/configuration.ts';
 import { anEntry, anInstance, aServicePolicy } from '../../test/support/service-at-work.ts';
 

@@ -1,4 +1,4 @@
-import { delimited, joined, numeral } from '../../gateway/domain/onnx/protobuf.ts';
+import { delimited, joined, numeral } from '../../gateway/domain/onnx/model-file.ts';
 
 const TREES = 1_000;
 /** Each tree is full: so many questions lead to a leaf. */

@@ -1,4 +1,4 @@
-import type { Clock } from '../domain/clock.ts';
+import type { Clock, Random } from '../domain/clock.ts';
 
 /** What a timer of Node's holds at most; a longer one would ring at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
@@ -11,4 +11,9 @@ export const systemClock: Clock = {
     const timer = setTimeout(callback, Math.min(delayMs, TIMER_MS_MAX));
     return () => clearTimeout(timer);
   },
+};
+
+/** Chance good enough for choosing and for jitter, not for secrets. */
+export const systemRandom: Random = {
+  below: limit => Math.floor(Math.random() * limit),
 };

@@ -1,7 +1,7 @@
 import { createRequire, registerHooks } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { collectPlugins, type LoadedFile, type LoadedPlugins, type PluginFlaw } from '../domain/plugin/plugin-set.ts';
-import { NO_WATCH } from '../domain/plugin/ports.ts';
+import { NO_WATCH } from '../domain/plugin/guard.ts';
 import { systemClock } from './clock.ts';
 import { readText } from './config-file.ts';
 

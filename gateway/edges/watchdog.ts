@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { PluginWatch } from '../domain/plugin/ports.ts';
+import type { PluginWatch } from '../domain/plugin/guard.ts';
 
 /** What the watching thread is started with. */
 export interface WatchdogData {

@@ -1,5 +1,5 @@
 import { badCredential, insufficientScope, missingCredential } from '../domain/admission/challenge.ts';
-import { refuseAddress } from '../domain/admission/addresses.ts';
+import { refuseAddress } from '../domain/http/address-range.ts';
 import { answerProtocol } from '../domain/admission/credential-places.ts';
 import { NO_TALLIES, type Limits, type RouteLimit, type Tally } from '../domain/admission/limits.ts';
 import { isPermitted, lackOf, type Finding, type Scheme, type Schemes } from '../domain/admission/scheme.ts';

@@ -1,6 +1,6 @@
 import type { Call } from '../domain/call.ts';
 import type { GatewayError } from '../domain/errors.ts';
-import { PluginFailure } from '../domain/plugin/failure.ts';
+import { PluginFailure } from '../domain/plugin/guard.ts';
 import type { Observe } from '../domain/events.ts';
 import { type Answer, dropBody } from '../domain/upstream.ts';
 import { addReplyFields, toProblem } from '../domain/http/reply.ts';

@@ -4,10 +4,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
-import { systemClock } from '../../gateway/edges/clock.ts';
-import { watchConsulPeers } from '../../gateway/edges/consul-peers.ts';
+import { systemClock, systemRandom } from '../../gateway/edges/clock.ts';
+import { watchConsulPeers } from '../../gateway/edges/consul-service.ts';
 import type { ConsulPace } from '../../gateway/edges/consul-watch.ts';
-import { systemRandom } from '../../gateway/edges/random.ts';
 import { startConsulAgent, type ConsulAgent } from '../support/consul-agent.ts';
 
 const BRISK: ConsulPace = {

@@ -5,9 +5,8 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
 import type { StatusReport } from '../../gateway/domain/discovery/status-text.ts';
-import { systemClock } from '../../gateway/edges/clock.ts';
+import { systemClock, systemRandom } from '../../gateway/edges/clock.ts';
 import { createConsulRegistration, type ConsulRegistration } from '../../gateway/edges/consul-registration.ts';
-import { systemRandom } from '../../gateway/edges/random.ts';
 import { startConsulAgent, type ConsulAgent } from '../support/consul-agent.ts';
 import { until } from '../support/until.ts';
 

@@ -9,10 +9,9 @@ import { after, describe, test, type TestContext } from 'node:test';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
 import type { Roster, RosterEntry, RosterSource } from '../../gateway/domain/roster.ts';
 import { formatSnapshot } from '../../gateway/domain/discovery/snapshot-text.ts';
-import { systemClock } from '../../gateway/edges/clock.ts';
+import { systemClock, systemRandom } from '../../gateway/edges/clock.ts';
 import { createConsulSource, type ConsulSourceConfig } from '../../gateway/edges/consul.ts';
 import type { ConsulPace } from '../../gateway/edges/consul-watch.ts';
-import { systemRandom } from '../../gateway/edges/random.ts';
 import { startConsulAgent, type ConsulAgent } from '../support/consul-agent.ts';
 
 const briskPace: ConsulPace = {

@@ -7,11 +7,10 @@ import { describe, test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
 import type { Roster, RosterEntry } from '../../gateway/domain/roster.ts';
-import { systemClock } from '../../gateway/edges/clock.ts';
+import { systemClock, systemRandom } from '../../gateway/edges/clock.ts';
 import { createLocalSource, type LocalSourceOptions } from '../../gateway/edges/r-processes.ts';
 import { createScripts } from '../../gateway/edges/rscript/transport.ts';
 import { Deadlines } from '../../gateway/domain/deadlines.ts';
-import { systemRandom } from '../../gateway/edges/random.ts';
 import { isRunning } from '../support/plumber/serve.ts';
 import { until } from '../support/until.ts';
 

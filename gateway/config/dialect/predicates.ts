@@ -1,8 +1,7 @@
 import { isAddressRange } from '../../domain/http/address-range.ts';
 import { isFieldName } from '../../domain/http/fields.ts';
-import { parseHostPattern } from '../../domain/routing/host-pattern.ts';
-import { parsePathPattern } from '../../domain/routing/path-pattern.ts';
 import {
+  parseHostPattern,
   after,
   before,
   between,
@@ -16,6 +15,7 @@ import {
   weight,
   xForwardedRemoteAddr,
 } from '../../domain/routing/predicates.ts';
+import { parsePathPattern } from '../../domain/routing/path-pattern.ts';
 import { isProblem, type RegexProblem } from '../../domain/routing/regex.ts';
 import type { Predicate, RouteSpec, Weight, WeightKey } from '../../domain/route.ts';
 import { nearestOf } from '../nearest.ts';

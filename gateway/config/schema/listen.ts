@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isAddressRange } from '../../domain/http/address-range.ts';
+import { isAddressRange, addressRules } from '../../domain/http/address-range.ts';
 import { duration, flaw, listeningPort, size, text, whole } from './scalars.ts';
 
 /** An address, or a range of them. */
@@ -107,3 +107,11 @@ export const Listen = z
     bodyIdleTimeoutMs: bodyIdleTimeout,
     keepAliveTimeoutMs: keepAliveTimeout,
   }));
+
+/** From where callers may come. */
+export const Addresses = z
+  .strictObject({
+    allow: z.array(AddressRange).default([]).describe('Only from these addresses and ranges; empty: from anywhere.'),
+    deny: z.array(AddressRange).default([]).describe('Not from these, whatever `allow` says.'),
+  })
+  .transform(addressRules);

@@ -3,7 +3,7 @@ import { knownCaller, type Caller } from '../caller.ts';
 import type { Clock } from '../clock.ts';
 import { fieldOf, fieldsOf } from '../http/fields.ts';
 import { ambiguous, type Credential } from './scheme.ts';
-import { readQuery } from '../http/query.ts';
+import { readQuery } from '../http/request-target.ts';
 import type { Guessing } from './guessing.ts';
 import type { Finding, Scheme } from './scheme.ts';
 

@@ -1,6 +1,6 @@
 import type { Call, Matched } from '../call.ts';
 import { FAILURES, GatewayError } from '../errors.ts';
-import type { Filter } from '../route.ts';
+import type { Filter, RequestDraft } from '../route.ts';
 import { dropBody, type Answer, type UpstreamAnswer, type Via } from '../upstream.ts';
 import { corsFields, isCorsField } from './cors.ts';
 import {
@@ -16,7 +16,7 @@ import {
   type RawFields,
   parseHttpDate,
 } from './fields.ts';
-import { leadBack } from './location.ts';
+import { frontsOf } from './forwarding.ts';
 
 const NO_BODY = Buffer.alloc(0);
 
@@ -208,4 +208,47 @@ export function toProblem(error: GatewayError, requestId: string): Answer {
   const fields = ['Content-Type', 'application/problem+json', 'Cache-Control', 'no-store', ...error.fields];
   if (error.retryAfterMs !== undefined) fields.push('Retry-After', String(Math.ceil(error.retryAfterMs / 1000)));
   return { status, fields, body, via: null };
+}
+
+/**
+ * Leads an instance's `Location` back below the route's prefix, since the instance knows its own paths only.
+ *
+ * A path is led back, and a URL at one of the instances' own addresses, which becomes a path. What leads to another
+ * server, or names the prefix already, stays as it is. The prefix is found by asking the route's path filters once more:
+ * redirects are few.
+ */
+function leadBack(fields: string[], location: string, call: Matched): void {
+  const path = pathAtInstance(location, call);
+  const led = path === undefined ? undefined : ledBack(path, call);
+  if (led !== undefined && led !== location) setField(fields, 'Location', led);
+}
+
+function ledBack(path: string, call: Matched): string | undefined {
+  const fronts = frontsOf(call.path, innerPath(call));
+  if (fronts === undefined) return path;
+  const { outer, inner } = fronts;
+  if (outer !== '' && isBelow(path, outer)) return path;
+  return isBelow(path, inner) ? outer + path.slice(inner.length) || '/' : path;
+}
+
+function isBelow(path: string, front: string): boolean {
+  return path.startsWith(front) && (path.length === front.length || /[/?#]/.test(path.charAt(front.length)));
+}
+
+function innerPath(call: Matched): string {
+  const draft: RequestDraft = { path: call.path, query: '', fields: [], host: undefined, isPrefixed: false };
+  for (const { isOfPath, onRequest } of call.route.filters) if (isOfPath === true) onRequest?.(draft, call);
+  return draft.path;
+}
+
+const ABSOLUTE = /^(https?:\/\/[^/?#]+)(.*)$/i;
+
+/** The path, query and fragment; undefined where it leads elsewhere, or is relative, which holds below any prefix. */
+function pathAtInstance(location: string, { route }: Matched): string | undefined {
+  if (location.startsWith('/')) return location.startsWith('//') ? undefined : location;
+  const [, origin = '', rest = ''] = ABSOLUTE.exec(location) ?? [];
+  if (origin === '' || !route.service.view().instances.some(({ address }) => address === origin.toLowerCase())) {
+    return undefined;
+  }
+  return rest.startsWith('/') ? rest : `/${rest}`;
 }

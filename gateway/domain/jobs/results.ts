@@ -1,5 +1,4 @@
-import { isCell } from '../table/answer-table.ts';
-import { csvField } from '../table/csv-answer.ts';
+import { isCell, csvField } from '../table/answer-table.ts';
 import { toOutputLine, type RowResult } from './answers.ts';
 import type { JobForm } from './forms.ts';
 

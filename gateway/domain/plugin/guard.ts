@@ -1,7 +1,39 @@
-import { toGatewayError, type GatewayError } from '../errors.ts';
-import { PluginFailure } from './failure.ts';
-import { PLUGIN_TIMEOUT_MS } from './plugin-set.ts';
-import type { PluginPorts } from './ports.ts';
+import { toGatewayError, GatewayError } from '../errors.ts';
+import type { Clock } from '../clock.ts';
+
+/** Of plug-ins: how long one may take, unless it says so itself, and at most. */
+export const PLUGIN_TIMEOUT_MS = { usual: 1_000, max: 30_000 };
+
+/** Told whenever code of a plug-in begins and ends, so that one that blocks the loop can be named. */
+export interface PluginWatch {
+  /** Returns what `leave` is to be told. */
+  enter(plugin: string): number;
+  leave(before: number): void;
+}
+
+/** Where none is watched: `check` and `explain`. */
+export const NO_WATCH: PluginWatch = { enter: () => 0, leave: () => undefined };
+
+/** What running plug-ins takes. */
+export interface PluginPorts {
+  readonly clock: Pick<Clock, 'after'>;
+  /** Another one once the gateway runs. */
+  watch: PluginWatch;
+}
+
+/** A plug-in threw, never settled, or returned rubbish: it costs its own call a 500, and no other. */
+export class PluginFailure extends GatewayError {
+  /** The name of its predicate, filter or middleware. */
+  readonly plugin: string;
+
+  constructor(plugin: string, message: string, cause?: unknown) {
+    super('PLUGIN_FAILED', `${plugin}: ${message}`, {
+      cause,
+      detail: `The plug-in ${plugin} of this gateway failed.`,
+    });
+    this.plugin = plugin;
+  }
+}
 
 /** What waits for a plug-in, and goes on: a call. */
 export interface WaitingCall {

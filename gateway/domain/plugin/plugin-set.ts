@@ -1,4 +1,4 @@
-import type { PluginPorts } from './ports.ts';
+import { PLUGIN_TIMEOUT_MS, type PluginPorts } from './guard.ts';
 import type { ArgSpec, Definition, FilterDefinition, MiddlewareDefinition, PredicateDefinition } from './define.ts';
 
 /** Where a plug-in's part came from: another version of a file is another plug-in. */
@@ -48,9 +48,6 @@ export interface LoadedFile {
 }
 
 const NAME = /^[A-Z][A-Za-z0-9]{0,63}$/;
-
-/** Of plug-ins: how long one may take, unless it says so itself, and at most. */
-export const PLUGIN_TIMEOUT_MS = { usual: 1_000, max: 30_000 };
 
 /** What the files bring, in their order, and what is wrong with it. `isTaken`: names that the gateway has itself. */
 export function collectPlugins(

@@ -6,7 +6,7 @@ import { scalarOf, shown, textScalar } from './column-check.ts';
 import { ENOUGH, found, named, pointerStep, type Findings } from './findings.ts';
 import { checkValue, readValue } from './json-check.ts';
 import type { Argument, Operation } from './operations.ts';
-import { readQuery, type QueryParameter } from '../http/query.ts';
+import { readQuery, type QueryParameter } from '../http/request-target.ts';
 import { checkRows, type InputBounds, type RowsForm } from './records.ts';
 
 /** A request as the service will be sent it. */

@@ -6,7 +6,7 @@ import { checkValue, type CheckJson } from './json-check.ts';
 import { bytesOf } from './json-walk.ts';
 import type { Column } from './prototype.ts';
 import { operationFor, type Operation } from './operations.ts';
-import { readQuery } from '../http/query.ts';
+import { readQuery } from '../http/request-target.ts';
 import { checkRows, type InputBounds, type RowCheck, type RowsForm } from './records.ts';
 
 /**

@@ -5,10 +5,8 @@ import type { Call } from '../../domain/call.ts';
 import { isHopByHop } from '../../domain/http/fields.ts';
 import type { Observe } from '../../domain/events.ts';
 import type { MiddlewareDefinition } from '../../domain/plugin/define.ts';
-import { PluginFailure } from '../../domain/plugin/failure.ts';
-import { guarded } from '../../domain/plugin/guard.ts';
-import { PLUGIN_TIMEOUT_MS, type LoadedPlugins } from '../../domain/plugin/plugin-set.ts';
-import type { PluginPorts } from '../../domain/plugin/ports.ts';
+import { PLUGIN_TIMEOUT_MS, PluginFailure, guarded, type PluginPorts } from '../../domain/plugin/guard.ts';
+import type { LoadedPlugins } from '../../domain/plugin/plugin-set.ts';
 import { Http2Wire } from '../http2/wire.ts';
 import { HttpWire } from './http-wire.ts';
 

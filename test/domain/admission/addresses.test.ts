@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { addressRules, refuseAddress } from '../../../gateway/domain/admission/addresses.ts';
+import { addressRules, refuseAddress } from '../../../gateway/domain/http/address-range.ts';
 
 describe('the addresses that callers may come from', () => {
   const rows: [allow: string[], deny: string[], address: string, isAdmitted: boolean][] = [

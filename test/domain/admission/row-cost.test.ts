@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { rowsIn } from '../../../gateway/domain/admission/row-cost.ts';
+import { rowsIn } from '../../../gateway/domain/admission/limits.ts';
 
 describe('the rows of a body', () => {
   const bodies: [body: string, rows: number][] = [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isPreferred, likingOf } from '../../../gateway/domain/http/accept.ts';
+import { isPreferred, likingOf } from '../../../gateway/domain/table/csv-transcoder.ts';
 
 test('what a caller prefers is read from `Accept` by quality, by how closely a type is named, and by place', () => {
   const csvBeforeJson: Readonly<Record<string, boolean>> = {

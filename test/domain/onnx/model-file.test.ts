@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { answerOf, answerPlanOf } from '../../../gateway/domain/onnx/answer.ts';
+import { answerOf, answerPlanOf, withoutZipMaps } from '../../../gateway/domain/onnx/answer.ts';
 import { parseExact } from '../../../gateway/domain/onnx/cells.ts';
 import { planOf } from '../../../gateway/domain/onnx/columns.ts';
 import { readOnnxModel, type OnnxModel } from '../../../gateway/domain/onnx/model-file.ts';
 import { feedsOf } from '../../../gateway/domain/onnx/rows.ts';
-import { withoutZipMaps } from '../../../gateway/domain/onnx/zip-map.ts';
 import { anOnnxFile, type GraphInput } from '../../support/onnx/file.ts';
 
 const NAMES = ['fuel', 'chicks', 'forest', 'gear', 'types', 'pick', 'endless'];

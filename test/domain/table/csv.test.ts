@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { csvOfJson } from '../../../gateway/domain/table/csv-answer.ts';
+import { csvOfJson } from '../../../gateway/domain/table/answer-table.ts';
 import { CsvReader, NotCsv } from '../../../gateway/domain/table/csv-reader.ts';
 import { jsonOfCsv } from '../../../gateway/domain/table/csv-rows.ts';
 import { GatewayError } from '../../../gateway/domain/errors.ts';

@@ -10,7 +10,7 @@ import { PassThrough } from 'node:stream';
 import { describe, test, type TestContext } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { holdReading } from '../../../gateway/edges/express/connection.ts';
-import { chooseByPreface } from '../../../gateway/edges/http2/preface.ts';
+import { chooseByPreface } from '../../../gateway/edges/http2/server.ts';
 import { aCertificate } from '../../support/certificates.ts';
 import { anAnswer, bodyOf, startServer, type ServerTraits } from '../../support/gateway-server.ts';
 import { frameCaller, headers, head, PREFACE, settings } from '../../support/http2-frames.ts';

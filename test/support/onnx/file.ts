@@ -1,4 +1,4 @@
-import { delimited, joined, numeral } from '../../../gateway/domain/onnx/protobuf.ts';
+import { delimited, joined, numeral } from '../../../gateway/domain/onnx/model-file.ts';
 
 /** An input of a model that a test makes up. */
 export interface GraphInput {
