@@ -4,7 +4,7 @@ import type { Observe } from './domain/events.ts';
 import type { Route } from './domain/route.ts';
 import { BatchingStates, type BatchingView } from './domain/sharing/batch/batching-states.ts';
 import { createSubjects } from './domain/sharing/batch/subject.ts';
-import type { Ask } from './domain/upstream.ts';
+import type { SendUpstream } from './domain/upstream.ts';
 import { createBatch } from './stages/batch.ts';
 import { OwnRequests, Prover, watchForProofs } from './stages/batch-proof.ts';
 import { Rechecks } from './stages/batch-recheck.ts';
@@ -24,7 +24,7 @@ export interface Batching {
 
 interface BatchingParts {
   /** Puts calls, and the gateway's own upstream requests. */
-  readonly ask: Ask;
+  readonly ask: SendUpstream;
   /** Those of the current generation. */
   readonly routes: () => readonly Route[];
   readonly clock: Clock;

@@ -3,7 +3,7 @@ import type { Deadlines } from './domain/deadlines.ts';
 import { toGatewayError, type InputError } from './domain/errors.ts';
 import type { Observe } from './domain/events.ts';
 import type { Route, ValidatePolicy } from './domain/route.ts';
-import type { Ask } from './domain/upstream.ts';
+import type { SendUpstream } from './domain/upstream.ts';
 import type { InputRequest } from './domain/validation/arguments.ts';
 import type { InputSchema } from './domain/validation/input.ts';
 import { judgeInput } from './domain/validation/judge.ts';
@@ -35,7 +35,7 @@ interface RefusedInput {
 }
 
 interface ValidationParts {
-  readonly ask: Ask;
+  readonly ask: SendUpstream;
   /** Those of the current generation. */
   readonly routes: () => readonly Route[];
   readonly clock: Clock;

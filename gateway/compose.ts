@@ -14,7 +14,7 @@ import type { MadeRoutes } from './config/compile.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import type { Call } from './domain/call.ts';
 import type { GatewayEvent, Observe } from './domain/events.ts';
-import type { Ask } from './domain/upstream.ts';
+import type { SendUpstream } from './domain/upstream.ts';
 import { Deadlines } from './domain/deadlines.ts';
 import { createHeldEvents } from './domain/operating/held-events.ts';
 import { createLife, type Life } from './domain/operating/life.ts';
@@ -109,7 +109,7 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
   const discovery: Discovery = composeDiscovery({
     ...{ ...parts, scripts, models, clock, random, observe },
     onRoster: roster => {
-      registry.heard(roster);
+      registry.onRoster(roster);
       life.reconsider();
     },
   });
@@ -200,7 +200,7 @@ interface FlowParts {
   readonly limits: ComposedLimits;
   readonly generations: Generations;
   readonly caches: RouteCaches;
-  readonly attempt: Ask;
+  readonly attempt: SendUpstream;
   readonly batching: Batching;
   readonly validation: Validation;
   readonly life: Life;

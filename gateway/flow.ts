@@ -3,15 +3,15 @@ import { isMatched, type Admitted, type Call, type Complete, type WayBack } from
 import { toGatewayError, type GatewayError } from './domain/errors.ts';
 import { MessageWait } from './domain/grpc/own-rpc.ts';
 import { answerOfOurOwn } from './domain/http/options.ts';
-import { tellOfPlumber } from './domain/http/plumber-error.ts';
+import { withPlumberError } from './domain/http/plumber-error.ts';
 import { PluginWait } from './domain/plugin/guard.ts';
 import { filterReply, unlessNotModified } from './domain/http/reply.ts';
 import { SharedCall, type Digest } from './domain/sharing/shared-call.ts';
-import type { Answer, Ask } from './domain/upstream.ts';
+import type { Answer, SendUpstream } from './domain/upstream.ts';
 import type { Admit } from './stages/admit.ts';
 import type { Audit } from './stages/audit.ts';
 import { requestOf } from './stages/attempt.ts';
-import type { AskShared } from './domain/sharing/flight.ts';
+import type { SendShared } from './domain/sharing/flight.ts';
 import type { Cache, NoteWrite } from './stages/cache.ts';
 import type { Coalesce } from './stages/coalesce.ts';
 import type { SpeakCsv } from './stages/csv.ts';
@@ -140,7 +140,7 @@ function createBack({ noteWrite, compress, respond, observe }: Stages): WayBack 
     answered(call, answer) {
       if (call.lookup === undefined && answer.via !== null && call.method !== 'GET') noteWrite(call, answer.status);
       const stored = call.lookup?.answered(answer) ?? answer;
-      const known = stored.status < 400 ? stored : tellOfPlumber(stored, call);
+      const known = stored.status < 400 ? stored : withPlumberError(stored, call);
       const told = call.transcoder === undefined ? known : call.transcoder.answer(call, known);
       filterReply(told, call);
       const reply = unlessNotModified(told, call);
@@ -208,8 +208,8 @@ export interface Stages {
   readonly cache: Cache;
   readonly noteWrite: NoteWrite;
   readonly coalesce: Coalesce;
-  readonly batch: AskShared;
-  readonly attempt: Ask;
+  readonly batch: SendShared;
+  readonly attempt: SendUpstream;
   readonly compress: Compress;
   readonly respond: Respond;
   readonly observe: ObserveCall;

@@ -8,7 +8,7 @@ import { systemClock as clock } from './edges/clock.ts';
 import { createTransport } from './edges/r-transport/transport.ts';
 import type { Contract } from './load.ts';
 import { asking, BOUNDS, whereIs } from './online.ts';
-import type { AskForProof } from './stages/batch-proof.ts';
+import type { SendForProof } from './stages/batch-proof.ts';
 
 const NO_BODY = Buffer.alloc(0);
 
@@ -43,7 +43,7 @@ interface AskedOf {
   readonly origin: string;
 }
 
-async function protoBy(ask: AskForProof, { service, sharedSecret, origin }: AskedOf) {
+async function protoBy(ask: SendForProof, { service, sharedSecret, origin }: AskedOf) {
   const secret = sharedSecret === undefined ? [] : [SHARED_SECRET_FIELD, sharedSecret];
   const { answer } = await ask({ method: 'GET', target: '/prototype', host: undefined, fields: secret, body: NO_BODY });
   const prototype = answer.status === 200 ? textIn(answer) : '';

@@ -14,7 +14,7 @@ import { predictMessage } from './domain/sharing/batch/proof.ts';
 import { Subject } from './domain/sharing/batch/subject.ts';
 import { systemClock as clock } from './edges/clock.ts';
 import { createTransport } from './edges/r-transport/transport.ts';
-import { type AskForProof, DECLARE, proveBatch } from './stages/batch-proof.ts';
+import { type SendForProof, DECLARE, proveBatch } from './stages/batch-proof.ts';
 import { dropBody, type ExchangeBounds, type Transport, type UpstreamAnswer } from './domain/upstream.ts';
 
 /** An answer that takes longer is none. */
@@ -292,7 +292,7 @@ export const BOUNDS: Omit<ExchangeBounds, 'tls'> = {
 export function asking(
   origin: string,
   { transport, bounds }: { readonly transport: Transport; readonly bounds: ExchangeBounds },
-): AskForProof {
+): SendForProof {
   return async message => {
     const answer = await new Promise<UpstreamAnswer>((resolve, reject) => {
       const onEnd: Parameters<Transport['send']>[2]['listener']['onEnd'] = end =>

@@ -26,7 +26,7 @@ export interface Roster {
   readonly source: SourceName;
   readonly services: ReadonlyMap<string, readonly RosterEntry[]>;
   /** Wall clock when the source was last heard; milliseconds since 1970. */
-  readonly heardMs: number;
+  readonly updatedMs: number;
 }
 
 /** What an operator is told of a source's roster. */
@@ -78,7 +78,7 @@ function withoutDoubles(entries: readonly RosterEntry[]): RosterEntry[] {
 }
 
 /** What a source said of one service just now. */
-export interface Told {
+export interface Listing {
   readonly entries: readonly RosterEntry[];
   /** Entries of which nothing is known yet, whatever health stands beside them. */
   readonly unproven: ReadonlySet<string>;
@@ -104,7 +104,7 @@ interface Doubt {
  * memory older than it had, and lists no instance: then those known before stand for `holdMs`, or until they are heard of
  * again. One who is heard of again and then leaves has left.
  */
-export function believe(held: Belief | undefined, told: Told, time: { nowMs: number; holdMs: number }): Belief {
+export function believe(held: Belief | undefined, told: Listing, time: { nowMs: number; holdMs: number }): Belief {
   if (held === undefined || held.entries.length === 0) return { entries: told.entries, doubt: null };
   const doubt = doubtAbout(held, told, time);
   if (doubt === null) return { entries: told.entries, doubt };
@@ -122,7 +122,7 @@ export function believe(held: Belief | undefined, told: Told, time: { nowMs: num
   return { entries: [...returned, ...kept], doubt };
 }
 
-function doubtAbout(held: Belief, told: Told, time: { nowMs: number; holdMs: number }): Doubt | null {
+function doubtAbout(held: Belief, told: Listing, time: { nowMs: number; holdMs: number }): Doubt | null {
   const proven = new Set(told.entries.filter(entry => !told.unproven.has(entry.id)).map(entry => entry.id));
   const isDoubtful = told.isSuspect && proven.size === 0;
   if (isDoubtful) return { untilMs: time.nowMs + time.holdMs, missing: new Set(held.entries.map(entry => entry.id)) };

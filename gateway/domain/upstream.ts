@@ -118,7 +118,7 @@ export interface Via {
 }
 
 /** Of what was answered, or refused, before any instance was asked. */
-export const NOT_ASKED: Via = {
+export const NOT_SENT: Via = {
   instance: null,
   version: null,
   attempts: 0,
@@ -190,7 +190,7 @@ export interface UpstreamRequest extends Via {
 }
 
 /** Puts a request to R. `waiting` may be told before this returns. */
-export type Ask = (options: UpstreamRequestOptions) => UpstreamRequest;
+export type SendUpstream = (options: UpstreamRequestOptions) => UpstreamRequest;
 
 /**
  * What an instance's answer is.

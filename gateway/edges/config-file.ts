@@ -74,7 +74,7 @@ export function watchFiles(options: WatchOptions): { close(): void } {
   const known = new Map(files);
   const folders = new Map<string, FSWatcher>();
   let settling: NodeJS.Timeout | undefined;
-  let heardMs: number | undefined; // since when nothing was read
+  let changedMs: number | undefined; // since when nothing was read
 
   // A file itself is no good thing to watch: an editor that renames another over it leaves the watcher with the old one.
   function watchFolders(): void {
@@ -101,15 +101,15 @@ export function watchFiles(options: WatchOptions): { close(): void } {
   }
 
   function settle(): void {
-    heardMs ??= performance.now();
-    if (performance.now() - heardMs > settleMs * SETTLES_MAX) return; // as it is set, the timer ends
+    changedMs ??= performance.now();
+    if (performance.now() - changedMs > settleMs * SETTLES_MAX) return; // as it is set, the timer ends
     clearTimeout(settling);
     settling = setTimeout(compare, settleMs);
     settling.unref();
   }
 
   function compare(): void {
-    heardMs = undefined;
+    changedMs = undefined;
     for (const [file, text] of more()) if (!known.has(file)) known.set(file, text);
     for (const [file, before] of known) {
       const now = readText(file);

@@ -20,7 +20,7 @@ interface ConsulServiceOptions {
 /** One service as Consul lists it, and what is to be believed of that. It asks from its creation until it is closed. */
 export class ConsulService {
   /** Wall clock of the last good answer; undefined before the first. */
-  heardMs: number | undefined;
+  updatedMs: number | undefined;
   /** Why Consul is not heard at present. */
   problem: string | undefined;
 
@@ -53,10 +53,10 @@ export class ConsulService {
   }
 
   /** Takes what an earlier run knew, where nothing newer is known. */
-  recall(entries: readonly RosterEntry[], heardMs: number): void {
+  recall(entries: readonly RosterEntry[], updatedMs: number): void {
     if (this.#belief !== undefined) return;
     this.#belief = { entries, doubt: null };
-    this.heardMs = heardMs;
+    this.updatedMs = updatedMs;
     this.problem ??= 'it has not answered yet';
   }
 
@@ -68,7 +68,7 @@ export class ConsulService {
   #onListing(listing: ConsulListing, hasGoneBack: boolean): void {
     const isSuspect = this.problem !== undefined || hasGoneBack;
     this.#listing = listing;
-    this.heardMs = this.#options.clock.wallMs();
+    this.updatedMs = this.#options.clock.wallMs();
     this.problem = undefined;
     this.#reportMalformed(listing);
     this.#settle(listing, isSuspect);

@@ -47,7 +47,7 @@ export function createConsulSource(options: ConsulSourceOptions): RosterSource {
   /** Fills gaps from the snapshot, unless Consul just spoke, and tells what changed. */
   function onNews(isHeard: boolean): void {
     if (!isHeard) recall(followed, snapshot);
-    else if (isHeardOfAll(followed)) snapshot = null; // What is newer is known of all.
+    else if (areAllUpdated(followed)) snapshot = null; // What is newer is known of all.
 
     const problem = problemOf(followed);
     if (problem !== undefined && !isLost) observe({ kind: 'source-lost', source: 'consul', problem });
@@ -58,23 +58,23 @@ export function createConsulSource(options: ConsulSourceOptions): RosterSource {
 
   function publish(isHeard: boolean): void {
     const services = servicesOf(followed);
-    const heardMs = heardMsOf(followed) ?? clock.wallMs();
+    const updatedMs = updatedMsOf(followed) ?? clock.wallMs();
     isKnown ||= services.size === followed.size;
     if (isHeard && file !== undefined) save(file, services);
 
     const text = JSON.stringify([...services]);
     if (text === published) return; // A return of a blocking query need not be a change.
     published = text;
-    onRoster({ source: 'consul', services, heardMs });
+    onRoster({ source: 'consul', services, updatedMs });
   }
 
   /** What is known of services of which Consul has not spoken since the start is kept: it may not speak for long. */
   function save(to: RosterSnapshot, services: Roster['services']): void {
-    const heardMs = heardMsOf(followed);
-    if (heardMs === undefined) return;
+    const updatedMs = updatedMsOf(followed);
+    if (updatedMs === undefined) return;
     const earlier = [...(snapshot?.services ?? [])].filter(([service]) => followed.has(service));
-    const oldestMs = Math.min(heardMs, snapshot?.heardMs ?? heardMs);
-    to.save({ services: new Map([...earlier, ...services]), heardMs: oldestMs });
+    const oldestMs = Math.min(updatedMs, snapshot?.updatedMs ?? updatedMs);
+    to.save({ services: new Map([...earlier, ...services]), updatedMs: oldestMs });
   }
 
   return {
@@ -91,8 +91,8 @@ export function createConsulSource(options: ConsulSourceOptions): RosterSource {
       onNews(true);
     },
     age() {
-      const heardMs = heardMsOf(followed) ?? clock.wallMs();
-      const ageSeconds = Math.max(0, Math.round((clock.wallMs() - heardMs) / 1000));
+      const updatedMs = updatedMsOf(followed) ?? clock.wallMs();
+      const ageSeconds = Math.max(0, Math.round((clock.wallMs() - updatedMs) / 1000));
       return { source: 'consul', ageSeconds, isStale: isLost, isKnown };
     },
     async close() {
@@ -113,14 +113,14 @@ function recall(followed: Followed, snapshot: ReturnType<RosterSnapshot['read']>
   if (snapshot === null) return;
   for (const [service, state] of followed) {
     const entries = snapshot.services.get(service);
-    if (entries !== undefined) state.recall(entries, snapshot.heardMs);
+    if (entries !== undefined) state.recall(entries, snapshot.updatedMs);
   }
 }
 
-function isHeardOfAll(followed: Followed): boolean {
+function areAllUpdated(followed: Followed): boolean {
   return (
     followed.size > 0 &&
-    [...followed.values()].every(state => state.heardMs !== undefined && state.problem === undefined)
+    [...followed.values()].every(state => state.updatedMs !== undefined && state.problem === undefined)
   );
 }
 
@@ -137,7 +137,7 @@ function servicesOf(followed: Followed): ReadonlyMap<string, readonly RosterEntr
 }
 
 /** Of several services, the one that was heard longest ago. */
-function heardMsOf(followed: Followed): number | undefined {
-  const heard = [...followed.values()].map(state => state.heardMs).filter(ms => ms !== undefined);
+function updatedMsOf(followed: Followed): number | undefined {
+  const heard = [...followed.values()].map(state => state.updatedMs).filter(ms => ms !== undefined);
   return heard.length === 0 ? undefined : Math.min(...heard);
 }

@@ -111,7 +111,7 @@ export class KeySet {
       const { algorithms } = this.#options;
       const set = await ask(this.#options.url ?? (await this.#discover()));
       const { keys, passedOver } = toPublishedKeys(set, algorithms);
-      this.#tellOf(passedOver);
+      this.#report(passedOver);
       if (keys.length === 0) throw new Error(`it holds no key for ${algorithms.join(', ')}`);
       this.#succeeded(keys);
     } catch (error) {
@@ -121,7 +121,7 @@ export class KeySet {
   }
 
   /** Once. */
-  #tellOf(passedOver: number): void {
+  #report(passedOver: number): void {
     if (this.#isTooLarge || passedOver === 0) return;
     this.#isTooLarge = true;
     const { observe, issuer } = this.#options;

@@ -41,7 +41,7 @@ export class ProxiedStream implements CarriedStream {
   readonly #clock: Clock;
   readonly #startedMs: number;
   #proxyReq: ClientRequest | undefined = undefined;
-  #isHeadTold = false;
+  #isHeadSent = false;
   #isConnectLate = false;
   #isSilent = false;
   #isOver = false;
@@ -108,13 +108,13 @@ export class ProxiedStream implements CarriedStream {
 
   /** A switch of protocols that was not asked for, say, ends the request with neither an answer nor an error. */
   #vanish(): void {
-    if (!this.#isHeadTold) this.fail(new Error('over without an answer'));
+    if (!this.#isHeadSent) this.fail(new Error('over without an answer'));
   }
 
   /** Something went wrong; what it means depends on how far the stream has come. */
   fail(cause: unknown): void {
     if (this.#isOver) return;
-    if (!this.#isHeadTold) {
+    if (!this.#isHeadSent) {
       this.end(this.#diagnose(cause));
       return;
     }
@@ -135,14 +135,14 @@ export class ProxiedStream implements CarriedStream {
   }
 
   /** What the caller is told of the answer; undefined when it cannot be told, and the stream has failed. */
-  headOf({ statusCode, rawHeaders }: IncomingMessage, body: UpstreamAnswer['body']): HeadTold | undefined {
+  headOf({ statusCode, rawHeaders }: IncomingMessage, body: UpstreamAnswer['body']): AnswerHead | undefined {
     this.firstByteMs = this.#sinceStart();
     try {
       if (this.#isOver) return undefined;
       if (!isCodedInChunksAtMost(rawHeaders))
         throw new GatewayError('UPSTREAM_FAULT', 'a body in a coding unasked for');
       const head = this.#options.listener.onHead({ status: statusCode ?? 0, fields: rawHeaders, body });
-      this.#isHeadTold = true;
+      this.#isHeadSent = true;
       return head;
     } catch (error) {
       this.fail(error);
@@ -190,7 +190,7 @@ export class ProxiedStream implements CarriedStream {
 }
 
 /** What is told of an answer; its fields are a list that may be changed. */
-type HeadTold = Pick<Answer, 'status' | 'fields'>;
+type AnswerHead = Pick<Answer, 'status' | 'fields'>;
 
 /** A body that is coded otherwise would be passed on coded, and without a word of it (RFC 9112 §6.1). */
 function isCodedInChunksAtMost(fields: readonly string[]): boolean {

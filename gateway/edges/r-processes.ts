@@ -73,7 +73,7 @@ export function createLocalSource(options: LocalSourceOptions): RosterSource {
           kept.map(keeper => keeper.entry()).filter(entry => entry !== null),
         );
     }
-    onRoster({ source: 'local', services, heardMs: clock.wallMs() });
+    onRoster({ source: 'local', services, updatedMs: clock.wallMs() });
   }
 
   function keep(local: LocalService): RKeeper[] {

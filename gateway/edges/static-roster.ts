@@ -31,7 +31,7 @@ export function createStaticSource({ services, clock, onRoster }: StaticSourceOp
       const text = JSON.stringify(followed);
       if (text === told) return;
       told = text;
-      onRoster({ source: 'static', services: new Map(followed), heardMs: clock.wallMs() });
+      onRoster({ source: 'static', services: new Map(followed), updatedMs: clock.wallMs() });
     },
     replace(next) {
       listed = entriesByService(next);

@@ -12,7 +12,7 @@ import { fullJitterDelayMs } from '../domain/back-off.ts';
 import { isRepeatable, isUnplaced, LOSSES_MAX, retryReasonOf } from '../domain/service/retry.ts';
 import {
   type Answer,
-  type Ask,
+  type SendUpstream,
   type AttemptFacts,
   dropBody,
   type Exchange,
@@ -45,7 +45,7 @@ interface AttemptPorts {
  * What the last attempt brought is what the caller gets, an answer of R as R gave it. When a retry does not even find an
  * instance, what was brought before says more.
  */
-export function createAttempt(ports: AttemptPorts): Ask {
+export function createAttempt(ports: AttemptPorts): SendUpstream {
   return function attempt(options) {
     const request = new AttemptedRequest(ports, options);
     request.begin();

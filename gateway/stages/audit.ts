@@ -2,7 +2,7 @@ import type { Call, Matched } from '../domain/call.ts';
 import { GatewayError } from '../domain/errors.ts';
 import type { AuditEntry } from '../domain/operating/audit.ts';
 import type { Digest } from '../domain/sharing/shared-call.ts';
-import { NOT_ASKED } from '../domain/upstream.ts';
+import { NOT_SENT } from '../domain/upstream.ts';
 
 interface AuditPorts {
   readonly trail: AuditPort | undefined;
@@ -36,7 +36,7 @@ export function createAudit({ trail, digest }: AuditPorts): Audit {
       const { route, record } = call;
       if (trail === undefined || route === undefined || call.isPreflight) return;
       if (record.code === 'AUDIT_UNAVAILABLE') return; // there is nowhere to write it
-      const { instance, version } = record.via ?? NOT_ASKED;
+      const { instance, version } = record.via ?? NOT_SENT;
       trail.append({
         ...{ kind: 'call', id: call.id, caller: call.caller?.id ?? null, from: call.callerAddress },
         ...{ route: route.id, service: route.service.name, version, instance },

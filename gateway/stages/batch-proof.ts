@@ -13,7 +13,7 @@ import type { Rows } from '../domain/sharing/batch/rows.ts';
 import { subjectName, type ProofVerdict, type Subject, type Subjects } from '../domain/sharing/batch/subject.ts';
 import {
   type Answer,
-  type Ask,
+  type SendUpstream,
   dropBody,
   type UpstreamMessage,
   type UpstreamRequest,
@@ -31,7 +31,7 @@ export interface Said {
 }
 
 /** Puts a message to a service. Rejects where it could not be asked. */
-export type AskForProof = (message: UpstreamMessage) => Promise<Said>;
+export type SendForProof = (message: UpstreamMessage) => Promise<Said>;
 
 /** One upstream request waits and runs at most so long. */
 const OWN_MS_MAX = 10_000;
@@ -40,7 +40,7 @@ const OWN_MS_MAX = 10_000;
 const CALLER_ID = 'penstock';
 
 interface OwnPorts {
-  readonly ask: Ask;
+  readonly ask: SendUpstream;
   readonly clock: Clock;
   readonly deadlines: Deadlines;
 }
@@ -134,7 +134,7 @@ export interface ProofWanted {
 }
 
 interface ProofPorts {
-  readonly ask: AskForProof;
+  readonly ask: SendForProof;
   readonly nowMs: () => number;
   readonly report: (isOn: boolean, reason: string) => void;
 }

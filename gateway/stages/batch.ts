@@ -24,7 +24,7 @@ import type { Prover } from './batch-proof.ts';
 import { type Rechecks, comparableText } from './batch-recheck.ts';
 import {
   type Answer,
-  type Ask,
+  type SendUpstream,
   dropBody,
   type UpstreamMessage,
   type UpstreamRequest,
@@ -41,7 +41,7 @@ interface SharedCall {
 }
 
 interface BatchPorts {
-  readonly ask: Ask;
+  readonly ask: SendUpstream;
   readonly subjects: Subjects;
   readonly prover: Pick<Prover, 'consider'>;
   readonly rechecks: Pick<Rechecks, 'answeredAlone' | 'answeredTogether'>;
@@ -488,14 +488,14 @@ class Batch implements Waiting, Timed, OpenBatch<BatchEntry>, Room {
     const { entries } = this;
     const [only] = entries;
     if (entries.length === 1 && only !== undefined) {
-      this.#learn(answer);
+      this.#record(answer);
       if (answer.status !== 200) this.#blame();
       only.answered({ status: answer.status, fields: answer.fields, body: answer.body, via: only });
       return true;
     }
     const texts = this.#split(answer);
     if (texts === undefined) return false;
-    this.#learn(answer);
+    this.#record(answer);
     const { status, fields } = answer;
     const version = this.via?.version ?? '';
     for (const [i, entry] of entries.entries()) {
@@ -526,10 +526,10 @@ class Batch implements Waiting, Timed, OpenBatch<BatchEntry>, Room {
   }
 
   /** How long so many rows take, and that they went well. */
-  #learn({ status }: Answer): void {
+  #record({ status }: Answer): void {
     const { clock, observe } = this.#ports;
     if (status !== 200 || (this.via?.attempts ?? 1) > 1) return;
-    this.#subject.time.learn(this.rows, clock.nowMs() - this.#sentMs);
+    this.#subject.time.record(this.rows, clock.nowMs() - this.#sentMs);
     if (this.#options.isFixed || this.entries.length === 1) return;
     if (!this.#subject.size.succeeded(this.rows, this.#policy.sizeMax)) return;
     observe({ kind: 'batching', route: this.#route.id, isOn: true, reason: 'a batch went well again' });

@@ -1,11 +1,11 @@
 import type { Clock } from '../domain/clock.ts';
 import { toGatewayError } from '../domain/errors.ts';
-import { Flight, FlightMember, type AskShared, type FlightOwner } from '../domain/sharing/flight.ts';
+import { Flight, FlightMember, type SendShared, type FlightOwner } from '../domain/sharing/flight.ts';
 import type { SharedCall } from '../domain/sharing/shared-call.ts';
-import { NOT_ASKED } from '../domain/upstream.ts';
+import { NOT_SENT } from '../domain/upstream.ts';
 
 /** Puts a call to R by `ask`, or lets it share the flight of an equal one. */
-export type Coalesce = (shared: SharedCall, ask: AskShared) => void;
+export type Coalesce = (shared: SharedCall, ask: SendShared) => void;
 
 /**
  * Puts a call to R, or lets it share the flight of an equal one, where the route coalesces. The call is told in the end,
@@ -21,7 +21,7 @@ export function createCoalesce({ clock }: { readonly clock: Clock }): Coalesce {
   };
 }
 
-function askForOne(shared: SharedCall, ask: AskShared): void {
+function askForOne(shared: SharedCall, ask: SendShared): void {
   const { call } = shared;
   call.asks(ask(shared, shared.requestOptions(call, { endsMs: call.endsMs, keepLate: call.lookup?.keepLate })));
 }
@@ -36,7 +36,7 @@ class Flights implements FlightOwner {
   }
 
   /** A caller that says `no-cache` wants an answer that R gives from now on (RFC 9111 §5.2.1.4), which others may share. */
-  join(shared: SharedCall, ask: AskShared): void {
+  join(shared: SharedCall, ask: SendShared): void {
     const known = shared.directives.isNoCache ? undefined : this.#open.get(shared.key);
     shared.call.record.isCoalesced = known !== undefined;
     const member = new FlightMember(shared);
@@ -44,19 +44,19 @@ class Flights implements FlightOwner {
     else known.join(member);
   }
 
-  askAlone(members: readonly FlightMember[], ask: AskShared): void {
+  askAlone(members: readonly FlightMember[], ask: SendShared): void {
     for (const member of members) this.#ask(new Flight(member.shared, this, ask), [member]);
   }
 
   /** In one flight: one by one, each that is refused would lead all the others in turn. */
-  askAgain(members: readonly FlightMember[], ask: AskShared): void {
+  askAgain(members: readonly FlightMember[], ask: SendShared): void {
     const [first] = members;
     const known = first && this.#open.get(first.shared.key);
     if (known === undefined) this.#begin(members, ask);
     else for (const member of members) known.join(member);
   }
 
-  #begin(members: readonly FlightMember[], ask: AskShared): void {
+  #begin(members: readonly FlightMember[], ask: SendShared): void {
     const [first] = members;
     if (first === undefined) return;
     const flight = new Flight(first.shared, this, ask);
@@ -69,7 +69,7 @@ class Flights implements FlightOwner {
     try {
       flight.ask();
     } catch (error) {
-      flight.failed(toGatewayError(error), NOT_ASKED);
+      flight.failed(toGatewayError(error), NOT_SENT);
     }
   }
 

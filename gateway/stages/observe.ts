@@ -2,7 +2,7 @@ import type { Call, Transcoder } from '../domain/call.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Observe, RequestEvent } from '../domain/events.ts';
 import type { Audit } from './audit.ts';
-import { NOT_ASKED } from '../domain/upstream.ts';
+import { NOT_SENT } from '../domain/upstream.ts';
 
 interface ObservePorts {
   readonly clock: Clock;
@@ -35,7 +35,7 @@ function askedBy({ protocol, askedMethod, askedPath }: Transcoder): Partial<Requ
 }
 
 function toEvent({ id, caller, method, path, route, record }: Call, nowMs: number): RequestEvent {
-  const { instance, version, attempts, queueMs, connectMs, firstByteMs, last = null } = record.via ?? NOT_ASKED;
+  const { instance, version, attempts, queueMs, connectMs, firstByteMs, last = null } = record.via ?? NOT_SENT;
   return {
     kind: 'request',
     id,

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import {
   believe,
   type Belief,
-  type Told,
+  type Listing,
   type RosterEntry,
   mergeRosters,
   type Roster,
@@ -20,7 +20,7 @@ function anEntry(id: string, more: Partial<RosterEntry> = {}): RosterEntry {
   };
 }
 
-const told = (entries: readonly RosterEntry[], more: Partial<Told> = {}): Told => ({
+const told = (entries: readonly RosterEntry[], more: Partial<Listing> = {}): Listing => ({
   ...{ entries, unproven: new Set<string>(), isSuspect: false },
   ...more,
 });
@@ -118,7 +118,7 @@ function aRoster(source: SourceName, services: Record<string, readonly [id: stri
     ...{ version: null, model: null, concurrency: undefined },
   });
   const entries = Object.entries(services).map(([name, listed]) => [name, listed.map(toEntry)] as const);
-  return { source, services: new Map(entries), heardMs: 0 };
+  return { source, services: new Map(entries), updatedMs: 0 };
 }
 
 const idsOf = (entries: readonly RosterEntry[] | undefined) => entries?.map(({ id, source }) => `${source} ${id}`);

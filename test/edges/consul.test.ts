@@ -425,7 +425,7 @@ describe('a Consul source', { concurrency: false }, () => {
       }),
     );
     const services = new Map([['iris', known]]);
-    await writeFile(path, formatSnapshot({ services, heardMs: 0 }, { address, datacenter: '', tag: '' }));
+    await writeFile(path, formatSnapshot({ services, updatedMs: 0 }, { address, datacenter: '', tag: '' }));
 
     const watched = watchFuel(t, { address, snapshotPath: path });
     watched.source.follow(new Set(['fuel', 'iris']));

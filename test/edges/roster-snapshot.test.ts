@@ -10,7 +10,7 @@ import { manualClock } from '../support/manual-clock.ts';
 import { until } from '../support/until.ts';
 
 const from = { address: 'http://127.0.0.1:8500', datacenter: '', tag: '' };
-const roster = (...ids: string[]) => ({ services: new Map([['fuel', ids.map(id => anEntry(id))]]), heardMs: 1_000 });
+const roster = (...ids: string[]) => ({ services: new Map([['fuel', ids.map(id => anEntry(id))]]), updatedMs: 1_000 });
 
 async function openIn(t: TestContext, ...parts: string[]) {
   const folder = await mkdtemp(join(tmpdir(), 'penstock-'));
@@ -58,13 +58,13 @@ describe('the roster snapshot file', () => {
     await snapshot.close();
     await rm(path);
 
-    snapshot.save({ ...roster('a'), heardMs: 50_000 });
+    snapshot.save({ ...roster('a'), updatedMs: 50_000 });
     clock.advance(59_999);
     assert.equal(await exists(path), false);
     clock.advance(1);
     await until(() => exists(path), 'the file is there');
 
-    assert.equal(snapshot.read()?.heardMs, 50_000);
+    assert.equal(snapshot.read()?.updatedMs, 50_000);
   });
 
   test('does not let a change wait for the next renewal', async t => {

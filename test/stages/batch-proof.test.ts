@@ -8,7 +8,7 @@ import type { VaryKey } from '../../gateway/domain/route.ts';
 import { examplesOf } from '../../gateway/domain/sharing/batch/proof.ts';
 import { readRows } from '../../gateway/domain/sharing/batch/rows.ts';
 import { Subject } from '../../gateway/domain/sharing/batch/subject.ts';
-import type { Ask, UpstreamMessage, Via } from '../../gateway/domain/upstream.ts';
+import type { SendUpstream, UpstreamMessage, Via } from '../../gateway/domain/upstream.ts';
 import { OwnRequests, Prover } from '../../gateway/stages/batch-proof.ts';
 import { aBatchRoute } from '../support/batching.ts';
 import { manualClock } from '../support/manual-clock.ts';
@@ -131,7 +131,7 @@ function aProver(r: R, traits: ProverTraits = {}) {
   const subject = new Subject();
   const policy = aBatchPolicy({ rowsIndependent: isDeclared, sizeMax });
   const route = aBatchRoute({ versions, batch: policy, varyBy });
-  const ask: Ask = options => {
+  const ask: SendUpstream = options => {
     const { priority = '', waiting } = options;
     const message = options.message();
     asked.push(`${priority} ${message.method} ${message.target}`);
@@ -451,7 +451,7 @@ describe('a proof', () => {
   test('of many paths of one service leaves room for those of another', () => {
     const asked: string[] = [];
     const none: Via = { instance: null, version: null, attempts: 0, queueMs: 0, connectMs: null, firstByteMs: null };
-    const ask: Ask = options => {
+    const ask: SendUpstream = options => {
       asked.push(`${options.route.service.name} ${options.message().target}`);
       return { ...none, isSent: false, leave: () => undefined, extend: () => undefined };
     };

@@ -7,7 +7,7 @@ import type { GatewayEvent } from '../../gateway/domain/events.ts';
 import { BatchingStates } from '../../gateway/domain/sharing/batch/batching-states.ts';
 import { readRows } from '../../gateway/domain/sharing/batch/rows.ts';
 import { createSubjects } from '../../gateway/domain/sharing/batch/subject.ts';
-import type { Ask, Via } from '../../gateway/domain/upstream.ts';
+import type { SendUpstream, Via } from '../../gateway/domain/upstream.ts';
 import { OwnRequests } from '../../gateway/stages/batch-proof.ts';
 import { Rechecks } from '../../gateway/stages/batch-recheck.ts';
 import { aBatchRoute } from '../support/batching.ts';
@@ -36,7 +36,7 @@ function aWorld(traits: { readonly sizeMax?: number; readonly rowsMax?: number }
   const subjects = createSubjects();
   const subject = subjects.of('fuel');
   subject.judge('1', { kind: 'proven', form: FORM, fields: '', rowsMax }, 0);
-  const ask: Ask = options => {
+  const ask: SendUpstream = options => {
     const { waiting, priority } = options;
     assert.equal(priority, 'low');
     const xs = (JSON.parse(options.message().body.toString()) as { x: number }[]).map(({ x }) => x);

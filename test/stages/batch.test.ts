@@ -8,7 +8,7 @@ import { bodyTextOf } from '../../gateway/domain/sharing/batch/answer-form.ts';
 import { BatchingStates } from '../../gateway/domain/sharing/batch/batching-states.ts';
 import { readRows } from '../../gateway/domain/sharing/batch/rows.ts';
 import { createSubjects, subjectName, type Subject } from '../../gateway/domain/sharing/batch/subject.ts';
-import type { Answer, Ask, UpstreamRequestOptions, Via } from '../../gateway/domain/upstream.ts';
+import type { Answer, SendUpstream, UpstreamRequestOptions, Via } from '../../gateway/domain/upstream.ts';
 import type { RouteProof } from '../../gateway/stages/batch-proof.ts';
 import type { Answered } from '../../gateway/stages/batch-recheck.ts';
 import { createBatch } from '../../gateway/stages/batch.ts';
@@ -107,7 +107,7 @@ function aBatchingRoute({ batch = {}, policy = {}, isProven = true, isTrusted = 
   if (isProven) prove(subject, isTrusted, format);
   const states = new BatchingStates({ routes: () => [route], subjects, clock });
 
-  const ask: Ask = options => {
+  const ask: SendUpstream = options => {
     const via: Via = { instance: 'fuel-1', version: '1', attempts: 1, queueMs: 3, connectMs: 1, firstByteMs: 2 };
     const depart = () => options.message().body.toString();
     const answer: Asked['answer'] = ({ text = '', status = 200, fields = [] }) => {

@@ -5,7 +5,7 @@ import { isRecord, recordOf } from '../unknown-value.ts';
 export interface Snapshot {
   readonly services: ReadonlyMap<string, readonly RosterEntry[]>;
   /** Wall clock when the source was last heard; milliseconds since 1970. */
-  readonly heardMs: number;
+  readonly updatedMs: number;
 }
 
 /** Which source told it. A snapshot of another source is none. */
@@ -16,11 +16,11 @@ const HEALTHS: ReadonlySet<unknown> = new Set<Health>(['passing', 'warning', 'cr
 const SOURCES: ReadonlySet<unknown> = new Set<SourceName>(['consul', 'local', 'static']);
 
 /** The snapshot as text. */
-export function formatSnapshot({ services, heardMs }: Snapshot, from: SnapshotOrigin): string {
+export function formatSnapshot({ services, updatedMs }: Snapshot, from: SnapshotOrigin): string {
   const document = {
     version: VERSION,
     from,
-    heardAt: new Date(heardMs).toISOString(),
+    heardAt: new Date(updatedMs).toISOString(),
     services: Object.fromEntries(services),
   };
   return `${JSON.stringify(document, null, 2)}\n`;
@@ -37,8 +37,8 @@ export function parseSnapshot(text: string, from: SnapshotOrigin): Snapshot | { 
   const { version, from: written, heardAt, services } = recordOf(document);
   if (version !== VERSION) return { problem: `it is not of version ${VERSION}` };
   if (!isSame(recordOf(written), from)) return { problem: 'it was written for another address, datacenter or tag' };
-  const heardMs = typeof heardAt === 'string' ? Date.parse(heardAt) : NaN;
-  if (Number.isNaN(heardMs) || !isRecord(services)) return { problem: 'it is incomplete' };
+  const updatedMs = typeof heardAt === 'string' ? Date.parse(heardAt) : NaN;
+  if (Number.isNaN(updatedMs) || !isRecord(services)) return { problem: 'it is incomplete' };
 
   const read = new Map<string, readonly RosterEntry[]>();
   for (const [service, entries] of Object.entries(services)) {
@@ -49,7 +49,7 @@ export function parseSnapshot(text: string, from: SnapshotOrigin): Snapshot | { 
       entries.map(entry => ({ ...entry, concurrency: entry.concurrency })), // JSON leaves undefined out
     );
   }
-  return { services: read, heardMs };
+  return { services: read, updatedMs };
 }
 
 function isSame(a: Record<string, unknown>, b: SnapshotOrigin): boolean {

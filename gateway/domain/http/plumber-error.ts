@@ -25,12 +25,12 @@ const BYTES_MAX = 64 * 1_024;
  * for this method. Of its 500, which may be a caller's mistake, R's message is taken out unless the route tells it; that
  * it is Plumber's 500 is still to be seen. An answer that a handler has written is not touched.
  */
-export function tellOfPlumber(answer: Answer, call: Matched): Answer {
-  if (answer.status >= 400) tellOfError(answer, call);
+export function withPlumberError(answer: Answer, call: Matched): Answer {
+  if (answer.status >= 400) translateError(answer, call);
   return answer;
 }
 
-function tellOfError(answer: Answer, { route, id }: Matched): void {
+function translateError(answer: Answer, { route, id }: Matched): void {
   const words = WORDS[answer.status];
   if (words === undefined) return;
   const said = plumberErrorIn(answer);

@@ -99,7 +99,7 @@ export class InferenceTranscoder implements Transcoder {
     if (status >= 400) return this.form.refused(answer);
     if (status !== 200) throw noTable(`has the status ${status}`);
     const tensors = tensorsOfAnswer(body.toString('utf8'));
-    this.#ports.outputs.learn(route, tensors);
+    this.#ports.outputs.record(route, tensors);
     const version = via?.version ?? onlyOf(versionsOf(route.service.versions));
     const chosen = request.outputs === undefined ? tensors : chooseOutputs(tensors, request.outputs);
     return this.form.answered(answer, { model: route.id, version, tensors: chosen }, request);

@@ -9,7 +9,7 @@ export class KnownOutputs {
   readonly #known = new WeakMap<Route, { readonly versions: string; readonly outputs: readonly TensorView[] }>();
 
   /** A model has answered so. */
-  learn(route: Route, tensors: readonly Tensor[]): void {
+  record(route: Route, tensors: readonly Tensor[]): void {
     const { versions } = route.service;
     if (this.#known.get(route)?.versions === versions) return;
     const outputs = tensors.map(({ name, datatype }) => ({ name, datatype, shape: [-1] }));

@@ -11,7 +11,7 @@ const HELD_MAX = 256;
 const ROUTINE: ReadonlySet<GatewayEvent['kind']> = new Set<GatewayEvent['kind']>(['request', 'attempt', 'batch']);
 
 /** Hears of an event, and when it was: milliseconds since 1970. */
-type Tell = (event: GatewayEvent, wallMs: number) => void;
+type Emit = (event: GatewayEvent, wallMs: number) => void;
 
 /** Events on their way to those who count and write them down. */
 export interface HeldEvents {
@@ -26,7 +26,7 @@ export interface HeldEvents {
  * Told of one at a time, between R's answer and the next call for R, each costs several times as much, since a processor
  * that R has used meanwhile has forgotten how; and a caller waits for it.
  */
-export function createHeldEvents(clock: Clock, tellOf: Tell, onTold: () => void = ignore): HeldEvents {
+export function createHeldEvents(clock: Clock, emit: Emit, onEmitted: () => void = ignore): HeldEvents {
   const held: { readonly event: GatewayEvent; readonly wallMs: number }[] = [];
   let cancel: (() => void) | undefined;
 
@@ -34,8 +34,8 @@ export function createHeldEvents(clock: Clock, tellOf: Tell, onTold: () => void 
   const tell = () => {
     cancel?.();
     cancel = undefined;
-    for (let one = held.shift(); one !== undefined; one = held.shift()) tellOf(one.event, one.wallMs);
-    onTold();
+    for (let one = held.shift(); one !== undefined; one = held.shift()) emit(one.event, one.wallMs);
+    onEmitted();
   };
 
   return {

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 /** Of plug-ins: how long one may take, unless it says so itself, and at most. */
 export const PLUGIN_TIMEOUT_MS = { usual: 1_000, max: 30_000 };
 
-/** Told whenever code of a plug-in begins and ends, so that one that blocks the loop can be named. */
+/** Outcome whenever code of a plug-in begins and ends, so that one that blocks the loop can be named. */
 export interface PluginWatch {
   /** Returns what `leave` is to be told. */
   enter(plugin: string): number;
@@ -71,7 +71,7 @@ interface AboutWait<P> {
   readonly keep: (prepared: P) => void;
 }
 
-interface Told {
+interface Outcome {
   readonly done: () => void;
   readonly failed: (failure: GatewayError) => void;
 }
@@ -107,7 +107,7 @@ export class PluginWait<P = unknown> extends Error {
     });
   }
 
-  #begin({ done, failed }: Told) {
+  #begin({ done, failed }: Outcome) {
     const { plugin, timeoutMs = PLUGIN_TIMEOUT_MS.usual, ports, keep } = this.#about;
     const controller = new AbortController();
     let isOver = false;

@@ -115,9 +115,9 @@ export function forecast<W extends Work<W>>({ core, queue, work }: Foreseen<W>, 
   const { time } = work;
   const permits = permitsOf(core);
   if (!time.isKnown(nowMs) || permits === 0 || core.balance.ownerOf !== undefined) return undefined;
-  const turnsBefore = queue.turnsBefore(newcomer);
-  const wholeCalls = Math.floor(turnsBefore / permits);
-  const sinceMs = work.sinceMs((turnsBefore % permits) + 1);
+  const servedBefore = queue.servedBefore(newcomer);
+  const wholeCalls = Math.floor(servedBefore / permits);
+  const sinceMs = work.sinceMs((servedBefore % permits) + 1);
   const restMs = (callMs: number) => (sinceMs === undefined ? 0 : Math.max(0, callMs - (nowMs - sinceMs)));
   return {
     likelyMs: restMs(time.meanMs) + wholeCalls * time.meanMs,

@@ -313,7 +313,7 @@ function errorsOf({ errors, calls }: Counts): string {
 }
 
 /** What is compared, over the routes on which both have answered. */
-interface Sums {
+interface Statistics {
   readonly own: Counts;
   readonly peers: Counts;
   /** On whichever route. */
@@ -323,25 +323,25 @@ interface Sums {
   variance: number;
 }
 
-function sumOf({ own, peers, halfWindow }: Compared, but?: string): Sums {
-  const sums: Sums = {
+function sumOf({ own, peers, halfWindow }: Compared, but?: string): Statistics {
+  const statistics: Statistics = {
     ...{ own: { calls: 0, errors: 0 }, peers: { calls: 0, errors: 0 }, ownAnywhere: { calls: 0, errors: 0 } },
     ...{ excess: 0, variance: 0 },
   };
   const peersByRoute = peers.map(each => each.byRoute(halfWindow, but));
   for (const [routeId, here] of own.byRoute(halfWindow, but)) {
-    addTo(sums.ownAnywhere, here);
+    addTo(statistics.ownAnywhere, here);
     const there = { calls: 0, errors: 0 };
     for (const byRoute of peersByRoute) addTo(there, byRoute.get(routeId) ?? NO_COUNTS);
     if (here.calls === 0 || there.calls === 0) continue;
-    addTo(sums.own, here);
-    addTo(sums.peers, there);
+    addTo(statistics.own, here);
+    addTo(statistics.peers, there);
     const calls = here.calls + there.calls;
     const errors = here.errors + there.errors;
-    sums.excess += here.errors - (here.calls * errors) / calls;
-    sums.variance += (here.calls * there.calls * errors * (calls - errors)) / (calls ** 2 * (calls - 1));
+    statistics.excess += here.errors - (here.calls * errors) / calls;
+    statistics.variance += (here.calls * there.calls * errors * (calls - errors)) / (calls ** 2 * (calls - 1));
   }
-  return sums;
+  return statistics;
 }
 
 const NO_COUNTS: Counts = { calls: 0, errors: 0 };
@@ -356,7 +356,7 @@ function shareOf({ calls, errors }: Counts): number {
 }
 
 /** How likely chance alone makes so large an excess, corrected for counts being whole numbers. */
-function chanceOf({ excess, variance }: Sums): number {
+function chanceOf({ excess, variance }: Statistics): number {
   if (variance === 0) return 1;
   return upperTail(Math.max(0, excess - 0.5) / Math.sqrt(variance));
 }

@@ -85,8 +85,8 @@ export class Queue {
   }
 
   /** How many turns would come before that of a newcomer. */
-  turnsBefore(newcomer: Rank): number {
-    return this.#order.turnsBefore(newcomer);
+  servedBefore(newcomer: Rank): number {
+    return this.#order.servedBefore(newcomer);
   }
 
   /** How many calls of a caller wait for their turn. */
@@ -220,12 +220,12 @@ export class FairQueue<T extends Queueable<T>> {
   }
 
   /** How many turns a newcomer would have to wait for, if no other came. */
-  turnsBefore({ priority, flowKey, isReturning }: Rank): number {
+  servedBefore({ priority, flowKey, isReturning }: Rank): number {
     const own = this.#byPriority[priority];
-    const ownTurns = own.returning.length + (isReturning ? 0 : own.flows.turnsBefore(flowKey));
+    const ownBefore = own.returning.length + (isReturning ? 0 : own.flows.servedBefore(flowKey));
     const startAt = own.length === 0 ? this.#now + own.stride : own.dueAt;
-    const dueAt = startAt + ownTurns * own.stride;
-    let turns = ownTurns;
+    const dueAt = startAt + ownBefore * own.stride;
+    let turns = ownBefore;
     for (const other of this.#classes) {
       if (other === own || other.dueAt >= dueAt) continue;
       turns += Math.min(other.length, Math.ceil((dueAt - other.dueAt) / other.stride));
@@ -362,7 +362,7 @@ class Flows<T extends Queueable<T>> {
   }
 
   /** How many turns a newcomer of the flow would have to wait for, if no other came. */
-  turnsBefore(key: FlowKey): number {
+  servedBefore(key: FlowKey): number {
     const own = this.lengthOf(key);
     const rounds = Math.max(1, own);
     return own + this.#atLeast.upTo(rounds) - Math.min(own, rounds);

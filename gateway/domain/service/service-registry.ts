@@ -11,7 +11,7 @@ export interface ServiceRegistry {
   /** A generation begins: survivors take their new policy, newcomers start, the others retire; an equal one changes nothing. */
   adopt(policies: ReadonlyMap<string, ServicePolicy>): void;
   /** A source tells what it lists now. */
-  heard(roster: Roster): void;
+  onRoster(roster: Roster): void;
   /** The gateways before the same instances are these from now on. */
   meet(peers: Peers): void;
   /** As met last. */
@@ -84,7 +84,7 @@ export function createServiceRegistry(parts: ServiceRegistryParts): ServiceRegis
       }
       reconcile(changed);
     },
-    heard(roster) {
+    onRoster(roster) {
       rosters.set(roster.source, roster);
       reconcile(current);
     },

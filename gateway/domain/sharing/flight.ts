@@ -13,7 +13,7 @@ import {
 } from '../upstream.ts';
 
 /** Puts a shared call to R: by itself, or with others in a batch. */
-export type AskShared = (shared: SharedCall, options: UpstreamRequestOptions) => UpstreamRequest;
+export type SendShared = (shared: SharedCall, options: UpstreamRequestOptions) => UpstreamRequest;
 
 /** What a flight is told time by, and tells. */
 export interface FlightOwner {
@@ -21,9 +21,9 @@ export interface FlightOwner {
   /** No call may join any more: it has landed, or all have left. */
   onOver(flight: Flight): void;
   /** Its answer served another call: these ask again, each for itself. */
-  askAlone(members: readonly FlightMember[], ask: AskShared): void;
+  askAlone(members: readonly FlightMember[], ask: SendShared): void;
   /** Its failure says little of these: they ask once more, together. */
-  askAgain(members: readonly FlightMember[], ask: AskShared): void;
+  askAgain(members: readonly FlightMember[], ask: SendShared): void;
 }
 
 /** One call in a flight; what the call waits for. */
@@ -71,7 +71,7 @@ export class Flight implements Waiting {
   /** The latest deadline among the calls that joined. */
   endsMs = 0;
   readonly #owner: FlightOwner;
-  readonly #ask: AskShared;
+  readonly #ask: SendShared;
   readonly #startedMs: number;
   readonly #members = new Set<FlightMember>();
   /** Of the first call that would store the answer. */
@@ -80,7 +80,7 @@ export class Flight implements Waiting {
   #isOver = false;
   #leftFor: GatewayError | undefined = undefined;
 
-  constructor(leader: SharedCall, owner: FlightOwner, ask: AskShared) {
+  constructor(leader: SharedCall, owner: FlightOwner, ask: SendShared) {
     this.leader = leader;
     this.#owner = owner;
     this.#ask = ask;

@@ -36,7 +36,7 @@ export class GrpcStream implements CarriedStream {
   readonly #startedMs: number;
   readonly #cancels: (() => void)[] = [];
   #stream: ClientHttp2Stream | undefined = undefined;
-  #isHeadTold = false;
+  #isHeadSent = false;
   #trailers: readonly string[] = [];
   #lastMs = 0;
   #isOver = false;
@@ -155,7 +155,7 @@ export class GrpcStream implements CarriedStream {
     const fields = raw.filter((_, i) => raw[i - (i % 2)]?.startsWith(':') === false);
     try {
       const head = this.#options.listener.onHead({ status, fields, body: stream });
-      this.#isHeadTold = true;
+      this.#isHeadSent = true;
       const { req } = this.#wire;
       if (req.destroyed || req.closed) return;
       if ((flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0) this.#wire.respondAlone(head.status, head.fields);
@@ -188,7 +188,7 @@ export class GrpcStream implements CarriedStream {
     const { rstCode } = stream;
     const isWhole =
       rstCode === constants.NGHTTP2_NO_ERROR && (this.#trailers.length > 0 || this.#wire.req.writableEnded);
-    if (this.#isHeadTold && isWhole) {
+    if (this.#isHeadSent && isWhole) {
       this.#end(ANSWERED);
       return;
     }
@@ -199,7 +199,7 @@ export class GrpcStream implements CarriedStream {
   readonly #callerClosed = (): void => {
     if (this.#isOver) return;
     const { req } = this.#wire;
-    if (this.#isHeadTold && req.writableFinished && !req.aborted) this.#end(ANSWERED);
+    if (this.#isHeadSent && req.writableFinished && !req.aborted) this.#end(ANSWERED);
     else this.#fail(new GatewayError('CALLER_GONE', 'the caller hung up'));
   };
 
@@ -207,7 +207,7 @@ export class GrpcStream implements CarriedStream {
   #outOfTime(timeoutMs: number): void {
     const failure = new GatewayError('DEADLINE_EXCEEDED', `no end within ${timeoutMs} ms`);
     const { req } = this.#wire;
-    if (this.#isHeadTold && !this.#isOver && req.headersSent && !req.writableEnded) {
+    if (this.#isHeadSent && !this.#isOver && req.headersSent && !req.writableEnded) {
       this.#trailers = ['grpc-status', String(CODES.DEADLINE_EXCEEDED), 'grpc-message', encodeMessage(failure.detail)];
       req.end();
       this.#end({ kind: 'abandoned', failure });
@@ -220,7 +220,7 @@ export class GrpcStream implements CarriedStream {
     if (this.#isOver) return;
     const failure =
       cause instanceof GatewayError ? cause : new GatewayError('CONNECTION_LOST', 'the call broke off', { cause });
-    if (this.#isHeadTold) this.#wire.cut();
+    if (this.#isHeadSent) this.#wire.cut();
     this.#end({ kind: KINDS[failure.code] ?? 'abandoned', failure });
   }
 

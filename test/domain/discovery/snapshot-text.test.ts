@@ -8,7 +8,7 @@ const entry: RosterEntry = {
   ...{ id: 'fuel-1', origin: 'http://127.0.0.1:9101', source: 'consul', weight: 2, health: 'warning' },
   ...{ healthNote: 'ping: slow', version: '1.2.0', model: null, concurrency: undefined },
 };
-const snapshot = { services: new Map([['fuel', [entry]]]), heardMs: Date.UTC(2026, 0, 2) };
+const snapshot = { services: new Map([['fuel', [entry]]]), updatedMs: Date.UTC(2026, 0, 2) };
 
 describe('a roster snapshot', () => {
   test('is read as it was written', () => {

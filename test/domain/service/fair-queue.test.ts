@@ -259,9 +259,9 @@ describe('the turns before a newcomer’s', () => {
     table.joinMany('a', 10_000);
     table.joinMany('b', 10);
 
-    assert.equal(table.queue.turnsBefore(aNewcomer()), 2);
-    assert.equal(table.queue.turnsBefore(aNewcomer({ flowKey: 'b' })), 20);
-    assert.equal(table.queue.turnsBefore(aNewcomer({ flowKey: 'a' })), 10_010);
+    assert.equal(table.queue.servedBefore(aNewcomer()), 2);
+    assert.equal(table.queue.servedBefore(aNewcomer({ flowKey: 'b' })), 20);
+    assert.equal(table.queue.servedBefore(aNewcomer({ flowKey: 'a' })), 10_010);
   });
 
   test('are foretold to the first of a priority, too: it has saved nothing up, and owes nothing', () => {
@@ -270,7 +270,7 @@ describe('the turns before a newcomer’s', () => {
     table.joinMany('n', 10);
     table.serve(1);
 
-    const foretold = table.queue.turnsBefore(aNewcomer({ priority: 'low' }));
+    const foretold = table.queue.servedBefore(aNewcomer({ priority: 'low' }));
     table.join('newcomer', { priority: 'low' });
 
     assert.deepEqual([foretold, table.serve().indexOf('newcomer')], [4, 4]);
@@ -292,7 +292,7 @@ describe('the turns before a newcomer’s', () => {
       }
       const newcomer = someone();
 
-      const foretold = table.queue.turnsBefore(newcomer);
+      const foretold = table.queue.servedBefore(newcomer);
       table.join('newcomer', newcomer);
       const come = table.serve().indexOf('newcomer');
 

@@ -27,7 +27,7 @@ function aRegistry() {
     clock,
   });
   const heard = (source: SourceName, services: Record<string, RosterEntry[]>) =>
-    registry.heard({ source, services: new Map(Object.entries(services)), heardMs: 0 });
+    registry.onRoster({ source, services: new Map(Object.entries(services)), updatedMs: 0 });
   const idsOf = (name: string) =>
     registry
       .find(name)

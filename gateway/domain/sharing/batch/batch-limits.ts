@@ -82,7 +82,7 @@ export function createBatchSize(): BatchSize {
 
 /** How long a batch takes, learned from those that were. */
 export interface BatchTime {
-  learn(rows: number, durationMs: number): void;
+  record(rows: number, durationMs: number): void;
   /** Milliseconds for so many rows; undefined while too little is known. */
   predictMs(rows: number): number | undefined;
 }
@@ -103,7 +103,7 @@ export function createBatchTime(): BatchTime {
   let seen = 0;
 
   return {
-    learn(rows, durationMs) {
+    record(rows, durationMs) {
       weight = weight * KEPT_SHARE + 1;
       rowSum = rowSum * KEPT_SHARE + rows;
       squareSum = squareSum * KEPT_SHARE + rows * rows;

@@ -104,29 +104,29 @@ describe('batches that keep failing', () => {
 describe('how long a batch takes', () => {
   test('is not known before some were made', () => {
     const time = createBatchTime();
-    for (let i = 0; i < 3; i++) time.learn(10, 20);
+    for (let i = 0; i < 3; i++) time.record(10, 20);
 
     assert.equal(time.predictMs(10), undefined);
   });
 
   test('is learned as so much for each row, and so much for all', () => {
     const time = createBatchTime();
-    for (const rows of [1, 5, 20, 64, 3, 40]) time.learn(rows, 1.5 + rows * 0.25);
+    for (const rows of [1, 5, 20, 64, 3, 40]) time.record(rows, 1.5 + rows * 0.25);
 
     for (const rows of [1, 64, 1_000]) assert.ok(Math.abs((time.predictMs(rows) ?? 0) - (1.5 + rows * 0.25)) < 0.001);
   });
 
   test('is taken to grow with the rows where nothing tells', () => {
     const time = createBatchTime();
-    for (let i = 0; i < 6; i++) time.learn(10, 20);
+    for (let i = 0; i < 6; i++) time.record(10, 20);
 
     assert.deepEqual([time.predictMs(10), time.predictMs(100)], [20, 200]);
   });
 
   test('follows a model that becomes slower', () => {
     const time = createBatchTime();
-    for (let i = 0; i < 200; i++) time.learn(1 + (i % 30), 2 + (1 + (i % 30)) * 0.1);
-    for (let i = 0; i < 200; i++) time.learn(1 + (i % 30), 2 + (1 + (i % 30)) * 1);
+    for (let i = 0; i < 200; i++) time.record(1 + (i % 30), 2 + (1 + (i % 30)) * 0.1);
+    for (let i = 0; i < 200; i++) time.record(1 + (i % 30), 2 + (1 + (i % 30)) * 1);
 
     const predicted = time.predictMs(30) ?? 0;
     assert.ok(predicted > 28 && predicted < 36, String(predicted));
@@ -140,7 +140,7 @@ describe('how long a batch takes', () => {
       [30, 10],
       [60, 1],
     ] as const)
-      time.learn(rows, ms);
+      time.record(rows, ms);
 
     const [few = 0, many = 0] = [time.predictMs(1), time.predictMs(1_000)];
     assert.ok(few > 0 && many >= few, `${few} ${many}`);
