@@ -35,12 +35,28 @@ const OF_5 = sectionOf('5. A model without an API');
 const CALLER = bearer('me', { scope: 'predict' });
 
 describe('docs/adding-a-model.md, followed to the letter,', () => {
-  test('leads from a plumber.R to calls through the gateway, by `local`', async t => {
+  test('leads from a plumber.R to calls through the gateway, by `local`, and says who may call how', async t => {
     const clone = aClone(t, OF_1);
 
     const gateway = await startGateway(t, clone, { local: yamlOf(OF_1, 'local'), routes: yamlOf(OF_1, 'routes') });
 
     assert.equal(await mpgBy(gateway), 23.57, 'the curl command of section 1');
+
+    // Section 4 says who may call, from which pages, how often and how much.
+    writeFileSync(gateway.routesFile, JSON.stringify({ routes: yamlOf(OF_4, 'yaml') }));
+    assert.equal((await gateway.reload()).status, 200);
+    const ask = (traits: object) => gateway.call('/api/mpg/predict', traits);
+    const origin = 'https://app.example.org';
+
+    const stranger = await ask(post([]));
+    const preflight = await ask({ method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST' } });
+    const large = await ask(post(' '.repeat(8 * 1024 * 1024 + 1), CALLER));
+    const many = await Promise.all(Array.from({ length: 100 }, () => ask(post([{ wt: 2.62, hp: 110 }], CALLER))));
+
+    assert.equal(stranger.status, 401);
+    assert.equal(preflight.headers['access-control-allow-origin'], origin);
+    assert.equal(large.status, 413);
+    assert.deepEqual([...new Set(many.map(({ status }) => status))].sort(), [200, 429]);
   });
 
   test('leads to an R that runs elsewhere, by `static` and by Consul', async t => {
@@ -74,23 +90,6 @@ describe('docs/adding-a-model.md, followed to the letter,', () => {
     await until(async () => (await checkOutputs(consul)).every(output => output !== ''), 'Consul has checked R');
 
     assert.equal(await mpgBy(gateway), 23.57, 'without a /ping, too');
-  });
-
-  test('says who may call, from which pages, how often and how much', async t => {
-    const clone = aClone(t, OF_1);
-    const gateway = await startGateway(t, clone, { local: yamlOf(OF_1, 'local'), routes: yamlOf(OF_4, 'yaml') });
-    const ask = (traits: object) => gateway.call('/api/mpg/predict', traits);
-    const origin = 'https://app.example.org';
-
-    const stranger = await ask(post([]));
-    const preflight = await ask({ method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST' } });
-    const large = await ask(post(' '.repeat(8 * 1024 * 1024 + 1), CALLER));
-    const many = await Promise.all(Array.from({ length: 100 }, () => ask(post([{ wt: 2.62, hp: 110 }], CALLER))));
-
-    assert.equal(stranger.status, 401);
-    assert.equal(preflight.headers['access-control-allow-origin'], origin);
-    assert.equal(large.status, 413);
-    assert.deepEqual([...new Set(many.map(({ status }) => status))].sort(), [200, 429]);
   });
 
   test('makes a service of a training script, and of a saved model', async t => {

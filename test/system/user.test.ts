@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
@@ -30,7 +29,6 @@ describe('a gateway that root started', { skip }, () => {
   const nobody = String(findAccount('nobody')?.uid);
 
   test('becomes the user of its file once it listens, R is that user, and a save still takes effect', async t => {
-    execFileSync(`${services}train.sh`, ['fuel']);
     const folder = anOpenFolder(t);
 
     const more = 'user: nobody\njobs: { folder: jobs }\naudit: { file: kept/trail.jsonl }';
