@@ -50,7 +50,7 @@ export function complainOfTls(
 }
 
 const BELIEVES_ANYONE = {
-  message: 'instances are believed whoever they are: their certificates are not verified',
+  message: 'any machine at an address is believed to be the instance: certificates are not verified',
   hint: 'leave it out, and name an authority of your own: `ca: FILE`',
 };
 

@@ -1,7 +1,7 @@
 /** A way for callers to say who they are. */
 export type SchemeName = 'jwt' | 'api-key' | 'opaque' | 'ldap' | 'mtls';
 
-/** The certificate that a caller's connection was opened with: the caller holds its key, whoever signed it. */
+/** The certificate that a caller's connection was opened with: the caller holds its key; an authority of any kind may have signed it. */
 export interface ClientCertificate {
   readonly kind: 'certificate';
   /** An authority of `listen.tls.clientCa` signed it, for callers. What it says is empty where none did. */

@@ -523,7 +523,7 @@ describe('routes.yaml, wrong', () => {
     ['{ serverName: "a b" }', 'error services.a.tls.serverName: must be a name of a host, or an address'],
     [
       '{ verify: false }',
-      'warning services.a.tls.verify: instances are believed whoever they are: their certificates are not verified',
+      'warning services.a.tls.verify: any machine at an address is believed to be the instance: certificates are not verified',
     ],
   ] as const) {
     test(`says of \`tls: ${tls}\` what is wrong with it`, () => {

@@ -170,7 +170,7 @@ describe('an instance with TLS', () => {
     assert.deepEqual(await codesOf(gateway), UNTRUSTED);
   });
 
-  test('is believed whoever it is where verification is turned off, which every start warns of', async t => {
+  test('is believed unverified where verification is turned off, which every start warns of', async t => {
     const { gateway } = await startBefore(t, await startSecure(t, forName), '{ verify: false }');
 
     assert.deepEqual(await codesOf(gateway), FINE);

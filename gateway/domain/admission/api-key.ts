@@ -51,7 +51,7 @@ interface Known {
 const KEY_PARAMETER = /^(?:x[-_]?)?(?:api[-_]?key|access[-_]?token)$/i;
 /** As `penstock key create` makes them. */
 const KEY_OF_OURS = /^penstock_[\w-]{43}$/;
-const NOBODY: Known = {
+const UNKNOWN_KEY: Known = {
   sha256: '0'.repeat(64),
   expiresMs: Infinity,
   finding: { kind: 'refused', fault: 'unknown-key-text' },
@@ -114,10 +114,10 @@ export class ApiKeyScheme implements Scheme {
 
   #look(key: string): Finding {
     const { digests, clock, keyBytesMax } = this.#options;
-    if (key.length > keyBytesMax) return NOBODY.finding;
+    if (key.length > keyBytesMax) return UNKNOWN_KEY.finding;
     const sha256 = digests.sha256(key);
-    const known = this.#known.get(digests.keyed(sha256)) ?? NOBODY;
-    if (!digests.isEqual(known.sha256, sha256)) return NOBODY.finding;
+    const known = this.#known.get(digests.keyed(sha256)) ?? UNKNOWN_KEY;
+    if (!digests.isEqual(known.sha256, sha256)) return UNKNOWN_KEY.finding;
     return clock.wallMs() < known.expiresMs ? known.finding : EXPIRED;
   }
 

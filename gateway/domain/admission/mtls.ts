@@ -18,8 +18,8 @@ const KINDS = ['URI', 'DNS', 'email', 'IP Address'];
 /**
  * Callers who hold the key of a certificate, as TLS has verified it on their connection.
  *
- * It is the connection's, whoever calls over it: where a call brings a credential of its own that the route takes, that
- * counts. Callers known by it have no scopes and no roles.
+ * It is the connection's, and so of each call over it: where a call brings a credential of its own that the route takes,
+ * that counts. Callers known by it have no scopes and no roles.
  */
 export class MtlsScheme implements Scheme {
   readonly name = 'mtls';

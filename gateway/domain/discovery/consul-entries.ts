@@ -221,13 +221,13 @@ export type Origin = { readonly origin: string } | { readonly problem: string };
 
 const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/i;
 const IPV6 = /^[0-9a-f:.]{2,45}(%[a-z0-9]{1,16})?$/i;
-const NOBODY = new Set(['0.0.0.0', '::', '::0', '0:0:0:0:0:0:0:0']);
+const UNSPECIFIED = new Set(['0.0.0.0', '::', '::0', '0:0:0:0:0:0:0:0']);
 
 /** The origin of a server by its address (a name, IPv4 or IPv6) and port, as a registry tells them. */
 export function originOf(address: string, port: unknown, scheme: Scheme = 'http'): Origin {
   if (!isPort(port)) return { problem: `its port is ${printable(String(port), 16)}, not a number from 1 to 65535` };
   if (address === '') return { problem: 'it has no address' };
-  if (NOBODY.has(address)) return { problem: `its address ${address} means "here", not where it is` };
+  if (UNSPECIFIED.has(address)) return { problem: `its address ${address} means "here", not where it is` };
   const isIpv6 = address.includes(':');
   if (!(isIpv6 ? isIpv6Address(address) : HOST_NAME.test(address) && isNoBrokenIpv4(address))) {
     return { problem: `its address '${printable(address, 64)}' is no host` };

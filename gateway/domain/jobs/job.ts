@@ -105,7 +105,7 @@ export interface JobStore {
   ofCaller(callerId: string): readonly Job[];
   /** Those that are not over, the oldest first. */
   unfinished(): readonly Job[];
-  /** Those that are over and of which nobody was told who is to be, at most so many. */
+  /** Those that are over and whose callback was not made, at most so many. */
   untold(max: number): readonly Job[];
   /** Those that ended, or began and did not end, before this time. */
   olderThan(wallMs: number): readonly Job[];

@@ -36,7 +36,7 @@ export interface AdminAccess {
   readonly services: Readonly<Record<string, readonly string[]>>;
 }
 
-/** What somebody may do on the admin listener. */
+/** What a caller may do on the admin listener. */
 export interface AdminRights {
   readonly roles: readonly AdminRole[];
   /** What a scientist may purge and recheck. */

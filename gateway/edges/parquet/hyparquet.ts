@@ -18,7 +18,7 @@ import { UnfitFile, type ParquetTask } from './task.ts';
 
 /** Read at once of a file: a stretch of one column, or what stands at the end of it. */
 const SLICE_BYTES_MAX = 256 * 1024 * 1024;
-/** A page is 1 MiB where nobody says otherwise. */
+/** Writers make pages of 1 MiB by default. */
 const PAGE_BYTES_MAX = 64 * 1024 * 1024;
 const COLUMNS_MAX = 1_024;
 /** Each costs a look at each column. */

@@ -20,7 +20,7 @@ export class RserveFailure extends Error {
 
 /** What a server says first: that it speaks QAP1, and how one logs in. */
 interface Greeting {
-  /** Undefined: nobody need log in. */
+  /** Undefined: it asks for no login. */
   readonly login: 'crypt' | 'plain' | undefined;
   readonly salt: string;
 }
@@ -59,7 +59,7 @@ export class RserveConnection {
     socket.on('close', () => this.#end(new Error('the connection ended')));
   }
 
-  /** It has ended, whoever ended it. */
+  /** It has ended, by either side. */
   get isOver(): boolean {
     return this.#isOver;
   }
