@@ -79,8 +79,7 @@ function carelesslyRead(path: string): string {
 }
 
 function pathsOf({ requests }: ScriptedUpstream): string[] {
-  const paths = requests.map(({ head }) => /^\S+ ([^ ?]+)/.exec(head)?.[1] ?? '');
-  return paths.filter(path => path !== '/ping'); // that the gateway asks of its own
+  return requests.map(({ head }) => /^\S+ ([^ ?]+)/.exec(head)?.[1] ?? '');
 }
 
 /** Holds for each path that an instance was sent, or tells which did not. */

@@ -61,7 +61,7 @@ test('an instance under load', { timeout: 540_000 }, async t => {
     });
   }
   await t.test(
-    'that is killed costs callers whose calls may not be repeated the one it had in hand, and they are told',
+    'that is killed costs callers whose calls may not be repeated what it had in hand, and they are told',
     () => killOne(cluster, alive),
   );
   writeFileSync(cluster.gateway.routesFile, PATIENT_ROUTES);
@@ -131,7 +131,7 @@ async function killOne({ gateway, untilInRotation }: Cluster, alive: PlumberServ
   const { calls, ends } = await load.stop();
 
   const lost = ends['502 CONNECTION_LOST'] ?? 0;
-  assert.ok(lost <= 1, JSON.stringify(ends));
+  assert.ok(lost <= 2, `${JSON.stringify(ends)}: R has one, and one that was sent ahead`);
   assert.deepEqual({ ...ends, '502 CONNECTION_LOST': lost }, { 200: calls - lost, '502 CONNECTION_LOST': lost });
 }
 
