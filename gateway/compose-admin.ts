@@ -12,7 +12,7 @@ import {
   type SentUpstream,
 } from './domain/operating/explain.ts';
 import { routeViews } from './domain/operating/route-view.ts';
-import { explainAdmission } from './compose-explain.ts';
+import { explainAdmission, inferenceDoor } from './compose-explain.ts';
 import type { AddressRules } from './domain/route.ts';
 import { createIdentifyAdmin } from './domain/operating/admin-caller.ts';
 import type { Schemes } from './domain/admission/scheme.ts';
@@ -21,9 +21,7 @@ import type { InputRequest } from './domain/validation/arguments.ts';
 import type { UpstreamTls } from './domain/service.ts';
 import type { RouteCaches } from './domain/sharing/cache-entries.ts';
 import type { ServiceRegistry } from './domain/service/service-registry.ts';
-import { INFERENCE_FILE, INFERENCE_SERVICE } from './domain/inference/rpc-form.ts';
 import { systemClock } from './edges/clock.ts';
-import { readOwnProto } from './edges/protobufjs-own.ts';
 import { createAdminServer, type AdminServer } from './edges/express/admin.ts';
 import type { Metrics } from './edges/prom-client.ts';
 import type { Log } from './edges/winston.ts';
@@ -137,11 +135,11 @@ function explainParts({ generations, config, validation }: Explained): ExplainPa
   const { routes, source } = generations.current();
   const { statics } = source.routes;
   const origins = new Map(statics.map(({ service, instances }) => [service, instances[0]]));
+  const inference = inferenceDoor(config);
   return {
     routes,
-    inference: config.inference && {
-      path: config.inference.path,
-      methods: config.inference.grpc ? readOwnProto(INFERENCE_FILE, INFERENCE_SERVICE).methods : undefined,
+    inference: inference && {
+      ...inference,
       columnsOf(id, path) {
         const route = routes.find(each => each.id === id);
         const columns = route && validation.columnsFor(route, path);

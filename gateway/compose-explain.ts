@@ -8,9 +8,12 @@ import type { Matched } from './domain/call.ts';
 import type { Caller, SchemeName } from './domain/caller.ts';
 import { toGatewayError } from './domain/errors.ts';
 import type { ExplainInput } from './domain/operating/admin.ts';
+import { INFERENCE_FILE, INFERENCE_SERVICE } from './domain/inference/rpc-form.ts';
 import { explainedCall, type ExplainParts } from './domain/operating/explain.ts';
+import type { InferenceDoor } from './domain/operating/explain-transcoded.ts';
 import type { AddressRules } from './domain/route.ts';
 import { systemClock as clock } from './edges/clock.ts';
+import { readOwnProto } from './edges/protobufjs-own.ts';
 import { createAdmit } from './stages/admit.ts';
 
 /** What admission makes of a request. */
@@ -182,4 +185,14 @@ function isLeftToProviders({ jwt }: IdentityConfig): NonNullable<AdmissionParts[
     const parsed = credential.kind === 'bearer' ? parseToken(credential.token) : 'malformed';
     return typeof parsed !== 'string' && fetched.includes(parsed.issuer);
   };
+}
+
+/** The door of the Open Inference Protocol, as far as it is known from gateway.yaml alone. */
+export function inferenceDoor({ inference }: Pick<GatewayConfig, 'inference'>): InferenceDoor | undefined {
+  return (
+    inference && {
+      path: inference.path,
+      methods: inference.grpc ? readOwnProto(INFERENCE_FILE, INFERENCE_SERVICE).methods : undefined,
+    }
+  );
 }

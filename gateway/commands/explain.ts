@@ -12,7 +12,7 @@ import {
   type SecuredView,
   type SentUpstream,
 } from '../domain/operating/explain.ts';
-import { explainOffline, type AdmissionView } from '../compose-explain.ts';
+import { explainOffline, inferenceDoor, type AdmissionView } from '../compose-explain.ts';
 import type { JobsView } from '../domain/jobs/job-route.ts';
 import { loadContract } from '../load.ts';
 import {
@@ -107,7 +107,7 @@ async function tell({ config, profile, json, ...input }: Asked, io: CommandIo): 
   }
   const origins = new Map(routes.statics.map(({ service, instances }) => [service, instances[0]]));
   const parts: ExplainParts = {
-    inference: gateway.inference,
+    inference: inferenceDoor(gateway),
     jobs: gateway.jobs,
     routes: routes.specs,
     mergeSlashes: gateway.listen.mergeSlashes,

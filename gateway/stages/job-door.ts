@@ -3,7 +3,7 @@ import type { Clock, Random } from '../domain/clock.ts';
 import { GatewayError } from '../domain/errors.ts';
 import { isPreflight } from '../domain/http/cors.ts';
 import { fieldOf } from '../domain/http/fields.ts';
-import { pathOfJobs, takesJobs } from '../domain/jobs/job-route.ts';
+import { findForFile, takesJobs } from '../domain/jobs/job-route.ts';
 import { prefersAsync } from '../domain/jobs/preference.ts';
 import type { Route } from '../domain/route.ts';
 import type { RouteTable } from '../domain/routing/route-table.ts';
@@ -49,17 +49,14 @@ function matchOwn(ports: DoorPorts, call: Call): Matched {
     : matchJob(ports, call, { id: name, rest, method });
 }
 
-/** A file for a route that is named: what holds of a call to its path holds of it. */
-function matchFile({ table, visits, random }: DoorPorts, call: Call, [name = '', ...rest]: readonly string[]): Matched {
-  const id = decoded(name);
-  const named = table().routes.find(route => route.id === id);
-  const path = named && pathOfJobs(named, rest.join('/'));
-  if (path === undefined) throw noSuchRoute();
-  const { query, fields, host, peerAddress, callerAddress, wallMs } = call;
-  const asked = { method: 'POST', path, query, fields, host, peerAddress, callerAddress, wallMs };
-  const found = table().find(asked, random);
-  if (found?.kind !== 'route' || found.route.id !== id || !takesJobs(found.route)) throw noSuchRoute();
-  const { route, variables } = found;
+/** A file for a route that is named. */
+function matchFile({ table, visits, random }: DoorPorts, call: Call, segments: readonly string[]): Matched {
+  const { method, path: asked, query, fields, host, peerAddress, callerAddress, wallMs } = call;
+  const { route, path, variables } = findForFile(
+    table(),
+    { method, path: asked, query, fields, host, peerAddress, callerAddress, wallMs },
+    { segments, random },
+  );
   return taken(call, route, admitted => visits.bring(admitted, { route, path, variables }));
 }
 
@@ -111,19 +108,4 @@ function taken(call: Call, route: Route, goOn: (call: Admitted) => void): Matche
 /** A look at a job costs the model nothing. */
 function withoutLimits(route: Route): Route {
   return { ...route, policy: { ...route.policy, limits: [] } };
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text; // no route is called so
-  }
-}
-
-function noSuchRoute(): GatewayError {
-  return new GatewayError('NO_ROUTE', 'no route of this name takes jobs', {
-    detail:
-      'No route of this name takes files here. It must be `pure: true`, without `async: refuse`; where its path has variables, send the file to the path itself, with `Prefer: respond-async`.',
-  });
 }

@@ -368,6 +368,26 @@ describe('explain', () => {
     assert.equal(await of(GATEWAY, '/1/p'), undefined);
   });
 
+  test('knows the doors by which a route is named: a file for a job, a model by REST or gRPC', async t => {
+    const route = (id: string, more: string) =>
+      `  - { id: ${id}, uri: lb://a, predicates: [Path=/${id}/**], filters: [StripPrefix=1], ${more} }\n`;
+    const gateway = `${GATEWAY}jobs: {}\ninference: {}\n`;
+    const run = inFolder(t, { gateway, routes: `routes:\n${route('once', 'order: 0')}${route('fuel', 'pure: true')}` });
+    const asked = async (path: string, body: string) => {
+      const { code, out } = await run(explain, 'POST', path, '-d', body);
+      return code === 0 ? /^ {2}yes +(\w+)/m.exec(out)?.[1] : /^ {2}404 +.*$/m.exec(out)?.[0].trim();
+    };
+
+    const model = '{"model_name":"fuel"}';
+    const named = await Promise.all([
+      asked('/jobs/fuel', 'wt\n2\n'),
+      asked('/v2/models/fuel/infer', '{}'),
+      asked('/inference.GRPCInferenceService/ModelInfer', model),
+    ]);
+    assert.deepEqual(named, ['fuel', 'fuel', 'fuel']);
+    assert.match((await asked('/jobs/once', '')) ?? '', /^404 +NO_ROUTE: No route of this name takes files here/);
+  });
+
   test('says which route answers, why each earlier one does not, and what is sent', async t => {
     const { code, out } = await inFolder(t)(explain, 'GET', '/b?c=d', '-H', 'X-Rest: 1');
 

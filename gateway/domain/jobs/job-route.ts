@@ -1,4 +1,7 @@
-import type { Route } from '../route.ts';
+import { GatewayError } from '../errors.ts';
+import type { Random } from '../clock.ts';
+import type { Asked, Route, RouteSpec } from '../route.ts';
+import type { FoundRoute, RouteTable } from '../routing/route-table.ts';
 import type { ServiceView } from '../service.ts';
 import { isEligibleIn } from '../service.ts';
 
@@ -90,4 +93,40 @@ export function routeOfJobs(route: Route): Route {
 export function callsAtOnce({ instances }: Pick<ServiceView, 'instances'>, concurrency: number): number {
   const inRotation = instances.filter(({ state }) => isEligibleIn(state)).length;
   return Math.max(1, (inRotation - 1) * concurrency);
+}
+
+/** Where a file was brought: below `jobs.path`, to a route by its id, and what stands behind it in the path. */
+interface FileBrought {
+  readonly segments: readonly string[];
+  readonly random?: Random | undefined;
+}
+
+/**
+ * The route that takes a file, and the path of its calls: what holds of a call to that path holds of the file. Throws
+ * NO_ROUTE.
+ */
+export function findForFile<R extends RouteSpec>(
+  table: RouteTable<R>,
+  asked: Asked,
+  { segments: [name = '', ...rest], random }: FileBrought,
+): FoundRoute<R> & { readonly path: string } {
+  const id = decoded(name);
+  const named = table.routes.find(route => route.id === id);
+  const path = named && pathOfJobs(named, rest.join('/'));
+  const found = path === undefined ? undefined : table.find({ ...asked, method: 'POST', path }, random);
+  if (path === undefined || found?.kind !== 'route' || found.route.id !== id || !takesJobs(found.route)) {
+    throw new GatewayError('NO_ROUTE', 'no route of this name takes jobs', {
+      detail:
+        'No route of this name takes files here. It must be `pure: true`, without `async: refuse`; where its path has variables, send the file to the path itself, with `Prefer: respond-async`.',
+    });
+  }
+  return { ...found, path };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // no route is called so
+  }
 }

@@ -15,7 +15,7 @@ import type { LoadedPlugins } from '../plugin/plugin-set.ts';
 import type { Service, ServicePolicy } from '../service.ts';
 import type { InferenceForm } from '../inference/form.ts';
 import { inferenceTargetOf, wayInto, type ModelTarget } from '../inference/inference-target.ts';
-import { jobsView, type JobsView } from '../jobs/job-route.ts';
+import { findForFile, jobsView, type JobsView } from '../jobs/job-route.ts';
 import { noModel } from '../inference/inference-transcoder.ts';
 import {
   speakingInference,
@@ -181,10 +181,14 @@ function explainRequest(input: ExplainInput, parts: ExplainParts): RequestExplai
   if (typeof target === 'string')
     return refused(input, { ...EMPTY, path: input.url }, { code: 'BAD_REQUEST', detail: target });
   const asked = askedOf(input, target, parts.wallMs);
-  const named = parts.inference && inferenceTargetOf(asked.path, parts.inference.path);
-  if (named !== undefined && 'model' in named) return explainModel(input, { asked, target: named, parts });
-  const called = explainCalled(input, asked, parts);
-  if (called !== undefined) return called;
+  try {
+    const reached = reachedById(asked, parts) ?? reachedByCall(input, asked, parts);
+    if (reached !== undefined) return { request: requestOf(asked), ...explainReached(input, reached, parts) };
+  } catch (error) {
+    if (error instanceof PluginWait) throw error;
+    const { code, detail } = toGatewayError(error);
+    return refused(input, { ...asked, authority: asked.host }, { code, detail });
+  }
   const table = createRouteTable(parts.routes);
   const preflighted = findPreflighted(table, asked);
   const found = preflighted ?? table.find(asked);
@@ -203,78 +207,76 @@ function middlewareOf({ plugins }: ExplainParts): string[] {
   return (plugins?.middleware ?? []).map(({ definition: { name }, origin }) => pluginText(name, origin));
 }
 
-/** A call of a method of gRPC, whose message is given in JSON; undefined: it is none. */
-function explainCalled(input: ExplainInput, asked: Asked, parts: ExplainParts): RequestExplained | undefined {
-  const [route] = parts.routes;
-  if (route === undefined || asked.method !== 'POST') return undefined;
-  const fields = [...asked.fields];
-  setField(fields, 'Content-Type', 'application/json'); // as Connect would say it
-  const found = { kind: 'route', route, variables: new Map<string, string>() } as const;
-  const call = matchedCall(found, { asked: { ...asked, fields }, parts, failed: NOTHING });
-  try {
-    const model = parts.inference && speakingInference(call, input.body, parts.inference);
-    if (model !== undefined) return explainModel(input, { asked: { ...asked, fields }, ...model, parts });
-    const table = createRpcTable(
-      parts.routes.map(each => boundTo(each, parts)),
-      () => Promise.resolve(undefined),
-    );
-    const rpc = table?.find(call, { below: () => 0 });
-    const served = parts.routes.find(({ id }) => id === rpc?.route.id);
-    return served && explainRpc(input, { asked: { ...asked, fields }, call, route: served, parts });
-  } catch (error) {
-    if (error instanceof PluginWait) throw error;
-    const { code, detail } = toGatewayError(error);
-    return refused(input, { ...asked, authority: asked.host }, { code, detail });
-  }
-}
-
-interface RpcAsked {
+/** A route that is not found by the path that was asked, or not by it alone. */
+interface Reached {
+  readonly found: FoundRoute<RouteSpec>;
+  /** As it is asked of the route. */
   readonly asked: Asked;
-  readonly call: Call;
-  readonly route: RouteSpec;
-  readonly parts: ExplainParts;
+  /** Undefined: JSON, or a file for a job. */
+  readonly speaking?: Speaking;
 }
 
-function explainRpc(input: ExplainInput, { asked, call, route, parts }: RpcAsked): RequestExplained {
-  const found = { kind: 'route', route, variables: new Map<string, string>() } as const;
-  const speaking = { target: undefined, form: undefined, transcoder: call.transcoder };
+function explainReached(input: ExplainInput, reached: Reached, parts: ExplainParts): Omit<RequestExplained, 'request'> {
   return {
-    request: requestOf(asked),
     passedOver: [],
-    answers: answering(found, { asked, input, parts, isPreflight: false, speaking }),
+    answers: answering(reached.found, { ...reached, input, parts, isPreflight: false }),
     refusal: null,
     middleware: middlewareOf(parts),
   };
+}
+
+/** By its id: a model by REST, or where a file for a job is brought. Undefined: neither is asked for. Throws NO_ROUTE. */
+function reachedById(asked: Asked, { inference, jobs, routes }: ExplainParts): Reached | undefined {
+  const target = inference && inferenceTargetOf(asked.path, inference.path);
+  if (target !== undefined && 'model' in target) return reachedModel(asked, { target, routes });
+  const front = `${jobs?.path ?? ''}/`;
+  if (jobs === undefined || asked.method !== 'POST' || !asked.path.startsWith(front)) return undefined;
+  const found = findForFile(createRouteTable(routes), asked, { segments: asked.path.slice(front.length).split('/') });
+  return { found, asked: { ...asked, path: found.path } };
 }
 
 interface ModelAsked {
-  readonly asked: Asked;
   readonly target: ModelTarget;
   /** Undefined: by REST. */
   readonly form?: InferenceForm | undefined;
-  readonly parts: ExplainParts;
+  readonly routes: readonly RouteSpec[];
 }
 
 /** As stages/inference.ts does it: the route is named, and no other is tried. */
-function explainModel(input: ExplainInput, { asked, target, form, parts }: ModelAsked): RequestExplained {
-  const route = parts.routes.find(({ id }) => id === target.model);
+function reachedModel(asked: Asked, { target, form, routes }: ModelAsked): Reached {
+  const route = routes.find(({ id }) => id === target.model);
   const way = route && wayInto(route, asked);
-  if (route === undefined || way === undefined) {
-    const { code, detail } = noModel();
-    return refused(input, { ...asked, authority: asked.host }, { code, detail });
-  }
-  const reached = { ...asked, path: way.path, query: '' };
-  const found = { kind: 'route', route, variables: way.variables } as const;
+  if (route === undefined || way === undefined) throw noModel();
   return {
-    request: requestOf(asked),
-    passedOver: [],
-    answers: answering(found, {
-      ...{ asked: reached, input, parts, isPreflight: false },
-      speaking: { target, form, transcoder: undefined },
-    }),
-    refusal: null,
-    middleware: middlewareOf(parts),
+    found: { kind: 'route', route, variables: way.variables },
+    asked: { ...asked, path: way.path, query: '' },
+    speaking: { target, form, transcoder: undefined },
   };
+}
+
+/** By a method of gRPC, whose message is given in JSON; undefined: it is none. */
+function reachedByCall(input: ExplainInput, asked: Asked, parts: ExplainParts): Reached | undefined {
+  const { inference, routes } = parts;
+  const [first] = routes;
+  if (first === undefined || asked.method !== 'POST') return undefined;
+  const fields = [...asked.fields];
+  setField(fields, 'Content-Type', 'application/json'); // as Connect would say it
+  const spoken = { ...asked, fields };
+  const call = matchedCall(foundAlone(first), { asked: spoken, parts, failed: NOTHING });
+  const model = inference && speakingInference(call, input.body, inference);
+  if (model !== undefined) return reachedModel(spoken, { ...model, routes });
+  const table = createRpcTable(
+    routes.map(each => boundTo(each, parts)),
+    () => Promise.resolve(undefined),
+  );
+  const rpc = table?.find(call, { below: () => 0 });
+  const route = routes.find(({ id }) => id === rpc?.route.id);
+  const speaking = { target: undefined, form: undefined, transcoder: call.transcoder };
+  return route && { found: foundAlone(route), asked: spoken, speaking };
+}
+
+function foundAlone(route: RouteSpec): FoundRoute<RouteSpec> {
+  return { kind: 'route', route, variables: new Map() };
 }
 
 /** A URL as it is typed, as the bytes that a client would send. */
@@ -446,6 +448,13 @@ export function explainedCall(input: ExplainInput, parts: ExplainParts, failed: 
   const target = parseRequestTarget(asSent(input.url), parts);
   if (typeof target === 'string') return undefined;
   const asked = askedOf(input, target, parts.wallMs);
+  try {
+    const reached = reachedById(asked, parts) ?? reachedByCall(input, asked, parts);
+    if (reached !== undefined) return matchedCall(reached.found, { asked: reached.asked, parts, failed });
+  } catch (error) {
+    if (error instanceof PluginWait) throw error;
+    return undefined; // it is refused before its caller is asked for
+  }
   const table = createRouteTable(parts.routes);
   const found = findPreflighted(table, asked) === undefined ? table.find(asked) : undefined;
   return found?.kind === 'route' ? matchedCall(found, { asked, parts, failed }) : undefined;
