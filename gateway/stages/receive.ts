@@ -18,12 +18,13 @@ export type Receive = (call: Admitted, next: (call: Complete) => void) => void;
 export function createReceive({ unpack }: { readonly unpack: Unpack }): Receive {
   return function receive(call, next) {
     if (call.isUpgrade) throw streamNotEnabled(call);
+    const coding = contentCodingOf(call.fields);
     if (call.body.length === 0) {
+      if (coding !== undefined) call.fields = withoutCoding(call.fields); // R would look for what it could unpack
       next(call as unknown as Complete);
       return;
     }
     const { bodyBytesMax } = call.route.policy;
-    const coding = contentCodingOf(call.fields);
     if (coding === undefined) call.receive(bodyBytesMax, next);
     else call.receive(bodyBytesMax, packed => unpacked(packed, coding, next));
   };

@@ -44,6 +44,18 @@ describe('a body that comes compressed', () => {
     }
   });
 
+  test('tells R of no coding where it is empty', async t => {
+    const { upstream, send } = await gatewayBefore(t);
+
+    assert.equal((await send('br', Buffer.alloc(0))).status, 200);
+    assert.equal((await send('deflate', Buffer.alloc(0))).code, 'UNSUPPORTED_MEDIA_TYPE');
+
+    assert.deepEqual(
+      upstream.requests.map(({ head }) => /content-(?:encoding|digest)/i.test(head)),
+      [false],
+    );
+  });
+
   test('is the same call as what it was made of', async t => {
     const { upstream, send } = await gatewayBefore(t);
 
