@@ -19,10 +19,17 @@ export function resultForm(form: JobForm, columns: readonly string[] | null): Re
   const names = columns ?? [];
   if (form === 'parquet') return { head: `${JSON.stringify(names)}\n`, tail: '', row: toOutputLine };
   return {
-    head: `${[...names, 'error'].map(csvField).join(',')}\r\n`,
+    head: `${[...names, errorName(names)].map(csvField).join(',')}\r\n`,
     tail: '',
     row: result => `${csvFields(result, names).join(',')}\r\n`,
   };
+}
+
+/** The column of errors: `error`, and dots before it as long as the answers have one of that name. */
+export function errorName(names: readonly string[]): string {
+  let name = 'error';
+  while (names.includes(name)) name = `.${name}`;
+  return name;
 }
 
 function jsonOf(result: RowResult): string {

@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { fileWriter, ParquetWriter, type SchemaElement } from 'hyparquet-writer';
 import { fromOutputLine } from '../../domain/jobs/answers.ts';
+import { errorName } from '../../domain/jobs/results.ts';
 import { isRecord } from '../../domain/unknown-value.ts';
 import type { ParquetTask } from './task.ts';
 
@@ -92,13 +93,6 @@ function schemaOf(names: readonly string[], kinds: readonly Kind[]): SchemaEleme
   };
   const columns = names.map((name, i) => element(name, kinds[i] ?? 'number'));
   return [{ name: 'schema', num_children: names.length + 1 }, ...columns, element(errorName(names), 'string')];
-}
-
-/** No two columns of a file have one name. */
-function errorName(names: readonly string[]): string {
-  let name = 'error';
-  while (names.includes(name)) name = `.${name}`;
-  return name;
 }
 
 /** Rows that are written together. */

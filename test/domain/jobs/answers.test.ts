@@ -165,6 +165,10 @@ describe('a result', () => {
     assert.deepEqual(JSON.parse(written('json')), [{ '.pred': 1, why: 'a,"b"' }, JSON.parse(error)]);
     assert.equal(written('csv'), '.pred,why,error\r\n1,"a,""b""",\r\n,,MODEL_FAILED: no\r\n');
   });
+
+  test('has a column of errors that no answer has', () => {
+    assert.equal(resultForm('csv', ['error', '.error']).head, 'error,.error,..error\r\n');
+  });
 });
 
 describe('a file in the inbox', () => {
