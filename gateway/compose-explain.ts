@@ -187,12 +187,17 @@ function isLeftToProviders({ jwt }: IdentityConfig): NonNullable<AdmissionParts[
   };
 }
 
+/** Read with the first request that is explained, and kept: its file never changes. */
+let inferenceMethods: InferenceDoor['methods'];
+
 /** The door of the Open Inference Protocol, as far as it is known from gateway.yaml alone. */
 export function inferenceDoor({ inference }: Pick<GatewayConfig, 'inference'>): InferenceDoor | undefined {
   return (
     inference && {
       path: inference.path,
-      methods: inference.grpc ? readOwnProto(INFERENCE_FILE, INFERENCE_SERVICE).methods : undefined,
+      methods: inference.grpc
+        ? (inferenceMethods ??= readOwnProto(INFERENCE_FILE, INFERENCE_SERVICE).methods)
+        : undefined,
     }
   );
 }
