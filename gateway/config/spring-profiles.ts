@@ -74,7 +74,7 @@ function leftOut({ path, profiles, isOfPlatform }: Condition, documents: readonl
   return {
     ...base,
     message: `the document is for the profile ${profiles.join(', ')}, and left out`,
-    hint: `\`--profile ${name}\` takes it in${isNamed ? '; what `spring.profiles.active` says in the file is not heeded' : ''}`,
+    hint: `\`--profile ${name}\` takes it in${isNamed ? '; what `spring.profiles.active` says in the file is not followed' : ''}`,
   };
 }
 

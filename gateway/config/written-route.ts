@@ -139,7 +139,7 @@ export function readRoute({ value, path }: Section, reading: Reading): WrittenRo
 /** The rest is for others, and whatever stands in it is theirs. */
 const HEEDED = ['response-timeout', 'connect-timeout', 'cors'];
 
-/** What Spring heeds of a route's metadata; our own keys beside it win. */
+/** What Spring reads of a route's metadata; our own keys beside it win. */
 function readMetadata(
   section: Section,
   { complain, resolve }: Reading,

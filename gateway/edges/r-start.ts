@@ -45,9 +45,9 @@ export function startR(
   const secret = options.sharedSecretOf(service);
   const guard = secret === undefined ? {} : { PLUMBER_SHARED_SECRET: secret };
   const env = { ...options.env, ...guard, ...bounds, PENSTOCK_SERVICE_NAME: service };
-  let hear: (port: number) => void = () => undefined;
+  let onListening: (port: number) => void = () => undefined;
   const listening = new Promise<number>(resolve => {
-    hear = resolve;
+    onListening = resolve;
   });
 
   let endOfR: string | undefined;
@@ -60,7 +60,7 @@ export function startR(
     env,
     onLine(line, stream) {
       const { level, text, about, ...news } = readRLine(line, stream === 'stderr' ? 'warn' : 'info');
-      if (news.listening !== undefined) hear(news.listening.port);
+      if (news.listening !== undefined) onListening(news.listening.port);
       if (news.ended !== undefined) endOfR = toWords(news.ended.status);
       else observe({ kind: 'notice', level, text, about: { ...about, service } });
     },

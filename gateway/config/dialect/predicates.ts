@@ -271,7 +271,7 @@ function methodOf(part: Part): MadePredicate | undefined {
   return isSound ? { predicate: method(part.written.text, methods), methods } : undefined;
 }
 
-/** A last value of true or false is Spring's `matchTrailingSlash`, which it no longer heeds; nor is it heeded here. */
+/** A last value of true or false is Spring's `matchTrailingSlash`, which it no longer reads; nor is it read here. */
 function pathOf(part: Part): MadePredicate | undefined {
   const values = part.all('patterns');
   const hasFlag = /^(?:true|false)$/.test(values.at(-1) ?? '') && values.length > 1;

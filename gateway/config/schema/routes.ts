@@ -41,7 +41,7 @@ export const DialectKeys = z.strictObject({
   metadata: z
     .record(z.string(), z.unknown())
     .default({})
-    .describe('Kept for other tools; of Spring’s, `response-timeout`, `connect-timeout` and `cors` are heeded.'),
+    .describe('Kept for other tools; of Spring’s, `response-timeout`, `connect-timeout` and `cors` are read.'),
 });
 
 /** A route: the dialect's keys and Penstock's. */
