@@ -4,6 +4,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
 import { brotliDecompressSync, createGunzip, gunzipSync } from 'node:zlib';
+import { isCompressible } from '../../gateway/domain/http/compression.ts';
 import { createCompressor } from '../../gateway/edges/zlib.ts';
 import { beginCall } from '../support/call.ts';
 import { startGateway } from '../support/composed-gateway.ts';
@@ -15,6 +16,7 @@ async function startCompressing(t: TestContext) {
   const instance = createServer((req, res) => {
     const type = { 'Content-Type': 'application/json', ETag: '"v1"', 'Alt-Svc': 'h3=":443"' };
     if (req.url === '/cookie') res.writeHead(200, { ...type, 'Set-Cookie': 'a=1' }).end(text);
+    else if (req.url === '/kept') res.writeHead(200, { ...type, 'Cache-Control': 'public, No-Transform' }).end(text);
     else if (req.url === '/long') {
       res.writeHead(200, type).write(text.slice(0, 9_000));
       open.push(res);
@@ -61,13 +63,25 @@ describe('compress', () => {
     assert.ok(brotli.body.length < text.length / 5);
   });
 
-  test('leaves what has a cookie as it is, and every answer of a route that does not say so', async t => {
+  test('leaves as it is what has a cookie or must not be changed, and every answer of a route that does not say so', async t => {
     const { gateway } = await startCompressing(t);
 
-    for (const path of ['/cookie', '/plain/x']) {
+    for (const path of ['/cookie', '/kept', '/plain/x']) {
       const { headers, text: heard } = await gateway.call(path, { headers: { 'accept-encoding': 'gzip' } });
       assert.deepEqual([headers['content-encoding'], headers.vary, heard], [undefined, undefined, text], path);
     }
+  });
+
+  test('is for text, and neither for events nor for messages of gRPC', () => {
+    const isCoded = (type: string) =>
+      isCompressible({ status: 200, fields: ['Content-Type', type], body: Buffer.alloc(5_000), via: null });
+
+    assert.deepEqual(
+      ['application/json', 'text/csv; charset=utf-8', 'text/event-stream', 'application/grpc+json', 'image/png'].map(
+        isCoded,
+      ),
+      [true, true, false, false, false],
+    );
   });
 
   test('lets each piece of a long answer out as it comes, and hides no cut', async t => {
