@@ -22,7 +22,7 @@ import type { Generation } from './reload.ts';
 import { createJobDoor } from './stages/job-door.ts';
 import { JobCallbacks } from './stages/job-callbacks.ts';
 import { JobInbox } from './stages/job-inbox.ts';
-import { JobVisits, type Intake, type JobsAtWork, type NewFile } from './stages/job-visits.ts';
+import { JobApi, type Intake, type JobsAtWork, type NewFile } from './stages/job-api.ts';
 import { Jobs } from './stages/jobs.ts';
 import type { Match } from './stages/match.ts';
 
@@ -79,7 +79,7 @@ class ComposedJobs implements GatewayJobs {
   #callbacks: JobCallbacks | undefined = undefined;
   #inbox: JobInbox | undefined = undefined;
   #isClosing = false;
-  #isTold = false;
+  #isLogged = false;
   #cancelTimer: () => void = () => undefined;
   readonly #uploads = new Set<Promise<unknown>>();
 
@@ -91,11 +91,11 @@ class ComposedJobs implements GatewayJobs {
 
   match(match: Match): Match {
     const { rules, current, clock, random } = this.#parts;
-    const visits = new JobVisits({
+    const api = new JobApi({
       ...{ rules, clock, atWork: () => this.#atWork(), createId: randomUUID, isClosing: () => this.#isClosing },
       toStream: pieces => Readable.from(pieces, { objectMode: false }),
     });
-    return createJobDoor({ path: rules.path, match, visits, table: () => current().table, clock, random });
+    return createJobDoor({ path: rules.path, match, api, table: () => current().table, clock, random });
   }
 
   use(flow: Flow): void {
@@ -114,9 +114,9 @@ class ComposedJobs implements GatewayJobs {
       this.#store?.close();
       this.#store = undefined;
       const about = { folder: rules.folder, problem: problemOf(error) };
-      if (!this.#isTold)
+      if (!this.#isLogged)
         observe({ kind: 'notice', level: 'error', text: 'there are no jobs: `jobs.folder` cannot be used', about });
-      this.#isTold = true;
+      this.#isLogged = true;
       this.#cancelTimer = clock.after(OPEN_AGAIN_MS, () => void this.open());
     }
   }

@@ -7,7 +7,7 @@ import { findForFile, takesJobs } from '../domain/jobs/job-route.ts';
 import { prefersAsync } from '../domain/jobs/preference.ts';
 import type { Route } from '../domain/route.ts';
 import type { RouteTable } from '../domain/routing/route-table.ts';
-import type { JobVisits } from './job-visits.ts';
+import type { JobApi } from './job-api.ts';
 import type { Match } from './match.ts';
 
 interface DoorPorts {
@@ -15,7 +15,7 @@ interface DoorPorts {
   readonly path: string;
   readonly match: Match;
   readonly table: () => RouteTable<Route>;
-  readonly visits: JobVisits;
+  readonly api: JobApi;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -27,7 +27,7 @@ const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
  * where its answer will be, a file that is brought, and looks at jobs. They are admitted as their route says, each time.
  */
 export function createJobDoor(ports: DoorPorts): Match {
-  const { path, match, visits } = ports;
+  const { path, match, api } = ports;
   return function matchWithJobs(call) {
     if (call.path.startsWith(path) && isBelow(call.path, path)) return matchOwn(ports, call);
     const matched = match(call);
@@ -35,7 +35,7 @@ export function createJobDoor(ports: DoorPorts): Match {
     if (call.method !== 'POST' || !takesJobs(route)) return matched;
     if (route.policy.async !== 'always' && !prefersAsync(call.fields)) return matched;
     call.disarm(); // a file takes as long as it comes
-    return taken(call, route, admitted => visits.bring(admitted, { route, path: call.path, variables }));
+    return taken(call, route, admitted => api.create(admitted, { route, path: call.path, variables }));
   };
 }
 
@@ -50,45 +50,45 @@ function matchOwn(ports: DoorPorts, call: Call): Matched {
 }
 
 /** A file for a route that is named. */
-function matchFile({ table, visits, random }: DoorPorts, call: Call, segments: readonly string[]): Matched {
-  const { method, path: asked, query, fields, host, peerAddress, callerAddress, wallMs } = call;
+function matchFile({ table, api, random }: DoorPorts, call: Call, segments: readonly string[]): Matched {
+  const { method, path: callPath, query, fields, host, peerAddress, callerAddress, wallMs } = call;
   const { route, path, variables } = findForFile(
     table(),
-    { method, path: asked, query, fields, host, peerAddress, callerAddress, wallMs },
+    { method, path: callPath, query, fields, host, peerAddress, callerAddress, wallMs },
     { segments, random },
   );
-  return taken(call, route, admitted => visits.bring(admitted, { route, path, variables }));
+  return taken(call, route, admitted => api.create(admitted, { route, path, variables }));
 }
 
-interface AskedJob {
+interface JobRequest {
   readonly id: string;
   /** What stands behind it in the path. */
   readonly rest: readonly string[];
   readonly method: string | undefined;
 }
 
-function matchJob({ table, visits }: DoorPorts, call: Call, { id, rest, method = '' }: AskedJob): Matched {
-  const routeId = ID.test(id) ? visits.routeOf(id) : undefined;
+function matchJob({ table, api }: DoorPorts, call: Call, { id, rest, method = '' }: JobRequest): Matched {
+  const routeId = ID.test(id) ? api.routeOf(id) : undefined;
   const route = table().routes.find(each => each.id === routeId);
   const isResult = rest.length === 1 && rest[0] === 'result';
   if (route === undefined || (rest.length > 0 && !isResult)) throw new GatewayError('NO_JOB', 'no such job');
-  const visit = isResult ? OF_RESULTS.get(method) : OF_JOBS.get(method);
-  if (visit === undefined) {
+  const action = isResult ? OF_RESULTS.get(method) : OF_JOBS.get(method);
+  if (action === undefined) {
     const allow = isResult ? 'GET, HEAD' : 'GET, HEAD, DELETE';
     throw new GatewayError('METHOD_NOT_ALLOWED', `${method} of a job`, { fields: ['Allow', allow] });
   }
-  return taken(call, withoutLimits(route), admitted => visits[visit](admitted, id));
+  return taken(call, withoutLimits(route), admitted => api[action](admitted, id));
 }
 
-type Visit = 'look' | 'result' | 'remove';
+type JobAction = 'show' | 'result' | 'remove';
 
-const OF_JOBS: ReadonlyMap<string, Visit> = new Map([
-  ['GET', 'look'],
-  ['HEAD', 'look'],
+const OF_JOBS: ReadonlyMap<string, JobAction> = new Map([
+  ['GET', 'show'],
+  ['HEAD', 'show'],
   ['DELETE', 'remove'],
 ]);
 
-const OF_RESULTS: ReadonlyMap<string, Visit> = new Map([
+const OF_RESULTS: ReadonlyMap<string, JobAction> = new Map([
   ['GET', 'result'],
   ['HEAD', 'result'],
 ]);

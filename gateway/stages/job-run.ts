@@ -28,7 +28,7 @@ import {
 } from '../domain/jobs/forms.ts';
 import type { Job, JobChange, JobError, JobFiles, JobOutput, JobPart, JobStore } from '../domain/jobs/job.ts';
 import { routeOfJobs, rowsOfCall, type RowsOfCall } from '../domain/jobs/job-route.ts';
-import type { Places } from '../domain/jobs/places.ts';
+import type { ConcurrencyLimit } from '../domain/jobs/concurrency-limit.ts';
 import type { Route } from '../domain/route.ts';
 import { isRecord } from '../domain/unknown-value.ts';
 import { callForRows, pathAtService, type JobCallPorts } from './job-call.ts';
@@ -40,7 +40,7 @@ export interface JobRunPorts extends JobCallPorts {
   readonly columnsFor: ColumnsFor;
   /** Undefined: the route is not there, or takes no jobs any more. */
   readonly routeOf: (routeId: string) => Route | undefined;
-  readonly places: (route: Route) => Places;
+  readonly concurrency: (route: Route) => ConcurrencyLimit;
   readonly count: (routeId: string, results: readonly RowResult[]) => void;
   readonly random: Random;
   readonly clock: Clock;
@@ -156,7 +156,7 @@ export class JobRun {
   async #hasRoom(): Promise<boolean> {
     const route = await this.#route();
     if (route === undefined) return false;
-    while (this.#inHand.size > this.#ports.places(route).max) await Promise.race(this.#inHand);
+    while (this.#inHand.size > this.#ports.concurrency(route).max) await Promise.race(this.#inHand);
     return this.#fault === undefined && !this.#signals.stop.aborted;
   }
 
@@ -322,8 +322,8 @@ export class JobRun {
     const { form, bytesMax } = rowsOfCall(route);
     const content = bodyOf(rows.map(i => textOf(chunk.records[i])), form); // prettier-ignore
     if (content.length > bytesMax) return { kind: 'apart', error: tooLarge(bytesMax) };
-    const places = this.#ports.places(route);
-    if (!(await places.acquire(stop))) return STOPPED;
+    const concurrency = this.#ports.concurrency(route);
+    if (!(await concurrency.acquire(stop))) return STOPPED;
     try {
       const call = {
         job: this.#job,
@@ -339,7 +339,7 @@ export class JobRun {
       if (remedy.kind === 'answered') this.#size.took(clock.nowMs() - beganMs, rows.length);
       return remedy;
     } finally {
-      places.release();
+      concurrency.release();
     }
   }
 

@@ -1,13 +1,13 @@
 import { callsAtOnce, takesJobs } from '../domain/jobs/job-route.ts';
 import { isOver, type Job, type JobState } from '../domain/jobs/job.ts';
-import { Places } from '../domain/jobs/places.ts';
+import { ConcurrencyLimit } from '../domain/jobs/concurrency-limit.ts';
 import type { RowResult } from '../domain/jobs/answers.ts';
 import type { Route } from '../domain/route.ts';
 import type { ServiceView } from '../domain/service.ts';
 import { JobRun, type JobRunPorts } from './job-run.ts';
 
 /** What working jobs off asks. */
-export interface JobsPorts extends Omit<JobRunPorts, 'routeOf' | 'places' | 'count'> {
+export interface JobsPorts extends Omit<JobRunPorts, 'routeOf' | 'concurrency' | 'count'> {
   /** The routes in force. */
   readonly routes: () => readonly Route[];
   readonly viewOf: (serviceName: string) => ServiceView | undefined;
@@ -33,7 +33,7 @@ export class Jobs {
   readonly #ports: JobsPorts;
   readonly #runPorts: JobRunPorts;
   readonly #active = new Map<string, Active>();
-  readonly #places = new Map<string, Places>();
+  readonly #limits = new Map<string, ConcurrencyLimit>();
   readonly #rows = new Map<string, { ok: number; failed: number }>();
   readonly #stop = new AbortController();
   /** Not to be begun again by this process. */
@@ -44,7 +44,7 @@ export class Jobs {
     this.#runPorts = {
       ...ports,
       routeOf: id => ports.routes().find(route => route.id === id && takesJobs(route)),
-      places: route => this.#placesOf(route),
+      concurrency: route => this.#limitOf(route),
       count: (routeId, results) => this.#count(routeId, results),
     };
   }
@@ -132,13 +132,13 @@ export class Jobs {
     this.#ports.observe({ kind: 'job', job, route, state, rows, failed });
   }
 
-  #placesOf({ service }: Route): Places {
+  #limitOf({ service }: Route): ConcurrencyLimit {
     const { name } = service;
-    const known = this.#places.get(name);
+    const known = this.#limits.get(name);
     if (known !== undefined) return known;
     const { viewOf } = this.#ports;
-    const made = new Places(() => callsAtOnce(viewOf(name) ?? { instances: [] }, service.policy.concurrency));
-    this.#places.set(name, made);
+    const made = new ConcurrencyLimit(() => callsAtOnce(viewOf(name) ?? { instances: [] }, service.policy.concurrency));
+    this.#limits.set(name, made);
     return made;
   }
 

@@ -4,7 +4,7 @@ import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '../../domain/clock.ts';
 import { bodyTooLarge, GatewayError } from '../../domain/errors.ts';
-import { Places } from '../../domain/jobs/places.ts';
+import { ConcurrencyLimit } from '../../domain/jobs/concurrency-limit.ts';
 import { printable } from '../../domain/printable.ts';
 import { createLineSplitter } from '../r-process.ts';
 import type { ParquetTask, ParquetWord } from './task.ts';
@@ -33,7 +33,7 @@ const BOUNDED = 'ulimit -c 0; ulimit -d "$1"; ulimit -t "$2"; shift 2; exec "$@"
  */
 export class ParquetProcesses {
   readonly #clock: Clock;
-  readonly #places = new Places(() => AT_ONCE_MAX);
+  readonly #concurrency = new ConcurrencyLimit(() => AT_ONCE_MAX);
   readonly #running = new Set<ChildProcess>();
   #isClosed = false;
 
@@ -43,9 +43,9 @@ export class ParquetProcesses {
 
   /** Resolves with the bytes of the target. Rejects with a GatewayError, or with the signal's reason. */
   async run(task: ParquetTask, signal: AbortSignal): Promise<number> {
-    const isTaken = await this.#places.acquire(signal);
-    const word = isTaken && !this.#isClosed ? await this.#wordOf(task, signal) : undefined;
-    if (isTaken) this.#places.release();
+    const isAcquired = await this.#concurrency.acquire(signal);
+    const word = isAcquired && !this.#isClosed ? await this.#wordOf(task, signal) : undefined;
+    if (isAcquired) this.#concurrency.release();
     signal.throwIfAborted();
     if (word === undefined && this.#isClosed) throw unavailable('the gateway ends');
     return bytesOf(word, task);
@@ -54,7 +54,7 @@ export class ParquetProcesses {
   /** What runs is ended. */
   close(): void {
     this.#isClosed = true;
-    this.#places.close();
+    this.#concurrency.close();
     for (const child of this.#running) child.kill('SIGKILL');
   }
 

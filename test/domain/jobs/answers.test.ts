@@ -4,7 +4,7 @@ import { answersIn, bodyOf, remedyOf, type CallOutcome } from '../../../gateway/
 import { namedFile, Settled } from '../../../gateway/domain/jobs/inbox.ts';
 import { callsAtOnce } from '../../../gateway/domain/jobs/job-route.ts';
 import { CallSize } from '../../../gateway/domain/jobs/call-size.ts';
-import { Places } from '../../../gateway/domain/jobs/places.ts';
+import { ConcurrencyLimit } from '../../../gateway/domain/jobs/concurrency-limit.ts';
 import { callbackIn, prefersAsync } from '../../../gateway/domain/jobs/preference.ts';
 import { resultForm } from '../../../gateway/domain/jobs/results.ts';
 import type { InstanceState, InstanceView } from '../../../gateway/domain/service.ts';
@@ -92,23 +92,23 @@ describe('the calls of jobs', () => {
     assert.equal(callsAtOnce({ instances: [ill] }, 1), 1);
   });
 
-  test('take turns: a place that is given back goes to who has waited longest, and none is given once they are closed', async () => {
-    const places = new Places(() => 1);
+  test('take turns: a permit that is given back goes to the one that has waited longest, and none is given once they are closed', async () => {
+    const limit = new ConcurrencyLimit(() => 1);
     const patient = new AbortController().signal;
     const impatient = new AbortController();
-    assert.equal(await places.acquire(patient), true);
+    assert.equal(await limit.acquire(patient), true);
     const order: string[] = [];
     const waiting = [
-      places.acquire(impatient.signal).then(isTaken => order.push(`left ${isTaken}`)),
-      places.acquire(patient).then(isTaken => order.push(`first ${isTaken}`)),
-      places.acquire(patient).then(isTaken => order.push(`second ${isTaken}`)),
+      limit.acquire(impatient.signal).then(isAcquired => order.push(`left ${isAcquired}`)),
+      limit.acquire(patient).then(isAcquired => order.push(`first ${isAcquired}`)),
+      limit.acquire(patient).then(isAcquired => order.push(`second ${isAcquired}`)),
     ];
 
     impatient.abort();
-    places.release();
-    const late = places.acquire(patient);
+    limit.release();
+    const late = limit.acquire(patient);
     await waiting[1];
-    places.close();
+    limit.close();
 
     assert.deepEqual(
       [await Promise.all(waiting).then(() => order), await late],
@@ -116,16 +116,16 @@ describe('the calls of jobs', () => {
     );
   });
 
-  test('are more once there are more places, for those that wait already too', async () => {
+  test('are more once there are more permits, for those that wait already too', async () => {
     let max = 1;
-    const places = new Places(() => max);
+    const limit = new ConcurrencyLimit(() => max);
     const { signal } = new AbortController();
-    await places.acquire(signal);
+    await limit.acquire(signal);
     const taken: number[] = [];
-    const waiting = [1, 2, 3].map(i => places.acquire(signal).then(() => taken.push(i)));
+    const waiting = [1, 2, 3].map(i => limit.acquire(signal).then(() => taken.push(i)));
 
     max = 2;
-    places.release();
+    limit.release();
     await Promise.all(waiting.slice(0, 2));
 
     assert.deepEqual(taken, [1, 2]);

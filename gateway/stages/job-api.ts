@@ -43,7 +43,7 @@ export interface Intake {
   leave(reason: GatewayError): void;
 }
 
-interface VisitPorts {
+interface JobApiPorts {
   readonly rules: JobRules;
   /** Throws JOBS_UNAVAILABLE. */
   readonly atWork: () => JobsAtWork;
@@ -53,12 +53,12 @@ interface VisitPorts {
   readonly clock: Clock;
 }
 
-const LOOK_EVERY_MS = 500;
-const SAY_EVERY_LOOKS = 30;
+const POLL_EVERY_MS = 500;
+const COMMENT_EVERY_POLLS = 30;
 /** Where a caller has as many jobs as it may. */
-const ROOM_AGAIN_MS = 60_000;
+const FULL_RETRY_AFTER_MS = 60_000;
 /** What a caller is told to wait before it looks again. */
-const LOOK_AGAIN_S = 2;
+const RETRY_AFTER_S = 2;
 const NOTHING = Buffer.alloc(0);
 
 const NEVER = new AbortController().signal;
@@ -79,12 +79,12 @@ interface NewJob extends JobTarget {
 }
 
 /** What callers that were admitted do about jobs. */
-export class JobVisits {
-  readonly #ports: VisitPorts;
+export class JobApi {
+  readonly #ports: JobApiPorts;
   /** Files that are on their way, by caller. */
   readonly #uploads = new Map<string, number>();
 
-  constructor(ports: VisitPorts) {
+  constructor(ports: JobApiPorts) {
     this.#ports = ports;
   }
 
@@ -94,7 +94,7 @@ export class JobVisits {
   }
 
   /** A file. */
-  bring(call: Admitted, target: JobTarget): void {
+  create(call: Admitted, target: JobTarget): void {
     const form = formOf(fieldOf(call.fields, 'content-type'));
     if (form === undefined) {
       const detail = `A job takes ${TAKEN_TYPES.join(', ')}.`;
@@ -142,7 +142,7 @@ export class JobVisits {
       const detail = `You have ${own.length + underWay} jobs, and no more are kept for one caller. Read the result of one that is done, or delete one.`;
       throw new GatewayError('RATE_LIMITED', `${own.length + underWay} jobs of one caller`, {
         detail,
-        retryAfterMs: ROOM_AGAIN_MS,
+        retryAfterMs: FULL_RETRY_AFTER_MS,
       });
     }
     store.remove(oldest.id);
@@ -184,7 +184,7 @@ export class JobVisits {
   }
 
   /** How far it is: once, or as server-sent events. */
-  look(call: Admitted, id: string): void {
+  show(call: Admitted, id: string): void {
     const job = this.#ownJob(call, id);
     if (/^\s*text\/event-stream\s*(?:[;,]|$)/i.test(fieldOf(call.fields, 'accept') ?? '') && call.method === 'GET') {
       call.disarm();
@@ -225,7 +225,7 @@ export class JobVisits {
 
   #viewAnswer(status: number, job: Job): Answer {
     const fields = ['Content-Type', 'application/json', 'Cache-Control', 'no-store'];
-    if (!isOver(job.state)) fields.push('Retry-After', String(LOOK_AGAIN_S));
+    if (!isOver(job.state)) fields.push('Retry-After', String(RETRY_AFTER_S));
     return { status, fields, body: Buffer.from(JSON.stringify(jobView(job, this.#ports.rules))), via: null };
   }
 
@@ -250,8 +250,8 @@ export class JobVisits {
 
   /** Server-sent events until it is over: `progress` where something changed, at last `done`, `failed` or `cancelled`. */
   async *#progress(id: string): AsyncGenerator<string> {
-    let told = '';
-    for (let looks = 1; !this.#ports.isClosing(); looks += 1) {
+    let shown = '';
+    for (let polls = 1; !this.#ports.isClosing(); polls += 1) {
       const job = this.#ports.atWork().store.find(id);
       if (job === undefined) return;
       const view = JSON.stringify(jobView(job, this.#ports.rules));
@@ -259,10 +259,10 @@ export class JobVisits {
         yield `event: ${job.state}\ndata: ${view}\n\n`;
         return;
       }
-      if (view !== told) yield `event: progress\ndata: ${view}\n\n`;
-      else if (looks % SAY_EVERY_LOOKS === 0) yield ':\n\n'; // keeps what stands between from closing it
-      told = view;
-      await pause(this.#ports.clock, LOOK_EVERY_MS, NEVER);
+      if (view !== shown) yield `event: progress\ndata: ${view}\n\n`;
+      else if (polls % COMMENT_EVERY_POLLS === 0) yield ':\n\n'; // keeps what stands between from closing it
+      shown = view;
+      await pause(this.#ports.clock, POLL_EVERY_MS, NEVER);
     }
   }
 }
