@@ -24,7 +24,7 @@ import { PermitRegistry } from './domain/service/permits.ts';
 import { createService } from './domain/service/upstream-service.ts';
 import { RouteCaches } from './domain/sharing/cache-entries.ts';
 import { createServiceRegistry, type ServiceRegistry } from './domain/service/service-registry.ts';
-import { probeByScheme, transportByScheme, type Ways } from './edges/by-scheme.ts';
+import { probeByScheme, transportByScheme, type Way, type Ways } from './edges/by-scheme.ts';
 import { systemClock as clock, systemRandom as random } from './edges/clock.ts';
 import { descriptorLimit, fitConnections } from './edges/descriptors.ts';
 import { sha256 } from './edges/digest.ts';
@@ -172,17 +172,17 @@ function composeWays({ config, ...parts }: WayParts) {
   const ways: Ways = {
     ...(has('script') ? { script: scripts } : {}),
     ...(has('onnx') ? { onnx: models } : {}),
-    ...(mayHave(config, 'rserve') ? { rserve: createRserve({ ...parts, clock }) } : {}),
-    ...(mayHave(config, 'grpc') ? bothOf(createGrpcWay(grpc)) : {}),
+    ...(mayHave(config, 'rserve') ? bothOf('rserve', createRserve({ ...parts, clock })) : {}),
+    ...(mayHave(config, 'grpc') ? bothOf('grpc', createGrpcWay(grpc)) : {}),
   };
   const http = createTransport({ ...parts, clock });
   const [transport, probe] = [transportByScheme(http, ways), probeByScheme(ways)];
   return { scripts, models, grpc, transport, connectionMode: http.modeOf, probe };
 }
 
-/** With TLS and without. */
-function bothOf(grpc: Ways[string]): Ways {
-  return { grpc, grpcs: grpc };
+/** Without TLS and with it. */
+function bothOf(scheme: string, way: Way): Ways {
+  return { [scheme]: way, [`${scheme}s`]: way };
 }
 
 /** Consul may list one at any time. */

@@ -81,7 +81,7 @@ export interface Exchange {
 
 /** Carries calls to instances. */
 export interface Transport {
-  /** `origin`: scheme, host and port, without a slash at the end; `script:NAME` of a script, `onnx:NAME` of a model, `rserve://HOST:PORT`. */
+  /** `origin`: scheme, host and port, without a slash at the end; `script:NAME` of a script, `onnx:NAME` of a model; `rserve://`, `grpc://`, by TLS `rserves://`, `grpcs://`. */
   send(origin: string, message: UpstreamMessage, options: SendOptions): Exchange;
   /** Lets go of what is kept for an origin that left; exchanges under way end by themselves. */
   forget(origin: string): void;

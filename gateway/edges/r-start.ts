@@ -125,7 +125,7 @@ async function meetRserve(options: RStartOptions, port: number, signal: AbortSig
 
 async function greets(origin: string, signal: AbortSignal): Promise<boolean> {
   try {
-    await greet(origin, signal);
+    await greet({ origin }, signal);
     return true;
   } catch {
     return false; // not yet

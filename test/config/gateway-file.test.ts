@@ -70,12 +70,12 @@ const around: Around = {
 describe('gateway.yaml', () => {
   test('lists instances of Rserve, with its own port where none is written', () => {
     const text =
-      "discovery: { static: [{ service: a, instances: ['rserve://10.0.0.5:6399', 'rserve://r.internal', 'rserve://[fd00::7]'] }] }";
+      "discovery: { static: [{ service: a, instances: ['rserve://10.0.0.5:6399', 'rserve://r.internal', 'rserve://[fd00::7]', 'rserves://r.internal'] }] }";
     const { config, problems } = gatewayOf(text, around);
 
     assert.deepEqual(told(problems), []);
     assert.deepEqual(config?.discovery.static[0]?.instances, [
-      ...['rserve://10.0.0.5:6399', 'rserve://r.internal:6311', 'rserve://[fd00::7]:6311'],
+      ...['rserve://10.0.0.5:6399', 'rserve://r.internal:6311', 'rserve://[fd00::7]:6311', 'rserves://r.internal:6311'],
     ]);
   });
 

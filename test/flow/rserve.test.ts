@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { beginCall, post } from '../support/call.ts';
 import { meet } from '../../gateway/edges/rserve/connection.ts';
+import { aCertificate } from '../support/certificates.ts';
 import { startGateway } from '../support/composed-gateway.ts';
 import { isRunning } from '../support/plumber/serve.ts';
 import { rserveLibrary, startRserve, type Rserve } from '../support/rserve.ts';
@@ -217,7 +218,8 @@ routes: [{ uri: 'lb://fuel', predicates: ['Path=/fuel'], rserve: { call: announc
     assert.equal(loaded, 7);
     assert.match((await instance())?.version ?? '', /^\S{12}$/);
     await until(() => gateway.log.of('notice').some(({ text }) => String(text).includes('no licence')), 'R says why');
-    for (let i = 0; i < 3; i++) await meet(String((await instance())?.address), AbortSignal.timeout(20_000));
+    for (let i = 0; i < 3; i++)
+      await meet({ origin: String((await instance())?.address), tls: undefined }, AbortSignal.timeout(20_000));
     await until(() => siblingsOf(Number(pid)).length === 1, 'of those that ended no fork is left');
     const drained = performance.now();
     await gateway.gateway.drain();
@@ -284,6 +286,53 @@ routes: [${names.map(name => `{ uri: 'lb://${name}', predicates: ['Path=/${name}
         [502, 'UPSTREAM_FAULT'],
       ],
     );
+  });
+
+  test('is called by TLS where its certificate verifies, and only there; and is shown one where it asks', async t => {
+    const authority = aCertificate({ subject: '/CN=authority', names: [], isAuthority: true });
+    const [its, ours] = [aCertificate({ names: ['r.internal'], by: authority }), aCertificate({ by: authority })];
+    const r = await startRserve(t, {
+      code: CODE,
+      settings: { 'tls.key': 'r.key', 'tls.cert': 'r.pem', 'tls.ca': 'ca.pem', 'tls.client': 'require' },
+      files: {
+        ...{ 'ca.pem': authority.cert, 'r.pem': its.cert, 'r.key': its.key },
+        ...{ 'gateway.pem': ours.cert, 'gateway.key': ours.key },
+      },
+      isSecured: true,
+    });
+    const at = (name: string) => join(r.folder, name);
+    const [known, shown] = [`ca: ${at('ca.pem')}`, `cert: ${at('gateway.pem')}, key: ${at('gateway.key')}`];
+    const services = {
+      right: `${known}, ${shown}, serverName: r.internal`,
+      unverified: `verify: false, ${shown}`,
+      misnamed: `${known}, ${shown}`,
+      unknown: `${shown}, serverName: r.internal`,
+    };
+    const names = Object.keys(services);
+    const gateway = await startGateway(t, {
+      services: Object.fromEntries(names.map(name => [name, [r.securedOrigin]])),
+      routes: `
+services: { ${Object.entries(services)
+        .map(([name, tls]) => `${name}: { health: { interval: 100ms, fails: 1 }, tls: { ${tls} } }`)
+        .join(', ')} }
+routes: [${names.map(name => `{ uri: 'lb://${name}', predicates: ['Path=/${name}'], rserve: { call: pid } }`).join(', ')}]`,
+    });
+
+    const heard = await Promise.all(names.map(name => gateway.call(`/${name}`, post([]))));
+
+    assert.deepEqual(
+      heard.map(({ status, code }) => code ?? status),
+      [200, 200, 'UPSTREAM_UNTRUSTED', 'UPSTREAM_UNTRUSTED'],
+    );
+    const instance = async (name: string) => (await gateway.service(name)).instances[0];
+    for (const name of ['misnamed', 'unknown']) {
+      await until(
+        async () => ((await instance(name))?.why ?? '').startsWith("untrusted: the cert"),
+        'its check says so as well',
+      );
+      assert.equal((await instance(name))?.state, 'in-rotation', name);
+    }
+    assert.equal((await instance('right'))?.why, null);
   });
 });
 

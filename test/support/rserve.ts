@@ -11,6 +11,8 @@ import { until } from './until.ts';
 export interface Rserve {
   readonly origin: string;
   readonly port: number;
+  /** By TLS; the port is 0 where it has none. */
+  readonly securedOrigin: string;
   readonly folder: string;
 }
 
@@ -22,8 +24,10 @@ export async function rserveLibrary(): Promise<string> {
 interface RserveTraits {
   /** R that is run before it listens: what a connection finds defined. */
   readonly code?: string;
-  /** Settings as in Rserve.conf; `pwdfile` is one of `files`. */
+  /** Settings as in Rserve.conf; what is the name of one of `files` is its path. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** With a port of its own for TLS. */
+  readonly isSecured?: boolean;
   /** Files in its folder, by name. */
   readonly files?: Readonly<Record<string, string>>;
 }
@@ -31,19 +35,20 @@ interface RserveTraits {
 /** Starts it on a free port; ends it, and all it has forked, after the test. */
 export async function startRserve(
   t: TestContext,
-  { code = '', settings = {}, files = {} }: RserveTraits = {},
+  { code = '', settings = {}, files = {}, isSecured = false }: RserveTraits = {},
 ): Promise<Rserve> {
   const folder = mkdtempSync(join(tmpdir(), 'penstock-rserve-'));
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
   const given = Object.entries(settings).map(([name, value]) => {
-    return `, ${name} = ${JSON.stringify(name === 'pwdfile' ? join(folder, value) : value)}`;
+    return `, ${name} = ${JSON.stringify(value in files ? join(folder, value) : value)}`;
   });
   writeFileSync(
     join(folder, 'start.R'),
     `${code}
 port <- httpuv::randomPort(20000, 32767)
-cat("port", port, "\\n")
-Rserve::run.Rserve(port = port, config.file = character()${given.join('')})
+secured <- ${isSecured ? 'httpuv::randomPort(20000, 32767)' : '0'}
+cat("ports", port, secured, "\\n")
+Rserve::run.Rserve(port = port, tls.port = secured, config.file = character()${given.join('')})
 `,
   );
   const env = { ...process.env, R_LIBS: await rserveLibrary() };
@@ -63,6 +68,7 @@ Rserve::run.Rserve(port = port, config.file = character()${given.join('')})
     if (r.exitCode !== null) throw new Error(`R has ended: ${said}`);
     return /^-- running Rserve/m.test(said);
   }, 'Rserve listens');
-  const port = Number(/^port (\d+)/m.exec(said)?.[1]);
-  return { origin: `rserve://127.0.0.1:${port}`, port, folder };
+  const [, port, secured] = /^ports (\d+) (\d+)/m.exec(said) ?? [];
+  const [origin, securedOrigin] = [`rserve://127.0.0.1:${port}`, `rserves://127.0.0.1:${secured}`];
+  return { origin, port: Number(port), securedOrigin, folder };
 }

@@ -140,7 +140,7 @@ const Static = z.strictObject({
     .array(origin({ isOfInstance: true }))
     .min(1)
     .describe(
-      'Where they listen: `http://10.0.0.5:8000`, `rserve://10.0.0.5:6311`, or `grpc://10.0.0.5:50051`, by TLS `grpcs://`.',
+      'Where they listen: `http://10.0.0.5:8000`, `rserve://10.0.0.5:6311` or `grpc://10.0.0.5:50051`; by TLS `https://`, `rserves://`, `grpcs://`.',
     ),
 });
 

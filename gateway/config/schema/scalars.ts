@@ -105,12 +105,12 @@ export function originOf(written: string): string | undefined {
   return `${url.protocol}//${url.hostname}:${portOf(url)}`;
 }
 
-/** `rserve://HOST:PORT`; undefined for any other. */
+/** `rserve://HOST:PORT`, or `rserves://HOST:PORT` by TLS; undefined for any other. */
 function rserveOrigin(written: string): string | undefined {
-  const [, rest = ''] = /^rserve:\/\/(.+)$/i.exec(written) ?? [];
+  const [, scheme = '', rest = ''] = /^(rserves?):\/\/(.+)$/i.exec(written) ?? [];
   const [, port = RSERVE_PORT] = /:(\d+)\/?$/.exec(rest) ?? [];
   const origin = originOf(`http://${rest}`);
-  return origin && `rserve:${origin.slice('http:'.length).replace(/\d+$/, port)}`;
+  return origin && `${scheme.toLowerCase()}:${origin.slice('http:'.length).replace(/\d+$/, port)}`;
 }
 
 /** `grpc://HOST:PORT`, or `grpcs://HOST:PORT` by TLS; undefined for any other. */

@@ -226,7 +226,7 @@ export const Service = withLater(
     streamsMax: whole(0, 100_000).default(64).describe('Streams an instance carries beside its permits.'),
     connection: Connection.prefault({}).describe('How instances are connected to.'),
     tls: Tls.optional().describe(
-      'How instances are spoken to whose address is `https://`, or of which Consul’s meta says `secure: true`.',
+      'How instances are spoken to whose address is `https://`, `rserves://` or `grpcs://`, or of which Consul’s meta says `secure: true`.',
     ),
     sharedSecret: text()
       .check(({ value, issues }) => {

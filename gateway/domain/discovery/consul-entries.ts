@@ -116,14 +116,12 @@ function readMetaText(name: string, value: unknown): Read<string | null> {
 }
 
 /** How an instance is spoken to. */
-type Scheme = 'http' | 'https' | 'rserve' | 'grpc' | 'grpcs';
+type Scheme = 'http' | 'https' | 'rserve' | 'rserves' | 'grpc' | 'grpcs';
 
 function schemeOf(meta: Record<string, unknown>): Scheme {
   const protocol = textOf(meta['protocol']).toLowerCase();
-  if (protocol === 'rserve') return protocol;
-  const isSecure = isTrue(meta['secure']);
-  if (protocol === 'grpc') return isSecure ? 'grpcs' : 'grpc';
-  return isSecure ? 'https' : 'http';
+  const scheme = protocol === 'rserve' || protocol === 'grpc' ? protocol : 'http';
+  return isTrue(meta['secure']) ? `${scheme}s` : scheme;
 }
 
 function isTrue(value: unknown): boolean {

@@ -71,7 +71,7 @@ function isEntry(value: unknown): value is RosterEntry {
 }
 
 function isOrigin(value: unknown): boolean {
-  return typeof value === 'string' && /^(?:https?|rserve|grpcs?):\/\//.test(value) && URL.canParse(value);
+  return typeof value === 'string' && /^(?:https?|rserves?|grpcs?):\/\//.test(value) && URL.canParse(value);
 }
 
 function isPositive(value: unknown): boolean {

@@ -541,7 +541,7 @@ function sentOf(call: Complete, secrets: readonly string[]): SentUpstream {
 }
 
 function securedView(origin: string, { tls }: ServicePolicy): SecuredView | null {
-  const isSecure = /^(?:https|grpcs):/.test(origin);
+  const isSecure = /^(?:https|rserves|grpcs):/.test(origin);
   if (tls === undefined && !isSecure) return null;
   const host = isSecure ? new URL(origin).hostname : null;
   return {

@@ -1,8 +1,10 @@
-import { connect, type Socket } from 'node:net';
+import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { GatewayError } from '../../domain/errors.ts';
-import type { RserveAccount } from '../../domain/service.ts';
+import type { RserveAccount, UpstreamTls } from '../../domain/service.ts';
 import type { ExchangeEnd } from '../../domain/upstream.ts';
 import { connectEnd } from '../r-transport/connection.ts';
+import { distrustOf, tlsTowards } from '../tls/upstream.ts';
 import { COMMAND, QapError, type QapResponse, ResponseReader, textCommand } from './qap.ts';
 import { unixCrypt } from './unix-crypt.ts';
 
@@ -32,8 +34,10 @@ const AUTHENTICATION_FAILED = 0x41;
 
 /** Whom to connect to, and how. */
 export interface RserveTarget {
-  /** `rserve://HOST:PORT`. */
+  /** `rserve://HOST:PORT`, or `rserves://HOST:PORT` by TLS. */
   readonly origin: string;
+  /** How it is secured, where the origin asks for that. */
+  readonly tls?: UpstreamTls | undefined;
   readonly account: RserveAccount | undefined;
   readonly connectTimeoutMs: number;
   /** The gateway's own functions, which each R is given. */
@@ -42,8 +46,7 @@ export interface RserveTarget {
 
 /** A connection to Rserve: an R of its own, which answers one question at a time. */
 export class RserveConnection {
-  /** As whom it has logged in. */
-  readonly account: RserveAccount | undefined;
+  readonly target: RserveTarget;
   /** How many calls it has answered. */
   calls = 0;
   readonly #socket: Socket;
@@ -51,9 +54,9 @@ export class RserveConnection {
   #settle: ((response: QapResponse | Error) => void) | undefined = undefined;
   #isOver = false;
 
-  constructor(socket: Socket, account: RserveAccount | undefined) {
+  constructor(socket: Socket, target: RserveTarget) {
     this.#socket = socket;
-    this.account = account;
+    this.target = target;
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     socket.on('error', error => this.#end(error));
     socket.on('close', () => this.#end(new Error('the connection ended')));
@@ -109,34 +112,34 @@ export class RserveConnection {
 
 /** Connects, logs in and defines what is called. Rejected with an RserveFailure; nothing of a call has reached R then. */
 export async function openConnection(target: RserveTarget): Promise<RserveConnection> {
-  const { origin, account, connectTimeoutMs, functions } = target;
-  const socket = socketTo(origin);
+  const { connectTimeoutMs, functions } = target;
+  const socket = socketTo(target);
   const late = setTimeout(() => socket.destroy(new Late(connectTimeoutMs)), connectTimeoutMs);
   try {
     const greeting = readGreeting(await greetingOf(socket));
-    const connection = new RserveConnection(socket, account);
+    const connection = new RserveConnection(socket, target);
     if (greeting.login !== undefined) await logIn(connection, greeting);
     await setUp(connection, textCommand(COMMAND.setEncoding, 'utf8'));
     await setUp(connection, textCommand(COMMAND.voidEval, functions));
     return connection;
   } catch (error) {
     socket.destroy();
-    throw toFailure(error, origin);
+    throw toFailure(error, target, socket);
   } finally {
     clearTimeout(late);
   }
 }
 
 /** Whether something greets there as Rserve does. Rejected with an RserveFailure. */
-export async function meet(origin: string, signal: AbortSignal): Promise<void> {
-  const socket = socketTo(origin);
+export async function meet(place: Place, signal: AbortSignal): Promise<void> {
+  const socket = socketTo(place);
   const leave = () => socket.destroy(signal.reason instanceof Error ? signal.reason : undefined);
   signal.addEventListener('abort', leave, { once: true });
   try {
     if (signal.aborted) leave();
     await greetingOf(socket);
   } catch (error) {
-    throw toFailure(error, origin);
+    throw toFailure(error, place, socket);
   } finally {
     signal.removeEventListener('abort', leave);
     socket.destroy();
@@ -151,9 +154,18 @@ class Late extends Error {
 
 class NoRserve extends Error {}
 
-function socketTo(origin: string): Socket {
-  const { hostname, port } = new URL(origin);
-  const socket = connect({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port), noDelay: true });
+type Place = Pick<RserveTarget, 'origin' | 'tls'>;
+
+function socketTo({ origin, tls }: Place): Socket {
+  const { protocol, hostname, port } = new URL(origin);
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const address = { host, port: Number(port) };
+  // QAP1 has no name among the protocols of ALPN.
+  const socket =
+    protocol === 'rserves:'
+      ? connectTls({ ...address, ...tlsTowards(host, tls), ALPNProtocols: [] })
+      : connectTcp(address);
+  socket.setNoDelay(true);
   socket.on('error', ignore); // who waits is told by another listener
   return socket;
 }
@@ -207,7 +219,7 @@ function readGreeting(text: string): Greeting {
 }
 
 async function logIn(connection: RserveConnection, { login, salt }: Greeting): Promise<void> {
-  const { account } = connection;
+  const { account } = connection.target;
   if (account === undefined) throw new NoRserve('it asks for a user and password: `rserve` of the service has none');
   const password = login === 'crypt' ? unixCrypt(account.password, salt) : account.password;
   await setUp(connection, textCommand(COMMAND.login, `${account.user}\n${password}`));
@@ -219,7 +231,9 @@ async function setUp(connection: RserveConnection, command: Buffer): Promise<voi
   if (error !== undefined) throw new NoRserve(`it refuses to be set up (error ${error})`);
 }
 
-function toFailure(error: unknown, origin: string): RserveFailure {
+function toFailure(error: unknown, { origin }: Place, socket: Socket): RserveFailure {
+  const distrust = distrustOf(socket, error);
+  if (distrust !== undefined) return new RserveFailure('untrusted', distrust);
   const message = `${origin}: ${error instanceof Error ? error.message : String(error)}`;
   if (error instanceof NoRserve || error instanceof QapError)
     return new RserveFailure('malformed', new GatewayError('UPSTREAM_FAULT', message));

@@ -8,7 +8,6 @@ import type { Route, RserveTask } from '../../domain/route.ts';
 import { strings, toModelAnswer, type RValue } from '../../domain/rserve/r-value.ts';
 import { inputOf } from '../../domain/rserve/task.ts';
 import { webAnswerOf } from '../../domain/rserve/web-answer.ts';
-import type { RservePolicy } from '../../domain/service.ts';
 import { printable } from '../../domain/printable.ts';
 import type {
   ExchangeEnd,
@@ -19,7 +18,7 @@ import type {
   UpstreamMessage,
 } from '../../domain/upstream.ts';
 import { Exchanges, givenUp, modelFailed, type Way, type WayExchange } from '../by-scheme.ts';
-import { meet, openConnection, type RserveConnection, RserveFailure } from './connection.ts';
+import { meet, openConnection, type RserveConnection, RserveFailure, type RserveTarget } from './connection.ts';
 import { callCommand, QapError, TooLarge, valueIn } from './qap.ts';
 
 interface RserveParts {
@@ -33,7 +32,7 @@ const NOTE_CHARS_MAX = 200;
 const LIMIT_SPARE_MS = 1_000;
 
 /**
- * The way to the origins `rserve://HOST:PORT`: functions of R are called with values. A connection is an R of its own, so
+ * The way to the origins `rserve://HOST:PORT` and `rserves://HOST:PORT`: functions of R are called with values. A connection is an R of its own, so
  * there are as many as calls are let in at once, and each is kept for the next call.
  */
 export function createRserve(parts: RserveParts): Way {
@@ -52,15 +51,15 @@ export function createRserve(parts: RserveParts): Way {
       const { route } = options;
       if (route === undefined) throw new Error('an Rserve is called for a route');
       const { policy } = route.service;
+      const { connectTimeoutMs, rserve } = policy;
+      const target = { origin, tls: options.bounds.tls, account: rserve.account, functions, connectTimeoutMs };
       const pool: Pool = {
         take() {
           const idle = (pools.get(origin) ?? []).filter(({ isOver }) => !isOver);
-          const at = idle.findLastIndex(({ account }) => isSame(account, policy.rserve.account));
+          const at = idle.findLastIndex(connection => isSame(connection.target, target));
           const [found] = at === -1 ? [] : idle.splice(at, 1);
           pools.set(origin, idle);
-          if (found !== undefined) return Promise.resolve(found);
-          const { account } = policy.rserve;
-          return openConnection({ origin, account, functions, connectTimeoutMs: policy.connectTimeoutMs });
+          return found === undefined ? openConnection(target) : Promise.resolve(found);
         },
         giveBack(connection) {
           const idle = pools.get(origin);
@@ -84,12 +83,14 @@ export function createRserve(parts: RserveParts): Way {
 
   return {
     transport,
-    async probe({ origin, timeoutMs, signal }) {
+    async probe({ origin, tls, timeoutMs, signal }) {
       try {
-        await meet(origin, AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]));
+        await meet({ origin, tls }, AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]));
         return { isWell: true, note: 'Rserve greets' };
       } catch (error) {
-        return { isWell: false, note: printable(error instanceof Error ? error.message : 'unknown', NOTE_CHARS_MAX) };
+        const note = printable(error instanceof Error ? error.message : 'unknown', NOTE_CHARS_MAX);
+        const isUntrusted = error instanceof RserveFailure && error.kind === 'untrusted';
+        return isUntrusted ? { isWell: false, isUntrusted, note } : { isWell: false, note };
       }
     },
   };
@@ -102,10 +103,12 @@ interface Pool {
   giveBack(connection: RserveConnection): void;
 }
 
-type Account = RservePolicy['account'];
-
-function isSame(one: Account, other: Account): boolean {
-  return one?.user === other?.user && one?.password === other?.password;
+/** One that was opened before the routes changed may be secured, or logged in, as they said then. */
+function isSame(one: RserveTarget, other: RserveTarget): boolean {
+  const isSecuredAlike = one.tls?.id === other.tls?.id;
+  return (
+    isSecuredAlike && one.account?.user === other.account?.user && one.account?.password === other.account?.password
+  );
 }
 
 interface ExchangeParts extends RserveParts {

@@ -50,6 +50,8 @@ describe('a registration in Consul', () => {
   test('is an Rserve where its meta `protocol` says so', () => {
     const { entries } = readOne({ service: { Port: 6311, Meta: { protocol: 'rserve' } } });
     assert.equal(entries[0]?.origin, 'rserve://10.0.0.5:6311');
+    const byTls = readOne({ service: { Port: 6311, Meta: { protocol: 'rserve', secure: 'true' } } });
+    assert.equal(byTls.entries[0]?.origin, 'rserves://10.0.0.5:6311');
     const grpc = readOne({ service: { Port: 50_051, Meta: { protocol: 'gRPC' } } });
     assert.equal(grpc.entries[0]?.origin, 'grpc://10.0.0.5:50051');
     const secured = readOne({ service: { Port: 50_051, Meta: { protocol: 'grpc', secure: 'true' } } });
