@@ -324,23 +324,14 @@ export class JobRun {
     if (content.length > bytesMax) return { kind: 'apart', error: tooLarge(bytesMax) };
     const concurrency = this.#ports.concurrency(route);
     if (!(await concurrency.acquire(stop))) return STOPPED;
-    try {
-      const call = {
-        job: this.#job,
-        route: routeOfJobs(route),
-        row: chunk.row + (rows[0] ?? 0),
-        content,
-        signal: abort,
-      };
-      const beganMs = clock.nowMs();
-      const outcome = await callForRows(this.#ports, call);
-      if (abort.aborted) return STOPPED;
-      const remedy = remedyOf(outcome, rows.length);
-      if (remedy.kind === 'answered') this.#size.took(clock.nowMs() - beganMs, rows.length);
-      return remedy;
-    } finally {
-      concurrency.release();
-    }
+    const row = chunk.row + (rows[0] ?? 0);
+    const call = { job: this.#job, route: routeOfJobs(route), row, content, signal: abort };
+    const beganMs = clock.nowMs();
+    const outcome = await callForRows(this.#ports, call).finally(() => concurrency.release()); // the next one is sent before this answer is read
+    if (abort.aborted) return STOPPED;
+    const remedy = remedyOf(outcome, rows.length);
+    if (remedy.kind === 'answered') this.#size.took(clock.nowMs() - beganMs, rows.length);
+    return remedy;
   }
 
   // —— writing down
