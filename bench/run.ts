@@ -64,7 +64,7 @@ async function open(workload: Workload, place: Place): Promise<Contest> {
   const { measured, rest } = workload.isOnOneCore ? CORES : { measured: undefined, rest: undefined };
   const secret = randomBytes(32).toString('hex');
   const instances = await workload.startInstances(place, rest);
-  const [rehearsal = ''] = await startNothing(place, 'rehearsal', rest);
+  const [rehearsal = ''] = await startNothing(place, 'rehearsal', { core: rest });
   const behind: Behind = { ...workload, instances, core: measured, secret, rehearsal };
   const entrants: Entrant[] = [];
   for (const contestant of workload.contestants) {

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { ensureOnnxRuntime } from '../../test/support/onnx/runtime.mjs';
 import { ensureServer } from '../../test/support/servers.mjs';
 import { rserveLibrary } from '../../test/support/rserve.ts';
+import { INFERENCE_SERVICE } from '../../gateway/domain/inference/rpc-form.ts';
 import { ROOT } from '../../gateway/setup/state.mjs';
 import { wrk, type Load } from '../load/load.ts';
 import { answers, CORES, createPlace, type Place } from '../place.ts';
@@ -15,6 +16,7 @@ import { median } from '../summary.ts';
 import { startNothing } from '../upstreams/upstreams.ts';
 import { bareQap, type BareQap } from './bare-qap.ts';
 import { forestFile } from './forest.ts';
+import { CAR, inferCall, predictCall } from './messages.ts';
 import { jobRate } from './job-rate.ts';
 import type { DoorRow, Doors } from './table.ts';
 
@@ -67,13 +69,28 @@ const DOORS: readonly (readonly [string, (opened: Measured) => Promise<DoorRow>]
   ['Rscript', measureScripts],
   ['ONNX', measureOnnx],
   ['jobs', measureJobs],
-  ['gRPC', measureGrpc],
+  [
+    'gRPC infer',
+    measureGrpc(
+      'gRPC infer, an upstream that does nothing: own CPU a call',
+      `/${INFERENCE_SERVICE}/ModelInfer`,
+      inferCall('nothing'),
+    ),
+  ],
+  [
+    'gRPC into REST',
+    measureGrpc(
+      'gRPC by a team’s own proto, an upstream that does nothing: own CPU a call',
+      '/fuel.v1.Fuel/Predict',
+      predictCall(),
+    ),
+  ],
 ];
 
 async function open(place: Place): Promise<Opened> {
   const [port, adminPort] = [await place.port(), await place.port()];
   const runtime = join(await ensureOnnxRuntime(), 'onnxruntime-node', 'dist', 'index.js');
-  const [nothing = ''] = await startNothing(place, 'nothing', CORES.rest);
+  const [nothing = ''] = await startNothing(place, 'nothing', { core: CORES.rest, answersTo: ANSWERS });
   const model = place.write('forest.onnx', '');
   writeFileSync(model, forestFile());
   place.write('functions.R', FUNCTIONS);
@@ -142,6 +159,7 @@ discovery:
     - { service: nothing, instances: ['http://${nothing}'] }
 log: { level: warn, access: true }
 jobs: { folder: jobs }
+inference: {}
 drain: { grace: 0s, timeout: 5s }
 `;
 }
@@ -157,7 +175,12 @@ routes:
   - { id: nothing, uri: 'lb://nothing', predicates: ['Path=/nothing/**'], filters: ['StripPrefix=1'], grpc: { proto: fuel.proto } }
 `;
 
-const ROWS = '[{"wt":2.62,"hp":110}]';
+/** Of the upstream that does nothing: what a model would answer. */
+const ANSWERS = {
+  predict: '{".pred":[21.5]}',
+  prototype: '{"wt":{"type":"numeric","example":2.62,"details":[]},"hp":{"type":"numeric","example":110,"details":[]}}',
+};
+const ROWS = JSON.stringify([CAR]);
 const oneRow = wrk('fuel.lua');
 /** `CALL_ROWS` in each. */
 const someRows = wrk('rows.lua');
@@ -246,33 +269,37 @@ async function measureJobs(opened: Measured): Promise<DoorRow> {
   return rowOf({ what, unit: 'rows a second', against, atLeast: 0.9 }, own, other);
 }
 
-async function measureGrpc(opened: Measured): Promise<DoorRow> {
-  const { place, address } = opened;
-  const rest = place.write('rest.body', ROWS);
-  const grpc = place.write('grpc.body', '');
-  writeFileSync(grpc, grpcMessage(2.62, 110));
-  const asRest = ['-d', rest, '-H', 'content-type: application/json', `http://${address}/nothing/predict`];
-  const asGrpc = [
-    '-d',
-    grpc,
-    '-H',
-    'content-type: application/grpc',
-    '-H',
-    'te: trailers',
-    `http://${address}/fuel.v1.Fuel/Predict`,
-  ];
-  for (const args of [asRest, asGrpc]) await cpuUsACall(opened, args);
-  const [own, other]: [number[], number[]] = [[], []];
-  for (let round = 0; round < opened.effort.rounds; round++) {
-    own.push(await cpuUsACall(opened, asGrpc));
-    other.push(await cpuUsACall(opened, asRest));
-  }
-  const against = 'the same as REST, over HTTP/2 as well';
-  return rowOf(
-    { what: 'gRPC, an upstream that does nothing: own CPU a call', unit: 'µs of CPU a call', against, atMost: 1.3 },
-    own,
-    other,
-  );
+/** A method of gRPC beside the same as REST, which is what R is sent for it. */
+function measureGrpc(what: string, path: string, message: Buffer) {
+  return async (opened: Measured): Promise<DoorRow> => {
+    const { place, address } = opened;
+    const rest = ['-d', place.write('rest.body', ROWS), '-H', 'content-type: application/json'];
+    const file = place.write('grpc.body', '');
+    writeFileSync(file, message);
+    const asRest = [...rest, `http://${address}/nothing/predict`];
+    const asGrpc = [
+      '-d',
+      file,
+      '-H',
+      'content-type: application/grpc',
+      '-H',
+      'te: trailers',
+      `http://${address}${path}`,
+    ];
+    for (const args of [asRest, asGrpc]) await cpuUsACall(opened, args);
+    const [own, other]: [number[], number[]] = [[], []];
+    for (let round = 0; round < opened.effort.rounds; round++) {
+      own.push(await cpuUsACall(opened, asGrpc));
+      other.push(await cpuUsACall(opened, asRest));
+    }
+    const row = {
+      what,
+      unit: 'µs of CPU a call',
+      against: 'the same as REST, over HTTP/2 as well',
+      atMost: 1.3,
+    } as const;
+    return rowOf(row, own, other);
+  };
 }
 
 /** The gateway's own processor time for a call by h2load. */
@@ -282,19 +309,6 @@ async function cpuUsACall({ pid }: Opened, args: readonly string[]): Promise<num
   const { stdout } = await promisify(execFile)(await ensureServer('h2load'), [...some, ...args]);
   if (!stdout.includes(`${WARM_CALLS} 2xx`)) throw new Error(`h2load:\n${stdout}`);
   return ((cpuTimeOf(pid)?.totalUs ?? NaN) - before) / WARM_CALLS;
-}
-
-/** A PredictRequest of one car, with gRPC's head of five bytes before it. */
-function grpcMessage(wt: number, hp: number): Buffer {
-  const car = Buffer.alloc(18);
-  car[0] = 0x09;
-  car.writeDoubleLE(wt, 1);
-  car[9] = 0x11;
-  car.writeDoubleLE(hp, 10);
-  const message = Buffer.concat([Buffer.from([0x0a, car.length]), car]);
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(message.length, 1);
-  return Buffer.concat([head, message]);
 }
 
 function rowOf(row: Omit<DoorRow, 'own' | 'other' | 'ratio'>, owns: number[], others: number[]): DoorRow {

@@ -29,10 +29,20 @@ async function startOne(place: Place, service: string, name: string): Promise<st
   return `127.0.0.1:${portOf() ?? ''}`;
 }
 
-/** Starts an nginx that answers a few bytes by itself, and gives its address. */
-export async function startNothing(place: Place, name: string, core: number | undefined): Promise<string[]> {
+/** Starts an nginx that answers a few bytes by itself, or what stands here for a path, and gives its address. */
+export async function startNothing(
+  place: Place,
+  name: string,
+  {
+    core,
+    answersTo = {},
+  }: { readonly core: number | undefined; readonly answersTo?: Readonly<Record<string, string>> },
+): Promise<string[]> {
   const address = `127.0.0.1:${await place.port()}`;
-  const config = place.write(`${name}.conf`, configOf(place, name, address));
+  const config = place.write(
+    `${name}.conf`,
+    configOf(place, name, { address, answersTo: { '': '{"ok":true}', ...answersTo } }),
+  );
   const started = place.start(name, {
     program: await ensureServer('nginx'),
     args: ['-c', config, '-e', 'stderr'],
@@ -42,7 +52,16 @@ export async function startNothing(place: Place, name: string, core: number | un
   return [address];
 }
 
-function configOf(place: Place, name: string, address: string): string {
+interface Told {
+  readonly address: string;
+  /** By the path that a call's path begins with; the longest counts. */
+  readonly answersTo: Readonly<Record<string, string>>;
+}
+
+function configOf(place: Place, name: string, { address, answersTo }: Told): string {
+  const locations = Object.entries(answersTo).map(
+    ([path, json]) => `location /${path} { default_type application/json; return 200 '${json}'; }`,
+  );
   return `
 ${nginxPreamble(place, name)}
 http {
@@ -51,7 +70,7 @@ http {
   keepalive_requests 1000000000;
   server {
     listen ${address};
-    location / { default_type application/json; return 200 '{"ok":true}'; }
+    ${locations.join('\n    ')}
   }
 }
 `;

@@ -60,7 +60,7 @@ export const nothing: Workload = {
       ...{ of: 'penstock-fresh', against: 'nginx', measure: 'cpuUsPerRequest', connections: 64, atMost: 3.2 },
     },
   ],
-  startInstances: (place, core) => startNothing(place, 'nothing', core),
+  startInstances: (place, core) => startNothing(place, 'nothing', { core }),
 };
 
 /** Answers that the gateway has already, against a server that makes them and proxies that fetch them. */
