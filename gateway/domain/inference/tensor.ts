@@ -101,7 +101,7 @@ export function elementOf(value: unknown, { name, datatype }: Pick<Tensor, 'name
 
 /** The refusal of an integer that is beyond what doubles hold. */
 export function roundedOf(element: Element, name: string): GatewayError {
-  return unfit(`${named(name)}: ${String(element)} is beyond 2^53, and R would round it`);
+  return unfit(`${named(name)}: R rounds whole numbers from 2^53 on, and one of about ${String(element)} came`);
 }
 
 function shownValue(value: unknown): string {

@@ -106,8 +106,8 @@ describe('the raw form', () => {
       ['INT16', '0080', [-32_768]],
       ['UINT32', 'ffffffff', [4_294_967_295]],
       ['INT32', 'feffffff', [-2]],
-      ['UINT64', '0000000001000000', [4_294_967_296]],
-      ['INT64', 'ffffffffffffffff', [-1]],
+      ['UINT64', '0000000001000000ffffffffffff1f00', [4_294_967_296, 2 ** 53 - 1]],
+      ['INT64', 'ffffffffffffffff010000000000e0ff', [-1, -(2 ** 53 - 1)]],
       ['FP16', '003c00c0007c007e0100', [1, -2, Infinity, null, 2 ** -24]],
       ['FP32', '0000c03f0000c07f', [1.5, null]],
       ['FP64', '000000000000f8bf', [-1.5]],
@@ -128,6 +128,9 @@ describe('the raw form', () => {
       ['BYTES', '00000000ff', [1]],
       ['BYTES', '', [2 ** 52]],
       ['BYTES', '01000000ff', [1]],
+      ['INT64', '0100000000002000', [1]], // 2^53 + 1, which doubles round
+      ['INT64', 'ffffffffffffdfff', [1]],
+      ['UINT64', 'ffffffffffffffff', [1]],
     ];
 
     for (const [datatype, hex, shape] of cases) {
@@ -149,6 +152,22 @@ describe('the raw form', () => {
 describe('an inference request', () => {
   const read = (value: unknown) => readInfer(Buffer.from(JSON.stringify(value)), undefined);
   const input = (more: object) => ({ inputs: [{ name: 'a', shape: [1], datatype: 'FP64', data: [1], ...more }] });
+
+  test('may have integers of 64 bits, and is refused where R’s doubles would round one', () => {
+    const of = (datatype: string, integer: string) =>
+      readInfer(
+        Buffer.from(`{"inputs":[{"name":"a","shape":[1],"datatype":"${datatype}","data":[${integer}]}]}`),
+        undefined,
+      );
+
+    for (const datatype of ['INT64', 'UINT64']) {
+      assert.deepEqual(of(datatype, '9007199254740991').inputs[0]?.elements, [2 ** 53 - 1]);
+      for (const integer of ['9007199254740993', '9223372036854775807', '1e30'])
+        assert.throws(() => of(datatype, integer), { code: 'INVALID_INPUT' }, integer);
+    }
+    assert.deepEqual(of('INT64', '-9007199254740991').inputs[0]?.elements, [1 - 2 ** 53]);
+    assert.throws(() => of('INT64', '-9007199254740993'), { detail: /^`a`: .*from 2\^53 on/ });
+  });
 
   test('may nest its data, or not', () => {
     const nested = read(input({ shape: [2, 2], data: [[1, 2], [3, 4]] })); // prettier-ignore
