@@ -9,7 +9,7 @@ import { gzipSync } from 'node:zlib';
 import { call, post } from '../support/call.ts';
 import { startGateway } from '../support/composed-gateway.ts';
 import { IDENTITY, SECRET } from '../support/gateway-process.ts';
-import { callByGrpc, type GrpcCall } from '../support/grpc.ts';
+import { callByGrpc, callRaw, type GrpcCall } from '../support/grpc.ts';
 import { answer, startUpstream, type ScriptedUpstream, type WireRequest } from '../support/scripted-upstream.ts';
 import { aToken, hmac } from '../support/tokens.ts';
 import { seeded } from '../support/service-at-work.ts';
@@ -90,33 +90,9 @@ const TOKEN = aToken({ alg: 'HS256', typ: 'JWT' }, CLAIMS, hmac(SECRET));
 /** One car of weight 2, in protobuf's wire format. */
 const MESSAGE = Buffer.from('0a09090000000000000040', 'hex');
 
-interface RawEnd {
-  readonly head: IncomingHttpHeaders;
-  readonly trailers: IncomingHttpHeaders;
-  readonly body: Buffer;
-}
-
-/** A call whose body is these bytes, whatever they are. */
-async function rawCall(
-  session: ClientHttp2Session,
-  body: Buffer,
-  fields: Readonly<Record<string, string>> = {},
-): Promise<RawEnd> {
-  const stream = session.request({
-    ':method': 'POST',
-    ':path': '/fuel.v1.Fuel/Predict',
-    'content-type': 'application/grpc',
-    te: 'trailers',
-    ...fields,
-  });
-  let [head, trailers]: IncomingHttpHeaders[] = [{}, {}];
-  const chunks: Buffer[] = [];
-  stream.on('response', said => (head = said)).on('trailers', (said: IncomingHttpHeaders) => (trailers = said));
-  stream.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', () => undefined);
-  stream.end(body);
-  await once(stream, 'close');
-  return { head: head ?? {}, trailers: trailers ?? {}, body: Buffer.concat(chunks) };
-}
+/** A call of `Predict` whose body is these bytes, whatever they are. */
+const rawCall = (session: ClientHttp2Session, body: Buffer, fields: Readonly<Record<string, string>> = {}) =>
+  callRaw(session, body, { ':path': '/fuel.v1.Fuel/Predict', ...fields });
 
 interface Traits {
   readonly policy?: string;

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { INFERENCE_SERVICE } from '../../gateway/domain/inference/rpc-form.ts';
 import { onnxFlaws } from '../../gateway/edges/onnx/runtime.ts';
 import { post, type Heard } from '../support/call.ts';
 import { startGateway, type ComposedGateway } from '../support/composed-gateway.ts';
@@ -41,6 +42,7 @@ async function startModels(
       const { more = '' } = models[name] ?? {};
       return `{ service: ${name}, onnx: ${JSON.stringify(join(folder, `${name}.onnx`))}${more && `, ${more}`} }`;
     }),
+    more: 'inference: {}',
     routes: `
 services: { ${names.map(name => `${name}: { ${models[name]?.service ?? ''} }`).join(', ')} }
 routes:
@@ -216,6 +218,7 @@ test('an ONNX model', async t => {
     const alone = await gateway.call('/fuel/predict', post(cars));
     const together = heard.map(({ text }) => (JSON.parse(text) as { '.pred': number })['.pred']);
     assert.deepEqual(together, (JSON.parse(alone.text) as { '.pred': number[] })['.pred']);
+    await seeOneBatch(gateway, requests);
     const refused = await gateway.call('/fuel/predict', post([{ wt: 'heavy', hp: 1 }]));
     assert.deepEqual([refused.code, problemOf(refused).errors?.[0]?.pointer], ['INVALID_INPUT', '/0/wt']);
     assert.equal(
@@ -224,6 +227,40 @@ test('an ONNX model', async t => {
     );
   });
 });
+
+/** Calls by REST and by the Open Inference Protocol, over REST and over gRPC, travel together, each answered in its form. */
+async function seeOneBatch(gateway: ComposedGateway, requests: () => Promise<number>): Promise<void> {
+  const column = (name: string, value: number) => ({ name, shape: [1], datatype: 'FP64', data: [value] });
+  const contents = ({ data, ...input }: ReturnType<typeof column>) => ({ ...input, contents: { fp64Contents: data } });
+  const infer = `/${INFERENCE_SERVICE}/ModelInfer`;
+  let heard: readonly Heard[] = [];
+  await until(async () => {
+    const before = await requests();
+    heard = await Promise.all([
+      gateway.call('/fuel/predict', post([{ wt: 2.125, hp: 101 }])),
+      gateway.call('/v2/models/fuel/infer', post({ inputs: [column('wt', 2.25), column('hp', 102)] })),
+      gateway.call(infer, post({ modelName: 'fuel', inputs: [column('wt', 2.375), column('hp', 103)].map(contents) })),
+    ]);
+    return (await requests()) - before === 1;
+  }, 'calls by all doors travel together');
+
+  const alone = await gateway.call('/fuel/predict', post([2.125, 2.25, 2.375].map((wt, i) => ({ wt, hp: 101 + i }))));
+  const wanted = (JSON.parse(alone.text) as { '.pred': number[] })['.pred'];
+  const said = heard.map(({ text }) => JSON.parse(text) as Record<string, unknown>);
+  const output = { name: '.pred', datatype: 'FP64' };
+  assert.deepEqual(said, [
+    { '.pred': wanted[0] },
+    {
+      model_name: 'fuel',
+      model_version: said[1]?.['model_version'],
+      outputs: [{ ...output, shape: [1], data: [wanted[1]] }],
+    },
+    {
+      ...{ modelName: 'fuel', modelVersion: said[1]?.['model_version'] },
+      outputs: [{ ...output, shape: ['1'], contents: { fp64Contents: [wanted[2]] } }],
+    },
+  ]);
+}
 
 describe('the process of an ONNX model', () => {
   test('that does not end is ended by its time, and others are answered meanwhile and afterwards', async t => {

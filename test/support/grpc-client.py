@@ -1,8 +1,10 @@
 """Calls methods of gRPC with Debian's grpcio and protobuf.
 
-Standard input: {"target", "ca", "files": [FileDescriptorProto in JSON, or its bytes in base64], "calls": [{"method", "request", "response",
-"message", "metadata", "timeout", "compress"}]}, where request and response name messages, and message is the request
-in JSON; or "raw": the bytes of both, in hexadecimal. Standard output: for each call {"code", "details", "message", "initial", "trailing"}.
+Standard input: {"target", "ca", "shown": {"cert", "key"}, "files": [FileDescriptorProto in JSON, or its bytes in base64],
+"calls": [{"method", "request", "response", "message", "metadata", "timeout", "compress", "isShown"}]}, where request
+and response name messages, and message is the request in JSON; or "raw": the bytes of both, in hexadecimal. A call that
+isShown goes by the connection that the certificate was shown on. Standard output: for each call {"code", "details",
+"message", "initial", "trailing"}.
 """
 
 import base64
@@ -60,10 +62,12 @@ def call(channel, each):
     }
 
 
-if asked.get("ca"):
-    credentials = grpc.ssl_channel_credentials(asked["ca"].encode())
-    channel = grpc.secure_channel(asked["target"], credentials)
-else:
-    channel = grpc.insecure_channel(asked["target"])
-with channel:
-    print(json.dumps([call(channel, each) for each in asked["calls"]]))
+def open_channel(shown):
+    if not asked.get("ca"):
+        return grpc.insecure_channel(asked["target"])
+    pair = {"private_key": shown["key"].encode(), "certificate_chain": shown["cert"].encode()} if shown else {}
+    return grpc.secure_channel(asked["target"], grpc.ssl_channel_credentials(asked["ca"].encode(), **pair))
+
+
+with open_channel(None) as plain, open_channel(asked.get("shown")) as known:
+    print(json.dumps([call(known if each.get("isShown") else plain, each) for each in asked["calls"]]))

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { ClientHttp2Session, IncomingHttpHeaders } from 'node:http2';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
@@ -18,6 +19,8 @@ export interface GrpcCall {
   /** In seconds. */
   readonly timeout?: number;
   readonly compress?: boolean;
+  /** On the connection on which the client's certificate is shown. */
+  readonly isShown?: boolean;
 }
 
 /** How it ended. */
@@ -33,6 +36,8 @@ interface Client {
   readonly target: string;
   /** PEM; undefined: without TLS. */
   readonly ca?: string;
+  /** The client's own, for calls that show it. */
+  readonly shown?: { readonly cert: string; readonly key: string };
   /** What declares the messages: FileDescriptorProto in JSON, or its bytes in base64; what is imported stands before. */
   readonly files?: readonly unknown[];
   readonly calls: readonly GrpcCall[];
@@ -48,6 +53,29 @@ export async function callByGrpc(client: Client): Promise<GrpcEnd[]> {
   const answers = await said;
   if (answers === '') throw new Error(await wrong);
   return JSON.parse(answers) as GrpcEnd[];
+}
+
+/** How a call ended by the bytes of HTTP/2. */
+export interface RawEnd {
+  readonly head: IncomingHttpHeaders;
+  readonly trailers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+/** A call whose body is these bytes, whatever they are; `fields` name its path. */
+export async function callRaw(
+  session: ClientHttp2Session,
+  body: Buffer,
+  fields: Readonly<Record<string, string>>,
+): Promise<RawEnd> {
+  const stream = session.request({ ':method': 'POST', 'content-type': 'application/grpc', te: 'trailers', ...fields });
+  let [head, trailers]: IncomingHttpHeaders[] = [{}, {}];
+  const chunks: Buffer[] = [];
+  stream.on('response', said => (head = said)).on('trailers', (said: IncomingHttpHeaders) => (trailers = said));
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', () => undefined);
+  stream.end(body);
+  await once(stream, 'close');
+  return { head: head ?? {}, trailers: trailers ?? {}, body: Buffer.concat(chunks) };
 }
 
 /** A real server of gRPC, made with Debian's grpcio. */
