@@ -24,7 +24,7 @@ export interface Batching {
 
 interface BatchingParts {
   /** Puts calls, and the gateway's own upstream requests. */
-  readonly ask: SendUpstream;
+  readonly send: SendUpstream;
   /** Those of the current generation. */
   readonly routes: () => readonly Route[];
   readonly clock: Clock;
@@ -34,19 +34,19 @@ interface BatchingParts {
 }
 
 /** Puts together what makes calls travel as one. */
-export function composeBatching({ ask, routes, clock, random, deadlines, observe: pass }: BatchingParts): Batching {
+export function composeBatching({ send, routes, clock, random, deadlines, observe: pass }: BatchingParts): Batching {
   const subjects = createSubjects();
   const states = new BatchingStates({ routes, subjects, clock });
   const observe: Observe = event => {
     if (event.kind === 'batching') states.note(event.route, event.isOn, event.reason);
     pass(event);
   };
-  const own = new OwnRequests({ ask, clock, deadlines });
+  const own = new OwnRequests({ send, clock, deadlines });
   const prover = new Prover({ own, clock, observe });
   const rechecks = new Rechecks({ own, clock, random, observe, states });
   const endWatch = watchForProofs({ routes, subjects, prover, clock });
   return {
-    batch: createBatch({ ask, subjects, prover, rechecks, states, deadlines, clock, observe }),
+    batch: createBatch({ send, subjects, prover, rechecks, states, deadlines, clock, observe }),
     states: () => states.read(),
     view: routeId => states.view(routeId),
     recheck(service) {

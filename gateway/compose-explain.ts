@@ -70,7 +70,7 @@ export function explainAdmission(input: ExplainInput, parts: AdmissionParts): Pr
 }
 
 /** Only its provider knows. */
-class NotAsked extends Error {}
+class NotChecked extends Error {}
 
 const HIDDEN = '[redacted]';
 
@@ -115,7 +115,7 @@ class Watch {
   refused(error: unknown): AdmissionView {
     const { caller } = this.#call;
     const known = { scheme: this.#scheme, caller: caller === undefined ? null : viewOf(caller), limits: this.#counted };
-    if (error instanceof NotAsked) {
+    if (error instanceof NotChecked) {
       this.#countUnknown();
       return { ...known, outcome: 'not asked', refusal: null };
     }
@@ -128,7 +128,7 @@ class Watch {
       this.#scheme = scheme.name;
       // Refused as it would be, and not reported as one that leaked.
       if (credential.kind === 'key-in-url') return { kind: 'refused', fault: 'key-in-url' };
-      if (this.#parts.isLeft?.(scheme, credential) === true) throw new NotAsked();
+      if (this.#parts.isLeft?.(scheme, credential) === true) throw new NotChecked();
       return scheme.identify(credential, judged);
     };
     const takes = (credential: Credential) => scheme.takes(credential);

@@ -61,13 +61,13 @@ function fileOf(service: string): string {
   return `${service.replaceAll('.', '/').replace(/\/\w+$/, '')}/reflection.proto`;
 }
 
-interface Told {
+interface Reflected {
   readonly own: readonly string[];
   readonly published: ConstructorParameters<typeof Reflection>[1];
 }
 
 /** What a route asks a credential for is not told to those who show none. */
-function reflectionOf(routes: readonly Route[], { own, published }: Told): Reflection {
+function reflectionOf(routes: readonly Route[], { own, published }: Reflected): Reflection {
   const open = routes.flatMap(({ policy: { auth, grpc } }) =>
     grpc === undefined || auth?.allow.includes('anonymous') === false ? [] : [grpc],
   );

@@ -108,8 +108,8 @@ function composeJwt({ identity, clock, observe, guessing }: World, keySets: Name
     keySets.push({ issuer: config.issuer, keySet });
     return { ...issuer, keySet };
   });
-  const tell = createTeller(clock, observe);
-  const onOtherSecret = (issuer: string, hint: string) => tell(`a token was refused: ${hint}`, { issuer });
+  const notify = createNotifier(clock, observe);
+  const onOtherSecret = (issuer: string, hint: string) => notify(`a token was refused: ${hint}`, { issuer });
   const { tokenBytesMax } = identity;
   const scheme = new JwtScheme({ issuers, tokenBytesMax, clock, guessing, onOtherSecret });
   return scheme;
@@ -119,11 +119,11 @@ function composeApiKeys({ identity, clock, observe, guessing }: World): ApiKeySc
   const { apiKeys, tokenBytesMax: keyBytesMax } = identity;
   if (apiKeys === undefined) return undefined;
   const { keys, header: field } = apiKeys;
-  const tell = createTeller(clock, observe);
+  const notify = createNotifier(clock, observe);
   return new ApiKeyScheme({
     ...{ keys, field, keyBytesMax, clock, guessing, digests: keyDigests() },
     onKeyInUrl: ({ route, callerAddress }) =>
-      tell('an API key came in a URL: it is to be replaced', { route: route?.id ?? '', address: callerAddress }),
+      notify('an API key came in a URL: it is to be replaced', { route: route?.id ?? '', address: callerAddress }),
   });
 }
 
@@ -169,14 +169,14 @@ function keysDifference(before: readonly ApiKey[], after: readonly ApiKey[]) {
 }
 
 function composeOpaque({ identity, clock, observe, guessing }: World): OpaqueScheme {
-  const tell = createTeller(clock, observe);
+  const notify = createNotifier(clock, observe);
   const endpoints = identity.introspection.map(({ endpoint, clientSecret, ...rest }) => ({
     ...{ ...rest, url: endpoint, clientSecret: clientSecret.reveal(), audience: rest.audience, match: rest.match },
     issuer: new URL(endpoint).origin,
   }));
   return new OpaqueScheme({
     ...{ endpoints, tokenBytesMax: identity.tokenBytesMax, clock, guessing },
-    onFailure: (endpoint, problem) => tell('tokens cannot be asked about', { endpoint, problem }),
+    onFailure: (endpoint, problem) => notify('tokens cannot be asked about', { endpoint, problem }),
   });
 }
 
@@ -188,11 +188,11 @@ function composeDirectory(
 }
 
 function composeLdap({ identity, clock, observe, guessing }: World, directory: Directory): LdapScheme {
-  const tell = createTeller(clock, observe);
+  const notify = createNotifier(clock, observe);
   const { roles = new Map<string, string>(), cacheMs = 0 } = identity.ldap ?? {};
   return new LdapScheme({
     ...{ roles, cacheMs, clock, guessing, check: (who: NameAndPassword) => directory.check(who) },
-    onFailure: problem => tell('the directory cannot be asked', { problem }),
+    onFailure: problem => notify('the directory cannot be asked', { problem }),
   });
 }
 
@@ -200,17 +200,17 @@ function isFetched({ jwks, discovery }: IssuerConfig): boolean {
   return jwks !== undefined || discovery;
 }
 
-const TOLD_EVERY_MS = 60_000;
+const NOTICE_EVERY_MS = 60_000;
 /** Sayings remembered as told; where there are more, some are told again. */
-const TOLD_MAX = 1_000;
+const NOTICES_MAX = 1_000;
 
 /** Says the same of the same once a minute: many callers meet it at once. */
-function createTeller(clock: Clock, observe: Observe) {
-  const toldMs = new BoundedMap<string, number>(TOLD_MAX);
+function createNotifier(clock: Clock, observe: Observe) {
+  const notifiedMs = new BoundedMap<string, number>(NOTICES_MAX);
   return (text: string, about: Readonly<Record<string, string>>) => {
     const key = Object.values(about).join(' ');
-    if (clock.nowMs() - (toldMs.get(key) ?? -Infinity) < TOLD_EVERY_MS) return;
-    toldMs.set(key, clock.nowMs());
+    if (clock.nowMs() - (notifiedMs.get(key) ?? -Infinity) < NOTICE_EVERY_MS) return;
+    notifiedMs.set(key, clock.nowMs());
     observe({ kind: 'notice', level: 'warn', text, about });
   };
 }

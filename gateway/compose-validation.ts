@@ -35,7 +35,7 @@ interface RefusedInput {
 }
 
 interface ValidationParts {
-  readonly ask: SendUpstream;
+  readonly send: SendUpstream;
   /** Those of the current generation. */
   readonly routes: () => readonly Route[];
   readonly clock: Clock;
@@ -44,8 +44,8 @@ interface ValidationParts {
 }
 
 /** Puts together what validates calls. */
-export function composeValidation({ ask, routes, clock, deadlines, observe }: ValidationParts): Validation {
-  const own = new OwnRequests({ ask, clock, deadlines });
+export function composeValidation({ send, routes, clock, deadlines, observe }: ValidationParts): Validation {
+  const own = new OwnRequests({ send, clock, deadlines });
   const schemas = new PublishedSchemas();
   const watch = new SchemaWatch({ schemas, own, compile: compilePublishedSchema, clock, observe, routes });
   const routeOf = (routeId: string) => routes().find(({ id }) => id === routeId);

@@ -83,11 +83,11 @@ interface ComposeParts {
 export function compose(parts: ComposeParts): { readonly gateway: Gateway; readonly log: Log } {
   const { config, version, node } = parts;
   const deadlines = new Deadlines(clock);
-  const told = (event: GatewayEvent, wallMs: number) => {
+  const emit = (event: GatewayEvent, wallMs: number) => {
     metrics.observe(event);
     log.observe(event, wallMs);
   };
-  const { observe, tell: catchUp } = createHeldEvents(clock, told, () => log.observedAll());
+  const { observe, flush: catchUp } = createHeldEvents(clock, emit, () => log.observedAll());
   const log = createLog({ ...config.log, stream: parts.stdout, wallMs: () => clock.wallMs(), catchUp });
   const audit = composeAudit({ config, clock, observe });
   const identity: ComposedIdentity = composeIdentity({ ...config, clock, observe, changed: audit.changed });
@@ -125,8 +125,8 @@ export function compose(parts: ComposeParts): { readonly gateway: Gateway; reado
 
   const timed = { clock, random, deadlines, observe };
   const attempt = createAttempt({ transport, ...timed });
-  const batching: Batching = composeBatching({ ask: attempt, routes, ...timed });
-  const validation = composeValidation({ ask: attempt, routes, clock, deadlines, observe });
+  const batching: Batching = composeBatching({ send: attempt, routes, ...timed });
+  const validation = composeValidation({ send: attempt, routes, clock, deadlines, observe });
   const jobs: GatewayJobs = composeJobs({ config, ...timed, ...validation, registry, current: generations.current });
   const sharing = { caches, attempt, batching, validation };
   const within = { jobs, grpc, identity, audit, limits, generations, ...sharing, life, observe };

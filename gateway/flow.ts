@@ -108,7 +108,7 @@ export function createFlow(stages: Stages): Flow {
   function counted(call: Complete): void {
     const { sharing } = call.route.policy;
     if (sharing?.methods.has(call.method) !== true) {
-      call.asks(attempt(requestOf(call)));
+      call.sends(attempt(requestOf(call)));
       return;
     }
     const shared = new SharedCall(call, sharing, stages.digest);
@@ -141,9 +141,9 @@ function createBack({ noteWrite, compress, respond, observe }: Stages): WayBack 
       if (call.lookup === undefined && answer.via !== null && call.method !== 'GET') noteWrite(call, answer.status);
       const stored = call.lookup?.answered(answer) ?? answer;
       const known = stored.status < 400 ? stored : withPlumberError(stored, call);
-      const told = call.transcoder === undefined ? known : call.transcoder.answer(call, known);
-      filterReply(told, call);
-      const reply = unlessNotModified(told, call);
+      const translated = call.transcoder === undefined ? known : call.transcoder.answer(call, known);
+      filterReply(translated, call);
+      const reply = unlessNotModified(translated, call);
       if (call.route.policy.compress) compress(call, reply, coded => respond.answer(call, coded));
       else respond.answer(call, reply);
     },

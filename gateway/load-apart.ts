@@ -31,9 +31,9 @@ export async function loadRoutesApart(input: RoutesInput, inForce: MadeRoutes): 
   const workerData: WorkerInput = { input, around: made.around, keys: isChanged ? [] : [...made.byKey.keys()] };
   const worker = new Worker(WORKER, { workerData, resourceLimits: RESOURCES, env: environment() });
   try {
-    const { problems, secrets, parts } = await heard<Judged>(worker);
+    const { problems, secrets, parts } = await nextMessage<Judged>(worker);
     if (hasError(problems)) return { routes: undefined, problems, secrets };
-    const { routes: toMake, ...around } = await gathered(worker, parts);
+    const { routes: toMake, ...around } = await collect(worker, parts);
     const { identityConfigured, identity, routesFile, variables } = input;
     const texts = new Map<string, string>();
     const schemaIn = schemasBeside(routesFile, variables, texts);
@@ -69,12 +69,12 @@ function environment(): Record<string, string> {
 }
 
 /** What a thread says next; rejects where it fails. */
-async function heard<T>(worker: Worker): Promise<T> {
+async function nextMessage<T>(worker: Worker): Promise<T> {
   const [said] = (await once(worker, 'message')) as [T];
   return said;
 }
 
-async function gathered(
+async function collect(
   worker: Worker,
   parts: number,
 ): Promise<AroundRoutes & { readonly routes: readonly RouteToMake[] }> {
@@ -83,7 +83,7 @@ async function gathered(
   let rest: JudgedPart = {};
   for (let at = 0; at < parts; at++) {
     worker.postMessage(at);
-    const part = await heard<JudgedPart>(worker);
+    const part = await nextMessage<JudgedPart>(worker);
     rest = { ...rest, ...part };
     for (const [name, service] of part.services ?? []) services.set(name, service);
     routes.push(...(part.routes ?? []));

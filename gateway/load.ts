@@ -105,13 +105,13 @@ export function loadContract(gatewayFile: string, variables: Variables, profiles
 /** Reads and understands the routes file for a gateway that is configured so; undefined: not known, assume the usual. */
 export function loadRoutes(
   gateway: GatewayConfig | undefined,
-  { routesFile, variables, profiles, plugins }: RoutesAsked,
+  { routesFile, variables, profiles, plugins }: RoutesParts,
 ): LoadedRoutes {
   const input = { ...judgedBy(gateway), routesFile, variables, ...(profiles === undefined ? {} : { profiles }) };
   return judgeRoutes(input, plugins);
 }
 
-type RoutesAsked = Pick<RoutesInput, 'routesFile' | 'variables' | 'profiles'> & {
+type RoutesParts = Pick<RoutesInput, 'routesFile' | 'variables' | 'profiles'> & {
   readonly plugins?: LoadedPlugins | undefined;
 };
 

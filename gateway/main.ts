@@ -106,7 +106,7 @@ function devEnv(): NodeJS.Dict<string> {
 async function loadServe(): Promise<Run> {
   const [{ createServe }, { openGateway }] = await Promise.all([import('./commands/serve.ts'), import('./open.ts')]);
   const parts = { stdout: process.stdout, version: versionOf(), node: process.version };
-  return createServe({ host: serveProcess, open: (asked, io) => openGateway(asked, { ...parts, io }) });
+  return createServe({ host: serveProcess, open: (options, io) => openGateway(options, { ...parts, io }) });
 }
 
 const SIGNALS: readonly Signal[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];

@@ -7,7 +7,7 @@ import { parseJson, readPrototype } from './domain/validation/prototype.ts';
 import { systemClock as clock } from './edges/clock.ts';
 import { createTransport } from './edges/r-transport/transport.ts';
 import type { Contract } from './load.ts';
-import { asking, BOUNDS, whereIs } from './online.ts';
+import { sendTo, BOUNDS, whereIs } from './online.ts';
 import type { SendForProof } from './stages/batch-proof.ts';
 
 const NO_BODY = Buffer.alloc(0);
@@ -27,8 +27,8 @@ export async function protoOf(contract: Contract, service: string): Promise<{ te
   const deadlines = new Deadlines(clock);
   const transport = createTransport({ clock, deadlines });
   try {
-    const ask = asking(origin, { transport, bounds: { ...BOUNDS, tls } });
-    return await protoBy(ask, { service, sharedSecret, origin });
+    const send = sendTo(origin, { transport, bounds: { ...BOUNDS, tls } });
+    return await protoBy(send, { service, sharedSecret, origin });
   } catch (error) {
     return { problem: `${origin} does not answer: ${error instanceof Error ? error.message : 'unknown'}` };
   } finally {
@@ -37,21 +37,27 @@ export async function protoOf(contract: Contract, service: string): Promise<{ te
   }
 }
 
-interface AskedOf {
+interface ProtoSource {
   readonly service: string;
   readonly sharedSecret: string | undefined;
   readonly origin: string;
 }
 
-async function protoBy(ask: SendForProof, { service, sharedSecret, origin }: AskedOf) {
+async function protoBy(send: SendForProof, { service, sharedSecret, origin }: ProtoSource) {
   const secret = sharedSecret === undefined ? [] : [SHARED_SECRET_FIELD, sharedSecret];
-  const { answer } = await ask({ method: 'GET', target: '/prototype', host: undefined, fields: secret, body: NO_BODY });
+  const { answer } = await send({
+    method: 'GET',
+    target: '/prototype',
+    host: undefined,
+    fields: secret,
+    body: NO_BODY,
+  });
   const prototype = answer.status === 200 ? textIn(answer) : '';
   const columns = readPrototype(prototype);
   if (columns === undefined) return { problem: `${origin} publishes no columns at /prototype` };
   const rows = (examplesOf(prototype, 'array') ?? []).slice(0, 2).flatMap(({ pieces }) => pieces);
   const body = Buffer.from(`[${rows.join(',')}]`);
-  const said = rows.length === 0 ? undefined : await ask({ ...predictMessage(sharedSecret), body });
+  const said = rows.length === 0 ? undefined : await send({ ...predictMessage(sharedSecret), body });
   const isGood = said?.answer.status === 200;
   return { text: protoText({ service, columns, answer: isGood ? parseJson(textIn(said.answer)) : undefined }) };
 }

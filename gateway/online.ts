@@ -4,7 +4,7 @@ import type { Problem } from './config/problem.ts';
 import { readConsulListing } from './domain/discovery/consul-entries.ts';
 import type { RosterEntry } from './domain/roster.ts';
 import { type ConsulClient, createConsulClient } from './edges/consul-client.ts';
-import { askBriefly, probeHttp } from './edges/http-probe.ts';
+import { fetchBriefly, probeHttp } from './edges/http-probe.ts';
 import type { Contract } from './load.ts';
 import { isRecord } from './domain/unknown-value.ts';
 import { Deadlines } from './domain/deadlines.ts';
@@ -27,7 +27,7 @@ type Finding = string | undefined;
  * What the world says of the configuration: whether Consul answers and knows the services, whether instances do, and
  * whether models whose calls shall travel together answer as they must for that.
  */
-export async function askOnline({ gateway, routes, texts }: Contract): Promise<Problem[]> {
+export async function checkOnline({ gateway, routes, texts }: Contract): Promise<Problem[]> {
   if (gateway === undefined || routes === undefined) return [];
   const [gatewayFile = '', routesFile = ''] = texts.keys();
   const { consul, local, static: fixed } = gateway.discovery;
@@ -35,13 +35,13 @@ export async function askOnline({ gateway, routes, texts }: Contract): Promise<P
   const wanted = [...routes.services.keys()].filter(service => !elsewhere.has(service));
 
   const [ofFixed, ofRoutes, ofConsul, ofLocal, ofRunning] = await Promise.all([
-    askInstances(fixed, routes),
-    askInstances(routes.statics, routes),
-    consul === undefined ? NOTHING_KNOWN : askConsul(consul, wanted),
-    askLocal(gateway, routes),
-    askRunning(gateway.admin, routes),
+    probeInstances(fixed, routes),
+    probeInstances(routes.statics, routes),
+    consul === undefined ? NOTHING_KNOWN : queryConsul(consul, wanted),
+    localInstances(gateway, routes),
+    findingsOfRunning(gateway.admin, routes),
   ]);
-  const ofBatches = await askBatches(routes, [...fixed, ...routes.statics, ...ofConsul.known, ...ofLocal.known]);
+  const ofBatches = await proveBatches(routes, [...fixed, ...routes.statics, ...ofConsul.known, ...ofLocal.known]);
   return [
     ...toProblems(ofFixed, { file: gatewayFile, path: 'discovery.static' }),
     ...toProblems(ofRoutes, { file: routesFile, path: 'routes' }),
@@ -56,12 +56,12 @@ export async function askOnline({ gateway, routes, texts }: Contract): Promise<P
 export async function whereIs({ gateway, routes }: Contract, service: string): Promise<readonly string[]> {
   if (gateway === undefined || routes === undefined) return [];
   const ofService = (each: RoutedAddress) => each.service === service;
-  const running = listedBy(await askAdmin(gateway.admin, '/api/services'), () => true).filter(ofService);
+  const running = listedBy(await fetchFromAdmin(gateway.admin, '/api/services'), () => true).filter(ofService);
   const written = [...gateway.discovery.static, ...routes.statics].filter(ofService);
   const known = [...running, ...written].flatMap(({ instances }) => instances);
   const { consul } = gateway.discovery;
   if (known.length > 0 || consul === undefined) return known;
-  return (await askConsul(consul, [service])).known.flatMap(({ instances }) => instances);
+  return (await queryConsul(consul, [service])).known.flatMap(({ instances }) => instances);
 }
 
 function toProblems(findings: readonly Finding[], { file, path }: { file: string; path: string }): Problem[] {
@@ -71,10 +71,10 @@ function toProblems(findings: readonly Finding[], { file, path }: { file: string
 }
 
 /** Asks as the gateway's active checks do, so that both find the same. */
-function askInstances(written: readonly RoutedAddress[], routes: CompiledRoutes): Promise<Finding[]> {
-  const asked = written.flatMap(({ service, instances }) => instances.map(origin => ({ service, origin })));
+function probeInstances(written: readonly RoutedAddress[], routes: CompiledRoutes): Promise<Finding[]> {
+  const probed = written.flatMap(({ service, instances }) => instances.map(origin => ({ service, origin })));
   return Promise.all(
-    asked.map(async ({ service, origin }) => {
+    probed.map(async ({ service, origin }) => {
       const { health, sharedSecret, tls } = routes.policyOf(service);
       const bounds = { timeoutMs: PATIENCE_MS, signal: new AbortController().signal };
       const { isWell, note } = await probeHttp({ origin, path: health.path, sharedSecret, tls, ...bounds });
@@ -84,28 +84,28 @@ function askInstances(written: readonly RoutedAddress[], routes: CompiledRoutes)
 }
 
 /** What Consul says: what is amiss, and where the instances are. */
-interface ConsulSaid {
+interface ConsulListing {
   readonly findings: readonly Finding[];
   readonly known: readonly RoutedAddress[];
 }
 
-const NOTHING_KNOWN: ConsulSaid = { findings: [], known: [] };
+const NOTHING_KNOWN: ConsulListing = { findings: [], known: [] };
 
-async function askConsul(consul: ConsulConfig, services: readonly string[]): Promise<ConsulSaid> {
+async function queryConsul(consul: ConsulConfig, services: readonly string[]): Promise<ConsulListing> {
   const { address, datacenter, token, tag } = consul;
   const client = createConsulClient({ address, datacenter, token: token?.reveal() });
   try {
-    const said = await Promise.all(services.map(service => askService(client, service, tag)));
-    return { findings: said.flatMap(({ findings }) => findings), known: said.flatMap(({ known }) => known) };
+    const results = await Promise.all(services.map(service => queryService(client, service, tag)));
+    return { findings: results.flatMap(({ findings }) => findings), known: results.flatMap(({ known }) => known) };
   } finally {
     client.close();
   }
 }
 
-async function askService(client: ConsulClient, service: string, tag: string | undefined): Promise<ConsulSaid> {
+async function queryService(client: ConsulClient, service: string, tag: string | undefined): Promise<ConsulListing> {
   try {
     const query = { service, tag, index: 0n, waitMs: 0 };
-    const { list } = await client.askHealth(query, AbortSignal.timeout(PATIENCE_MS));
+    const { list } = await client.queryHealth(query, AbortSignal.timeout(PATIENCE_MS));
     const isWell = ({ health }: RosterEntry) => health === 'passing';
     const instances = readConsulListing(list)
       .entries.filter(isWell)
@@ -121,7 +121,7 @@ async function askService(client: ConsulClient, service: string, tag: string | u
 }
 
 /** Where the R processes are that the running gateway has started, and what could not be asked of them. */
-export interface LocalSaid {
+export interface LocalListing {
   readonly known: readonly RoutedAddress[];
   readonly problems: readonly Problem[];
 }
@@ -130,33 +130,33 @@ export interface LocalSaid {
  * Asks the gateway of this configuration, if one runs, where its own R processes are: only it knows. Where routes to
  * them batch and none tells, that is a warning.
  */
-async function askLocal(gateway: GatewayConfig, routes: CompiledRoutes): Promise<LocalSaid> {
+async function localInstances(gateway: GatewayConfig, routes: CompiledRoutes): Promise<LocalListing> {
   const services = new Set(gateway.discovery.local.map(({ service }) => service));
   const batching = routes.specs.filter(
     ({ serviceName, policy }) => services.has(serviceName) && policy.sharing?.batch !== undefined,
   );
   if (batching.length === 0) return { known: [], problems: [] };
-  const known = startedBy(await askAdmin(gateway.admin, '/api/services')).filter(({ service }) =>
+  const known = startedBy(await fetchFromAdmin(gateway.admin, '/api/services')).filter(({ service }) =>
     services.has(service),
   );
   const isKnown = (name: string) => known.some(({ service }) => service === name);
   const unknown = batching.filter(({ serviceName }) => !isKnown(serviceName));
-  return { known, problems: unknown.map(({ id }) => routes.problemAt(id, 'batch', NOBODY_TO_ASK)) };
+  return { known, problems: unknown.map(({ id }) => routes.problemAt(id, 'batch', NO_GATEWAY_RUNS)) };
 }
 
-const NOBODY_TO_ASK = {
+const NO_GATEWAY_RUNS = {
   severity: 'warning',
   message: 'not proven: no gateway of this configuration runs that would tell where its R processes are',
   hint: 'start it and check again; it asks them itself, too, and no calls travel together before',
 } as const;
 
 /** What a gateway at this address says there; undefined where none answers, or not as a gateway does. */
-async function askAdmin({ host, port }: GatewayConfig['admin'], path: string): Promise<unknown> {
+async function fetchFromAdmin({ host, port }: GatewayConfig['admin'], path: string): Promise<unknown> {
   const here = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
   const origin = `http://${here.includes(':') ? `[${here}]` : here}:${port}`;
   const bounds = { timeoutMs: PATIENCE_MS, signal: new AbortController().signal };
   try {
-    const { body } = await askBriefly({ origin, path, sharedSecret: undefined, ...bounds });
+    const { body } = await fetchBriefly({ origin, path, sharedSecret: undefined, ...bounds });
     return JSON.parse(body);
   } catch {
     return undefined;
@@ -198,22 +198,22 @@ interface Shown {
  * Asks the instances behind every route that lets calls travel together, with the examples that the model publishes,
  * whether rows together get the answers they get alone. Where not, the route's `batch` is an error.
  */
-async function askBatches(routes: CompiledRoutes, known: readonly RoutedAddress[]): Promise<Problem[]> {
+async function proveBatches(routes: CompiledRoutes, known: readonly RoutedAddress[]): Promise<Problem[]> {
   const deadlines = new Deadlines(clock);
   const transport = createTransport({ clock, deadlines });
   try {
-    const asked = routes.specs.map(async ({ id, serviceName, policy }) => {
+    const pending = routes.specs.map(async ({ id, serviceName, policy }) => {
       const batch = policy.sharing?.batch;
       if (batch === undefined) return [];
       const origins = known.filter(({ service }) => service === serviceName).flatMap(({ instances }) => instances);
       const shown = origins
         .slice(0, INSTANCES_MAX)
-        .map(origin => askInstance(origin, { routes, serviceName, batch, transport }));
+        .map(origin => proveInstance(origin, { routes, serviceName, batch, transport }));
       return problemOf(await Promise.all(shown), batch, (severity, message, hint) =>
         routes.problemAt(id, 'batch', { severity, message, hint }),
       );
     });
-    return (await Promise.all(asked)).flat();
+    return (await Promise.all(pending)).flat();
   } finally {
     await transport.close();
     deadlines.close();
@@ -221,11 +221,11 @@ async function askBatches(routes: CompiledRoutes, known: readonly RoutedAddress[
 }
 
 /** Asks the gateway of this configuration, if one runs, what it has found out against batches of its routes. */
-async function askRunning(admin: GatewayConfig['admin'], routes: CompiledRoutes): Promise<Problem[]> {
+async function findingsOfRunning(admin: GatewayConfig['admin'], routes: CompiledRoutes): Promise<Problem[]> {
   const batching = routes.specs.filter(({ policy }) => policy.sharing?.batch !== undefined);
-  const said = batching.length === 0 ? undefined : await askAdmin(admin, '/api/routes');
-  if (!Array.isArray(said)) return [];
-  return said.filter(isRecord).flatMap(({ id, batching: known }) => {
+  const listed = batching.length === 0 ? undefined : await fetchFromAdmin(admin, '/api/routes');
+  if (!Array.isArray(listed)) return [];
+  return listed.filter(isRecord).flatMap(({ id, batching: known }) => {
     const isOurs = batching.some(route => route.id === id);
     if (!isOurs || typeof id !== 'string' || !isRecord(known) || typeof known['reason'] !== 'string') return [];
     const message = `the running gateway has found: ${known['reason']}`;
@@ -252,28 +252,28 @@ function problemOf(shown: readonly Shown[], { rowsIndependent }: BatchPolicy, to
   return [toProblem('warning', `${open.origin}: ${open.reason}`, hint)];
 }
 
-interface Asking {
+interface InstanceProof {
   readonly routes: CompiledRoutes;
   readonly serviceName: string;
   readonly batch: BatchPolicy;
   readonly transport: Transport;
 }
 
-async function askInstance(origin: string, { routes, serviceName, batch, transport }: Asking): Promise<Shown> {
+async function proveInstance(origin: string, { routes, serviceName, batch, transport }: InstanceProof): Promise<Shown> {
   const { sharedSecret, tls } = routes.policyOf(serviceName);
   const message = predictMessage(sharedSecret);
   const subject = new Subject();
   const nowMs = () => clock.nowMs();
   let reason = 'it publishes no examples at /prototype to prove by that rows may travel together';
-  const report = (_: boolean, said: string) => {
-    reason = said;
+  const report = (_: boolean, text: string) => {
+    reason = text;
   };
   try {
     // Nothing is declared to a proof that is asked for its examples alone: what it says otherwise is for the log.
     const policy = { ...batch, rowsIndependent: true };
     const wanted = { subject, versions: '', message, policy, bodyBytesMax: BYTES_MAX };
     const bounds = { ...BOUNDS, tls };
-    await proveBatch(wanted, { ask: asking(origin, { transport, bounds }), nowMs, report });
+    await proveBatch(wanted, { send: sendTo(origin, { transport, bounds }), nowMs, report });
   } catch (error) {
     reason = error instanceof Error ? error.message : 'it could not be asked';
   }
@@ -289,7 +289,7 @@ export const BOUNDS: Omit<ExchangeBounds, 'tls'> = {
 };
 
 /** Asks an instance itself. */
-export function asking(
+export function sendTo(
   origin: string,
   { transport, bounds }: { readonly transport: Transport; readonly bounds: ExchangeBounds },
 ): SendForProof {

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { CommandIo } from './commands/io.ts';
-import type { Asked, Opened } from './commands/serve.ts';
+import type { ServeOptions, Opened } from './commands/serve.ts';
 import { compose } from './compose.ts';
 import { renderProblems, summaryOf } from './config/problem.ts';
 import { findAccount, isRoot } from './edges/user.ts';
@@ -19,7 +19,7 @@ const SERVE_COMMAND = fileURLToPath(new URL('../plumber-services/serve.sh', impo
 
 /** Reads both files and makes the gateway; undefined when they have errors, which stderr is told. */
 export function openGateway(
-  { file, profiles, user: asked }: Asked,
+  { file, profiles, user: userOption }: ServeOptions,
   { io, ...parts }: OpenParts,
 ): Promise<Opened | undefined> {
   const contract = loadContract(file, io.env, profiles);
@@ -28,7 +28,7 @@ export function openGateway(
     io.stderr.write(`${renderProblems(problems, contract.texts)}\n${summaryOf(problems)}\n`); // as `check` says it
     return Promise.resolve(undefined);
   }
-  const user = asked ?? config.user;
+  const user = userOption ?? config.user;
   const account = user === undefined || !isRoot() ? undefined : findAccount(user);
   if (user !== undefined && isRoot() && account === undefined) {
     io.stderr.write(`penstock: there is no user ${JSON.stringify(user)} on this machine\n`);

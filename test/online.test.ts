@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { loadContract } from '../gateway/load.ts';
-import { askOnline } from '../gateway/online.ts';
+import { checkOnline } from '../gateway/online.ts';
 import { startConsulAgent } from './support/consul-agent.ts';
 
 /** An instance at a free port, which ends with the test. */
@@ -30,7 +30,7 @@ async function askedOf(t: TestContext, { gateway, routes }: { gateway: string; r
   writeFileSync(join(folder, 'plumber.R'), '');
   const contract = loadContract(join(folder, 'gateway.yaml'), { SHARED: 'open sesame' });
   assert.deepEqual(contract.problems, []);
-  const problems = await askOnline(contract);
+  const problems = await checkOnline(contract);
   return problems.map(({ path, message, file }) => `${file.slice(folder.length + 1)} ${path}: ${message}`);
 }
 
@@ -136,7 +136,7 @@ describe('asking whether calls may travel together', () => {
       ];
       writeFileSync(join(folder, 'routes.yaml'), ['routes:', ...route].join('\n'));
 
-      const problems = await askOnline(loadContract(join(folder, 'gateway.yaml'), {}));
+      const problems = await checkOnline(loadContract(join(folder, 'gateway.yaml'), {}));
 
       assert.deepEqual(
         problems.map(

@@ -2,7 +2,7 @@ import { Deadlines } from '../../gateway/domain/deadlines.ts';
 import type { GatewayError } from '../../gateway/domain/errors.ts';
 import type { Instance, ManagedService, Permit, PermitRequest, BalanceSpec } from '../../gateway/domain/service.ts';
 import { at } from '../../gateway/domain/non-empty.ts';
-import type { Asked } from '../../gateway/domain/route.ts';
+import type { RequestAttributes } from '../../gateway/domain/route.ts';
 import { createRouteTable } from '../../gateway/domain/routing/route-table.ts';
 import { createBalance } from '../../gateway/domain/service/service-core.ts';
 import { PermitRegistry } from '../../gateway/domain/service/permits.ts';
@@ -206,7 +206,7 @@ function finding(count: number, end: 'found' | 'missed'): Work {
     predicates: [`Path=/api/team-${i % 100}/model-${i}/**`, 'Method=GET,POST'],
   }));
   const table = createRouteTable(soundRoutes(JSON.stringify({ routes: listed })).specs);
-  const asked = Array.from({ length: REQUESTS }, (_, i): Asked => {
+  const asked = Array.from({ length: REQUESTS }, (_, i): RequestAttributes => {
     const number = Math.floor((i * count) / REQUESTS);
     const path = `/api/team-${number % 100}/model-${number}${end === 'found' ? '' : 'x'}/predict-${i}`;
     return {

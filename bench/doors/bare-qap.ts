@@ -19,7 +19,7 @@ export async function bareQap(origin: string, name: string): Promise<BareQap> {
   async function call(i: number): Promise<void> {
     const rows = rowsOf([{ wt: 1 + (i % 8_999) / 1_000, hp: 100 + (i % 300) }]);
     if (!('frame' in rows)) throw new Error('no rows');
-    const { error, body } = await connection.ask(callCommand(name, [rows.frame]), BYTES_MAX);
+    const { error, body } = await connection.send(callCommand(name, [rows.frame]), BYTES_MAX);
     if (error !== undefined || valueIn(body).type !== 'double')
       throw new Error(`Rserve answers with ${error ?? 'no numbers'}`);
   }

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { hasError, type Problem, renderProblems, summaryOf } from '../config/problem.ts';
 import { loadContract } from '../load.ts';
-import { askOnline } from '../online.ts';
+import { checkOnline } from '../online.ts';
 import { judgeRFiles } from '../r-files.ts';
 import { argumentProblem, PROFILE_OPTION, profilesOf, USAGE_ERROR, type CommandIo, type Run } from './io.ts';
 
@@ -22,19 +22,19 @@ Where this machine has R, it parses the R services that the gateway would start,
 
 /** The command that judges both files. */
 export const run: Run = async (args, io) => {
-  const asked = readArgs(args);
-  if (typeof asked === 'string') {
-    io.stderr.write(`${asked}\n\n${HELP}`);
+  const options = readArgs(args);
+  if (typeof options === 'string') {
+    io.stderr.write(`${options}\n\n${HELP}`);
     return USAGE_ERROR;
   }
-  if (asked.help) {
+  if (options.help) {
     io.stdout.write(HELP);
     return 0;
   }
-  return check(asked, io);
+  return check(options, io);
 };
 
-interface Asked {
+interface CheckOptions {
   readonly config: string;
   readonly profile: readonly string[];
   readonly online: boolean;
@@ -42,7 +42,7 @@ interface Asked {
   readonly help: boolean;
 }
 
-function readArgs(args: readonly string[]): Asked | string {
+function readArgs(args: readonly string[]): CheckOptions | string {
   try {
     const { values } = parseArgs({
       args: [...args],
@@ -60,9 +60,9 @@ function readArgs(args: readonly string[]): Asked | string {
   }
 }
 
-async function check({ config, profile, online, json }: Asked, io: CommandIo): Promise<number> {
+async function check({ config, profile, online, json }: CheckOptions, io: CommandIo): Promise<number> {
   const contract = loadContract(resolve(io.cwd, config), io.env, profilesOf(profile));
-  const found = [...(await judgeRFiles(contract, io.env)), ...(online ? await askOnline(contract) : [])];
+  const found = [...(await judgeRFiles(contract, io.env)), ...(online ? await checkOnline(contract) : [])];
   const problems = [...contract.problems, ...found];
   const ok = !hasError(problems);
   if (json) io.stdout.write(`${JSON.stringify({ ok, problems: problems.map(withHint) }, null, 2)}\n`);

@@ -32,16 +32,16 @@ const OPTIONS = {
 } as const;
 
 /** The command that says what a change of the routes means. */
-export const run: Run = commandOf({ prefix: 'penstock diff: ', help: HELP, readArgs, act: tell });
+export const run: Run = commandOf({ prefix: 'penstock diff: ', help: HELP, readArgs, act: print });
 
-interface Asked {
+interface DiffOptions {
   readonly old: string;
   readonly now: string;
   readonly profiles: readonly string[];
   readonly isJson: boolean;
 }
 
-function readArgs(args: readonly string[]): Asked | 'help' | Error {
+function readArgs(args: readonly string[]): DiffOptions | 'help' | Error {
   try {
     const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options: OPTIONS });
     const [old, now, ...others] = positionals;
@@ -53,7 +53,7 @@ function readArgs(args: readonly string[]): Asked | 'help' | Error {
   }
 }
 
-function tell({ old, now, profiles, isJson }: Asked, io: CommandIo): number {
+function print({ old, now, profiles, isJson }: DiffOptions, io: CommandIo): number {
   const [before, after] = [old, now].map(name => soundRoutes(resolve(io.cwd, name), profiles, io));
   if (before === undefined || after === undefined) return 1;
   const diff = diffRoutes(before, after);

@@ -52,9 +52,9 @@ sent. Exits with 1 when no route answers, or the configuration has an error.
 `;
 
 /** The command that explains how a request would travel. */
-export const run: Run = commandOf({ help: HELP, readArgs, act: tell });
+export const run: Run = commandOf({ help: HELP, readArgs, act: print });
 
-interface Asked {
+interface ExplainOptions {
   readonly config: string;
   readonly profile: readonly string[];
   readonly json: boolean;
@@ -65,7 +65,7 @@ interface Asked {
   readonly address?: string;
 }
 
-function readArgs(args: readonly string[]): Asked | 'help' | Error {
+function readArgs(args: readonly string[]): ExplainOptions | 'help' | Error {
   try {
     const { values, positionals } = parseArgs({
       args: [...args],
@@ -98,7 +98,7 @@ function fieldOf(written: string): [string, string] {
   return [written.slice(0, at).trim(), written.slice(at + 1).trim()];
 }
 
-async function tell({ config, profile, json, ...input }: Asked, io: CommandIo): Promise<number> {
+async function print({ config, profile, json, ...input }: ExplainOptions, io: CommandIo): Promise<number> {
   const contract = loadContract(resolve(io.cwd, config), io.env, profilesOf(profile));
   const { gateway, routes, problems, texts, secrets } = contract;
   if (gateway === undefined || routes === undefined || hasError(problems)) {
@@ -130,12 +130,12 @@ async function tell({ config, profile, json, ...input }: Asked, io: CommandIo): 
 }
 
 /** An explanation as an operator reads it in a terminal. */
-interface Told {
+interface Explained {
   readonly routes: readonly RouteSpec[];
   readonly admission: AdmissionView | null;
 }
 
-function explanationText(explanation: Explanation, { routes, admission }: Told): string {
+function explanationText(explanation: Explanation, { routes, admission }: Explained): string {
   const { request, passedOver, answers, refusal } = explanation;
   const query = request.query === '' ? '' : `?${request.query}`;
   const width = Math.max(8, ...passedOver.map(({ route }) => route.length), answers?.route.length ?? 0);
@@ -154,7 +154,7 @@ function explanationText(explanation: Explanation, { routes, admission }: Told):
   return `${lines.map(printableLine).join('\n')}\n`;
 }
 
-function answeringLines(answers: AnsweringRoute, { routes, admission }: Told): string[] {
+function answeringLines(answers: AnsweringRoute, { routes, admission }: Explained): string[] {
   const policy = routes.find(({ id }) => id === answers.route)?.policy;
   return [
     ...(policy === undefined ? [] : policyLines(answers, policy)),
@@ -218,9 +218,9 @@ function policyLines({ service, variables, filters, plugins }: AnsweringRoute, p
 
 function jobsText({ why, files, isAlways, rows }: JobsView): string {
   if (why !== null) return `none: ${why}`;
-  const asked = isAlways ? 'of each POST' : 'with `Prefer: respond-async`';
+  const when = isAlways ? 'of each POST' : 'with `Prefer: respond-async`';
   const size = rows === null ? 'as many rows a call as are answered quickly' : `${rows} rows a call`;
-  return `${files === null ? '' : `of files at ${files}; `}${asked}; ${size}`;
+  return `${files === null ? '' : `of files at ${files}; `}${when}; ${size}`;
 }
 
 /** What a live service publishes, and what that makes of a body, `POST /api/explain` says. */

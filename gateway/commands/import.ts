@@ -26,14 +26,14 @@ const OPTIONS = {
 /** The command that turns a file for Spring Cloud Gateway into two of ours. */
 export const run: Run = commandOf({ prefix: 'penstock import: ', help: HELP, readArgs, act: print });
 
-interface Asked {
+interface ImportOptions {
   readonly file: string;
   readonly profiles: readonly string[];
   readonly to: string | undefined;
   readonly isJson: boolean;
 }
 
-function readArgs(args: readonly string[]): Asked | 'help' | Error {
+function readArgs(args: readonly string[]): ImportOptions | 'help' | Error {
   try {
     const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options: OPTIONS });
     const [file, ...others] = positionals;
@@ -45,7 +45,7 @@ function readArgs(args: readonly string[]): Asked | 'help' | Error {
   }
 }
 
-function print({ file, profiles, to, isJson }: Asked, io: CommandIo): number {
+function print({ file, profiles, to, isJson }: ImportOptions, io: CommandIo): number {
   const imported = importFile(resolve(io.cwd, file), io.env, profiles);
   if ('problems' in imported) {
     io.stderr.write(`${imported.problems.map(problemLine).join('\n')}\n`);

@@ -31,25 +31,25 @@ export function profilesOf(written: readonly string[]): string[] {
 /** The exit code for arguments that make no sense. */
 export const USAGE_ERROR = 2;
 
-interface AboutCommand<Asked> {
+interface AboutCommand<Options> {
   /** Stands before what is wrong with the arguments. */
   readonly prefix?: string;
   readonly help: string;
-  readonly readArgs: (args: readonly string[]) => Asked | 'help' | Error;
+  readonly readArgs: (args: readonly string[]) => Options | 'help' | Error;
   /** Does what is asked; gives the exit code. */
-  readonly act: (asked: Asked, io: CommandIo) => number | Promise<number>;
+  readonly act: (parsed: Options, io: CommandIo) => number | Promise<number>;
 }
 
 /** A command that says its help, or what is wrong with its arguments, or else acts by them. */
-export function commandOf<Asked extends object>({ prefix = '', help, readArgs, act }: AboutCommand<Asked>): Run {
+export function commandOf<Options extends object>({ prefix = '', help, readArgs, act }: AboutCommand<Options>): Run {
   return (args, io) => {
-    const asked = readArgs(args);
-    if (asked === 'help') {
+    const parsed = readArgs(args);
+    if (parsed === 'help') {
       io.stdout.write(help);
       return Promise.resolve(0);
     }
-    if (!(asked instanceof Error)) return Promise.resolve(act(asked, io));
-    io.stderr.write(`${prefix}${asked.message}\n\n${help}`);
+    if (!(parsed instanceof Error)) return Promise.resolve(act(parsed, io));
+    io.stderr.write(`${prefix}${parsed.message}\n\n${help}`);
     return Promise.resolve(USAGE_ERROR);
   };
 }

@@ -34,7 +34,7 @@ export interface Opened {
 }
 
 /** What `serve` is asked to run. */
-export interface Asked {
+export interface ServeOptions {
   /** gateway.yaml, absolute. */
   readonly file: string;
   /** Which documents of a Spring file are in force. */
@@ -46,7 +46,7 @@ export interface Asked {
 export interface ServeParts {
   readonly host: ServeProcess;
   /** Reads both files and makes the gateway; undefined: they have errors, and stderr was told. */
-  open(asked: Asked, io: CommandIo): Promise<Opened | undefined>;
+  open(options: ServeOptions, io: CommandIo): Promise<Opened | undefined>;
 }
 
 const HELP = `penstock serve [--config FILE] [--profile NAME]… [--user NAME]
@@ -66,16 +66,16 @@ SIGHUP            reload routes.yaml
 /** The command that runs the gateway: its start, its signals and its end. */
 export function createServe(parts: ServeParts): Run {
   return async (args, io) => {
-    const asked = parseServeArgs(args);
-    if (typeof asked === 'string') {
-      io.stderr.write(`${asked}\n\n${HELP}`);
+    const options = parseServeArgs(args);
+    if (typeof options === 'string') {
+      io.stderr.write(`${options}\n\n${HELP}`);
       return USAGE_ERROR;
     }
-    if (asked.isHelp) {
+    if (options.isHelp) {
       io.stdout.write(HELP);
       return 0;
     }
-    const { config, profile, user } = asked;
+    const { config, profile, user } = options;
     const opened = await parts.open({ file: resolve(io.cwd, config), profiles: profilesOf(profile), user }, io);
     return opened === undefined ? 1 : live(opened, { parts, io });
   };
@@ -104,10 +104,10 @@ function parseServeArgs(
 
 async function live({ gateway, log }: Opened, { parts, io }: { parts: ServeParts; io: CommandIo }): Promise<number> {
   surviveMistakes(gateway, parts.host);
-  const told = onSignals({ gateway, log }, parts.host);
+  const signalled = onSignals({ gateway, log }, parts.host);
   const started = gateway.start();
   try {
-    await Promise.race([started, told]);
+    await Promise.race([started, signalled]);
   } catch (error) {
     gateway.stopNow();
     await log.close();
@@ -115,7 +115,7 @@ async function live({ gateway, log }: Opened, { parts, io }: { parts: ServeParts
     return 1;
   }
   started.catch((error: unknown) => emitMistake(gateway, { where: 'start', error })); // told to stop while it started
-  const code = await stop(gateway, await told);
+  const code = await stop(gateway, await signalled);
   await log.close();
   return code;
 }

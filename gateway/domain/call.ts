@@ -70,8 +70,8 @@ export interface CacheLookup {
   readonly mayStore: boolean;
   /** Takes an answer that comes when its callers are gone; undefined: nothing is to be stored of this call. */
   readonly keepLate: ((answer: Answer) => void) | undefined;
-  /** Stores an answer of R's; `askedMs`: when R was asked, if that was before this call came. */
-  store(answer: Answer, askedMs?: number): void;
+  /** Stores an answer of R's; `requestedMs`: when R was asked, if that was before this call came. */
+  store(answer: Answer, requestedMs?: number): void;
   /** Another call that shared the flight has offered the answer already. */
   follow(other: CacheLookup): void;
   /** R's answer as the caller gets it, or a stored one in its place where it is an error. */
@@ -91,8 +91,8 @@ export interface Transcoder {
   /** What the caller speaks, for the log. */
   readonly protocol?: string;
   /** Path and method as the caller asked, where the call goes on under others. */
-  readonly askedPath?: string;
-  readonly askedMethod?: string;
+  readonly originalPath?: string;
+  readonly originalMethod?: string;
   /** Its protocol has no other status than the one it answers with: filters of the reply leave it as it is. */
   readonly keepsStatus?: boolean;
   /**
@@ -215,8 +215,8 @@ export class Call implements Timed, Waiting, BodyReader {
   }
 
   /** The path as its caller wrote it. */
-  get askedPath(): string {
-    return this.transcoder?.askedPath ?? this.path;
+  get originalPath(): string {
+    return this.transcoder?.originalPath ?? this.path;
   }
 
   /** `match` found its route. */
@@ -277,7 +277,7 @@ export class Call implements Timed, Waiting, BodyReader {
   }
 
   /** Waits for what R is asked: should it end first, this is what its record tells of. */
-  asks(request: UpstreamRequest): void {
+  sends(request: UpstreamRequest): void {
     if (this.isReplied) return;
     this.waitsFor = request;
     this.record.via = request;

@@ -104,27 +104,27 @@ interface Doubt {
  * memory older than it had, and lists no instance: then those known before stand for `holdMs`, or until they are heard of
  * again. One who is heard of again and then leaves has left.
  */
-export function believe(held: Belief | undefined, told: Listing, time: { nowMs: number; holdMs: number }): Belief {
-  if (held === undefined || held.entries.length === 0) return { entries: told.entries, doubt: null };
-  const doubt = doubtAbout(held, told, time);
-  if (doubt === null) return { entries: told.entries, doubt };
+export function believe(held: Belief | undefined, listing: Listing, time: { nowMs: number; holdMs: number }): Belief {
+  if (held === undefined || held.entries.length === 0) return { entries: listing.entries, doubt: null };
+  const doubt = doubtAbout(held, listing, time);
+  if (doubt === null) return { entries: listing.entries, doubt };
 
   const known = new Map(held.entries.map(entry => [entry.id, entry]));
-  const returned = told.entries.map(entry => {
+  const returned = listing.entries.map(entry => {
     const before = doubt.missing.has(entry.id) ? known.get(entry.id) : undefined;
     if (before?.origin !== entry.origin) return entry;
     return { ...entry, health: before.health, healthNote: before.healthNote };
   });
-  const present = new Set(told.entries.flatMap(entry => [entry.id, entry.origin]));
+  const present = new Set(listing.entries.flatMap(entry => [entry.id, entry.origin]));
   const kept = held.entries.filter(
     entry => doubt.missing.has(entry.id) && !present.has(entry.id) && !present.has(entry.origin),
   );
   return { entries: [...returned, ...kept], doubt };
 }
 
-function doubtAbout(held: Belief, told: Listing, time: { nowMs: number; holdMs: number }): Doubt | null {
-  const proven = new Set(told.entries.filter(entry => !told.unproven.has(entry.id)).map(entry => entry.id));
-  const isDoubtful = told.isSuspect && proven.size === 0;
+function doubtAbout(held: Belief, listing: Listing, time: { nowMs: number; holdMs: number }): Doubt | null {
+  const proven = new Set(listing.entries.filter(entry => !listing.unproven.has(entry.id)).map(entry => entry.id));
+  const isDoubtful = listing.isSuspect && proven.size === 0;
   if (isDoubtful) return { untilMs: time.nowMs + time.holdMs, missing: new Set(held.entries.map(entry => entry.id)) };
   if (held.doubt === null || time.nowMs >= held.doubt.untilMs) return null;
 

@@ -10,7 +10,7 @@ import type { PublishedAs } from './validation/published.ts';
 import type { InputBounds, RowsForm } from './validation/records.ts';
 
 /** What a predicate may look at. */
-export interface Asked {
+export interface RequestAttributes {
   readonly method: string;
   readonly path: string;
   readonly query: string;
@@ -22,7 +22,7 @@ export interface Asked {
 }
 
 /** What a filter may look at: of the call, once its route is known. */
-export interface Filtered extends Asked {
+export interface Filtered extends RequestAttributes {
   readonly id: string;
   readonly scheme: 'http' | 'https';
   /** What the route's patterns captured, by name. */
@@ -38,7 +38,7 @@ export interface Predicate {
   /** Where it came from; undefined: it is the gateway's own. */
   readonly plugin?: PluginOrigin;
   /** Adds what its patterns capture to `variables`, and only when it holds. */
-  holds(asked: Asked, variables: Map<string, string>): boolean;
+  holds(request: RequestAttributes, variables: Map<string, string>): boolean;
 }
 
 /** What will be sent to the instance, while filters change it. */

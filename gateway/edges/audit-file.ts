@@ -56,7 +56,7 @@ const HELD_MAX = 10_000;
 const BATCH_CHARS_MAX = 256 * 1024;
 const AGAIN_MS = 1_000;
 /** The newest hash goes to the log so often, where there is a new one: what cuts the trail would have to cut the log. */
-const TELL_EVERY_MS = 60_000;
+const REPORT_EVERY_MS = 60_000;
 /** It says who called what. */
 const MODE = 0o600;
 /** Where the last line is looked for; a line is far shorter. */
@@ -209,7 +209,7 @@ class FileTrail implements AuditTrail {
   #told = '';
   /** What follows `#size` is a write that failed. */
   #isDirty = false;
-  #cancelTelling: () => void;
+  #cancelReport: () => void;
   #cancelAgain: (() => void) | undefined = undefined;
   #isClosing = false;
 
@@ -220,7 +220,7 @@ class FileTrail implements AuditTrail {
     this.#handle = handle;
     this.#unlock = unlock;
     this.#firstSeq = head.seq + 1;
-    this.#cancelTelling = parts.clock.after(TELL_EVERY_MS, () => this.#tell());
+    this.#cancelReport = parts.clock.after(REPORT_EVERY_MS, () => this.#report());
   }
 
   /** `cut`: bytes that were taken off the end. */
@@ -256,11 +256,11 @@ class FileTrail implements AuditTrail {
     if (this.#isClosing) return;
     this.append({ kind: 'trail', note: 'closed', count: 0 });
     this.#isClosing = true;
-    this.#cancelTelling();
+    this.#cancelReport();
     this.#cancelAgain?.();
     await this.#writing;
-    this.#tell();
-    this.#cancelTelling();
+    this.#report();
+    this.#cancelReport();
     await this.#handle.close();
     this.#unlock();
   }
@@ -307,7 +307,7 @@ class FileTrail implements AuditTrail {
     this.#firstSeq = this.#chain.head.seq - this.#held.length + 1;
     const aside = putAside(file);
     await Promise.all(aside.slice(0, Math.max(0, aside.length - keep)).map(path => unlink(path)));
-    this.#tell();
+    this.#report();
   }
 
   /** A write may have gone out in part: that is taken off before the next, so that no line is broken. */
@@ -340,9 +340,9 @@ class FileTrail implements AuditTrail {
     return next === undefined ? head : { seq: next.seq - 1, hash: next.prev };
   }
 
-  #tell(): void {
-    this.#cancelTelling();
-    this.#cancelTelling = this.#parts.clock.after(TELL_EVERY_MS, () => this.#tell());
+  #report(): void {
+    this.#cancelReport();
+    this.#cancelReport = this.#parts.clock.after(REPORT_EVERY_MS, () => this.#report());
     const { seq, hash: head } = this.#written();
     if (seq === 0 || head === this.#told) return;
     this.#told = head;

@@ -97,8 +97,8 @@ export function modelFailed(said: string, route: Route | undefined, observe: Obs
   const message = printable(said, MESSAGE_CHARS_MAX);
   const about = route === undefined ? {} : { service: route.service.name, route: route.id };
   observe({ kind: 'notice', level: 'warn', text: message, about });
-  const isTold = route?.policy.tellsErrorMessages === true;
-  return new GatewayError('MODEL_FAILED', message, isTold ? { detail: message } : {});
+  const isShown = route?.policy.tellsErrorMessages === true;
+  return new GatewayError('MODEL_FAILED', message, isShown ? { detail: message } : {});
 }
 
 /** What runs one script or model of the gateway's own. */

@@ -44,13 +44,13 @@ export interface OwnService {
 
 /** Consul's HTTP interface, as far as the gateway uses it. Every call rejects with a ConsulError, or the signal's reason. */
 export interface ConsulClient {
-  askHealth(query: HealthQuery, signal: AbortSignal): Promise<HealthAnswer>;
+  queryHealth(query: HealthQuery, signal: AbortSignal): Promise<HealthAnswer>;
   register(service: OwnService, signal: AbortSignal): Promise<void>;
   /** Renews the check of a service that `register` made known. */
   report(id: string, report: StatusReport, signal: AbortSignal): Promise<void>;
   deregister(id: string, signal: AbortSignal): Promise<void>;
   /** The agent's version, such as 1.20.1; empty where it says none. */
-  askVersion(signal: AbortSignal): Promise<string>;
+  queryVersion(signal: AbortSignal): Promise<string>;
   /** Breaks off what is under way. */
   close(): void;
 }
@@ -73,7 +73,7 @@ export function createConsulClient({ address, token, datacenter }: ConsulAddress
   const common = token === undefined || token === '' ? {} : { token };
 
   return {
-    async askHealth({ service, tag, index, waitMs }, signal) {
+    async queryHealth({ service, tag, index, waitMs }, signal) {
       const query = {
         ...{ ...common, service },
         ...(datacenter === undefined ? {} : { dc: datacenter }),
@@ -101,7 +101,7 @@ export function createConsulClient({ address, token, datacenter }: ConsulAddress
     async deregister(id, signal) {
       await call(ctx => consul.agent.service.deregister({ ...common, id, ...ctx }), signal);
     },
-    async askVersion(signal) {
+    async queryVersion(signal) {
       const [, self] = (await call(ctx => consul.agent.self({ ...common, ...ctx }), signal)) as unknown[];
       return printable(textOf(recordOf(recordOf(self)['Config'])['Version']), 32);
     },
@@ -115,9 +115,9 @@ type Handle = EventEmitter & { includeResponse: boolean };
 /** The package, and how its calls are made to end. Each has its own connection: a kept one may be dead when used again. */
 function createCalls(address: string) {
   const underWay = new Set<Handle>();
-  let asking: Handle | undefined;
+  let querying: Handle | undefined;
   const agent = createAgent(address, socket => {
-    const handle = asking;
+    const handle = querying;
     // An answer cut off in its middle settles nothing in the package. Whatever was complete is settled by then.
     socket.once('close', () => setImmediate(() => handle?.emit('cancel')));
   });
@@ -130,9 +130,9 @@ function createCalls(address: string) {
     signal.addEventListener('abort', cancel, { once: true });
     underWay.add(ctx);
     try {
-      asking = ctx; // The package connects while it is called, not later.
+      querying = ctx; // The package connects while it is called, not later.
       const sent = send({ ctx });
-      asking = undefined;
+      querying = undefined;
       return await sent;
     } catch (error) {
       signal.throwIfAborted();
@@ -204,7 +204,7 @@ function bodyText(body: unknown): string {
 
 /** What the next blocking query asks with, and whether Consul's memory went back in time. */
 export interface IndexStep {
-  readonly ask: bigint;
+  readonly next: bigint;
   /** Consul was wiped, or restored from a backup: what it tells now may be less than it knew. */
   readonly hasGoneBack: boolean;
 }
@@ -213,10 +213,10 @@ export interface IndexStep {
  * The step from the index last told to the one told now, by the rules of Consul's blocking queries: an index that goes
  * back is reset to 0, and none is ever asked with below 1, which would not block.
  */
-export function stepIndex(last: bigint | undefined, told: bigint): IndexStep {
-  const hasGoneBack = last !== undefined && told < last;
-  if (hasGoneBack) return { ask: 0n, hasGoneBack };
-  return { ask: told < 1n ? 1n : told, hasGoneBack };
+export function stepIndex(last: bigint | undefined, current: bigint): IndexStep {
+  const hasGoneBack = last !== undefined && current < last;
+  if (hasGoneBack) return { next: 0n, hasGoneBack };
+  return { next: current < 1n ? 1n : current, hasGoneBack };
 }
 
 /** The value of `X-Consul-Index`, or undefined where it is none. */
@@ -227,7 +227,7 @@ export function parseIndex(text: unknown): bigint | undefined {
 /** The oldest Consul that the gateway is tested with; docs/operating.md names the newest. */
 const OLDEST = '1.8';
 
-const ASK_MS_MAX = 5_000;
+const QUERY_MS_MAX = 5_000;
 
 interface ConsulVersionOptions {
   readonly config: Pick<ConsulAddress, 'address' | 'token'>;
@@ -239,9 +239,9 @@ interface ConsulVersionOptions {
 export function checkConsulVersion({ config, clock, observe }: ConsulVersionOptions): { close(): void } {
   const client = createConsulClient({ ...config, datacenter: undefined });
   const giveUp = new AbortController();
-  const cancel = clock.after(ASK_MS_MAX, () => giveUp.abort(new Error('no answer')));
+  const cancel = clock.after(QUERY_MS_MAX, () => giveUp.abort(new Error('no answer')));
   client
-    .askVersion(giveUp.signal)
+    .queryVersion(giveUp.signal)
     .then(version => {
       if (!isOlder(version, OLDEST)) return;
       const text = 'this Consul is older than those the gateway is tested with';

@@ -14,7 +14,7 @@ interface ConsulServiceOptions {
   readonly random: Random;
   readonly observe: Observe;
   /** Something was heard, missed or come to be believed; `isHeard` where Consul answered. */
-  readonly onNews: (isHeard: boolean) => void;
+  readonly onNews: (isAnswered: boolean) => void;
 }
 
 /** One service as Consul lists it, and what is to be believed of that. It asks from its creation until it is closed. */
@@ -135,19 +135,19 @@ export function watchConsulPeers(options: ConsulPeersOptions): { close(): void }
   const watch = new ConsulService({
     ...{ ...options, pace, service: 'penstock' },
     config: { ...config, datacenter: undefined, tag: undefined },
-    onNews: isHeard => {
+    onNews: isAnswered => {
       if (watch.problem !== undefined && !isMissed) miss(watch.problem);
-      isMissed = !isHeard && watch.problem !== undefined;
+      isMissed = !isAnswered && watch.problem !== undefined;
       const gateways = (watch.entries ?? []).filter(takesRequests).map(({ id }) => id);
       gateways.sort();
       if (gateways.join(' ') === known.join(' ')) return;
-      if (gateways.length > 1 || known.length > 1) tell(gateways);
+      if (gateways.length > 1 || known.length > 1) report(gateways);
       known = gateways;
       onPeers({ self, gateways });
     },
   });
 
-  function tell(gateways: readonly string[]): void {
+  function report(gateways: readonly string[]): void {
     const about = { self, gateways: gateways.length, others: gateways.filter(id => id !== self).join(' ') };
     observe({ kind: 'notice', level: 'info', text: 'gateways before the same instances', about });
   }

@@ -39,7 +39,7 @@ export function watchConsul(options: ConsulWatchOptions): { stop(): void } {
   const { clock, random, pace, onList, onTrouble } = options;
   const stopping = new AbortController();
   let failures = 0;
-  let ask = 0n;
+  let nextIndex = 0n;
   let last: bigint | undefined;
 
   void follow();
@@ -48,14 +48,14 @@ export function watchConsul(options: ConsulWatchOptions): { stop(): void } {
   async function follow(): Promise<void> {
     while (!hasStopped()) {
       const startedMs = clock.nowMs();
-      const problem = await askOnce();
+      const problem = await queryOnce();
       if (hasStopped()) return;
       if (problem === undefined) {
         failures = 0;
         await pause(clock, startedMs + pace.betweenMsMin - clock.nowMs(), stopping.signal);
       } else {
         failures += 1;
-        ask = 0n; // Whatever comes after an outage is wanted at once, not at the next change.
+        nextIndex = 0n; // Whatever comes after an outage is wanted at once, not at the next change.
         onTrouble(problem);
         await pause(clock, halfJitterDelayMs(failures, pace.backOff, random), stopping.signal);
       }
@@ -67,15 +67,18 @@ export function watchConsul(options: ConsulWatchOptions): { stop(): void } {
   }
 
   /** Undefined, or what went wrong. */
-  async function askOnce(): Promise<string | undefined> {
+  async function queryOnce(): Promise<string | undefined> {
     const { client, service, tag } = options;
     // Consul adds up to a sixteenth to the wait, lest all who wait come back at once.
-    const patienceMs = pace.answerMsMax + (ask === 0n ? 0 : pace.waitMs * (17 / 16));
+    const patienceMs = pace.answerMsMax + (nextIndex === 0n ? 0 : pace.waitMs * (17 / 16));
     const bounded = boundSignal(patienceMs);
     try {
-      const { index, list } = await client.askHealth({ service, tag, index: ask, waitMs: pace.waitMs }, bounded.signal);
-      const { ask: next, hasGoneBack } = stepIndex(last, index);
-      [ask, last] = [next, index];
+      const { index, list } = await client.queryHealth(
+        { service, tag, index: nextIndex, waitMs: pace.waitMs },
+        bounded.signal,
+      );
+      const { next, hasGoneBack } = stepIndex(last, index);
+      [nextIndex, last] = [next, index];
       onList(list, hasGoneBack);
       return undefined;
     } catch (error) {

@@ -45,22 +45,22 @@ export function createConsulSource(options: ConsulSourceOptions): RosterSource {
   const cancelGrace = clock.after(SNAPSHOT_GRACE_MS, () => onNews(false));
 
   /** Fills gaps from the snapshot, unless Consul just spoke, and tells what changed. */
-  function onNews(isHeard: boolean): void {
-    if (!isHeard) recall(followed, snapshot);
+  function onNews(isAnswered: boolean): void {
+    if (!isAnswered) recall(followed, snapshot);
     else if (areAllUpdated(followed)) snapshot = null; // What is newer is known of all.
 
     const problem = problemOf(followed);
     if (problem !== undefined && !isLost) observe({ kind: 'source-lost', source: 'consul', problem });
     if (problem === undefined && isLost) observe({ kind: 'source-back', source: 'consul' });
     isLost = problem !== undefined;
-    publish(isHeard);
+    publish(isAnswered);
   }
 
-  function publish(isHeard: boolean): void {
+  function publish(isAnswered: boolean): void {
     const services = servicesOf(followed);
     const updatedMs = updatedMsOf(followed) ?? clock.wallMs();
     isKnown ||= services.size === followed.size;
-    if (isHeard && file !== undefined) save(file, services);
+    if (isAnswered && file !== undefined) save(file, services);
 
     const text = JSON.stringify([...services]);
     if (text === published) return; // A return of a blocking query need not be a change.
@@ -138,6 +138,6 @@ function servicesOf(followed: Followed): ReadonlyMap<string, readonly RosterEntr
 
 /** Of several services, the one that was heard longest ago. */
 function updatedMsOf(followed: Followed): number | undefined {
-  const heard = [...followed.values()].map(state => state.updatedMs).filter(ms => ms !== undefined);
-  return heard.length === 0 ? undefined : Math.min(...heard);
+  const updated = [...followed.values()].map(state => state.updatedMs).filter(ms => ms !== undefined);
+  return updated.length === 0 ? undefined : Math.min(...updated);
 }

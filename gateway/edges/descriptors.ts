@@ -18,15 +18,15 @@ const DESCRIPTORS_A_CONNECTION = 2;
 
 /** As many connections as asked for, or as many as the limit allows, which is told then. */
 export function fitConnections(
-  asked: number,
+  configured: number,
   { limit, observe }: { limit: number | undefined; observe: Observe },
 ): number {
-  if (limit === undefined) return asked;
+  if (limit === undefined) return configured;
   const others = Math.min(OTHERS_MAX, Math.ceil(limit / 4));
-  const connectionsMax = Math.min(asked, Math.max(1, Math.floor((limit - others) / DESCRIPTORS_A_CONNECTION)));
-  if (connectionsMax < asked) {
+  const connectionsMax = Math.min(configured, Math.max(1, Math.floor((limit - others) / DESCRIPTORS_A_CONNECTION)));
+  if (connectionsMax < configured) {
     const text = 'connectionsMax is lowered to what the limit on open files allows (ulimit -n, LimitNOFILE)';
-    observe({ kind: 'notice', level: 'warn', text, about: { connectionsMax, asked, limit } });
+    observe({ kind: 'notice', level: 'warn', text, about: { connectionsMax, asked: configured, limit } });
   }
   return connectionsMax;
 }

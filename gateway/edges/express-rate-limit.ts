@@ -243,7 +243,7 @@ export class CounterTable {
   }
 
   /** The counters that changed since they were last told, or all there are. */
-  tell(which: 'changed' | 'all'): readonly KeptCounter[] {
+  counters(which: 'changed' | 'all'): readonly KeptCounter[] {
     const nowMs = this.#clock.nowMs();
     const isAlive = (place: number) => this.#hitsAt(place) > 0 && this.#resetAt(place) > nowMs;
     const places = which === 'changed' ? [...(this.#changed ?? [])] : [...this.#hits.keys()].filter(isAlive);

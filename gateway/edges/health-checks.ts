@@ -23,11 +23,11 @@ interface Streak {
 
 /** When an instance is asked, and what it answered. */
 interface Checked {
-  askedMs: number;
+  startedMs: number;
   /** A share of the interval, redrawn each time, so that instances are not asked all at once. */
   share: number;
   streak: Streak | undefined;
-  isAsking: boolean;
+  isChecking: boolean;
   /** Calls sent there as last seen, and since when there have been so many. */
   sent: number;
   sentMs: number;
@@ -42,7 +42,7 @@ interface Due {
 }
 
 const LOOK_EVERY_MS = 250;
-const ASKING_MAX = 8;
+const CHECKS_MAX = 8;
 
 /**
  * Asks every instance in turn whether it is well, as its service's policy says now. One with work of ours in hand is
@@ -51,7 +51,7 @@ const ASKING_MAX = 8;
  */
 export function createHealthChecks({ services, clock, random, probe }: HealthChecksOptions): HealthChecks {
   const known = new Map<string, Checked>();
-  const asking = new Set<Promise<void>>();
+  const checking = new Set<Promise<void>>();
   const closing = new AbortController();
   let cancelLook = clock.after(LOOK_EVERY_MS, look);
 
@@ -76,22 +76,22 @@ export function createHealthChecks({ services, clock, random, probe }: HealthChe
       if (!present.has(key)) known.delete(key);
     }
     // The one that has waited longest comes first, should there be more than may be asked at once.
-    due.sort((a, b) => a.checked.askedMs - b.checked.askedMs);
-    for (const one of due.slice(0, ASKING_MAX - asking.size)) ask(one);
+    due.sort((a, b) => a.checked.startedMs - b.checked.startedMs);
+    for (const one of due.slice(0, CHECKS_MAX - checking.size)) begin(one);
   }
 
-  function ask(due: Due): void {
-    due.checked.isAsking = true;
-    due.checked.askedMs = clock.nowMs();
+  function begin(due: Due): void {
+    due.checked.isChecking = true;
+    due.checked.startedMs = clock.nowMs();
     due.checked.share = 0.9 + random.below(201) / 1000;
-    const asked = askOne(due).finally(() => {
-      due.checked.isAsking = false;
-      asking.delete(asked);
+    const running = check(due).finally(() => {
+      due.checked.isChecking = false;
+      checking.delete(running);
     });
-    asking.add(asked);
+    checking.add(running);
   }
 
-  async function askOne(due: Due): Promise<void> {
+  async function check(due: Due): Promise<void> {
     const { service, instance, checked, isBusy } = due;
     const { sharedSecret, health, tls } = service.policy;
     const { sent } = checked;
@@ -107,7 +107,7 @@ export function createHealthChecks({ services, clock, random, probe }: HealthChe
     async close() {
       cancelLook();
       closing.abort(new Error('the gateway ends'));
-      await Promise.all(asking);
+      await Promise.all(checking);
     },
   };
 }
@@ -129,15 +129,15 @@ function conclude({ service, instance, checked, isBusy }: Due, { isWell, isUntru
     return;
   }
   checked.streak = lengthen(checked.streak, isWell);
-  const isToldNow = isNews(instance, isWell, isBusy) || isVerdict(checked.streak, service.policy.health);
-  if (isToldNow) service.checked(instance.id, isWell, note);
+  const isReported = isNews(instance, isWell, isBusy) || isVerdict(checked.streak, service.policy.health);
+  if (isReported) service.checked(instance.id, isWell, note);
 }
 
 /** A newcomer is asked at some time within its first interval. */
 function newcomer({ policy }: ManagedService, nowMs: number, random: Random): Checked {
   const { intervalMs } = policy.health;
-  const askedMs = nowMs - intervalMs + random.below(Math.ceil(intervalMs));
-  return { askedMs, share: 1, streak: undefined, isAsking: false, sent: 0, sentMs: nowMs };
+  const startedMs = nowMs - intervalMs + random.below(Math.ceil(intervalMs));
+  return { startedMs, share: 1, streak: undefined, isChecking: false, sent: 0, sentMs: nowMs };
 }
 
 /** A failure under work takes no instance out, but is shown at once; a pass ends at once what a failure began. */
@@ -152,9 +152,9 @@ function noteWork(checked: Checked, sent: number, nowMs: number): void {
 }
 
 function isDue({ service, instance, checked, isBusy }: Due, nowMs: number): boolean {
-  if (checked.isAsking || instance.state === 'draining') return false;
+  if (checked.isChecking || instance.state === 'draining') return false;
   const intervalMs = service.policy.health.intervalMs * checked.share;
-  return nowMs >= checked.askedMs + intervalMs && (!isBusy || nowMs >= checked.sentMs + intervalMs);
+  return nowMs >= checked.startedMs + intervalMs && (!isBusy || nowMs >= checked.sentMs + intervalMs);
 }
 
 /** Work of ours by address: one R may stand behind several services. */

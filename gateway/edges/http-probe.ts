@@ -7,13 +7,13 @@ import type { UpstreamTls } from '../domain/service.ts';
 import { distrustOf, tlsTowards } from './tls/upstream.ts';
 
 /** How an instance is checked. */
-export interface ProbeRequest extends Omit<AskRequest, 'path'> {
+export interface ProbeRequest extends Omit<BriefRequest, 'path'> {
   /** Undefined: none is written. */
   readonly path: string | undefined;
 }
 
 /** A check of an instance. */
-export interface AskRequest {
+export interface BriefRequest {
   readonly origin: string;
   readonly path: string;
   readonly timeoutMs: number;
@@ -55,7 +55,7 @@ const USUAL_PATH = '/ping';
 export const probeHttp: Probe = async request => {
   const path = request.path ?? USUAL_PATH;
   try {
-    const { status } = await askBriefly({ ...request, path });
+    const { status } = await fetchBriefly({ ...request, path });
     if (status === 400) return { isWell: false, note: `${path} answered 400: is the shared secret right?` };
     if (status < 400) return { isWell: true, note: `${path} answered ${status}` };
     if (request.path !== undefined || status >= 500) return { isWell: false, note: `${path} answered ${status}` };
@@ -68,14 +68,14 @@ export const probeHttp: Probe = async request => {
 };
 
 /** A GET on a fresh connection, whose answer is read to its end within the time, up to 64 KiB of it. */
-export function askBriefly(asked: AskRequest): Promise<BriefAnswer> {
+export function fetchBriefly(briefRequest: BriefRequest): Promise<BriefAnswer> {
   return new Promise((resolve, reject) => {
-    const late = AbortSignal.timeout(asked.timeoutMs);
-    const request = createRequest(asked, AbortSignal.any([asked.signal, late]));
+    const late = AbortSignal.timeout(briefRequest.timeoutMs);
+    const request = createRequest(briefRequest, AbortSignal.any([briefRequest.signal, late]));
     request.once('error', error => {
       reject(
         late.aborted
-          ? new Error(`no answer within ${asked.timeoutMs} ms`)
+          ? new Error(`no answer within ${briefRequest.timeoutMs} ms`)
           : (distrustOf(request.socket, error) ?? error),
       );
     });
@@ -101,7 +101,7 @@ export function askBriefly(asked: AskRequest): Promise<BriefAnswer> {
   });
 }
 
-function createRequest({ origin, path, sharedSecret, tls }: AskRequest, signal: AbortSignal): ClientRequest {
+function createRequest({ origin, path, sharedSecret, tls }: BriefRequest, signal: AbortSignal): ClientRequest {
   const secret = sharedSecret === undefined ? {} : { [SHARED_SECRET_FIELD]: sharedSecret };
   const headers = { 'user-agent': 'penstock', connection: 'close', ...secret };
   const options = { agent: false, headers, signal } as const;

@@ -9,7 +9,7 @@ import type { Call } from '../domain/call.ts';
 import type { Clock } from '../domain/clock.ts';
 import { GatewayError } from '../domain/errors.ts';
 import { keyedDigest } from './digest.ts';
-import { askProvider } from './provider-http.ts';
+import { fetchFromProvider } from './provider-http.ts';
 
 /** An endpoint that says of a token whether it is active. */
 export interface IntrospectionEndpoint extends IntrospectionRules {
@@ -70,8 +70,8 @@ export class OpaqueScheme implements Scheme {
     const wallMs = clock.wallMs();
     const known = this.#good.find(digest, wallMs) ?? this.#bad.find(digest, wallMs);
     if (known !== undefined) return known;
-    const ask = () => this.#underWay.get(digest) ?? this.#begin(token, digest);
-    return guessing === undefined ? ask() : guessing.judge({ address: call.callerAddress }, ask);
+    const introspect = () => this.#underWay.get(digest) ?? this.#begin(token, digest);
+    return guessing === undefined ? introspect() : guessing.judge({ address: call.callerAddress }, introspect);
   }
 
   lookedFor({ issuer }: { readonly issuer: string | undefined }): LookedFor | undefined {
@@ -93,18 +93,18 @@ export class OpaqueScheme implements Scheme {
     const endpoint = this.#endpointFor(token);
     if (endpoint === undefined || this.#underWay.size >= UNDER_WAY_MAX)
       return Promise.reject(unavailable('too many tokens at once'));
-    const asked = this.#ask(endpoint, token, digest).finally(() => this.#underWay.delete(digest));
-    this.#underWay.set(digest, asked);
-    return asked;
+    const introspected = this.#introspect(endpoint, token, digest).finally(() => this.#underWay.delete(digest));
+    this.#underWay.set(digest, introspected);
+    return introspected;
   }
 
-  async #ask(endpoint: IntrospectionEndpoint, token: string, digest: string): Promise<Finding> {
+  async #introspect(endpoint: IntrospectionEndpoint, token: string, digest: string): Promise<Finding> {
     const { clock, onFailure } = this.#options;
     if (clock.nowMs() - (this.#failedMs.get(endpoint.url) ?? -Infinity) < FAILED_MS) {
       throw unavailable(`${endpoint.url} failed a moment ago`);
     }
     try {
-      const answer = await askProvider(requestOf(endpoint, token));
+      const answer = await fetchFromProvider(requestOf(endpoint, token));
       const said = readIntrospection(answer, endpoint, clock.wallMs());
       if (said === undefined) throw new Error('its answer is no introspection');
       return this.#keep(digest, said, endpoint);

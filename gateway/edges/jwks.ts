@@ -1,7 +1,7 @@
 import type { Clock } from '../domain/clock.ts';
 import type { Observe } from '../domain/events.ts';
 import { GatewayError } from '../domain/errors.ts';
-import { askProvider } from './provider-http.ts';
+import { fetchFromProvider } from './provider-http.ts';
 import { toPublishedKeys, type TrustedKey } from './token-keys.ts';
 
 /** Where an issuer's keys are to be had, and how long they may be used. */
@@ -109,7 +109,7 @@ export class KeySet {
     this.#cancel();
     try {
       const { algorithms } = this.#options;
-      const set = await ask(this.#options.url ?? (await this.#discover()));
+      const set = await fetchSet(this.#options.url ?? (await this.#discover()));
       const { keys, passedOver } = toPublishedKeys(set, algorithms);
       this.#report(passedOver);
       if (keys.length === 0) throw new Error(`it holds no key for ${algorithms.join(', ')}`);
@@ -132,7 +132,7 @@ export class KeySet {
   /** OpenID Connect Discovery 1.0 §4: the document must be the issuer's own. */
   async #discover(): Promise<string> {
     const { issuer } = this.#options;
-    const said = await ask(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`);
+    const said = await fetchSet(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`);
     const { issuer: named, jwks_uri: url } = (typeof said === 'object' && said !== null ? said : {}) as Record<
       string,
       unknown
@@ -179,8 +179,8 @@ export class KeySet {
   }
 }
 
-function ask(url: string): Promise<unknown> {
-  return askProvider({ url, timeoutMs: TIMEOUT_MS, bytesMax: BYTES_MAX });
+function fetchSet(url: string): Promise<unknown> {
+  return fetchFromProvider({ url, timeoutMs: TIMEOUT_MS, bytesMax: BYTES_MAX });
 }
 
 /** An issuer that is reached by TLS has its keys reached by TLS. */

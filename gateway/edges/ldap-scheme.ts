@@ -56,18 +56,18 @@ export class LdapScheme implements Scheme {
     if (known !== undefined) return known;
     const who = readBasic(encoded);
     if (who === undefined) return WRONG;
-    const ask = () => this.#underWay.get(digest) ?? this.#begin(who, digest);
-    return guessing === undefined ? ask() : guessing.judge({ address: call.callerAddress, subject: who.user }, ask);
+    const bind = () => this.#underWay.get(digest) ?? this.#begin(who, digest);
+    return guessing === undefined ? bind() : guessing.judge({ address: call.callerAddress, subject: who.user }, bind);
   }
 
   #begin(who: NameAndPassword, digest: string): Promise<Finding> {
     if (this.#underWay.size >= UNDER_WAY_MAX) return Promise.reject(unavailable('too many names at once'));
-    const asked = this.#ask(who, digest).finally(() => this.#underWay.delete(digest));
-    this.#underWay.set(digest, asked);
-    return asked;
+    const bound = this.#bind(who, digest).finally(() => this.#underWay.delete(digest));
+    this.#underWay.set(digest, bound);
+    return bound;
   }
 
-  async #ask(who: NameAndPassword, digest: string): Promise<Finding> {
+  async #bind(who: NameAndPassword, digest: string): Promise<Finding> {
     const { check, clock, cacheMs, onFailure, roles } = this.#options;
     const beganMs = clock.nowMs();
     const answer = await check(who).catch((error: unknown) => {

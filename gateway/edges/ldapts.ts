@@ -104,7 +104,7 @@ export class Directory {
     const problems: string[] = [];
     for (const server of servers) {
       try {
-        return await this.#askAt(server, who);
+        return await this.#bindAt(server, who);
       } catch (error) {
         this.#failedMs.set(server, this.#options.clock.nowMs());
         problems.push(`${server}: ${error instanceof ResultCodeError ? `result ${error.code}` : nameOf(error)}`);
@@ -113,7 +113,7 @@ export class Directory {
     throw new DirectoryError(problems.join('; '));
   }
 
-  async #askAt(server: string, who: NameAndPassword): Promise<DirectoryAnswer> {
+  async #bindAt(server: string, who: NameAndPassword): Promise<DirectoryAnswer> {
     const line = await this.#open(server);
     try {
       const answer = await this.#ask(line, who);

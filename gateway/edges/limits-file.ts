@@ -57,7 +57,7 @@ export function openLastingCounters({ path, clock, observe }: LastingOptions): L
   }
 
   async function save(): Promise<void> {
-    const changed = table.tell('changed');
+    const changed = table.counters('changed');
     if (changed.length === 0) return;
     try {
       const records = toRecords(changed);
@@ -75,7 +75,7 @@ export function openLastingCounters({ path, clock, observe }: LastingOptions): L
   }
 
   async function saveWhole(): Promise<void> {
-    const records = toRecords(table.tell('all'));
+    const records = toRecords(table.counters('all'));
     const draft = `${path}.${randomUUID().slice(0, 8)}.tmp`; // two gateways that share a path must not share the draft
     try {
       await writeFile(draft, Buffer.concat([headerOf(kept.seed), records]), { mode: 0o600 });

@@ -104,12 +104,12 @@ interface Scale {
 }
 
 /** Of one series, what prom-client has not been told of yet; then it is, of all in one go. */
-const UNTOLD_MAX = 512;
+const UNFLUSHED_MAX = 512;
 
 interface Child {
   readonly labels: Labels;
-  readonly untold: number[];
-  tell(): void;
+  readonly unflushed: number[];
+  flush(): void;
 }
 
 /**
@@ -123,19 +123,19 @@ function createDistribution(registry: Registry, family: Family, { buckets, shown
     ...familyOptions(registry, family),
     buckets,
     collect() {
-      for (const child of children.values()) child.tell();
+      for (const child of children.values()) child.flush();
     },
   });
 
   const adopt = (value: string): Child => {
     const labels = labelled(family, [value]);
     const own = histogram.labels(labels);
-    const untold: number[] = [];
-    const tell = () => {
-      for (const amount of untold) own.observe(shown(sound(amount)));
-      untold.length = 0;
+    const unflushed: number[] = [];
+    const flush = () => {
+      for (const amount of unflushed) own.observe(shown(sound(amount)));
+      unflushed.length = 0;
     };
-    const child = { labels, untold, tell };
+    const child = { labels, unflushed, flush };
     children.set(value, child);
     return child;
   };
@@ -143,8 +143,8 @@ function createDistribution(registry: Registry, family: Family, { buckets, shown
   return {
     observe(value, amount) {
       const child = children.get(value) ?? adopt(value);
-      child.untold.push(amount);
-      if (child.untold.length >= UNTOLD_MAX) child.tell();
+      child.unflushed.push(amount);
+      if (child.unflushed.length >= UNFLUSHED_MAX) child.flush();
     },
     keepWhere(isWanted) {
       for (const [value, { labels }] of children) {

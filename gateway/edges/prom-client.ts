@@ -152,9 +152,9 @@ function record(series: Series, event: GatewayEvent): void {
 }
 
 /** Who was asked. */
-type Asked = Pick<RequestEvent, 'service' | 'instance'>;
+type Target = Pick<RequestEvent, 'service' | 'instance'>;
 
-function recordAttempt(series: Series, { service, instance }: Asked, attempt: AttemptFacts): void {
+function recordAttempt(series: Series, { service, instance }: Target, attempt: AttemptFacts): void {
   if (service === null || instance === null) return;
   series.attempts.add(service, instance, attempt.outcome);
   if (attempt.status !== null) series.attemptStatuses.add(service, instance, classOf(attempt.status));

@@ -69,10 +69,10 @@ function loadInto(root: Protobuf.Root, { name, read, texts, files }: Loading): v
       files.push(...commonFile(root, file));
       continue;
     }
-    const told = file === name ? lastOf(file) : file; // where it lies is no caller's to know
-    const { imports = [], package: within = '' } = parseOne({ file, told }, text, root);
+    const shownName = file === name ? lastOf(file) : file; // where it lies is no caller's to know
+    const { imports = [], package: within = '' } = parseOne({ file, shownName }, text, root);
     waiting.push(...imports);
-    files.push({ name: told, package: within, imports: imports.filter(isDescribed), syntax: syntaxOf(text) });
+    files.push({ name: shownName, package: within, imports: imports.filter(isDescribed), syntax: syntaxOf(text) });
   }
 }
 
@@ -129,12 +129,12 @@ class ProtoError extends Error {
 }
 
 function parseOne(
-  { file, told }: { file: string; told: string },
+  { file, shownName }: { file: string; shownName: string },
   text: string,
   root: Protobuf.Root,
 ): Protobuf.IParserResult {
   const { parse } = library().protobuf;
-  Object.assign(parse, { filename: told }); // whose each declaration is; its types do not have it
+  Object.assign(parse, { filename: shownName }); // whose each declaration is; its types do not have it
   try {
     return parse(text, root, { keepCase: true });
   } catch (error) {

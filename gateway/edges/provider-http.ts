@@ -21,8 +21,8 @@ export class ProviderError extends Error {
  * One exchange with an identity provider, whose answer is JSON. Rejects with a ProviderError for any answer but 200,
  * redirects among them: where a provider's answers come from is the operator's to say.
  */
-export function askProvider(asked: ProviderRequest): Promise<unknown> {
-  const { url, method = 'GET', headers = {}, body, timeoutMs } = asked;
+export function fetchFromProvider(providerRequest: ProviderRequest): Promise<unknown> {
+  const { url, method = 'GET', headers = {}, body, timeoutMs } = providerRequest;
   const request = url.toLowerCase().startsWith('https:') ? requestHttps : requestHttp;
   return new Promise((resolve, reject) => {
     const exchange = request(url, {
@@ -36,7 +36,7 @@ export function askProvider(asked: ProviderRequest): Promise<unknown> {
       reject(error instanceof ProviderError ? error : new ProviderError(reasonOf(error, timeoutMs), { cause: error }));
     };
     exchange.on('error', fail);
-    exchange.on('response', answer => void readAnswer(answer, asked).then(resolve, fail));
+    exchange.on('response', answer => void readAnswer(answer, providerRequest).then(resolve, fail));
     exchange.on('upgrade', () => fail(new ProviderError('it answered 101'))); // nothing else would tell of it
     exchange.end(body);
   });

@@ -6,7 +6,7 @@ import { printable } from '../domain/printable.ts';
 import { readRLine } from '../domain/discovery/r-line.ts';
 import type { RosterEntry } from '../domain/roster.ts';
 import { recordOf, textOf } from '../domain/unknown-value.ts';
-import { askBriefly } from './http-probe.ts';
+import { fetchBriefly } from './http-probe.ts';
 import { sha256 } from './digest.ts';
 import { meet as greet } from './rserve/connection.ts';
 import { startRProcess, type RProcess } from './r-process.ts';
@@ -33,7 +33,7 @@ const HOST = '127.0.0.1';
 const START_MS_MAX = 60_000;
 const METADATA_MS_MAX = 5_000;
 /** A file that Rserve has still to read may load a model. */
-const ASK_EVERY_MS = 100;
+const PROBE_EVERY_MS = 100;
 
 /** An R process, and the entry it becomes once it answers; rejected where it ends before, or does not in time. */
 export function startR(
@@ -99,9 +99,11 @@ async function tooLate(clock: Clock, { ended }: RProcess): Promise<never> {
 /** Waits until R answers, and asks it which model it is. */
 async function meet({ service, env }: RStartOptions, port: number, signal: AbortSignal): Promise<RosterEntry> {
   const origin = `http://${HOST}:${port}`;
-  const asked = { origin, sharedSecret: env['PLUMBER_SHARED_SECRET'], signal };
-  await askBriefly({ ...asked, path: '/ping', timeoutMs: START_MS_MAX });
-  const metadata = await askBriefly({ ...asked, path: '/metadata', timeoutMs: METADATA_MS_MAX }).catch(() => undefined);
+  const probe = { origin, sharedSecret: env['PLUMBER_SHARED_SECRET'], signal };
+  await fetchBriefly({ ...probe, path: '/ping', timeoutMs: START_MS_MAX });
+  const metadata = await fetchBriefly({ ...probe, path: '/metadata', timeoutMs: METADATA_MS_MAX }).catch(
+    () => undefined,
+  );
   const { version, name } = metadata?.status === 200 ? parseObject(metadata.body) : {};
   return {
     ...{ id: `${service}-${port}`, origin, source: 'local', weight: 1, health: 'passing', healthNote: null },
@@ -115,7 +117,7 @@ async function meetRserve(options: RStartOptions, port: number, signal: AbortSig
   const origin = `rserve://${HOST}:${port}`;
   while (!(await greets(origin, AbortSignal.any([signal, AbortSignal.timeout(METADATA_MS_MAX)])))) {
     signal.throwIfAborted();
-    await pause(clock, ASK_EVERY_MS, signal);
+    await pause(clock, PROBE_EVERY_MS, signal);
   }
   return {
     ...{ id: `${service}-${port}`, origin, source: 'local', weight: 1, health: 'passing', healthNote: null },

@@ -46,7 +46,7 @@ else redis.call('INCRBY', KEYS[1], cost) end
 return { hits + cost, left, 0 }`;
 
 interface SharedOptions {
-  readonly redis: Pick<Redis, 'ask'>;
+  readonly redis: Pick<Redis, 'send'>;
   /** Counts where Redis is away and the limit says `local`. */
   readonly local: LimitCounter;
 }
@@ -57,14 +57,14 @@ interface SharedOptions {
  */
 export function createSharedCounter({ redis, local }: SharedOptions): SharedCounter {
   const stores = new WeakMap<Limit, RedisStore>();
-  const ask = (...args: string[]) => redis.ask(args);
+  const send = (...args: string[]) => redis.send(args);
   const run = (script: string, key: string, ...args: readonly (string | number)[]) =>
-    ask('EVAL', script, '1', key, ...args.map(String)) as Promise<readonly RedisReply[]>;
+    send('EVAL', script, '1', key, ...args.map(String)) as Promise<readonly RedisReply[]>;
 
   function storeOf(limit: Limit): RedisStore {
     const known = stores.get(limit);
     if (known !== undefined) return known;
-    const store = new RedisStore({ sendCommand: ask as never, prefix: '' });
+    const store = new RedisStore({ sendCommand: send as never, prefix: '' });
     stores.set(limit, store);
     store.init({ windowMs: limit.perMs } as Options).catch(() => stores.delete(limit)); // its scripts are loaded by the next one
     return store;
@@ -85,7 +85,7 @@ export function createSharedCounter({ redis, local }: SharedOptions): SharedCoun
     return { limit, remaining, resetsInMs: Number(leftMs), isExceeded: isOver === 1, waitMs: 0, giveBack: takeBack };
   }
 
-  async function countPace({ limit }: RouteLimit, { key, cost, pace }: PaceAsked): Promise<SharedTally> {
+  async function countPace({ limit }: RouteLimit, { key, cost, pace }: PaceCount): Promise<SharedTally> {
     const stepMs = paceStepMs(limit);
     const burstMs = (pace.burst - 1) * stepMs;
     const roomMs = burstMs + paceRoomMs(pace, stepMs);
@@ -118,7 +118,7 @@ export function createSharedCounter({ redis, local }: SharedOptions): SharedCoun
   };
 }
 
-interface PaceAsked {
+interface PaceCount {
   readonly key: string;
   readonly cost: number;
   readonly pace: Pace;

@@ -9,7 +9,7 @@ export type RedisReply = string | number | readonly RedisReply[];
 /** A Redis that is asked within a bounded time, or not at all while it is away. */
 export interface Redis {
   /** Rejects where it does not answer in time, or did not a moment ago. */
-  ask(args: readonly string[]): Promise<RedisReply>;
+  send(args: readonly string[]): Promise<RedisReply>;
   close(): void;
 }
 
@@ -61,7 +61,7 @@ export function connectRedis({ url, username, password, timeoutMs, clock, observ
   client.connect().catch(lost);
 
   return {
-    async ask(args) {
+    async send(args) {
       if (!client.isReady) throw new Error('redis is not connected');
       const nowMs = clock.nowMs();
       if (isAway && nowMs < awayUntilMs) throw new Error('redis did not answer a moment ago');
@@ -84,9 +84,9 @@ function isOfScript(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('NOSCRIPT');
 }
 
-function within<T>(asked: Promise<T>, timeoutMs: number, clock: Clock): Promise<T> {
+function within<T>(sent: Promise<T>, timeoutMs: number, clock: Clock): Promise<T> {
   return new Promise((resolve, reject) => {
     const cancel = clock.after(timeoutMs, () => reject(new Error(`no answer within ${timeoutMs} ms`)));
-    asked.then(resolve, reject).finally(cancel);
+    sent.then(resolve, reject).finally(cancel);
   });
 }

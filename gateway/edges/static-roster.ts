@@ -22,15 +22,15 @@ interface StaticSourceOptions {
 /** The instances that stand in the configuration. Only the active checks watch them. */
 export function createStaticSource({ services, clock, onRoster }: StaticSourceOptions): StaticSource {
   let listed = entriesByService(services);
-  let told: string | undefined;
+  let published: string | undefined;
 
   return {
     name: 'static',
     follow(wanted) {
       const followed = [...listed].filter(([service]) => wanted.has(service));
       const text = JSON.stringify(followed);
-      if (text === told) return;
-      told = text;
+      if (text === published) return;
+      published = text;
       onRoster({ source: 'static', services: new Map(followed), updatedMs: clock.wallMs() });
     },
     replace(next) {

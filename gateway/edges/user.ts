@@ -19,7 +19,7 @@ export function isRoot(): boolean {
 
 /** The account of a user; undefined: there is none of that name. */
 export function findAccount(user: string): Account | undefined {
-  const [name = '', , uid, gid, , home = '/'] = (askDirectory(user) ?? readPasswd(user) ?? '').trim().split(':');
+  const [name = '', , uid, gid, , home = '/'] = (lookUpDirectory(user) ?? readPasswd(user) ?? '').trim().split(':');
   return name === '' ? undefined : { name, uid: Number(uid), gid: Number(gid), groups: groupsOf(name), home };
 }
 
@@ -53,7 +53,7 @@ export function canWrite(file: string, isReplaced: boolean): boolean {
 }
 
 /** Users may also stand in a directory, of which only the C library knows. */
-function askDirectory(user: string): string | undefined {
+function lookUpDirectory(user: string): string | undefined {
   try {
     return execFileSync('getent', ['passwd', user], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   } catch {

@@ -25,7 +25,7 @@ function look(nowMs: number): void {
   const plugin = names.get(running);
   if (plugin === undefined || named !== undefined || nowMs - seen.sinceMs < afterMs) return;
   named = { plugin, changes, sinceMs: seen.sinceMs };
-  tell(plugin, Math.round(nowMs - seen.sinceMs));
+  report(plugin, Math.round(nowMs - seen.sinceMs));
 }
 
 function tellOver({ plugin, sinceMs }: NonNullable<typeof named>, nowMs: number): void {
@@ -35,7 +35,7 @@ function tellOver({ plugin, sinceMs }: NonNullable<typeof named>, nowMs: number)
 }
 
 /** A line of the log, past the log: its loop stands still. */
-function tell(plugin: string, forMs: number): void {
+function report(plugin: string, forMs: number): void {
   const text = 'a plug-in keeps the event loop from turning: no call goes on';
   const line = { time: new Date().toISOString(), level: 'error', event: 'plugin-blocks', plugin, forMs, text };
   try {

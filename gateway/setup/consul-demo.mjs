@@ -37,7 +37,7 @@ export async function startConsul(lifetimes, account) {
     );
     for (const stream of [child.stdout, child.stderr]) eachLine(stream, line => log.write(`${line}\n`));
     await untilLeader(address, child);
-    tellOfItsEnd(child, { lifetimes, what: 'Consul', then: 'The gateway goes on with what it knows.' });
+    reportItsEnd(child, { lifetimes, what: 'Consul', then: 'The gateway goes on with what it knows.' });
   });
   return address;
 }
@@ -75,11 +75,11 @@ async function untilLeader(address, child) {
  * deregister and end.
  */
 export async function startServices(lifetimes, { consulAddress, account }) {
-  await step(`Starting R: ${INSTANCES.join(', ')}`, async tell => {
+  await step(`Starting R: ${INSTANCES.join(', ')}`, async report => {
     const log = createLog('services.jsonl');
     let listening = 0;
     const starts = INSTANCES.map(name => startService(name, { lifetimes, log, consulAddress, account }));
-    const counted = starts.map(start => start.then(() => tell(`${(listening += 1)} of ${INSTANCES.length} listen`)));
+    const counted = starts.map(start => start.then(() => report(`${(listening += 1)} of ${INSTANCES.length} listen`)));
     await Promise.all(counted);
   });
 }
@@ -115,11 +115,11 @@ async function startService(name, { lifetimes, log, consulAddress, account }) {
   ended.catch(() => {}); // Once it listens this is no longer waited for.
   await Promise.race([listens, ended]);
   const another = `CONSUL_HTTP_ADDR=${consulAddress} plumber-services/serve.sh ${name}`;
-  tellOfItsEnd(child, { lifetimes, what: `A ${name}`, then: `To start another: ${another}` });
+  reportItsEnd(child, { lifetimes, what: `A ${name}`, then: `To start another: ${another}` });
 }
 
 /** What ends here is not started again: in this demonstration an operator may kill it to see what happens. */
-function tellOfItsEnd(child, { lifetimes, what, then }) {
+function reportItsEnd(child, { lifetimes, what, then }) {
   child.once('exit', (code, signal) => {
     if (!lifetimes.isStopping) warn(`${what} ended by itself (${signal ?? `exit ${code}`}). ${then}`);
   });

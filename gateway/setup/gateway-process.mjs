@@ -72,8 +72,8 @@ export function urlOf({ host, port }) {
 export function startGateway({ configFile, user, env, onLine }) {
   const log = createLog('gateway.jsonl');
   const lastLines = [];
-  const asked = user === undefined ? [] : ['--user', user];
-  const child = spawnLeashed(requireProjectNode(), [MAIN, 'serve', '--config', configFile, ...asked], {
+  const userArgs = user === undefined ? [] : ['--user', user];
+  const child = spawnLeashed(requireProjectNode(), [MAIN, 'serve', '--config', configFile, ...userArgs], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env,
   });
@@ -97,7 +97,7 @@ export function createLog(name) {
 }
 
 /** Waits until the gateway is ready and each of its services has an instance that takes requests. */
-export async function untilReady({ gateway: { child, lastLines }, adminUrl, services, starts, tell }) {
+export async function untilReady({ gateway: { child, lastLines }, adminUrl, services, starts, report }) {
   const untilMs = Date.now() + READY_MS_MAX;
   while (Date.now() < untilMs) {
     const hopeless = starts.hopeless();
@@ -108,7 +108,7 @@ export async function untilReady({ gateway: { child, lastLines }, adminUrl, serv
     const seen = await look(adminUrl);
     const waiting = services.filter(name => !seen.serving.has(name));
     if (seen.isReady && waiting.length === 0) return;
-    tell(seen.isUp ? `waiting for ${waiting.join(', ') || 'the first roster'}` : 'the gateway starts');
+    report(seen.isUp ? `waiting for ${waiting.join(', ') || 'the first roster'}` : 'the gateway starts');
     await wait(POLL_MS);
   }
   throw new Error(`not ready after ${READY_MS_MAX / 1000} s:\n${lastLines.map(toReadable).join('\n')}`);
@@ -122,7 +122,7 @@ const R_LINES_MAX = 12;
 
 /**
  * Follows the gateway's log while R starts, and says why an R does not.
- * @returns {{ hear(line: string): string | undefined, hopeless(): string | undefined }}
+ * @returns {{ add(line: string): string | undefined, hopeless(): string | undefined }}
  */
 export function createStarts() {
   const saidBy = new Map();
@@ -130,7 +130,7 @@ export function createStarts() {
 
   return {
     /** What is to be shown of a line of the log: how an R ended before it answered, and what it said. */
-    hear(line) {
+    add(line) {
       const { service, text, isEnd, isUp } = readStartLine(line);
       if (service === undefined) return undefined;
       if (isUp) endsOf.set(service, -Infinity); // It can start: what ends it later is not for the start to tell.

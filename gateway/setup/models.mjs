@@ -8,5 +8,5 @@ import { ROOT } from './state.mjs';
 export async function trainModels(root = ROOT) {
   const script = join(root, 'plumber-services', 'train.sh');
   if (!existsSync(script)) return;
-  await step('Training the models', tell => runQuietly('sh', [script], { cwd: root, onLine: tell }));
+  await step('Training the models', report => runQuietly('sh', [script], { cwd: root, onLine: report }));
 }

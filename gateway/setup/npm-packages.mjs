@@ -37,6 +37,6 @@ function isForThisMachine({ os, cpu }) {
   return matches(os, process.platform) && matches(cpu, process.arch);
 }
 
-function matches(asked, own) {
-  return asked === undefined || [asked].flat().includes(own);
+function matches(range, own) {
+  return range === undefined || [range].flat().includes(own);
 }

@@ -43,11 +43,11 @@ export async function step(title, work) {
   process.stdout.write(isTerminal ? fit(`${title} …`) : `${title} …\n`);
   const timer = setInterval(show, isTerminal ? 250 : HEARTBEAT_MS);
   try {
-    const tell = text => {
+    const report = text => {
       detail = text;
       if (isTerminal) show();
     };
-    const result = await work(tell, text => finish(`${paint('33', '!')} ${text}`));
+    const result = await work(report, text => finish(`${paint('33', '!')} ${text}`));
     finish(`${paint('32', '✓')} ${title} ${faint(`(${seconds()} s)`)}`);
     return result;
   } catch (error) {

@@ -72,9 +72,9 @@ async function start({ consul, config }) {
   let onLine = () => undefined;
   const gateway = startGateway({ configFile, user: userOf(outline, account), env, onLine: line => onLine(line) });
   lifetimes.add(gateway.child);
-  await step(consul ? 'Starting the gateway' : `Starting the gateway and R: ${services.join(', ')}`, (tell, note) => {
-    onLine = line => noteStart(starts.hear(line) ?? warningOfStart(line), note);
-    return untilReady({ gateway, adminUrl, services, starts, tell });
+  await step(consul ? 'Starting the gateway' : `Starting the gateway and R: ${services.join(', ')}`, (report, note) => {
+    onLine = line => noteStart(starts.add(line) ?? warningOfStart(line), note);
+    return untilReady({ gateway, adminUrl, services, starts, report });
   });
   onLine = () => undefined; // until the screen stands
   gateway.child.once('exit', (code, signal) => gatewayEnded(code, signal));

@@ -81,8 +81,8 @@ async function install(packages) {
   });
   if (updateFailure instanceof Error) warn('apt-get update had trouble with some source; going on with the rest.');
   try {
-    await step(`Installing R and Plumber (${packages.length} of Debian's packages, and what they need)`, tell =>
-      runQuietly('apt-get', [...INSTALL, ...packages], { env, onLine: line => tellProgress(line, tell) }),
+    await step(`Installing R and Plumber (${packages.length} of Debian's packages, and what they need)`, report =>
+      runQuietly('apt-get', [...INSTALL, ...packages], { env, onLine: line => reportProgress(line, report) }),
     );
   } catch (error) {
     const before = updateFailure instanceof Error ? `\n\nBefore that, ${updateFailure.message}` : '';
@@ -93,9 +93,10 @@ async function install(packages) {
 const INSTALL = ['install', '-y', '-q', '--no-install-recommends', '-oDPkg::Lock::Timeout=120', '-oAPT::Status-Fd=3'];
 
 /** apt's status lines: `dlstatus:3:41.5:…` while downloading, `pmstatus:r-base-core:52.1:…` while installing. */
-function tellProgress(line, tell) {
+function reportProgress(line, report) {
   const [, phase, percent] = /^(dl|pm)status:[^:]*:([\d.]+):/.exec(line) ?? [];
-  if (percent !== undefined) tell(`${phase === 'dl' ? 'downloading' : 'installing'} ${Math.round(Number(percent))} %`);
+  if (percent !== undefined)
+    report(`${phase === 'dl' ? 'downloading' : 'installing'} ${Math.round(Number(percent))} %`);
 }
 
 function asRoot(packages) {

@@ -42,7 +42,7 @@ export function createAdmit({ schemes, limits }: AdmitPorts): Admit {
     else letIn(arriving, identified);
   }
 
-  function letInLater(arriving: Arriving, { scheme, finding }: Asked): void {
+  function letInLater(arriving: Arriving, { scheme, finding }: Pending): void {
     const { call } = arriving;
     call.awaits(finding, found => letIn(arriving, callerOf(call, scheme, found)));
   }
@@ -61,7 +61,7 @@ export function createAdmit({ schemes, limits }: AdmitPorts): Admit {
   }
 
   /** Known at once, but for a credential that has to be asked about elsewhere. */
-  function identify(call: Matched): Caller | Asked {
+  function identify(call: Matched): Caller | Pending {
     const { auth } = call.route.policy;
     if (auth === undefined) return anonymousCaller(call.callerAddress);
     const credential = schemes.credentialOf(call, auth);
@@ -85,7 +85,7 @@ interface Arriving {
 }
 
 /** A scheme that asks about the credential elsewhere. */
-interface Asked {
+interface Pending {
   readonly scheme: Scheme;
   readonly finding: Promise<Finding>;
 }

@@ -40,7 +40,7 @@ export function createAudit({ trail, digest }: AuditPorts): Audit {
       trail.append({
         ...{ kind: 'call', id: call.id, caller: call.caller?.id ?? null, from: call.callerAddress },
         ...{ route: route.id, service: route.service.name, version, instance },
-        ...{ method: call.method, path: call.askedPath, digest: digestOf(call, digest) },
+        ...{ method: call.method, path: call.originalPath, digest: digestOf(call, digest) },
         ...{ status: record.status, code: record.code },
       });
     },

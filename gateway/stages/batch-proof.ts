@@ -40,7 +40,7 @@ const OWN_MS_MAX = 10_000;
 const CALLER_ID = 'penstock';
 
 interface OwnPorts {
-  readonly ask: SendUpstream;
+  readonly send: SendUpstream;
   readonly clock: Clock;
   readonly deadlines: Deadlines;
 }
@@ -86,12 +86,12 @@ class OwnRequest implements Waiting, Timed {
     this.endsMs = endsMs;
   }
 
-  run({ ask, deadlines }: OwnPorts, route: Route, message: UpstreamMessage): Promise<Said> {
+  run({ send, deadlines }: OwnPorts, route: Route, message: UpstreamMessage): Promise<Said> {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
       deadlines.add(this);
-      this.#request = ask({
+      this.#request = send({
         ...{ id: 'proof', route, method: message.method, callerId: CALLER_ID, affinity: '', priority: 'low' },
         ...{ endsMs: this.endsMs, isShared: true, waiting: this, message: () => message, keepLate: undefined },
       });
@@ -134,7 +134,7 @@ export interface ProofWanted {
 }
 
 interface ProofPorts {
-  readonly ask: SendForProof;
+  readonly send: SendForProof;
   readonly nowMs: () => number;
   readonly report: (isOn: boolean, reason: string) => void;
 }
@@ -152,7 +152,7 @@ export const DECLARE =
 const NO_BODY = Buffer.alloc(0);
 
 /** The rows of a proof, and the message they are sent with. */
-interface Asked {
+interface ProofRequest {
   readonly calls: readonly Rows[];
   readonly message: Omit<UpstreamMessage, 'body'>;
   readonly isOfCallers: boolean;
@@ -169,28 +169,28 @@ interface Asked {
 export async function proveBatch(wanted: ProofWanted, ports: ProofPorts): Promise<boolean> {
   const { subject, versions, policy, bodyBytesMax } = wanted;
   const isJudged = () => subject.standing(versions, ports.nowMs()) !== 'open';
-  const asked = await rowsToAsk(wanted, ports);
-  if (asked === undefined) return true;
+  const request = await rowsToSend(wanted, ports);
+  if (request === undefined) return true;
   const each = versions.split(',');
-  const plan = { calls: asked.calls, format: policy.rows, rowsMax: policy.sizeMax, bodyBytesMax };
+  const plan = { calls: request.calls, format: policy.rows, rowsMax: policy.sizeMax, bodyBytesMax };
   const evidence = new Evidence(plan, each);
   const roundsMax = each.length > 1 ? 2 * ROUNDS_MAX : 2; // once alone, and once together
   let isFit = true;
   for (let round = 0; round < roundsMax && isFit && !isJudged(); round++) {
     for (const [index, body] of evidence.missing()) {
-      const { answer, version } = await ports.ask({ ...asked.message, body });
+      const { answer, version } = await ports.send({ ...request.message, body });
       evidence.take(version, index, answer);
     }
     for (const version of each) {
       const verdict = evidence.verdictOf(version);
       isFit &&= verdict?.kind !== 'unfit';
-      settle(wanted, asked, { ...ports, version, verdict });
+      settle(wanted, request, { ...ports, version, verdict });
     }
   }
   return isJudged();
 }
 
-async function rowsToAsk(wanted: ProofWanted, ports: ProofPorts): Promise<Asked | undefined> {
+async function rowsToSend(wanted: ProofWanted, ports: ProofPorts): Promise<ProofRequest | undefined> {
   const calls = await publishedRows(wanted, ports);
   if (calls !== undefined) return { calls, message: wanted.message, isOfCallers: false };
   const seen = wanted.policy.rowsIndependent ? wanted.subject.rowsSeen() : undefined;
@@ -216,7 +216,7 @@ async function publishedRows(wanted: ProofWanted, ports: ProofPorts): Promise<re
   const { subject, versions, message, policy } = wanted;
   const target = `${message.target.slice(0, -PREDICT_TARGET.length)}${PROTOTYPE}`;
   const fields = withoutContent(message.fields);
-  const { answer, hasFailed } = await ports.ask({ ...message, method: 'GET', target, fields, body: NO_BODY });
+  const { answer, hasFailed } = await ports.send({ ...message, method: 'GET', target, fields, body: NO_BODY });
   if (answer.status >= 500 && hasFailed !== true) throw new Error(`${target} was answered with ${answer.status}`);
   const text = answer.status === 200 ? bodyTextOf(answer) : undefined;
   const examples =
@@ -230,7 +230,7 @@ interface Settling extends ProofPorts {
   readonly verdict: ProofVerdict | undefined;
 }
 
-function settle(wanted: ProofWanted, { message, isOfCallers }: Asked, settling: Settling): void {
+function settle(wanted: ProofWanted, { message, isOfCallers }: ProofRequest, settling: Settling): void {
   const { version, verdict, nowMs, report } = settling;
   const { subject, versions, policy } = wanted;
   if (verdict === undefined || subject.standing(version, nowMs()) !== 'open') return;
@@ -327,7 +327,7 @@ export class Prover {
     proof.isRunning = true;
     this.#running.push(route.service.name);
     const isJudged = await proveBatch(wanted, {
-      ask: message => own.put(route, message),
+      send: message => own.put(route, message),
       nowMs: () => clock.nowMs(),
       report: (isOn, reason) => observe({ kind: 'batching', route: route.id, isOn, reason }),
     }).catch(() => false); // no permit, or no answer

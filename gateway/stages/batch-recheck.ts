@@ -246,12 +246,12 @@ export class Rechecks {
       const [call] = waiting.calls;
       if (call === undefined) this.#waiting.delete(name);
       else if (!waiting.isAsking && (isIdle(call.route) || nowMs - waiting.sinceMs >= NO_IDLE_MS_MAX))
-        void this.#askAgain(waiting);
+        void this.#sendAgain(waiting);
     }
     if (this.#waiting.size > 0) this.#cancelLook = this.#ports.clock.after(LOOK_EVERY_MS, () => this.#look());
   }
 
-  async #askAgain(waiting: Waiting): Promise<void> {
+  async #sendAgain(waiting: Waiting): Promise<void> {
     const call = waiting.calls.shift();
     if (call?.subject.trustOf(call.version) === undefined) return; // it has been refuted meanwhile
     waiting.isAsking = true;

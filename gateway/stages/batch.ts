@@ -41,7 +41,7 @@ interface SharedCall {
 }
 
 interface BatchPorts {
-  readonly ask: SendUpstream;
+  readonly send: SendUpstream;
   readonly subjects: Subjects;
   readonly prover: Pick<Prover, 'consider'>;
   readonly rechecks: Pick<Rechecks, 'answeredAlone' | 'answeredTogether'>;
@@ -71,18 +71,18 @@ interface Traveller {
 export function createBatch(
   ports: BatchPorts,
 ): (shared: SharedCall, options: UpstreamRequestOptions) => UpstreamRequest {
-  const { ask, subjects, prover, states, clock } = ports;
+  const { send, subjects, prover, states, clock } = ports;
   const openBatches = new WeakMap<Route, OpenBatches<BatchEntry, Batch>>(); // a generation's own: the next one's rules may be others
 
   return function batch(shared, options) {
     const policy = shared.sharing.batch;
-    if (policy === undefined || options.method !== 'POST') return ask(options);
+    if (policy === undefined || options.method !== 'POST') return send(options);
     const traveller = travellerOf(shared, options, policy);
     const { route } = options;
     const isTrusted = traveller?.subject.isTrusted(route.service.versions, traveller.rows, clock.nowMs()) === true;
     states.called(route, isTrusted);
-    if (traveller === undefined) return ask(options);
-    return isTrusted ? travel(traveller, options) : ask(new WatchedCall(ports, traveller, options));
+    if (traveller === undefined) return send(options);
+    return isTrusted ? travel(traveller, options) : send(new WatchedCall(ports, traveller, options));
   };
 
   /** Undefined: it travels by itself, whatever comes of rows like these. */
@@ -113,10 +113,10 @@ export function createBatch(
     const { route, callerId } = options;
     const nowMs = clock.nowMs();
     const rowsMax = rowsMaxOf(subject, { route, policy, nowMs });
-    if (rows.count > rowsMax) return ask(options);
+    if (rows.count > rowsMax) return send(options);
     const entry = new BatchEntry(traveller, options, nowMs);
-    const isInLine = route.service.waitingOf(callerId) > 0;
-    openOf(route).add({ entry, callerId, isInLine, group, rowsMax }, onClosed => {
+    const isQueued = route.service.waitingOf(callerId) > 0;
+    openOf(route).add({ entry, callerId, isQueued, group, rowsMax }, onClosed => {
       return new Batch(ports, [entry], { isFixed: false, onClosed });
     });
     return entry;
@@ -364,7 +364,7 @@ class Batch implements Waiting, Timed, OpenBatch<BatchEntry>, Room {
     this.#ports.deadlines.remove(this);
     const { id, route, method, callerId, affinity } = this.#first.options;
     try {
-      this.#request = this.#ports.ask({
+      this.#request = this.#ports.send({
         ...{ id, route, method, callerId, affinity, endsMs: this.#lastEndsMs, isShared: true, waiting: this },
         message: () => (this.#message ??= this.#close()),
         keepLate: answer => this.#late(answer),
@@ -421,7 +421,7 @@ class Batch implements Waiting, Timed, OpenBatch<BatchEntry>, Room {
     if (this.isSent && (isOfRows || mayBeBroughtOn(failure))) {
       if (this.entries.length > 1) {
         if (isOfRows) this.#divide();
-        else this.#askSingly();
+        else this.#sendSingly();
         return;
       }
       this.#blame();
@@ -536,7 +536,7 @@ class Batch implements Waiting, Timed, OpenBatch<BatchEntry>, Room {
   }
 
   /** Every call still there is asked again by itself. */
-  #askSingly(): void {
+  #sendSingly(): void {
     this.#countFailure();
     for (const entry of this.#staying()) this.#again([entry], true);
   }

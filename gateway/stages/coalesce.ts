@@ -4,8 +4,8 @@ import { Flight, FlightMember, type SendShared, type FlightOwner } from '../doma
 import type { SharedCall } from '../domain/sharing/shared-call.ts';
 import { NOT_SENT } from '../domain/upstream.ts';
 
-/** Puts a call to R by `ask`, or lets it share the flight of an equal one. */
-export type Coalesce = (shared: SharedCall, ask: SendShared) => void;
+/** Sends a call to R by `send`, or lets it share the flight of an equal one. */
+export type Coalesce = (shared: SharedCall, send: SendShared) => void;
 
 /**
  * Puts a call to R, or lets it share the flight of an equal one, where the route coalesces. The call is told in the end,
@@ -15,15 +15,15 @@ export type Coalesce = (shared: SharedCall, ask: SendShared) => void;
  */
 export function createCoalesce({ clock }: { readonly clock: Clock }): Coalesce {
   const flights = new Flights(clock);
-  return (shared, ask) => {
-    if (shared.sharing.coalesce) flights.join(shared, ask);
-    else askForOne(shared, ask);
+  return (shared, send) => {
+    if (shared.sharing.coalesce) flights.join(shared, send);
+    else sendForOne(shared, send);
   };
 }
 
-function askForOne(shared: SharedCall, ask: SendShared): void {
+function sendForOne(shared: SharedCall, send: SendShared): void {
   const { call } = shared;
-  call.asks(ask(shared, shared.requestOptions(call, { endsMs: call.endsMs, keepLate: call.lookup?.keepLate })));
+  call.sends(send(shared, shared.requestOptions(call, { endsMs: call.endsMs, keepLate: call.lookup?.keepLate })));
 }
 
 /** The flights under way, by key. */
@@ -36,30 +36,30 @@ class Flights implements FlightOwner {
   }
 
   /** A caller that says `no-cache` wants an answer that R gives from now on (RFC 9111 §5.2.1.4), which others may share. */
-  join(shared: SharedCall, ask: SendShared): void {
+  join(shared: SharedCall, send: SendShared): void {
     const known = shared.directives.isNoCache ? undefined : this.#open.get(shared.key);
     shared.call.record.isCoalesced = known !== undefined;
     const member = new FlightMember(shared);
-    if (known === undefined) this.#begin([member], ask);
+    if (known === undefined) this.#begin([member], send);
     else known.join(member);
   }
 
-  askAlone(members: readonly FlightMember[], ask: SendShared): void {
-    for (const member of members) this.#ask(new Flight(member.shared, this, ask), [member]);
+  sendAlone(members: readonly FlightMember[], send: SendShared): void {
+    for (const member of members) this.#ask(new Flight(member.shared, this, send), [member]);
   }
 
   /** In one flight: one by one, each that is refused would lead all the others in turn. */
-  askAgain(members: readonly FlightMember[], ask: SendShared): void {
+  sendAgain(members: readonly FlightMember[], send: SendShared): void {
     const [first] = members;
     const known = first && this.#open.get(first.shared.key);
-    if (known === undefined) this.#begin(members, ask);
+    if (known === undefined) this.#begin(members, send);
     else for (const member of members) known.join(member);
   }
 
-  #begin(members: readonly FlightMember[], ask: SendShared): void {
+  #begin(members: readonly FlightMember[], send: SendShared): void {
     const [first] = members;
     if (first === undefined) return;
-    const flight = new Flight(first.shared, this, ask);
+    const flight = new Flight(first.shared, this, send);
     this.#open.set(first.shared.key, flight);
     this.#ask(flight, members);
   }
@@ -67,7 +67,7 @@ class Flights implements FlightOwner {
   #ask(flight: Flight, members: readonly FlightMember[]): void {
     for (const member of members) flight.join(member);
     try {
-      flight.ask();
+      flight.send();
     } catch (error) {
       flight.failed(toGatewayError(error), NOT_SENT);
     }

@@ -51,7 +51,7 @@ export function createGrpcServices(ports: Ports): (call: Call) => Answer | undef
 
   function answerHealth(call: Call, rpc: OwnRpc): Answer {
     const { service = '' } = rpc.said.message as { readonly service?: string };
-    switch (rpc.askedPath.slice(rpc.askedPath.lastIndexOf('/') + 1)) {
+    switch (rpc.originalPath.slice(rpc.originalPath.lastIndexOf('/') + 1)) {
       case 'List':
         return rpc.reply({
           statuses: Object.fromEntries([...servingOfAll(ports)].map(([of, status]) => [of, { status }])),
@@ -107,12 +107,12 @@ function createWatch(ports: Ports): Watch {
     watches += 1;
     call.arm(rpc.timeoutMs);
     const out = openMessages();
-    let told: Serving | undefined;
+    let sent: Serving | undefined;
     let cancel = () => undefined as unknown;
     const look = () => {
       const now = servingOf(name, ports) ?? SERVING.SERVICE_UNKNOWN;
-      if (now !== told) out.write(rpc.written({ status: now }));
-      told = now;
+      if (now !== sent) out.write(rpc.written({ status: now }));
+      sent = now;
       if (isEnding()) out.end();
       else cancel = clock.after(LOOK_MS, look);
     };

@@ -21,16 +21,16 @@ export function createObserve({ clock, observe, audit }: ObservePorts): ObserveC
   return function observeCall(call) {
     if (call.route?.policy.isAudited === true) audit.note(call);
     const event = toEvent(call, clock.nowMs());
-    observe(call.transcoder === undefined ? event : { ...event, ...askedBy(call.transcoder) });
+    observe(call.transcoder === undefined ? event : { ...event, ...requestedBy(call.transcoder) });
   };
 }
 
 /** As the caller asked, whatever R was asked in its place. */
-function askedBy({ protocol, askedMethod, askedPath }: Transcoder): Partial<RequestEvent> {
+function requestedBy({ protocol, originalMethod, originalPath }: Transcoder): Partial<RequestEvent> {
   return {
     ...(protocol !== undefined && { protocol }),
-    ...(askedMethod !== undefined && { method: askedMethod }),
-    ...(askedPath !== undefined && { path: askedPath }),
+    ...(originalMethod !== undefined && { method: originalMethod }),
+    ...(originalPath !== undefined && { path: originalPath }),
   };
 }
 

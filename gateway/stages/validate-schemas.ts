@@ -62,14 +62,14 @@ export class SchemaWatch {
   };
 
   /** Has the service asked, unless that was in vain a moment ago; resolves when that is over, or enough was waited. */
-  readonly asked = async (route: Route, published: PublishedSchema): Promise<void> => {
-    const asking = this.#ask(route, published);
-    if (asking === undefined) return;
+  readonly ensure = async (route: Route, published: PublishedSchema): Promise<void> => {
+    const fetching = this.#fetch(route, published);
+    if (fetching === undefined) return;
     let cancel: () => void = NOTHING;
     const enough = new Promise<void>(resolve => {
       cancel = this.#ports.clock.after(WAIT_MS_MAX, resolve);
     });
-    await Promise.race([asking, enough]);
+    await Promise.race([fetching, enough]);
     cancel();
   };
 
@@ -82,7 +82,7 @@ export class SchemaWatch {
     const published = this.#publishedAt(route, `${path.slice(0, -PREDICT_TARGET.length)}${TARGETS.prototype}`);
     const known = published.of(route.service.versions);
     if (!known.isOpen) return columnsOf(known);
-    return this.asked(route, published).then(() => columnsOf(published.of(route.service.versions)));
+    return this.ensure(route, published).then(() => columnsOf(published.of(route.service.versions)));
   };
 
   /** What a request of a route is held against, as far as that is known. */
@@ -121,8 +121,8 @@ export class SchemaWatch {
     this.#cancel = clock.after(LOOK_EVERY_MS, this.#look);
     for (const route of routes()) {
       const as = publishedAs(route);
-      if (as !== undefined) void this.#ask(route, this.#publishedAt(route, TARGETS[as]));
-      if (as !== 'prototype' && route.policy.csv) void this.#ask(route, this.#publishedAt(route, TARGETS.prototype));
+      if (as !== undefined) void this.#fetch(route, this.#publishedAt(route, TARGETS[as]));
+      if (as !== 'prototype' && route.policy.csv) void this.#fetch(route, this.#publishedAt(route, TARGETS.prototype));
     }
   };
 
@@ -131,22 +131,22 @@ export class SchemaWatch {
   }
 
   /** Undefined: there is nothing to ask, or it was in vain a moment ago, or there is no instance. */
-  #ask(route: Route, published: PublishedSchema): Promise<void> | undefined {
+  #fetch(route: Route, published: PublishedSchema): Promise<void> | undefined {
     const { clock, own } = this.#ports;
-    if (published.asking !== undefined) return published.asking;
+    if (published.fetching !== undefined) return published.fetching;
     const nowMs = clock.nowMs();
     const isDue = published.isDue(route.service.versions, nowMs) && nowMs >= published.notBeforeMs;
     if (!isDue || own.isClosed || !hasInstance(route.service)) return undefined;
-    published.asking = this.#askAll(route, published).finally(() => (published.asking = undefined));
-    return published.asking;
+    published.fetching = this.#fetchAll(route, published).finally(() => (published.fetching = undefined));
+    return published.fetching;
   }
 
-  async #askAll(route: Route, published: PublishedSchema): Promise<void> {
+  async #fetchAll(route: Route, published: PublishedSchema): Promise<void> {
     const { clock } = this.#ports;
     const { versions } = route.service;
     try {
       for (let round = 0; round < ROUNDS_MAX && published.isDue(versions, clock.nowMs()); round++) {
-        await this.#askOnce(route, published);
+        await this.#fetchOnce(route, published);
       }
       published.failures = 0;
       published.problem = undefined;
@@ -166,7 +166,7 @@ export class SchemaWatch {
     this.#ports.observe({ kind: 'notice', level: 'warn', text, about });
   }
 
-  async #askOnce(route: Route, published: PublishedSchema): Promise<void> {
+  async #fetchOnce(route: Route, published: PublishedSchema): Promise<void> {
     const { own, compile, clock, observe } = this.#ports;
     const { service, id } = route;
     const as = published.target.endsWith(TARGETS.openapi) ? 'openapi' : 'prototype';

@@ -12,7 +12,7 @@ interface ValidatePorts {
   /** What is known of what a service publishes for such a request; undefined: it does not concern it. */
   readonly publishedFor: (route: Route, request: InputRequest) => PublishedSchema | undefined;
   /** Has the service asked, if it may be; resolves when it has said what it takes, or enough was waited. */
-  readonly asked: (route: Route, published: PublishedSchema) => Promise<void>;
+  readonly ensure: (route: Route, published: PublishedSchema) => Promise<void>;
 }
 
 const NO_SCHEMAS: readonly InputSchema[] = [];
@@ -24,7 +24,7 @@ const NO_SCHEMAS: readonly InputSchema[] = [];
  * said what it takes. A service that publishes nothing gets every call. Throws INVALID_INPUT, and BAD_REQUEST for what is
  * no JSON.
  */
-export function createValidate({ publishedFor, asked }: ValidatePorts): Validate {
+export function createValidate({ publishedFor, ensure }: ValidatePorts): Validate {
   return function validate(call, next) {
     const { route } = call;
     const policy = route.policy.validate;
@@ -41,7 +41,7 @@ export function createValidate({ publishedFor, asked }: ValidatePorts): Validate
     const published = publishedFor(route, request);
     const known = published?.of(route.service.versions);
     if (published !== undefined && known?.isOpen === true) {
-      call.awaits(asked(route, published), () => {
+      call.awaits(ensure(route, published), () => {
         judgeInput(policy, request, published.of(route.service.versions).schemas);
         next(call);
       });

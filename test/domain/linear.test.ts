@@ -9,7 +9,7 @@ import { hopByHopOf, listOf, parseHttpDate } from '../../gateway/domain/http/fie
 import { identityFields, hasTraceparent } from '../../gateway/domain/http/upstream-request.ts';
 import { isRequestId } from '../../gateway/edges/express/intake.ts';
 import { parseRequestTarget } from '../../gateway/domain/http/request-target.ts';
-import type { Asked } from '../../gateway/domain/route.ts';
+import type { RequestAttributes } from '../../gateway/domain/route.ts';
 import { directivesOf } from '../../gateway/domain/sharing/freshness.ts';
 import { judgeOf, textScalar } from '../../gateway/domain/validation/column-check.ts';
 import { toHeaders } from '../../gateway/edges/proxied-stream.ts';
@@ -26,7 +26,7 @@ const MERGED = { mergeSlashes: true };
 
 const repeated = (piece: string, length: number) => piece.repeat(Math.ceil(length / piece.length)).slice(0, length);
 
-function asked(traits: Partial<Asked>): Asked {
+function asked(traits: Partial<RequestAttributes>): RequestAttributes {
   const blank = {
     method: 'GET',
     path: '/',
@@ -41,7 +41,7 @@ function asked(traits: Partial<Asked>): Asked {
 }
 
 /** A predicate as operators write it, asked about a text of the caller's. */
-function predicate(text: string, traits: (length: number) => Partial<Asked>): Work {
+function predicate(text: string, traits: (length: number) => Partial<RequestAttributes>): Work {
   const [made] =
     soundRoutes(`routes: [{ uri: lb://a, predicates: [${JSON.stringify(text)}] }]`).specs[0]?.predicates ?? [];
   return length => {
@@ -51,7 +51,7 @@ function predicate(text: string, traits: (length: number) => Partial<Asked>): Wo
 }
 
 /** A filter as operators write it, at work on a caller's request. */
-function filter(text: string, traits: (length: number) => Partial<Asked>): Work {
+function filter(text: string, traits: (length: number) => Partial<RequestAttributes>): Work {
   const [made] = soundRoutes(`routes: [{ uri: lb://a, filters: [${JSON.stringify(text)}] }]`).specs[0]?.filters ?? [];
   return length => {
     const { path, query, fields } = asked(traits(length));

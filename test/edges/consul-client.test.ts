@@ -54,7 +54,7 @@ describe('the version of Consul', () => {
     const client = createConsulClient({ address: agent.url, token: undefined, datacenter: undefined });
     t.after(() => client.close());
 
-    assert.match(await client.askVersion(AbortSignal.timeout(10_000)), /^1\.\d+\.\d+/);
+    assert.match(await client.queryVersion(AbortSignal.timeout(10_000)), /^1\.\d+\.\d+/);
   });
 });
 

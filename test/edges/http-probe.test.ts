@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
-import { askBriefly, probeHttp, type AskRequest, type ProbeRequest } from '../../gateway/edges/http-probe.ts';
+import { fetchBriefly, probeHttp, type BriefRequest, type ProbeRequest } from '../../gateway/edges/http-probe.ts';
 
 async function startInstance(t: TestContext, listener: RequestListener): Promise<string> {
   const server = createServer(listener);
@@ -15,7 +15,7 @@ async function startInstance(t: TestContext, listener: RequestListener): Promise
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-const ask = (origin: string, more: Partial<AskRequest> = {}): AskRequest => ({
+const ask = (origin: string, more: Partial<BriefRequest> = {}): BriefRequest => ({
   ...{ origin, path: '/ping', timeoutMs: 5_000, sharedSecret: undefined, signal: new AbortController().signal },
   ...more,
 });
@@ -134,7 +134,7 @@ describe('a probe', () => {
       more();
     });
 
-    const { body } = await askBriefly(ask(origin));
+    const { body } = await fetchBriefly(ask(origin));
 
     assert.ok(body.length > 64 * 1024 && body.length < 1024 * 1024);
   });

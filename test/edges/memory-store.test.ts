@@ -10,7 +10,7 @@ const entry = (body: Buffer | string, fields: readonly string[] = []): CacheEntr
   addedTag: undefined,
   freshness: { bornMs: 0, lifetimeMs: 1, staleIfErrorMs: 0, mayBeStale: true },
   target: '/',
-  askedMs: 0,
+  requestedMs: 0,
 });
 
 const LARGE = 1024 * 1024;

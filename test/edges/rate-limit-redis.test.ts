@@ -20,7 +20,7 @@ async function aGateway(t: TestContext, { url }: RedisServer, timeoutMs = 2_000)
   const count = (limit: Limit, key = 'alice', cost = 1) =>
     shared.count({ limit, routeId: 'fuel', prefix: `fuel\n${limitName(limit)}\n` }, key, cost);
   const answers = () =>
-    redis.ask(['PING']).then(
+    redis.send(['PING']).then(
       () => true,
       () => false,
     );

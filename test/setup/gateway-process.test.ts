@@ -51,7 +51,7 @@ describe('while R starts', () => {
       notice('R answers', { service: 'iris' }),
       end,
       'no line of the log',
-    ].map(line => starts.hear(line));
+    ].map(line => starts.add(line));
 
     assert.deepEqual(
       heard.filter(text => text !== undefined),
@@ -65,9 +65,9 @@ describe('while R starts', () => {
   test('it is given up when it has ended three times, but not once it has answered', () => {
     const starts = createStarts();
 
-    const given = [end, end, end].map(line => (starts.hear(line), starts.hopeless()));
-    starts.hear(notice('R answers'));
-    starts.hear(end);
+    const given = [end, end, end].map(line => (starts.add(line), starts.hopeless()));
+    starts.add(notice('R answers'));
+    starts.add(end);
 
     assert.deepEqual(given, [undefined, undefined, 'fuel']);
     assert.equal(starts.hopeless(), undefined);

@@ -144,7 +144,7 @@ function aProver(r: R, traits: ProverTraits = {}) {
     });
     return { ...via, isSent: true, leave: () => undefined, extend: () => undefined };
   };
-  const own = new OwnRequests({ ask, clock, deadlines: new Deadlines(clock) });
+  const own = new OwnRequests({ send: ask, clock, deadlines: new Deadlines(clock) });
   const prover = new Prover({ own, clock, observe: event => events.push(event) });
   const fields = [
     'Content-Type',
@@ -456,7 +456,7 @@ describe('a proof', () => {
       return { ...none, isSent: false, leave: () => undefined, extend: () => undefined };
     };
     const clock = manualClock();
-    const own = new OwnRequests({ ask, clock, deadlines: new Deadlines(clock) });
+    const own = new OwnRequests({ send: ask, clock, deadlines: new Deadlines(clock) });
     const prover = new Prover({ own, clock, observe: () => undefined });
     for (const [service, target] of [
       ['fuel', '/a/predict'],

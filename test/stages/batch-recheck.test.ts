@@ -57,7 +57,7 @@ function aWorld(traits: { readonly sizeMax?: number; readonly rowsMax?: number }
     });
     return { ...via, isSent: true, leave: () => undefined, extend: () => undefined };
   };
-  const own = new OwnRequests({ ask, clock, deadlines });
+  const own = new OwnRequests({ send: ask, clock, deadlines });
   const states = new BatchingStates({ routes: () => [route], subjects, clock });
   const rechecks = new Rechecks({ own, clock, random: seeded(7), observe: event => events.push(event), states });
   const answered = (

@@ -137,7 +137,7 @@ function aBatchingRoute({ batch = {}, policy = {}, isProven = true, isTrusted = 
     };
   };
   const batchOf = createBatch({
-    ...{ ask, subjects, states, deadlines, clock, observe: event => events.push(event) },
+    ...{ send: ask, subjects, states, deadlines, clock, observe: event => events.push(event) },
     prover: { consider: wanted => considered.push(wanted) },
     rechecks: { answeredAlone: call => alone.push(call), answeredTogether: call => together.push(call) },
   });

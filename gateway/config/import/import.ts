@@ -34,12 +34,12 @@ export function importSpring(text: string, { surroundings, profiles, judge }: Im
   const yaml = readDocuments(text, surroundings.file);
   if (hasError(yaml.problems)) return { problems: inOrder(yaml.problems) };
   if (!yaml.values.some(isSpring)) return { problems: [yaml.locate(NOT_SPRING)] };
-  const told: Complaint[] = [];
+  const complaints: Complaint[] = [];
   const isOne = yaml.values.length === 1;
   const all = yaml.values.flatMap((root, i): SourceDocument[] => (isMap(root) ? [{ root, at: isOne ? [] : [i] }] : []));
-  const documents = documentsInForce(all, profiles, complaint => told.push(complaint));
-  const found = readSpring(documents, complaint => told.push(complaint));
-  warnOfRest(documents, complaint => told.push(complaint), OF_GATEWAY_YAML);
+  const documents = documentsInForce(all, profiles, complaint => complaints.push(complaint));
+  const found = readSpring(documents, complaint => complaints.push(complaint));
+  warnOfRest(documents, complaint => complaints.push(complaint), OF_GATEWAY_YAML);
   const properties = { variables: surroundings.variables, roots: documents.map(({ root }) => root) };
 
   const sections = sectionsOf(found, documents);
@@ -52,13 +52,13 @@ export function importSpring(text: string, { surroundings, profiles, judge }: Im
   const draft = draftRoutes(sections, { properties, original: originalOf(text), hasIdentity });
   const settings = found.settings.map(({ key, value, path }) => {
     const resolved = resolveData(value, surroundings, {
-      complain: complaint => told.push(complaint),
+      complain: complaint => complaints.push(complaint),
       at: path,
       placeholders: properties,
     });
     return { key, path, value: resolved.value };
   });
-  const { policy, connectTimeoutMs } = springDefaults(settings, complaint => told.push(complaint));
+  const { policy, connectTimeoutMs } = springDefaults(settings, complaint => complaints.push(complaint));
   addDefaults(draft, policy);
   addConnectTimeouts(
     draft,
@@ -68,7 +68,10 @@ export function importSpring(text: string, { surroundings, profiles, judge }: Im
 
   dropEmpty(draft);
   const routesText = () =>
-    commentedYaml(draft.root, { head: headOf('routes.yaml: what operators edit.', surroundings.file, told), ...draft });
+    commentedYaml(draft.root, {
+      head: headOf('routes.yaml: what operators edit.', surroundings.file, complaints),
+      ...draft,
+    });
   for (let pass = 0; pass < PASSES_MAX; pass++) {
     const errors = judge(routesText(), hasIdentity).filter(({ severity }) => severity === 'error');
     if (!mend(errors, draft)) break;
@@ -92,8 +95,8 @@ const OF_GATEWAY_YAML =
 
 const NOT_SPRING: Complaint = { path: [], message: 'is not written for Spring Cloud Gateway: it has no `spring:`' };
 
-function headOf(what: string, file: string, told: readonly Complaint[]): string[] {
-  const lines = told.map(({ path, message, hint, severity }) => {
+function headOf(what: string, file: string, complaints: readonly Complaint[]): string[] {
+  const lines = complaints.map(({ path, message, hint, severity }) => {
     const where = path.length === 0 ? '' : `${pathText(path)}: `;
     return `${severity === 'warning' ? '' : 'Less: '}${where}${message}${hint === undefined ? '' : ` (${hint})`}.`;
   });

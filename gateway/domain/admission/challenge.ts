@@ -34,12 +34,12 @@ export type CredentialFault = keyof typeof CREDENTIAL_FAULTS;
 
 /** 401 for a request without a credential, or with one of a foreign scheme: it is told what to bring, not that it erred. */
 export function missingCredential(auth: Auth): GatewayError {
-  const offered = auth.allow.filter(isAsked);
-  const asked = offered.length === 0 ? JWT_ALONE : offered;
-  const challenges = asked.map(scheme => challenge(scheme, isBearer(scheme) ? withScope([], auth.scopes) : []));
+  const offered = auth.allow.filter(isOffered);
+  const schemes = offered.length === 0 ? JWT_ALONE : offered;
+  const challenges = schemes.map(scheme => challenge(scheme, isBearer(scheme) ? withScope([], auth.scopes) : []));
   return new GatewayError('UNAUTHENTICATED', 'no credential that counts here', {
     fields: [...new Set(challenges.map(([, value]) => value))].flatMap(value => ['WWW-Authenticate', value]),
-    ...(asked.every(scheme => scheme === 'mtls') && { detail: NEEDS_CERTIFICATE }),
+    ...(schemes.every(scheme => scheme === 'mtls') && { detail: NEEDS_CERTIFICATE }),
   });
 }
 
@@ -48,26 +48,26 @@ const NEEDS_CERTIFICATE = 'This route needs a client certificate, which is shown
 /** 401 for a credential that is not taken; the description never quotes it. */
 export function badCredential(scheme: SchemeName, fault: CredentialFault): GatewayError {
   const description = CREDENTIAL_FAULTS[fault];
-  const told: Parameter[] = [
+  const errorParameters: Parameter[] = [
     ['error', 'invalid_token'],
     ['error_description', description],
   ];
   return new GatewayError('UNAUTHENTICATED', `${scheme} refused: ${fault}`, {
     detail: description,
-    fields: challenge(scheme, isBearer(scheme) ? told : []),
+    fields: challenge(scheme, isBearer(scheme) ? errorParameters : []),
   });
 }
 
 /** 403 for a caller who is known and may not: `lack` says what is missing. */
 export function insufficientScope({ kind, id }: Caller, auth: Auth, lack: string): GatewayError {
-  const told: Parameter[] = [
+  const errorParameters: Parameter[] = [
     ['error', 'insufficient_scope'],
     ['error_description', lack],
   ];
   const scheme = kind === 'anonymous' ? 'jwt' : kind;
   return new GatewayError('FORBIDDEN', `${id}: ${lack}`, {
     detail: lack,
-    fields: isBearer(scheme) ? challenge(scheme, withScope(told, auth.scopes)) : [],
+    fields: isBearer(scheme) ? challenge(scheme, withScope(errorParameters, auth.scopes)) : [],
   });
 }
 
@@ -85,7 +85,7 @@ const HTTP_NAMES = {
 } as const;
 
 /** Strangers are asked nothing. */
-function isAsked(scheme: Auth['allow'][number]): scheme is keyof typeof HTTP_NAMES {
+function isOffered(scheme: Auth['allow'][number]): scheme is keyof typeof HTTP_NAMES {
   return scheme in HTTP_NAMES;
 }
 
@@ -99,7 +99,7 @@ function withScope(parameters: readonly Parameter[], scopes: readonly string[]):
 
 /** `WWW-Authenticate` for a scheme, with these parameters (RFC 9110 §11.6.1). */
 export function challenge(scheme: SchemeName, parameters: readonly Parameter[]): readonly [string, string] {
-  const name = isAsked(scheme) ? HTTP_NAMES[scheme] : 'Bearer';
+  const name = isOffered(scheme) ? HTTP_NAMES[scheme] : 'Bearer';
   const charset: readonly Parameter[] = name === 'Basic' ? [['charset', 'UTF-8']] : [];
   const all: readonly Parameter[] = [['realm', 'penstock'], ...charset, ...parameters];
   return ['WWW-Authenticate', `${name} ${all.map(([key, value]) => `${key}="${quotable(value)}"`).join(', ')}`];

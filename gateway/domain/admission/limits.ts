@@ -228,11 +228,11 @@ export class Limits {
         if (tally.waitMs === 0) continue;
         const giveBack = (unused: number) => this.#ports.counter.giveBack(of, key, unused);
         const rest = { ...counting, limits: limits.slice(i), before: tallies };
-        return this.#turn(call, { of, key, cost, waitMs: tally.waitMs, giveBack }).then(() => this.count(rest));
+        return this.#waitAtPace(call, { of, key, cost, waitMs: tally.waitMs, giveBack }).then(() => this.count(rest));
       }
       return tallies;
     } finally {
-      tell(call, tallies);
+      setRateLimitFields(call, tallies);
     }
   }
 
@@ -262,7 +262,7 @@ export class Limits {
       if (tally.isExceeded && tally.resetsInMs > (worst?.tally.resetsInMs ?? 0)) worst = { of, tally };
     }
     if (worst === undefined) return;
-    tell(call, stands);
+    setRateLimitFields(call, stands);
     this.#exceeded(worst.of);
     throw tooMuch(worst.tally, worst.of, cost);
   }
@@ -274,12 +274,12 @@ export class Limits {
     let tallies = before;
     try {
       for (const of of limits) {
-        const tally = await this.#askShared(of, counting, shared);
+        const tally = await this.#countOneShared(of, counting, shared);
         if (tally === undefined) continue;
         tallies = withTally(tallies, tally);
-        tell(call, tallies);
+        setRateLimitFields(call, tallies);
         if (tally.isExceeded) throw tooMuch(tally, of, cost);
-        if (tally.waitMs > 0) await this.#turnOf(call, of, { counting, tally });
+        if (tally.waitMs > 0) await this.#paceShared(call, of, { counting, tally });
         else counted.push(tally);
       }
       return tallies;
@@ -290,20 +290,24 @@ export class Limits {
   }
 
   /** How the call stands with one of them; undefined: it is not held to it. */
-  async #askShared(of: RouteLimit, { call, caller, cost = 1 }: Counting, shared: SharedCounter) {
+  async #countOneShared(of: RouteLimit, { call, caller, cost = 1 }: Counting, shared: SharedCounter) {
     const tally = await shared.count(of, limitKey(of.limit.by, call, caller), cost);
     if (tally?.isExceeded === true) this.#exceeded(of);
     return of.limit.isEnforced ? tally : undefined;
   }
 
   /** A caller who left while the place was asked for does not take it. */
-  async #turnOf(call: Matched, of: RouteLimit, { counting: { caller, cost = 1 }, tally }: SharedTurn): Promise<void> {
+  async #paceShared(
+    call: Matched,
+    of: RouteLimit,
+    { counting: { caller, cost = 1 }, tally }: SharedCount,
+  ): Promise<void> {
     const { waitMs, giveBack } = tally;
     if (call.isReplied) giveBack(cost);
-    else await this.#turn(call, { of, key: limitKey(of.limit.by, call, caller), cost, waitMs, giveBack });
+    else await this.#waitAtPace(call, { of, key: limitKey(of.limit.by, call, caller), cost, waitMs, giveBack });
   }
 
-  async #turn(call: Matched, { of, key, ...place }: Turn): Promise<void> {
+  async #waitAtPace(call: Matched, { of, key, ...place }: PacedCall): Promise<void> {
     await new Promise<void>(resolve => {
       const whole = { key: of.prefix + key, routeId: of.routeId, ...place };
       call.waitsFor = this.#ports.queues.wait(whole, resolve);
@@ -317,13 +321,13 @@ export class Limits {
   }
 }
 
-interface SharedTurn {
+interface SharedCount {
   readonly counting: Counting;
   readonly tally: SharedTally;
 }
 
 /** A call's turn at a pace. */
-interface Turn {
+interface PacedCall {
   readonly of: RouteLimit;
   readonly key: string;
   readonly cost: number;
@@ -339,7 +343,7 @@ function withTally(tallies: readonly Tally[], tally: Tally): readonly Tally[] {
 }
 
 /** In the place of what was told before. */
-function tell(call: Call, tallies: readonly Tally[]): void {
+function setRateLimitFields(call: Call, tallies: readonly Tally[]): void {
   const fields = rateLimitFields(tallies);
   const { replyFields } = call;
   if (replyFields.length > 0) {

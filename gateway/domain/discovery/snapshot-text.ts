@@ -34,10 +34,10 @@ export function parseSnapshot(text: string, from: SnapshotOrigin): Snapshot | { 
   } catch {
     return { problem: 'it is no JSON' }; // The parser's own words would quote the file.
   }
-  const { version, from: written, heardAt, services } = recordOf(document);
+  const { version, from: written, heardAt: updatedAt, services } = recordOf(document);
   if (version !== VERSION) return { problem: `it is not of version ${VERSION}` };
   if (!isSame(recordOf(written), from)) return { problem: 'it was written for another address, datacenter or tag' };
-  const updatedMs = typeof heardAt === 'string' ? Date.parse(heardAt) : NaN;
+  const updatedMs = typeof updatedAt === 'string' ? Date.parse(updatedAt) : NaN;
   if (Number.isNaN(updatedMs) || !isRecord(services)) return { problem: 'it is incomplete' };
 
   const read = new Map<string, readonly RosterEntry[]>();

@@ -39,8 +39,8 @@ interface Said {
 /** One call of a method that the gateway itself serves, in its caller's protocol. */
 export class OwnRpc implements Transcoder {
   readonly protocol: string;
-  readonly askedMethod: string;
-  readonly askedPath: string;
+  readonly originalMethod: string;
+  readonly originalPath: string;
   readonly keepsStatus = true;
   readonly speech: Speech;
   /** What its caller leaves it; Infinity where it does not say. */
@@ -50,8 +50,8 @@ export class OwnRpc implements Transcoder {
 
   constructor({ method, path }: Call, speech: Speech, own: OwnMethod) {
     this.protocol = speech.protocol;
-    this.askedMethod = method;
-    this.askedPath = path;
+    this.originalMethod = method;
+    this.originalPath = path;
     this.speech = speech;
     this.#method = own;
   }
@@ -62,7 +62,7 @@ export class OwnRpc implements Transcoder {
 
   /** What it says, once that is read. */
   get said(): Said {
-    if (this.#said === undefined) throw new Error(`${this.askedPath} was asked before it was read`);
+    if (this.#said === undefined) throw new Error(`${this.originalPath} was asked before it was read`);
     return this.#said;
   }
 
@@ -90,7 +90,7 @@ export class OwnRpc implements Transcoder {
   /** Reads its message, without its envelope. Throws BAD_REQUEST. */
   understand(content: Buffer): void {
     const message = this.#method.messages.read(content, this.speech.format);
-    if (typeof message === 'string') throw malformed(`The message is not what ${this.askedPath} takes: ${message}`);
+    if (typeof message === 'string') throw malformed(`The message is not what ${this.originalPath} takes: ${message}`);
     this.#said = { message, bytes: content.length };
   }
 
@@ -134,7 +134,7 @@ export class MessageWait extends Error {
   readonly #unpack: Unpack;
 
   constructor(rpc: OwnRpc, unpack: Unpack) {
-    super(`the message of ${rpc.askedPath} must be read first`);
+    super(`the message of ${rpc.originalPath} must be read first`);
     this.#rpc = rpc;
     this.#unpack = unpack;
   }
@@ -162,7 +162,7 @@ export class OwnRpcs {
   entered(call: Call): OwnRpc | undefined {
     const { transcoder } = call;
     if (transcoder instanceof OwnRpc && transcoder.isRead)
-      return this.#methods.has(transcoder.askedPath) ? transcoder : undefined;
+      return this.#methods.has(transcoder.originalPath) ? transcoder : undefined;
     const method = this.#methods.get(call.path);
     const speech = method === undefined || call.method !== 'POST' ? undefined : speechOf(call.fields);
     if (method === undefined || speech === undefined) return undefined;

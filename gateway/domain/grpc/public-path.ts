@@ -52,16 +52,16 @@ function literally({ segments, rest }: PathPattern, end: PathPattern['rest']): s
 
 function isAnswered({ predicates }: RouteSpec, path: string): boolean {
   const paths = predicates.filter(({ name }) => name === 'Path');
-  return paths.every(predicate => predicate.holds({ ...ASKED, path }, new Map()));
+  return paths.every(predicate => predicate.holds({ ...CALLED, path }, new Map()));
 }
 
 function upstreamPathOf({ filters }: RouteSpec, path: string): string {
   const draft: RequestDraft = { path, query: '', fields: [], host: undefined, isPrefixed: false };
   for (const { onRequest, isOfPath } of filters) {
     if (isOfPath === true)
-      onRequest?.(draft, { ...ASKED, path, id: '', scheme: 'http', variables: new Map(), caller: undefined });
+      onRequest?.(draft, { ...CALLED, path, id: '', scheme: 'http', variables: new Map(), caller: undefined });
   }
   return draft.path;
 }
 
-const ASKED = { method: 'POST', query: '', fields: [], host: '', peerAddress: '', callerAddress: '', wallMs: 0 };
+const CALLED = { method: 'POST', query: '', fields: [], host: '', peerAddress: '', callerAddress: '', wallMs: 0 };

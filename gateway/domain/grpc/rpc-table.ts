@@ -58,14 +58,14 @@ export function createRpcTable(routes: readonly Route[], unpack: Unpack): RpcTab
   };
 }
 
-interface Asked {
+interface RpcCall {
   readonly call: Call;
   readonly speech: Speech;
   readonly random: Random;
   readonly unpack: Unpack;
 }
 
-function found({ call, speech, random, unpack }: Asked, table: RouteTable<Entry>): FoundRpc {
+function found({ call, speech, random, unpack }: RpcCall, table: RouteTable<Entry>): FoundRpc {
   call.transcoder = new RpcTranscoder(call, { speech, target: undefined, unpack });
   const entry = table.find(call, random);
   if (entry?.kind !== 'route') throw unknownMethod(call);
@@ -76,8 +76,8 @@ function found({ call, speech, random, unpack }: Asked, table: RouteTable<Entry>
     throw malformed('gRPC is spoken over HTTP/2; over HTTP/1.1 speak gRPC-Web or Connect.');
   const target = {
     method,
-    publicPath: (rule: HttpRule, path: string, asking: Call) =>
-      publicPathFor(publicPaths.get(rule), { path, route, call: asking }),
+    publicPath: (rule: HttpRule, path: string, other: Call) =>
+      publicPathFor(publicPaths.get(rule), { path, route, call: other }),
     queried: call.method === 'GET' ? queriedMessage(call, method) : undefined,
   };
   call.transcoder = new RpcTranscoder(call, { speech, target, unpack });

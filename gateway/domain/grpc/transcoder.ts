@@ -22,8 +22,8 @@ export interface RpcTarget {
 
 /** Serves one call of gRPC, gRPC-Web or Connect by the request of REST that its message is. */
 export class RpcTranscoder implements Transcoder {
-  readonly askedMethod: string;
-  readonly askedPath: string;
+  readonly originalMethod: string;
+  readonly originalPath: string;
   readonly protocol: string;
   readonly keepsStatus = true;
   readonly speech: Speech;
@@ -33,8 +33,8 @@ export class RpcTranscoder implements Transcoder {
 
   /** Without a target it only says, in the caller's protocol, why the call is refused. */
   constructor({ method, path }: Call, { speech, target, unpack }: RpcParts) {
-    this.askedMethod = method;
-    this.askedPath = path;
+    this.originalMethod = method;
+    this.originalPath = path;
     this.protocol = speech.protocol;
     this.speech = speech;
     this.#target = target;
@@ -73,10 +73,10 @@ export class RpcTranscoder implements Transcoder {
     if (target === undefined) throw new Error('a call without a method went on');
     const message = this.#read(target.method, content);
     if (typeof message === 'string') throw malformed(`The message is no ${target.method.request.name}: ${message}`);
-    const asked = toHttpRequest(target.method.rules, message);
-    if (asked === undefined)
+    const httpRequest = toHttpRequest(target.method.rules, message);
+    if (httpRequest === undefined)
       throw malformed(`A field that the path of ${target.method.name} needs is empty, or does not fit.`);
-    const { rule, path, query, body } = asked;
+    const { rule, path, query, body } = httpRequest;
     this.#rule = rule;
     call.path = target.publicPath(rule, path, call);
     call.method = rule.method;

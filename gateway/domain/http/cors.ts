@@ -69,22 +69,22 @@ function isForAnyone(cors: Cors): boolean {
 /** With credentials a browser takes `*` for a method of that name: the one asked for is named instead. */
 function allowedMethods(cors: Cors, request: RawFields): readonly string[] {
   if (!cors.methods.includes('*') || !cors.credentials) return cors.methods;
-  const asked = fieldOf(request, 'access-control-request-method') ?? '';
-  return withoutWildcard(cors.methods, isFieldName(asked) ? [asked] : []);
+  const requested = fieldOf(request, 'access-control-request-method') ?? '';
+  return withoutWildcard(cors.methods, isFieldName(requested) ? [requested] : []);
 }
 
 /** As for methods. `*` never covers `Authorization`, which must be listed (Fetch, "non-wildcard request-header name"). */
 function allowedHeaders(cors: Cors, request: RawFields): readonly string[] {
   if (!cors.headers.includes('*') || !cors.credentials) return cors.headers;
-  const asked = listOf(request, 'access-control-request-headers');
+  const requested = listOf(request, 'access-control-request-headers');
   return withoutWildcard(
     cors.headers,
-    asked.filter(name => isFieldName(name) && name.toLowerCase() !== 'authorization'),
+    requested.filter(name => isFieldName(name) && name.toLowerCase() !== 'authorization'),
   );
 }
 
-function withoutWildcard(listed: readonly string[], asked: readonly string[]): string[] {
-  return [...new Set([...listed.filter(name => name !== '*'), ...asked])];
+function withoutWildcard(listed: readonly string[], requested: readonly string[]): string[] {
+  return [...new Set([...listed.filter(name => name !== '*'), ...requested])];
 }
 
 function pushList(fields: string[], name: string, members: readonly string[]): void {

@@ -44,8 +44,8 @@ export function pushForwarding(fields: string[], origin: Origin): void {
 }
 
 /** Says what of the path the route's filters took from its front, behind what a trusted proxy took. */
-export function pushPrefix(fields: string[], prefix: string, { fields: told, isPeerTrusted }: Origin): void {
-  const before = isPeerTrusted ? listOf(told, 'x-forwarded-prefix').filter(isPrefix) : [];
+export function pushPrefix(fields: string[], prefix: string, { fields: forwarded, isPeerTrusted }: Origin): void {
+  const before = isPeerTrusted ? listOf(forwarded, 'x-forwarded-prefix').filter(isPrefix) : [];
   if (prefix !== '') before.push(prefix);
   if (before.length > 0) fields.push('X-Forwarded-Prefix', before.join(', '));
 }
@@ -105,15 +105,15 @@ export function prefixOf(outer: string, inner: string): string {
  */
 function believedChain({ fields, peerAddress, callerAddress, isPeerTrusted }: Origin): string {
   if (!isPeerTrusted) return peerAddress;
-  const told = listOf(fields, 'x-forwarded-for');
-  const from = told.lastIndexOf(callerAddress);
-  if (from >= 0) return [...told.slice(from), peerAddress].join(', ');
+  const forwarded = listOf(fields, 'x-forwarded-for');
+  const from = forwarded.lastIndexOf(callerAddress);
+  if (from >= 0) return [...forwarded.slice(from), peerAddress].join(', ');
   return callerAddress === peerAddress ? peerAddress : `${callerAddress}, ${peerAddress}`;
 }
 
 function portOf({ fields, scheme, host, isPeerTrusted }: Origin): string {
-  const told = isPeerTrusted ? fieldOf(fields, 'x-forwarded-port') : undefined;
-  if (told !== undefined && /^\d{1,5}$/.test(told)) return told;
+  const forwarded = isPeerTrusted ? fieldOf(fields, 'x-forwarded-port') : undefined;
+  if (forwarded !== undefined && /^\d{1,5}$/.test(forwarded)) return forwarded;
   const colon = host.lastIndexOf(':');
   return colon > host.lastIndexOf(']') && colon < host.length - 1 ? host.slice(colon + 1) : DEFAULT_PORTS[scheme];
 }

@@ -11,12 +11,12 @@ const NOTHING = Buffer.alloc(0);
  * The answer to what is asked of the gateway itself and of no route: `OPTIONS *`, and OPTIONS that may be forwarded no
  * further (RFC 9110 §7.6.2). TRACE is refused, wherever it should end.
  */
-export function answerOfOurOwn(asked: {
+export function answerOfOurOwn(request: {
   readonly method: string;
   readonly path: string;
   readonly fields: RawFields;
 }): Answer | undefined {
-  const { method, path, fields } = asked;
+  const { method, path, fields } = request;
   if (method === 'TRACE') {
     throw new GatewayError('METHOD_NOT_ALLOWED', 'TRACE is answered nowhere', { fields: ['Allow', ALLOW] });
   }

@@ -129,9 +129,9 @@ export function unlessNotModified(answer: Answer, { method, fields }: Pick<Match
   return answer;
 }
 
-function isNotModified(answered: RawFields, asked: RawFields): boolean {
-  if (hasField(asked, 'if-none-match')) return isTagKnown(fieldOf(answered, 'etag'), asked);
-  const since = fieldOf(asked, 'if-modified-since');
+function isNotModified(answered: RawFields, requestFields: RawFields): boolean {
+  if (hasField(requestFields, 'if-none-match')) return isTagKnown(fieldOf(answered, 'etag'), requestFields);
+  const since = fieldOf(requestFields, 'if-modified-since');
   if (since === undefined) return false;
   const [sinceMs, modifiedMs] = [since, fieldOf(answered, 'last-modified') ?? ''].map(parseHttpDate);
   return sinceMs !== undefined && modifiedMs !== undefined && modifiedMs <= sinceMs;
@@ -141,8 +141,8 @@ function isNotModified(answered: RawFields, asked: RawFields): boolean {
 const TAG = /(?:W\/)?"[^"]*"/g;
 
 /** Compared weakly (RFC 9110 §13.1.2, §8.8.3.2). */
-function isTagKnown(tag: string | undefined, asked: RawFields): boolean {
-  const wanted = fieldsOf(asked, 'if-none-match').join(',');
+function isTagKnown(tag: string | undefined, requestFields: RawFields): boolean {
+  const wanted = fieldsOf(requestFields, 'if-none-match').join(',');
   if (wanted.trim() === '*') return true;
   if (tag === undefined) return false;
   const opaque = withoutWeakness(tag);

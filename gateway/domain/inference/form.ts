@@ -48,8 +48,8 @@ export interface ModelMetadata {
 export interface InferenceForm {
   /** For the log. */
   readonly protocol: string;
-  readonly askedMethod: string;
-  readonly askedPath: string;
+  readonly originalMethod: string;
+  readonly originalPath: string;
   /** What its caller leaves it; Infinity where the form has no word for it. */
   readonly timeoutMs: number;
   /** The status of HTTP is the form's own. */

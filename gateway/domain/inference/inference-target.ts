@@ -1,4 +1,4 @@
-import type { Asked, RouteSpec } from '../route.ts';
+import type { RequestAttributes, RouteSpec } from '../route.ts';
 
 /** What is asked by the Open Inference Protocol: of the server, or of a model. */
 export type InferenceTarget =
@@ -60,10 +60,10 @@ export interface WayIn {
  * The way into a route that was asked for by its id; undefined: its predicates do not hold for this caller, or its paths
  * have parts that only a caller of REST can choose. Chance has no say: the route was named.
  */
-export function wayInto(route: RouteSpec, asked: Asked): WayIn | undefined {
+export function wayInto(route: RouteSpec, request: RequestAttributes): WayIn | undefined {
   for (const path of pathsTo(route)) {
     const variables = new Map<string, string>();
-    const posted = { ...asked, method: 'POST', query: '', path };
+    const posted = { ...request, method: 'POST', query: '', path };
     if (route.predicates.every(predicate => predicate.name === 'Weight' || predicate.holds(posted, variables)))
       return { path, variables };
   }

@@ -25,8 +25,8 @@ export interface InferencePorts {
  */
 export class InferenceTranscoder implements Transcoder {
   readonly protocol: string;
-  readonly askedMethod: string;
-  readonly askedPath: string;
+  readonly originalMethod: string;
+  readonly originalPath: string;
   readonly target: InferenceTarget;
   readonly keepsStatus: boolean;
   readonly form: InferenceForm;
@@ -36,8 +36,8 @@ export class InferenceTranscoder implements Transcoder {
   constructor(target: InferenceTarget, form: InferenceForm, ports: InferencePorts) {
     this.target = target;
     this.protocol = form.protocol;
-    this.askedMethod = form.askedMethod;
-    this.askedPath = form.askedPath;
+    this.originalMethod = form.originalMethod;
+    this.originalPath = form.originalPath;
     this.keepsStatus = form.keepsStatus;
     this.form = form;
     this.#ports = ports;

@@ -26,12 +26,12 @@ export class RestForm implements InferenceForm {
   readonly protocol = 'open-inference';
   readonly timeoutMs = Infinity;
   readonly keepsStatus = false;
-  readonly askedMethod: string;
-  readonly askedPath: string;
+  readonly originalMethod: string;
+  readonly originalPath: string;
 
   constructor({ method, path }: Pick<Call, 'method' | 'path'>) {
-    this.askedMethod = method;
-    this.askedPath = path;
+    this.originalMethod = method;
+    this.originalPath = path;
   }
 
   read(call: Complete): InferRequest {

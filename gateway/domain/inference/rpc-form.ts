@@ -81,8 +81,8 @@ const FIELD_OF: Readonly<Record<Datatype, ContentsField | undefined>> = {
 };
 
 /** What a call of a method of `inference.GRPCInferenceService` asks for; undefined: the protocol has no such method. */
-export function rpcTargetOf({ askedPath, said }: OwnRpc): InferenceTarget | undefined {
-  const method = askedPath.slice(INFERENCE_SERVICE.length + 2);
+export function rpcTargetOf({ originalPath, said }: OwnRpc): InferenceTarget | undefined {
+  const method = originalPath.slice(INFERENCE_SERVICE.length + 2);
   const ofServer = OF_SERVER.get(method);
   if (ofServer !== undefined) return { kind: ofServer };
   const kind = OF_MODEL.get(method);
@@ -112,16 +112,16 @@ const OF_MODEL: ReadonlyMap<string, 'metadata' | 'model-ready' | 'infer'> = new 
 /** The protocol over gRPC. Outputs come in raw contents where the inputs did. */
 export class RpcForm implements InferenceForm {
   readonly protocol: string;
-  readonly askedMethod: string;
-  readonly askedPath: string;
+  readonly originalMethod: string;
+  readonly originalPath: string;
   readonly timeoutMs: number;
   readonly keepsStatus = true;
   readonly #rpc: OwnRpc;
 
   constructor(rpc: OwnRpc) {
     this.protocol = rpc.protocol;
-    this.askedMethod = rpc.askedMethod;
-    this.askedPath = rpc.askedPath;
+    this.originalMethod = rpc.originalMethod;
+    this.originalPath = rpc.originalPath;
     this.timeoutMs = rpc.timeoutMs;
     this.#rpc = rpc;
   }

@@ -1,6 +1,6 @@
 import { GatewayError } from '../errors.ts';
 import type { Random } from '../clock.ts';
-import type { Asked, Route, RouteSpec } from '../route.ts';
+import type { RequestAttributes, Route, RouteSpec } from '../route.ts';
 import type { FoundRoute, RouteTable } from '../routing/route-table.ts';
 import type { ServiceView } from '../service.ts';
 import { isEligibleIn } from '../service.ts';
@@ -107,13 +107,13 @@ interface FileBrought {
  */
 export function findForFile<R extends RouteSpec>(
   table: RouteTable<R>,
-  asked: Asked,
+  request: RequestAttributes,
   { segments: [name = '', ...rest], random }: FileBrought,
 ): FoundRoute<R> & { readonly path: string } {
   const id = decoded(name);
   const named = table.routes.find(route => route.id === id);
   const path = named && pathOfJobs(named, rest.join('/'));
-  const found = path === undefined ? undefined : table.find({ ...asked, method: 'POST', path }, random);
+  const found = path === undefined ? undefined : table.find({ ...request, method: 'POST', path }, random);
   if (path === undefined || found?.kind !== 'route' || found.route.id !== id || !takesJobs(found.route)) {
     throw new GatewayError('NO_ROUTE', 'no route of this name takes jobs', {
       detail:

@@ -146,8 +146,8 @@ export interface JobOutput {
 }
 
 /** True where a job belongs to this caller; an address and an identity are never the same one. */
-export function isOwner({ caller }: Job, asking: Caller): boolean {
-  return caller.id === asking.id && (caller.kind === 'anonymous') === (asking.kind === 'anonymous');
+export function isOwner({ caller }: Job, other: Caller): boolean {
+  return caller.id === other.id && (caller.kind === 'anonymous') === (other.kind === 'anonymous');
 }
 
 /** What the owner of a job sees of it. */

@@ -210,8 +210,8 @@ function graphIn(bytes: Uint8Array): OfGraph {
     else if (field.number === GRAPH.node) takeNode(field, { zipMaps, classifiers });
   }
   const [classLabels = []] = classifiers.length === 1 ? classifiers : [];
-  const asked = inputs.filter(({ name }) => !given.has(name)); // before IR version 4 weights stand among the inputs
-  return { graph, inputs: asked, outputs, zipMaps, classLabels, hasExternalData };
+  const feeds = inputs.filter(({ name }) => !given.has(name)); // before IR version 4 weights stand among the inputs
+  return { graph, inputs: feeds, outputs, zipMaps, classLabels, hasExternalData };
 }
 
 /** True where its data lie elsewhere. */

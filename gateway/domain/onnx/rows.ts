@@ -97,16 +97,16 @@ function fillColumn({ column: { name, offset }, rows, findings, write, width }: 
   for (let row = 0; row < rows.count; row++) {
     const value = rows.cell(name, row);
     const wrong = value === undefined ? MISSING : write(value, row * width + offset);
-    if (wrong !== undefined) tell({ name, row, rows, findings }, value, wrong);
+    if (wrong !== undefined) report({ name, row, rows, findings }, value, wrong);
   }
 }
 
 const MISSING = 'is missing';
 const SHAPE = 'must hold an array';
 
-type Told = Pick<Filling, 'rows' | 'findings'> & { readonly name: string; readonly row: number };
+type CellFinding = Pick<Filling, 'rows' | 'findings'> & { readonly name: string; readonly row: number };
 
-function tell({ name, row, rows, findings }: Told, value: unknown, wrong: string): void {
+function report({ name, row, rows, findings }: CellFinding, value: unknown, wrong: string): void {
   const where = rows.count > 1 ? `row ${row + 1}: ` : '';
   const what = value === undefined || wrong.startsWith('must') ? '' : `: ${shown(value)}`;
   findings.add(rows.pointer(name, row), `${where}${named(name)}${what} ${wrong}`);
@@ -126,7 +126,7 @@ function dimsOf({ name, dims = [] }: OnnxColumn, rows: RowsRead, findings: Findi
     if (dim !== undefined && !Array.isArray(value)) return dim;
     const length = Array.isArray(value) ? value.length : undefined;
     if (length === undefined)
-      tell({ name, row: 0, rows, findings }, undefined, value === undefined ? MISSING : arrayOf(dims));
+      report({ name, row: 0, rows, findings }, undefined, value === undefined ? MISSING : arrayOf(dims));
     value = Array.isArray(value) ? (value as readonly unknown[])[0] : undefined;
     return dim ?? length ?? 0;
   });
@@ -143,12 +143,12 @@ function fillArrays(
   for (let row = 0; row < rows.count; row++) {
     const value = rows.cell(name, row);
     const flat = Array.isArray(value) ? flattened(value, known) : undefined;
-    const told = { name, row, rows, findings };
-    if (flat === undefined) tell(told, value, value === undefined ? MISSING : shapeWanted(dims, known, row));
+    const about = { name, row, rows, findings };
+    if (flat === undefined) report(about, value, value === undefined ? MISSING : shapeWanted(dims, known, row));
     for (const [i, each] of (flat ?? []).entries()) {
       const wrong = write(each, row * width + i);
       if (wrong === undefined) continue;
-      tell(told, each, wrong);
+      report(about, each, wrong);
       break; // one for each array
     }
   }

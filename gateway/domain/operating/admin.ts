@@ -106,11 +106,11 @@ export type AdminRequest =
   | { readonly kind: 'tend'; readonly service: string | undefined };
 
 /** True for what these rights allow. */
-export function isPermitted({ roles, services }: AdminRights, asked: AdminRequest): boolean {
-  if (asked.kind === 'audit') return roles.includes('auditor');
-  if (asked.kind === 'look') return roles.length > 0;
+export function isPermitted({ roles, services }: AdminRights, request: AdminRequest): boolean {
+  if (request.kind === 'audit') return roles.includes('auditor');
+  if (request.kind === 'look') return roles.length > 0;
   if (roles.includes('operator')) return true;
-  return asked.kind === 'tend' && asked.service !== undefined && services.includes(asked.service);
+  return request.kind === 'tend' && request.service !== undefined && services.includes(request.service);
 }
 
 /** What the roles of an identity allow here. */

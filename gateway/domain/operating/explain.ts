@@ -8,7 +8,7 @@ import { createRpcTable } from '../grpc/rpc-table.ts';
 import { fieldOf, setField, type RawFields } from '../http/fields.ts';
 import type { PathRules } from '../http/normal-path.ts';
 import { parseRequestTarget, type RequestTarget } from '../http/request-target.ts';
-import type { Asked, Route, RouteSpec, RoutePolicy, Sharing } from '../route.ts';
+import type { RequestAttributes, Route, RouteSpec, RoutePolicy, Sharing } from '../route.ts';
 import { createRouteTable, type FoundRoute, type WrongMethod } from '../routing/route-table.ts';
 import { PluginWait } from '../plugin/guard.ts';
 import type { LoadedPlugins } from '../plugin/plugin-set.ts';
@@ -180,24 +180,24 @@ function explainRequest(input: ExplainInput, parts: ExplainParts): RequestExplai
   const target = parseRequestTarget(asSent(input.url), parts);
   if (typeof target === 'string')
     return refused(input, { ...EMPTY, path: input.url }, { code: 'BAD_REQUEST', detail: target });
-  const asked = askedOf(input, target, parts.wallMs);
+  const attributes = attributesOf(input, target, parts.wallMs);
   try {
-    const reached = reachedById(asked, parts) ?? reachedByCall(input, asked, parts);
-    if (reached !== undefined) return { request: requestOf(asked), ...explainReached(input, reached, parts) };
+    const reached = reachedById(attributes, parts) ?? reachedByCall(input, attributes, parts);
+    if (reached !== undefined) return { request: requestOf(attributes), ...explainReached(input, reached, parts) };
   } catch (error) {
     if (error instanceof PluginWait) throw error;
     const { code, detail } = toGatewayError(error);
-    return refused(input, { ...asked, authority: asked.host }, { code, detail });
+    return refused(input, { ...attributes, authority: attributes.host }, { code, detail });
   }
   const table = createRouteTable(parts.routes);
-  const preflighted = findPreflighted(table, asked);
-  const found = preflighted ?? table.find(asked);
-  if (found?.kind !== 'route') return notFound(input, { asked, found, routes: parts.routes });
-  const request = preflighted === undefined ? asked : { ...asked, method: preflightMethod(asked) };
+  const preflighted = findPreflighted(table, attributes);
+  const found = preflighted ?? table.find(attributes);
+  if (found?.kind !== 'route') return notFound(input, { attributes, found, routes: parts.routes });
+  const request = preflighted === undefined ? attributes : { ...attributes, method: preflightMethod(attributes) };
   return {
-    request: requestOf(asked),
+    request: requestOf(attributes),
     passedOver: passedOver(parts.routes.slice(0, parts.routes.indexOf(found.route)), request),
-    answers: answering(found, { asked, input, parts, isPreflight: preflighted !== undefined }),
+    answers: answering(found, { attributes, input, parts, isPreflight: preflighted !== undefined }),
     refusal: null,
     middleware: middlewareOf(parts),
   };
@@ -211,7 +211,7 @@ function middlewareOf({ plugins }: ExplainParts): string[] {
 interface Reached {
   readonly found: FoundRoute<RouteSpec>;
   /** As it is asked of the route. */
-  readonly asked: Asked;
+  readonly attributes: RequestAttributes;
   /** Undefined: JSON, or a file for a job. */
   readonly speaking?: Speaking;
 }
@@ -226,16 +226,18 @@ function explainReached(input: ExplainInput, reached: Reached, parts: ExplainPar
 }
 
 /** By its id: a model by REST, or where a file for a job is brought. Undefined: neither is asked for. Throws NO_ROUTE. */
-function reachedById(asked: Asked, { inference, jobs, routes }: ExplainParts): Reached | undefined {
-  const target = inference && inferenceTargetOf(asked.path, inference.path);
-  if (target !== undefined && 'model' in target) return reachedModel(asked, { target, routes });
+function reachedById(attributes: RequestAttributes, { inference, jobs, routes }: ExplainParts): Reached | undefined {
+  const target = inference && inferenceTargetOf(attributes.path, inference.path);
+  if (target !== undefined && 'model' in target) return reachedModel(attributes, { target, routes });
   const front = `${jobs?.path ?? ''}/`;
-  if (jobs === undefined || asked.method !== 'POST' || !asked.path.startsWith(front)) return undefined;
-  const found = findForFile(createRouteTable(routes), asked, { segments: asked.path.slice(front.length).split('/') });
-  return { found, asked: { ...asked, path: found.path } };
+  if (jobs === undefined || attributes.method !== 'POST' || !attributes.path.startsWith(front)) return undefined;
+  const found = findForFile(createRouteTable(routes), attributes, {
+    segments: attributes.path.slice(front.length).split('/'),
+  });
+  return { found, attributes: { ...attributes, path: found.path } };
 }
 
-interface ModelAsked {
+interface ModelReach {
   readonly target: ModelTarget;
   /** Undefined: by REST. */
   readonly form?: InferenceForm | undefined;
@@ -243,26 +245,26 @@ interface ModelAsked {
 }
 
 /** As stages/inference.ts does it: the route is named, and no other is tried. */
-function reachedModel(asked: Asked, { target, form, routes }: ModelAsked): Reached {
+function reachedModel(attributes: RequestAttributes, { target, form, routes }: ModelReach): Reached {
   const route = routes.find(({ id }) => id === target.model);
-  const way = route && wayInto(route, asked);
+  const way = route && wayInto(route, attributes);
   if (route === undefined || way === undefined) throw noModel();
   return {
     found: { kind: 'route', route, variables: way.variables },
-    asked: { ...asked, path: way.path, query: '' },
+    attributes: { ...attributes, path: way.path, query: '' },
     speaking: { target, form, transcoder: undefined },
   };
 }
 
 /** By a method of gRPC, whose message is given in JSON; undefined: it is none. */
-function reachedByCall(input: ExplainInput, asked: Asked, parts: ExplainParts): Reached | undefined {
+function reachedByCall(input: ExplainInput, attributes: RequestAttributes, parts: ExplainParts): Reached | undefined {
   const { inference, routes } = parts;
   const [first] = routes;
-  if (first === undefined || asked.method !== 'POST') return undefined;
-  const fields = [...asked.fields];
+  if (first === undefined || attributes.method !== 'POST') return undefined;
+  const fields = [...attributes.fields];
   setField(fields, 'Content-Type', 'application/json'); // as Connect would say it
-  const spoken = { ...asked, fields };
-  const call = matchedCall(foundAlone(first), { asked: spoken, parts, failed: NOTHING });
+  const spoken = { ...attributes, fields };
+  const call = matchedCall(foundAlone(first), { attributes: spoken, parts, failed: NOTHING });
   const model = inference && speakingInference(call, input.body, inference);
   if (model !== undefined) return reachedModel(spoken, { ...model, routes });
   const table = createRpcTable(
@@ -272,7 +274,7 @@ function reachedByCall(input: ExplainInput, asked: Asked, parts: ExplainParts): 
   const rpc = table?.find(call, { below: () => 0 });
   const route = routes.find(({ id }) => id === rpc?.route.id);
   const speaking = { target: undefined, form: undefined, transcoder: call.transcoder };
-  return route && { found: foundAlone(route), asked: spoken, speaking };
+  return route && { found: foundAlone(route), attributes: spoken, speaking };
 }
 
 function foundAlone(route: RouteSpec): FoundRoute<RouteSpec> {
@@ -286,7 +288,7 @@ function asSent(url: string): string {
 
 const EMPTY: RequestTarget = { path: '', query: '', hasQuery: false, authority: undefined };
 
-function askedOf(input: ExplainInput, target: RequestTarget, wallMs: number): Asked {
+function attributesOf(input: ExplainInput, target: RequestTarget, wallMs: number): RequestAttributes {
   const { method, fields, address = HERE } = input;
   const host = fieldOf(fields, 'host') ?? target.authority ?? 'localhost';
   return {
@@ -304,21 +306,21 @@ function askedOf(input: ExplainInput, target: RequestTarget, wallMs: number): As
 /** Where the request is taken to come from. */
 const HERE = '127.0.0.1';
 
-function requestOf({ method, path, query, host }: Asked): Explanation['request'] {
+function requestOf({ method, path, query, host }: RequestAttributes): Explanation['request'] {
   return { method, path, query, host };
 }
 
-function preflightMethod({ fields }: Asked): string {
+function preflightMethod({ fields }: RequestAttributes): string {
   return fieldOf(fields, 'access-control-request-method') ?? '';
 }
 
 /** As stages/match.ts does it. */
 function findPreflighted(
   table: ReturnType<typeof createRouteTable<RouteSpec>>,
-  asked: Asked,
+  attributes: RequestAttributes,
 ): FoundRoute<RouteSpec> | undefined {
-  if (asked.method !== 'OPTIONS' || !isPreflight(asked.fields)) return undefined;
-  const found = table.find({ ...asked, method: preflightMethod(asked) });
+  if (attributes.method !== 'OPTIONS' || !isPreflight(attributes.fields)) return undefined;
+  const found = table.find({ ...attributes, method: preflightMethod(attributes) });
   return found?.kind === 'route' && found.route.policy.cors !== undefined ? found : undefined;
 }
 
@@ -332,42 +334,42 @@ function refused(
 }
 
 interface NotFound {
-  readonly asked: Asked;
+  readonly attributes: RequestAttributes;
   readonly found: WrongMethod<RouteSpec> | undefined;
   readonly routes: readonly RouteSpec[];
 }
 
-function notFound(input: ExplainInput, { asked, found, routes }: NotFound): RequestExplained {
+function notFound(input: ExplainInput, { attributes, found, routes }: NotFound): RequestExplained {
   const code = found === undefined ? 'NO_ROUTE' : 'METHOD_NOT_ALLOWED';
   const { refusal, request } = refused(
     input,
-    { ...asked, authority: asked.host },
+    { ...attributes, authority: attributes.host },
     { code, detail: FAILURES[code].detail },
   );
   return {
     request,
-    passedOver: passedOver(routes, asked),
+    passedOver: passedOver(routes, attributes),
     answers: null,
     middleware: [],
     refusal: refusal && { ...refusal, allow: found?.allow ?? [] },
   };
 }
 
-function passedOver(routes: readonly RouteSpec[], asked: Asked): PassedOver[] {
+function passedOver(routes: readonly RouteSpec[], attributes: RequestAttributes): PassedOver[] {
   return routes.map(({ id, predicates }) => ({
     route: id,
-    because: reasonsOf(predicates, asked),
+    because: reasonsOf(predicates, attributes),
   }));
 }
 
 /** Where all hold, chance drew another route of the group. */
-function reasonsOf(predicates: RouteSpec['predicates'], asked: Asked): string[] {
-  const failed = predicates.filter(predicate => !predicate.holds(asked, new Map()));
+function reasonsOf(predicates: RouteSpec['predicates'], attributes: RequestAttributes): string[] {
+  const failed = predicates.filter(predicate => !predicate.holds(attributes, new Map()));
   return (failed.length > 0 ? failed : predicates.filter(({ name }) => name === 'Weight')).map(({ text }) => text);
 }
 
 interface AnswerParts {
-  readonly asked: Asked;
+  readonly attributes: RequestAttributes;
   readonly input: ExplainInput;
   readonly parts: ExplainParts;
   readonly isPreflight: boolean;
@@ -377,10 +379,10 @@ interface AnswerParts {
 
 function answering(
   found: FoundRoute<RouteSpec>,
-  { asked, input, parts, isPreflight, speaking }: AnswerParts,
+  { attributes, input, parts, isPreflight, speaking }: AnswerParts,
 ): AnsweringRoute {
   const { route, variables } = found;
-  const call = callOf(found, asked, parts);
+  const call = callOf(found, attributes, parts);
   call.content = Buffer.from(input.body);
   const own = ownAnswerTo(call);
   const isAsked = own === undefined && !isPreflight && isForService(speaking);
@@ -435,9 +437,9 @@ function locationOf(fields: RawFields, { secrets = [] }: ExplainParts): string |
 }
 
 /** The call as if it had been admitted, without a credential. */
-function callOf(found: FoundRoute<RouteSpec>, asked: Asked, parts: ExplainParts): Complete {
-  const call = matchedCall(found, { asked, parts, failed: NOTHING });
-  return call.admitted(anonymousCaller(asked.callerAddress)) as unknown as Complete;
+function callOf(found: FoundRoute<RouteSpec>, attributes: RequestAttributes, parts: ExplainParts): Complete {
+  const call = matchedCall(found, { attributes, parts, failed: NOTHING });
+  return call.admitted(anonymousCaller(attributes.callerAddress)) as unknown as Complete;
 }
 
 /** What is told where a call ends. */
@@ -447,27 +449,30 @@ type Failed = (call: Call, failure: GatewayError) => void;
 export function explainedCall(input: ExplainInput, parts: ExplainParts, failed: Failed): Matched | undefined {
   const target = parseRequestTarget(asSent(input.url), parts);
   if (typeof target === 'string') return undefined;
-  const asked = askedOf(input, target, parts.wallMs);
+  const attributes = attributesOf(input, target, parts.wallMs);
   try {
-    const reached = reachedById(asked, parts) ?? reachedByCall(input, asked, parts);
-    if (reached !== undefined) return matchedCall(reached.found, { asked: reached.asked, parts, failed });
+    const reached = reachedById(attributes, parts) ?? reachedByCall(input, attributes, parts);
+    if (reached !== undefined) return matchedCall(reached.found, { attributes: reached.attributes, parts, failed });
   } catch (error) {
     if (error instanceof PluginWait) throw error;
     return undefined; // it is refused before its caller is asked for
   }
   const table = createRouteTable(parts.routes);
-  const found = findPreflighted(table, asked) === undefined ? table.find(asked) : undefined;
-  return found?.kind === 'route' ? matchedCall(found, { asked, parts, failed }) : undefined;
+  const found = findPreflighted(table, attributes) === undefined ? table.find(attributes) : undefined;
+  return found?.kind === 'route' ? matchedCall(found, { attributes, parts, failed }) : undefined;
 }
 
 interface MatchedParts {
-  readonly asked: Asked;
+  readonly attributes: RequestAttributes;
   readonly parts: ExplainParts;
   readonly failed: Failed;
 }
 
-function matchedCall({ route, variables }: FoundRoute<RouteSpec>, { asked, parts, failed }: MatchedParts): Matched {
-  const { method, path, query, fields, host, peerAddress, wallMs } = asked;
+function matchedCall(
+  { route, variables }: FoundRoute<RouteSpec>,
+  { attributes, parts, failed }: MatchedParts,
+): Matched {
+  const { method, path, query, fields, host, peerAddress, wallMs } = attributes;
   const call = new Call(
     {
       ...{ method, path, query, hasQuery: query !== '', fields, host, peerAddress, callerAddress: peerAddress },

@@ -17,7 +17,7 @@ type Emit = (event: GatewayEvent, wallMs: number) => void;
 export interface HeldEvents {
   readonly observe: Observe;
   /** Tells of all that is held, now. */
-  readonly tell: () => void;
+  readonly flush: () => void;
 }
 
 /**
@@ -31,7 +31,7 @@ export function createHeldEvents(clock: Clock, emit: Emit, onEmitted: () => void
   let cancel: (() => void) | undefined;
 
   /** One by one: should telling fail, those after it are told next time. */
-  const tell = () => {
+  const flush = () => {
     cancel?.();
     cancel = undefined;
     for (let one = held.shift(); one !== undefined; one = held.shift()) emit(one.event, one.wallMs);
@@ -41,10 +41,10 @@ export function createHeldEvents(clock: Clock, emit: Emit, onEmitted: () => void
   return {
     observe(event) {
       held.push({ event, wallMs: clock.wallMs() });
-      if (!ROUTINE.has(event.kind) || held.length >= HELD_MAX) tell();
-      else cancel ??= clock.after(HELD_MS_MAX, tell);
+      if (!ROUTINE.has(event.kind) || held.length >= HELD_MAX) flush();
+      else cancel ??= clock.after(HELD_MS_MAX, flush);
     },
-    tell,
+    flush,
   };
 }
 

@@ -111,11 +111,11 @@ export class PluginWait<P = unknown> extends Error {
     const { plugin, timeoutMs = PLUGIN_TIMEOUT_MS.usual, ports, keep } = this.#about;
     const controller = new AbortController();
     let isOver = false;
-    const end = (tell: () => void) => {
+    const end = (settle: () => void) => {
       if (isOver) return;
       isOver = true;
       cancel();
-      tell();
+      settle();
     };
     const cancel = ports.clock.after(timeoutMs, () =>
       end(() => {

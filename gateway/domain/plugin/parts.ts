@@ -8,7 +8,7 @@ import {
   removeField,
   setField,
 } from '../http/fields.ts';
-import type { Asked, Filter, Filtered, Predicate, ReplyDraft, RequestDraft } from '../route.ts';
+import type { RequestAttributes, Filter, Filtered, Predicate, ReplyDraft, RequestDraft } from '../route.ts';
 import type {
   ArgsOf,
   ArgSpecs,
@@ -44,15 +44,15 @@ export function pluginPredicate(
   const known = new WeakMap<RawFields, Map<string, unknown>>();
 
   /** A preflight is asked for under two methods. */
-  function preparedFor(asked: Asked): unknown {
+  function preparedFor(request: RequestAttributes): unknown {
     if (prepare === undefined) return undefined;
-    const ofCall = known.get(asked.fields) ?? new Map<string, unknown>();
-    if (ofCall.has(asked.method)) return ofCall.get(asked.method);
-    const call = new CallView(asked);
+    const ofCall = known.get(request.fields) ?? new Map<string, unknown>();
+    if (ofCall.has(request.method)) return ofCall.get(request.method);
+    const call = new CallView(request);
     throw new PluginWait({
       ...{ plugin: name, timeoutMs: definition.timeoutMs, ports },
       prepare: signal => prepare({ call, args, signal }),
-      keep: prepared => known.set(asked.fields, ofCall.set(asked.method, prepared)),
+      keep: prepared => known.set(request.fields, ofCall.set(request.method, prepared)),
     });
   }
 
@@ -60,9 +60,9 @@ export function pluginPredicate(
     name,
     text,
     plugin: origin,
-    holds(asked, variables) {
-      const prepared = preparedFor(asked);
-      const held = guarded(name, ports, () => definition.holds({ call: new CallView(asked), args, prepared }));
+    holds(request, variables) {
+      const prepared = preparedFor(request);
+      const held = guarded(name, ports, () => definition.holds({ call: new CallView(request), args, prepared }));
       if (typeof held === 'boolean') return held;
       if (!areCaptures(held, captures)) throw rubbish(name, '`holds`', held);
       for (const [key, value] of Object.entries(held)) variables.set(key, value);
@@ -218,42 +218,42 @@ function demandField(name: unknown, value: unknown): void {
 
 /** A call as predicates see it. */
 class CallView implements PluginCall {
-  readonly #asked: Asked;
+  readonly #request: RequestAttributes;
 
-  constructor(asked: Asked) {
-    this.#asked = asked;
+  constructor(request: RequestAttributes) {
+    this.#request = request;
   }
 
   get method(): string {
-    return this.#asked.method;
+    return this.#request.method;
   }
 
   get path(): string {
-    return this.#asked.path;
+    return this.#request.path;
   }
 
   get query(): string {
-    return this.#asked.query;
+    return this.#request.query;
   }
 
   get host(): string {
-    return this.#asked.host;
+    return this.#request.host;
   }
 
   get headers(): PluginFields {
-    return new Fields(this.#asked.fields);
+    return new Fields(this.#request.fields);
   }
 
   get address(): string {
-    return this.#asked.callerAddress;
+    return this.#request.callerAddress;
   }
 
   get peerAddress(): string {
-    return this.#asked.peerAddress;
+    return this.#request.peerAddress;
   }
 
   get timeMs(): number {
-    return this.#asked.wallMs;
+    return this.#request.wallMs;
   }
 }
 

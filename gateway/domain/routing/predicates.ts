@@ -102,7 +102,7 @@ export function between(text: string, { fromMs, toMs }: { fromMs: number; toMs: 
 
 /** Holds for one of the methods; HEAD wherever GET does (RFC 9110 §9.3.2). */
 export function method(text: string, methods: readonly string[]): Predicate {
-  return { name: 'Method', text, holds: asked => isAmong(asked.method, methods) };
+  return { name: 'Method', text, holds: request => isAmong(request.method, methods) };
 }
 
 /** Holds for a path that one of the patterns matches; the first that does captures. */
@@ -110,9 +110,9 @@ export function path(text: string, patterns: readonly PathPattern[]): Predicate 
   return {
     name: 'Path',
     text,
-    holds(asked, variables) {
+    holds(request, variables) {
       for (const pattern of patterns) {
-        const captures = pattern.match(asked.path);
+        const captures = pattern.match(request.path);
         if (captures !== undefined) return keepCaptures(captures, variables);
       }
       return false;
@@ -131,8 +131,8 @@ export function host(text: string, { patterns, includePort }: HostArgs): Predica
   return {
     name: 'Host',
     text,
-    holds(asked, variables) {
-      const name = includePort ? asked.host : asked.host.replace(/:\d*$/, '');
+    holds(request, variables) {
+      const name = includePort ? request.host : request.host.replace(/:\d*$/, '');
       for (const pattern of patterns) {
         const captures = pattern.match(name);
         if (captures !== undefined) return keepCaptures(captures, variables);
@@ -151,7 +151,7 @@ function keepCaptures(captures: Captures, variables: Map<string, string>): true 
 /** Holds when the connection comes from one of the ranges; what proxies say of it does not count. */
 export function remoteAddr(text: string, ranges: readonly string[]): Predicate {
   const isWithin = withinRanges(ranges);
-  return { name: 'RemoteAddr', text, holds: asked => isWithin(asked.peerAddress) };
+  return { name: 'RemoteAddr', text, holds: request => isWithin(request.peerAddress) };
 }
 
 /**
@@ -160,7 +160,7 @@ export function remoteAddr(text: string, ranges: readonly string[]): Predicate {
  */
 export function xForwardedRemoteAddr(text: string, ranges: readonly string[]): Predicate {
   const isWithin = withinRanges(ranges);
-  return { name: 'XForwardedRemoteAddr', text, holds: asked => isWithin(asked.callerAddress) };
+  return { name: 'XForwardedRemoteAddr', text, holds: request => isWithin(request.callerAddress) };
 }
 
 /** Always holds by itself: among the routes of its group the table draws one. */
@@ -173,9 +173,9 @@ export function query(text: string, { param, regex }: { param: string; regex: Re
   return {
     name: 'Query',
     text,
-    holds(asked) {
-      if (asked.query === '') return false;
-      const values = parameterValues(asked.query, param);
+    holds(request) {
+      if (request.query === '') return false;
+      const values = parameterValues(request.query, param);
       if (regex === undefined) return values.length > 0;
       return values.some(value => value !== undefined && regex.matches(value));
     },

@@ -1,6 +1,6 @@
 import { segmentsOf, type PathPattern, type PathSegments } from './path-pattern.ts';
 import type { Random } from '../clock.ts';
-import type { Asked, Predicate, RouteSpec, Weight, WeightKey } from '../route.ts';
+import type { RequestAttributes, Predicate, RouteSpec, Weight, WeightKey } from '../route.ts';
 import { hash32 } from '../hash32.ts';
 import { cookiesOf, fieldOf } from '../http/fields.ts';
 
@@ -26,7 +26,7 @@ export interface RouteTable<R extends RouteSpec> {
    * The first route whose predicates all hold, as if they were asked one by one in order; undefined: none does. Of the
    * routes that share a weighted group chance draws one.
    */
-  find(asked: Asked, random?: Random): FoundRoute<R> | WrongMethod<R> | undefined;
+  find(request: RequestAttributes, random?: Random): FoundRoute<R> | WrongMethod<R> | undefined;
 }
 
 /**
@@ -68,7 +68,7 @@ export function* routeTableSteps<R extends RouteSpec>(routes: readonly R[]): Gen
   const index = createPathIndex();
   const entries: Entry<R>[] = [];
   for (const route of routes) {
-    const isDecided = index.add(route.paths) && asksPathOnce(route);
+    const isDecided = index.add(route.paths) && matchesPathOnce(route);
     const predicates = route.predicates.filter(({ name }) => !KEPT_APART.has(name) && !(isDecided && name === 'Path'));
     const methods = share(route.methods);
     const isDrawn = route.weight !== undefined;
@@ -78,17 +78,17 @@ export function* routeTableSteps<R extends RouteSpec>(routes: readonly R[]): Gen
 
   return {
     routes,
-    find(asked, random = NO_CHANCE) {
+    find(request, random = NO_CHANCE) {
       let wrong: Wrong<R> | undefined;
-      const candidates = index.candidates(segmentsOf(asked.path));
+      const candidates = index.candidates(segmentsOf(request.path));
       for (const position of inOrder(candidates)) {
         const entry = entries[position];
-        const variables = entry && variablesOf(entry, asked);
+        const variables = entry && variablesOf(entry, request);
         if (entry === undefined || variables === undefined) continue;
         const { route, methods, isDrawn } = entry;
-        if (isAmong(asked.method, methods)) {
+        if (isAmong(request.method, methods)) {
           if (!isDrawn) return { kind: 'route', route, variables };
-          return findWeighted({ entries, candidates, asked, random, drawn: new Map() });
+          return findWeighted({ entries, candidates, request, random, drawn: new Map() });
         }
         wrong = withMethods(wrong, entry);
       }
@@ -114,14 +114,14 @@ function wrongMethod<R extends RouteSpec>({ allow, route }: Wrong<R>): WrongMeth
 
 /** The same where a route of a group has come up, which answers only where it is drawn. */
 function findWeighted<R extends RouteSpec>(weighing: Weighing<R>): FoundRoute<R> | WrongMethod<R> | undefined {
-  const { entries, candidates, asked } = weighing;
+  const { entries, candidates, request } = weighing;
   let wrong: Wrong<R> | undefined;
   for (const position of inOrder(candidates)) {
     const entry = entries[position];
-    const variables = entry && variablesOf(entry, asked);
+    const variables = entry && variablesOf(entry, request);
     if (entry === undefined || variables === undefined) continue;
     const { route, methods } = entry;
-    if (!isAmong(asked.method, methods)) wrong = withMethods(wrong, entry);
+    if (!isAmong(request.method, methods)) wrong = withMethods(wrong, entry);
     else if (route.weight === undefined || drawnOf(route.weight.group, weighing) === route)
       return { kind: 'route', route, variables };
   }
@@ -134,7 +134,7 @@ const KEPT_APART: ReadonlySet<string> = new Set(['Method', 'Weight']);
 interface Weighing<R extends RouteSpec> {
   readonly entries: readonly Entry<R>[];
   readonly candidates: readonly (readonly number[])[];
-  readonly asked: Asked;
+  readonly request: RequestAttributes;
   readonly random: Random;
   /** By group; once a request, as Spring draws too. */
   readonly drawn: Map<string, R | undefined>;
@@ -142,15 +142,15 @@ interface Weighing<R extends RouteSpec> {
 
 /** The route of a group that is drawn among those whose other predicates hold. */
 function drawnOf<R extends RouteSpec>(group: string, weighing: Weighing<R>): R | undefined {
-  const { entries, candidates, asked, random, drawn } = weighing;
+  const { entries, candidates, request, random, drawn } = weighing;
   if (drawn.has(group)) return drawn.get(group);
   const members: (R & { readonly weight: Weight })[] = [];
   for (const position of inOrder(candidates)) {
     const entry = entries[position];
-    if (entry === undefined || !isMember(entry.route, group) || !isAmong(asked.method, entry.methods)) continue;
-    if (variablesOf(entry, asked) !== undefined) members.push(entry.route);
+    if (entry === undefined || !isMember(entry.route, group) || !isAmong(request.method, entry.methods)) continue;
+    if (variablesOf(entry, request) !== undefined) members.push(entry.route);
   }
-  const member = drawMember(members, asked, random);
+  const member = drawMember(members, request, random);
   drawn.set(group, member);
   return member;
 }
@@ -171,24 +171,24 @@ function createSharing(): (methods: RouteSpec['methods']) => RouteSpec['methods'
   };
 }
 
-function asksPathOnce({ paths, predicates }: RouteSpec): boolean {
+function matchesPathOnce({ paths, predicates }: RouteSpec): boolean {
   return paths.length === 1 && predicates.filter(({ name }) => name === 'Path').length === 1;
 }
 
 /** What the patterns captured; undefined when a predicate does not hold. */
-function variablesOf<R>({ predicates }: Entry<R>, asked: Asked): ReadonlyMap<string, string> | undefined {
+function variablesOf<R>({ predicates }: Entry<R>, request: RequestAttributes): ReadonlyMap<string, string> | undefined {
   if (predicates.length === 0) return NO_VARIABLES;
   const variables = new Map<string, string>();
   for (const predicate of predicates) {
-    if (!predicate.holds(asked, variables)) return undefined;
+    if (!predicate.holds(request, variables)) return undefined;
   }
   return variables;
 }
 
 /** True when a request with this method may use a route with these; undefined methods are any. */
-export function isAmong(asked: string, methods: readonly string[] | undefined): boolean {
-  if (methods === undefined || methods.includes(asked)) return true;
-  return asked === 'HEAD' && methods.includes('GET');
+export function isAmong(method: string, methods: readonly string[] | undefined): boolean {
+  if (methods === undefined || methods.includes(method)) return true;
+  return method === 'HEAD' && methods.includes('GET');
 }
 
 /** HEAD goes wherever GET does. */
@@ -338,13 +338,17 @@ interface Member {
  * With `by` the choice is made by rendezvous hashing: a caller keeps its side while the weights stand, and where they
  * change only as many callers change sides as must. A request without the cookie or header is drawn for by itself.
  */
-function drawMember<M extends Member>(members: readonly M[], asked: Asked, random: Random): M | undefined {
+function drawMember<M extends Member>(
+  members: readonly M[],
+  request: RequestAttributes,
+  random: Random,
+): M | undefined {
   const [first] = members;
-  const key = first?.weight.by === undefined ? undefined : keyOf(first.weight.by, asked);
+  const key = first?.weight.by === undefined ? undefined : keyOf(first.weight.by, request);
   return key === undefined ? drawn(members, random) : ranked(members, key);
 }
 
-function keyOf(by: WeightKey, { fields, callerAddress }: Asked): string | undefined {
+function keyOf(by: WeightKey, { fields, callerAddress }: RequestAttributes): string | undefined {
   if (by.kind === 'ip') return callerAddress;
   const value = by.kind === 'header' ? fieldOf(fields, by.name) : cookiesOf(fields, by.name)[0];
   return value === '' ? undefined : value;

@@ -71,7 +71,7 @@ export class Dispatch implements QueueOwner {
       let picked: ServiceInstance | undefined;
       const entry = queue.first(
         ({ request }) => (picked = core.rotation.pick(request, core.balance)) !== undefined,
-        this.isEachAsked,
+        this.isEachTried,
       );
       if (entry === undefined || picked === undefined) return;
       this.serve(entry, picked);
@@ -94,7 +94,7 @@ export class Dispatch implements QueueOwner {
   }
 
   /** Where each has an instance of its own, the first in a flow does not speak for the others. */
-  get isEachAsked(): boolean {
+  get isEachTried(): boolean {
     return this.core.balance.ownerOf !== undefined;
   }
 
@@ -147,7 +147,7 @@ export class Dispatch implements QueueOwner {
     if (!this.#isAheadOf(present) || core.look() - present.sinceMs > usualMsMax) return;
     const entry = queue.first(
       ({ request }) => core.rotation.wouldHave(request, instance, core.balance),
-      this.isEachAsked,
+      this.isEachTried,
     );
     if (entry === undefined) return;
     const isOfSame = entry.request.callerId === callerId;
@@ -279,9 +279,9 @@ class DispatchListing implements Listing {
   }
 
   next(): QueueEntry | undefined {
-    const { queue, core, isEachAsked } = this.#dispatch;
+    const { queue, core, isEachTried } = this.#dispatch;
     if (queue.depth === 0 || !this.#instance.isFree) return undefined;
-    return queue.first(({ request }) => core.rotation.wouldTake(request, this.#instance, core.balance), isEachAsked);
+    return queue.first(({ request }) => core.rotation.wouldTake(request, this.#instance, core.balance), isEachTried);
   }
 
   serve(entry: QueueEntry): void {

@@ -80,8 +80,8 @@ export class Queue {
   }
 
   /** The first, in the order of turns, that would take what is offered; `isEachAsked` as of `FairQueue.first`. */
-  first(wouldTake: (entry: QueueEntry) => boolean, isEachAsked: boolean): QueueEntry | undefined {
-    return this.#order.first(wouldTake, isEachAsked);
+  first(wouldTake: (entry: QueueEntry) => boolean, isEachTried: boolean): QueueEntry | undefined {
+    return this.#order.first(wouldTake, isEachTried);
   }
 
   /** How many turns would come before that of a newcomer. */
@@ -210,11 +210,11 @@ export class FairQueue<T extends Queueable<T>> {
    * The first in the order of turns that would take what is offered. Of those that return each is asked; of the others,
    * which have tried nothing yet, the first speaks for all, unless `isEachAsked`.
    */
-  first(wouldTake: (item: T) => boolean, isEachAsked = false): T | undefined {
+  first(wouldTake: (item: T) => boolean, isEachTried = false): T | undefined {
     for (const { returning, flows } of this.#byDue()) {
       for (let item = returning.first; item !== undefined; item = item.next) if (wouldTake(item)) return item;
-      const found = isEachAsked ? flows.find(wouldTake) : flows.first;
-      if (found !== undefined && (isEachAsked || wouldTake(found))) return found;
+      const found = isEachTried ? flows.find(wouldTake) : flows.first;
+      if (found !== undefined && (isEachTried || wouldTake(found))) return found;
     }
     return undefined;
   }

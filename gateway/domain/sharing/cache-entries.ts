@@ -18,23 +18,23 @@ export interface CacheEntry {
   /** What R was asked, as it stood in the request line. */
   readonly target: string;
   /** When it was asked for, by the steady clock. */
-  readonly askedMs: number;
+  readonly requestedMs: number;
 }
 
 /** What there is to know of an answer beside itself. */
-interface EntryTraits extends Pick<CacheEntry, 'freshness' | 'target' | 'askedMs'> {
+interface EntryTraits extends Pick<CacheEntry, 'freshness' | 'target' | 'requestedMs'> {
   readonly digest: Digest;
 }
 
 /** An answer as it is stored. */
 export function toEntry({ status, fields: answered, body }: WholeAnswer, traits: EntryTraits): CacheEntry {
-  const { freshness, target, askedMs, digest } = traits;
+  const { freshness, target, requestedMs, digest } = traits;
   const fields = [...answered];
   removeField(fields, 'age'); // what it was when it came is in the freshness
   const isTagged = body.length === 0 || hasField(fields, 'etag');
   const addedTag = isTagged ? undefined : `"${digest(body)}"`; // a strong one (RFC 9110 §8.8.3)
   if (addedTag !== undefined) fields.push('ETag', addedTag);
-  return { status, fields, body, addedTag, freshness, target, askedMs };
+  return { status, fields, body, addedTag, freshness, target, requestedMs };
 }
 
 /** How a stored answer is given. */
@@ -103,9 +103,9 @@ export class RouteCache {
 
   /** False: it is too large, was invalidated before it came, or what was asked for later has come sooner. */
   set(key: string, entry: CacheEntry): boolean {
-    const { askedMs, target } = entry;
-    if (this.#purgedMs >= askedMs || this.#writes.isSince(target, askedMs)) return false;
-    if ((this.#store.get(key)?.askedMs ?? -Infinity) > askedMs) return false;
+    const { requestedMs, target } = entry;
+    if (this.#purgedMs >= requestedMs || this.#writes.isSince(target, requestedMs)) return false;
+    if ((this.#store.get(key)?.requestedMs ?? -Infinity) > requestedMs) return false;
     if (!this.#store.set(key, entry)) return false;
     this.#keys?.add(key, target);
     return true;
@@ -171,8 +171,8 @@ export class RecentWrites {
   }
 
   /** True where the target was, or may have been, written to since. */
-  isSince(target: string, askedMs: number): boolean {
-    return this.#droppedMs >= askedMs || (this.#writtenMs.get(target) ?? -Infinity) >= askedMs;
+  isSince(target: string, requestedMs: number): boolean {
+    return this.#droppedMs >= requestedMs || (this.#writtenMs.get(target) ?? -Infinity) >= requestedMs;
   }
 }
 

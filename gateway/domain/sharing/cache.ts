@@ -59,7 +59,7 @@ export function lookUp(shared: SharedCall, policy: CachePolicy, ports: CachePort
     why = verdict === 'hit' ? 'uri-miss' : verdict;
   }
   if (directives.isOnlyIfCached) throw notCached(shared);
-  call.lookup = new Lookup({ shared, policy, ports, cache, why, askedMs: nowMs });
+  call.lookup = new Lookup({ shared, policy, ports, cache, why, requestedMs: nowMs });
   return undefined;
 }
 
@@ -76,7 +76,7 @@ interface LookupParts {
   readonly ports: CachePorts;
   readonly cache: RouteCache;
   readonly why: Forwarded;
-  readonly askedMs: number;
+  readonly requestedMs: number;
 }
 
 /**
@@ -108,22 +108,22 @@ class Lookup implements CacheLookup {
   }
 
   /**
-   * Stores an answer of R's; `askedMs`: when R was asked, if that was before this call came. What may not be stored still
+   * Stores an answer of R's; `requestedMs`: when R was asked, if that was before this call came. What may not be stored still
    * shows that what was is over, but for a failure, which shows nothing.
    */
-  store(answer: Answer, askedMs = this.#parts.askedMs): void {
+  store(answer: Answer, requestedMs = this.#parts.requestedMs): void {
     this.#isOffered = true;
     const { shared, policy, cache, ports } = this.#parts;
     const { clock, digest } = ports;
     if (shared.call.route.service.versions !== this.#versions) return; // it may be of a version not in the key
-    const when = { askedMs, answeredMs: clock.nowMs(), answeredWallMs: clock.wallMs() };
+    const when = { requestedMs, answeredMs: clock.nowMs(), answeredWallMs: clock.wallMs() };
     const whole = mayBeStored(answer) ? answer : undefined;
     const freshness = whole && freshnessOf(policy, whole.fields, when);
     if (whole === undefined || freshness === undefined) {
       if (answer.status < 500) cache.delete(shared.key);
       return;
     }
-    const entry = toEntry(whole, { askedMs, freshness, target: shared.message.target, digest });
+    const entry = toEntry(whole, { requestedMs, freshness, target: shared.message.target, digest });
     if (cache.set(shared.key, entry)) this.#stored = entry;
   }
 

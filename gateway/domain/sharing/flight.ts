@@ -21,9 +21,9 @@ export interface FlightOwner {
   /** No call may join any more: it has landed, or all have left. */
   onOver(flight: Flight): void;
   /** Its answer served another call: these ask again, each for itself. */
-  askAlone(members: readonly FlightMember[], ask: SendShared): void;
+  sendAlone(members: readonly FlightMember[], send: SendShared): void;
   /** Its failure says little of these: they ask once more, together. */
-  askAgain(members: readonly FlightMember[], ask: SendShared): void;
+  sendAgain(members: readonly FlightMember[], send: SendShared): void;
 }
 
 /** One call in a flight; what the call waits for. */
@@ -71,7 +71,7 @@ export class Flight implements Waiting {
   /** The latest deadline among the calls that joined. */
   endsMs = 0;
   readonly #owner: FlightOwner;
-  readonly #ask: SendShared;
+  readonly #send: SendShared;
   readonly #startedMs: number;
   readonly #members = new Set<FlightMember>();
   /** Of the first call that would store the answer. */
@@ -80,10 +80,10 @@ export class Flight implements Waiting {
   #isOver = false;
   #leftFor: GatewayError | undefined = undefined;
 
-  constructor(leader: SharedCall, owner: FlightOwner, ask: SendShared) {
+  constructor(leader: SharedCall, owner: FlightOwner, send: SendShared) {
     this.leader = leader;
     this.#owner = owner;
-    this.#ask = ask;
+    this.#send = send;
     this.#startedMs = owner.clock.nowMs();
   }
 
@@ -100,8 +100,8 @@ export class Flight implements Waiting {
   }
 
   /** Puts it to R, for those that have joined. It may be over when this returns, with what is thrown told to them. */
-  ask(): void {
-    const request = this.#ask(this.leader, this.leader.requestOptions(this, this));
+  send(): void {
+    const request = this.#send(this.leader, this.leader.requestOptions(this, this));
     if (!this.#isOver) this.#request = request;
     else if (this.#leftFor !== undefined) request.leave(this.#leftFor);
   }
@@ -124,7 +124,7 @@ export class Flight implements Waiting {
     else if (others.length === 0) this.#give(first, answer, answer.fields);
     else if (mayServeSeveral(answer)) this.#giveAll(members, answer);
     else {
-      this.#owner.askAlone(this.#again(others, answer.via), this.#ask);
+      this.#owner.sendAlone(this.#again(others, answer.via), this.#send);
       this.#give(first, answer, answer.fields);
     }
   }
@@ -145,7 +145,7 @@ export class Flight implements Waiting {
   failed(failure: GatewayError, via: Via): void {
     const [wronged, others]: [FlightMember[], FlightMember[]] = [[], []];
     for (const member of this.#end()) (this.#isWronged(member, failure) ? wronged : others).push(member);
-    if (wronged.length > 0) this.#owner.askAgain(this.#again(wronged, via), this.#ask);
+    if (wronged.length > 0) this.#owner.sendAgain(this.#again(wronged, via), this.#send);
     for (const member of others) member.shared.call.failed(failure, member.viaOf(via, this.#startedMs));
   }
 

@@ -157,7 +157,7 @@ function digitsEnd(text: string, start: number): number {
 
 /** When an answer was asked for and when it came, by the steady clock, and the date at which it came. */
 export interface Exchanged {
-  readonly askedMs: number;
+  readonly requestedMs: number;
   readonly answeredMs: number;
   readonly answeredWallMs: number;
 }
@@ -225,9 +225,9 @@ function lifetimeOf(fields: RawFields, said: Directives, { answeredWallMs }: Exc
 }
 
 /** RFC 9111 §4.2.3: how old the answer was when it came, by its own word and by how long it took. */
-function initialAgeOf(fields: RawFields, { askedMs, answeredMs, answeredWallMs }: Exchanged): number {
+function initialAgeOf(fields: RawFields, { requestedMs, answeredMs, answeredWallMs }: Exchanged): number {
   const apparentMs = Math.max(0, answeredWallMs - (dateOf(fields) ?? answeredWallMs));
-  return Math.max(apparentMs, statedAgeOf(fields) + (answeredMs - askedMs));
+  return Math.max(apparentMs, statedAgeOf(fields) + (answeredMs - requestedMs));
 }
 
 /**

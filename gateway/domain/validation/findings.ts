@@ -54,8 +54,8 @@ export function found(look: (findings: Findings) => void): readonly InputError[]
 export function invalidInput(errors: readonly InputError[]): GatewayError {
   const [first] = errors;
   const detail = `${first?.detail ?? ''}${errors.length > 1 ? '; `errors` has more' : ''}`;
-  const told = errors.map(error => ({ ...error, pointer: bounded(error.pointer) }));
-  return new GatewayError('INVALID_INPUT', 'the input does not fit what the service takes', { detail, errors: told });
+  const shown = errors.map(error => ({ ...error, pointer: bounded(error.pointer) }));
+  return new GatewayError('INVALID_INPUT', 'the input does not fit what the service takes', { detail, errors: shown });
 }
 
 function bounded(pointer: string): string {

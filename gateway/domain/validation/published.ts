@@ -62,7 +62,7 @@ export class PublishedSchema {
   /** Where it says so. */
   readonly target: string;
   /** Under way; undefined: nothing is being asked. */
-  asking: Promise<void> | undefined = undefined;
+  fetching: Promise<void> | undefined = undefined;
   /** Not asked again before. */
   notBeforeMs = 0;
   failures = 0;
@@ -150,7 +150,9 @@ export class PublishedSchemas {
   }
 
   #makeRoom(): void {
-    const idle = [...this.#known].find(([, { publishesNothing, asking }]) => publishesNothing && asking === undefined);
+    const idle = [...this.#known].find(
+      ([, { publishesNothing, fetching }]) => publishesNothing && fetching === undefined,
+    );
     const [first] = this.#known.keys();
     this.#known.delete(idle?.[0] ?? first ?? '');
   }

@@ -47,7 +47,7 @@ export function guard(options: GuardOptions): RequestHandler {
 }
 
 /** What a request does, as far as rights go; of `explain` nothing is changed. */
-function askedOf(req: Request, admin: GuardOptions['admin']): AdminRequest {
+function requestOf(req: Request, admin: GuardOptions['admin']): AdminRequest {
   const { method, path } = req;
   if (path === '/api/audit') return { kind: 'audit' };
   if (method === 'GET' || method === 'HEAD' || path === '/api/explain') return { kind: 'look' };
@@ -98,10 +98,10 @@ async function admitted(req: Request, options: GuardOptions): Promise<Who> {
   const part = partOf(req.path);
   if (part !== undefined && options.access.open.includes(part)) return 'anyone';
   const { name, rights } = await holderOf(req, options);
-  const asked = askedOf(req, options.admin);
-  if (isPermitted(rights, asked)) return name;
+  const request = requestOf(req, options.admin);
+  if (isPermitted(rights, request)) return name;
   throw new GatewayError('FORBIDDEN', `${name} is ${rights.roles.join(', ') || 'of no role here'}`, {
-    detail: rights.roles.length === 0 ? NO_ROLE : LACKS[asked.kind],
+    detail: rights.roles.length === 0 ? NO_ROLE : LACKS[request.kind],
   });
 }
 

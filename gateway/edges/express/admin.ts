@@ -198,7 +198,7 @@ function addReading(app: Express, path: string, read: () => unknown): void {
 }
 
 async function reload(options: ApiOptions, { req, res }: Exchange): Promise<void> {
-  tell(options, { req, res });
+  report(options, { req, res });
   const outcome = await options.admin.reload(whoOf({ req, res }));
   if (outcome.kind === 'loaded') {
     res.json({ generation: outcome.generation, warnings: outcome.warnings });
@@ -270,7 +270,7 @@ type Change = Pick<AuditedChange, 'what' | 'before' | 'after'>;
 /** A change that was made, for the log and for the audit trail. */
 function note(options: ApiOptions, exchange: Exchange, change: Change & { readonly about?: About }): void {
   const { about, ...rest } = change;
-  tell(options, exchange, about);
+  report(options, exchange, about);
   options.admin.changed({ ...whoOf(exchange), ...rest, outcome: 'done' });
 }
 
@@ -278,7 +278,7 @@ function whoOf({ req, res }: Exchange): Pick<AuditedChange, 'by' | 'from'> {
   return { by: String(res.locals['who']), from: req.socket.remoteAddress ?? null };
 }
 
-function tell({ observe }: ApiOptions, { req, res }: Exchange, more: About = {}): void {
+function report({ observe }: ApiOptions, { req, res }: Exchange, more: About = {}): void {
   const about = { by: String(res.locals['who']), method: req.method, path: req.path, ...more };
   observe({ kind: 'notice', level: 'info', text: 'told by hand', about });
 }

@@ -30,7 +30,7 @@ export class HttpWire implements CallerSide, IncomingBody, Pouring {
   readonly #listener: Listener;
   readonly #connection: Connection;
   #call: Call | undefined = undefined;
-  #isAskedToContinue: boolean;
+  #expectsContinue: boolean;
   #fault: GatewayError | undefined = undefined;
   #onFault: ((fault: GatewayError) => void) | undefined = undefined;
   #reader: BodyReader | undefined = undefined;
@@ -46,7 +46,7 @@ export class HttpWire implements CallerSide, IncomingBody, Pouring {
     this.res = res;
     this.#listener = about.listener;
     this.#connection = about.connection;
-    this.#isAskedToContinue = about.isAskedToContinue;
+    this.#expectsContinue = about.expectsContinue;
   }
 
   get connection(): object {
@@ -118,15 +118,15 @@ export class HttpWire implements CallerSide, IncomingBody, Pouring {
   }
 
   /** What takes the body in is told of such a fault, be it past or to come. */
-  onFault(tell: ((fault: GatewayError) => void) | undefined): void {
-    this.#onFault = tell;
-    if (this.#fault !== undefined) tell?.(this.#fault);
+  onFault(onFault: ((fault: GatewayError) => void) | undefined): void {
+    this.#onFault = onFault;
+    if (this.#fault !== undefined) onFault?.(this.#fault);
   }
 
   /** Says `100 Continue` to a caller that waits for it before sending the body, once. */
   sendContinue(): void {
-    if (!this.#isAskedToContinue) return;
-    this.#isAskedToContinue = false;
+    if (!this.#expectsContinue) return;
+    this.#expectsContinue = false;
     this.res.writeContinue();
   }
 
@@ -180,7 +180,7 @@ export class HttpWire implements CallerSide, IncomingBody, Pouring {
 
   /** A body that was not taken in whole: a short rest may come and go, for a long one the connection is not worth it. */
   #isRestUnwanted(status: number): boolean {
-    if (this.#isAskedToContinue) return true; // the caller may send it yet, or not: there is no telling
+    if (this.#expectsContinue) return true; // the caller may send it yet, or not: there is no telling
     if (status === TOO_SLOW) return true; // it might come for ever (RFC 9110 §15.5.9)
     if (this.#isOfferIgnored()) return true; // what came behind it may be lost: the caller is to send it again
     return !this.req.complete && (this.length === undefined || this.length > DRAIN_BYTES_MAX);
@@ -259,7 +259,7 @@ export class HttpWire implements CallerSide, IncomingBody, Pouring {
 interface AboutWire {
   readonly listener: Listener;
   readonly connection: Connection;
-  readonly isAskedToContinue: boolean;
+  readonly expectsContinue: boolean;
 }
 
 const lookAt = (wire: HttpWire) => wire.look();
@@ -323,7 +323,7 @@ export function pushLength({ status, fields, body }: Answer, { method }: Call): 
 /** Where a body comes from, and what tells that its rest is none. */
 interface BodySource {
   readonly req: Readable;
-  onFault(tell: ((fault: GatewayError) => void) | undefined): void;
+  onFault(onFault: ((fault: GatewayError) => void) | undefined): void;
 }
 
 /** A body that comes in pieces, and is bounded in bytes and by its pauses. */

@@ -66,7 +66,7 @@ interface Came {
 const FIELDS_MAX = 256;
 
 /** A refused request's path is told in the log, but no longer than this. */
-const TOLD_PATH_LENGTH_MAX = 256;
+const SHOWN_PATH_LENGTH_MAX = 256;
 
 /** `OPTIONS *`: about the server as a whole. */
 const WHOLE_SERVER: RequestTarget = { path: '*', query: '', hasQuery: false, authority: undefined };
@@ -95,7 +95,7 @@ export class Intake {
     head.read(req.rawHeaders);
     const { method = '', url = '' } = req;
     const target = targetOf(method, url, this.#listen);
-    const { path, query, hasQuery, authority } = typeof target === 'string' ? toldTarget(url) : target;
+    const { path, query, hasQuery, authority } = typeof target === 'string' ? shownTarget(url) : target;
     wire.length = head.transferCoding === undefined ? head.contentLength : undefined;
     // In the absolute form the target's own authority counts, whatever `Host` says (RFC 9112 §3.2.2).
     const { scheme, host, callerAddress } = this.#originOf(req, peer, authority ?? head.host);
@@ -226,9 +226,9 @@ function targetOf(method: string, url: string, rules: PathRules): RequestTarget 
 }
 
 /** What the log tells of a target that is refused. */
-function toldTarget(url: string): RequestTarget {
+function shownTarget(url: string): RequestTarget {
   const mark = url.indexOf('?');
-  const path = url.slice(0, Math.min(mark < 0 ? url.length : mark, TOLD_PATH_LENGTH_MAX));
+  const path = url.slice(0, Math.min(mark < 0 ? url.length : mark, SHOWN_PATH_LENGTH_MAX));
   return { path, query: '', hasQuery: false, authority: undefined };
 }
 

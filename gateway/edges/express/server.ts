@@ -156,7 +156,7 @@ class Doors {
   readonly #upgraded: Set<Duplex>;
   readonly #tls: AboutTls | undefined;
   readonly #connections = new WeakMap<Duplex, Connection>();
-  readonly #askedToContinue = new WeakSet<IncomingMessage>();
+  readonly #continuing = new WeakSet<IncomingMessage>();
 
   constructor(listener: Listener, { upgraded, tls }: AboutDoors) {
     this.#listener = listener;
@@ -166,12 +166,12 @@ class Doors {
 
   readonly request: Handle = (req, res) => {
     const connection = this.#connectionOf(req.socket);
-    const isAskedToContinue = req.headers.expect !== undefined && this.#askedToContinue.has(req);
-    connection.add(new HttpWire(req, res, { listener: this.#listener, connection, isAskedToContinue }));
+    const expectsContinue = req.headers.expect !== undefined && this.#continuing.has(req);
+    connection.add(new HttpWire(req, res, { listener: this.#listener, connection, expectsContinue }));
   };
 
   expectContinue(req: IncomingMessage): void {
-    this.#askedToContinue.add(req);
+    this.#continuing.add(req);
   }
 
   /**

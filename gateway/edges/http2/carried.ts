@@ -53,7 +53,7 @@ export function carryHttp2(wire: Http2Wire, options: StreamOptions, parts: Carry
 function requestOf(wire: Http2Wire, { message, origin }: StreamOptions, secureAgent: Agent) {
   const { protocol, hostname, port, host } = new URL(origin);
   const isSecure = protocol === 'https:';
-  const asked: RequestOptions = {
+  const requestOptions: RequestOptions = {
     host: hostname.replace(/^\[|\]$/g, ''),
     port,
     method: message.method,
@@ -61,7 +61,7 @@ function requestOf(wire: Http2Wire, { message, origin }: StreamOptions, secureAg
     headers: toHeaders([...message.fields, 'host', message.host ?? host, ...framingOf(wire)]),
     agent: isSecure ? secureAgent : false,
   };
-  return isSecure ? requestSecure(asked) : requestPlain(asked);
+  return isSecure ? requestSecure(requestOptions) : requestPlain(requestOptions);
 }
 
 /** A body whose length was not said comes in chunks. */

@@ -30,7 +30,7 @@ export class Http2Wire implements CallerSide, IncomingBody, Pouring, Timed {
   readonly #hasBody: boolean;
   #call: Call | undefined = undefined;
   #collecting: CollectingBody | undefined = undefined;
-  #isAskedToContinue = false;
+  #expectsContinue = false;
   /** Of an answer that was handed over whole. */
   #bytesHanded = 0;
   #lastMs = 0;
@@ -69,7 +69,7 @@ export class Http2Wire implements CallerSide, IncomingBody, Pouring, Timed {
     });
     if (!this.#hasBody) this.length = 0;
     else if (!hasField(head.rawHeaders, 'content-length')) this.length = undefined;
-    this.#isAskedToContinue = this.length !== 0 && /^100-continue$/i.test(fieldOf(head.rawHeaders, 'expect') ?? '');
+    this.#expectsContinue = this.length !== 0 && /^100-continue$/i.test(fieldOf(head.rawHeaders, 'expect') ?? '');
     const call = new Call(received, { arrivedMs, back, deadlines });
     peer.tls?.mark(call);
     this.#call = call;
@@ -99,8 +99,8 @@ export class Http2Wire implements CallerSide, IncomingBody, Pouring, Timed {
 
   /** Says 100 to a caller that waits for it before sending the body, once. */
   sendContinue(): void {
-    if (!this.#isAskedToContinue || this.req.headersSent || this.req.destroyed) return;
-    this.#isAskedToContinue = false;
+    if (!this.#expectsContinue || this.req.headersSent || this.req.destroyed) return;
+    this.#expectsContinue = false;
     this.req.additionalHeaders({ ':status': 100 });
   }
 

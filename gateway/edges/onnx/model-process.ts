@@ -59,7 +59,7 @@ export class ModelProcess {
   }
 
   /** Asks the model, which must be idle; where the process ends instead, `onEnd` tells. */
-  ask(body: Buffer, bytesMax: number, onSaid: (said: Said) => void): void {
+  send(body: Buffer, bytesMax: number, onSaid: (said: Said) => void): void {
     this.#onSaid = onSaid;
     const bound = Buffer.alloc(4);
     bound.writeUInt32LE(Math.min(bytesMax, 0xffffffff));

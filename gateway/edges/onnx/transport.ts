@@ -81,7 +81,7 @@ class OnnxExchange implements WayExchange, WaitsForModel {
   take(process: ModelProcess): void {
     this.#process = process;
     this.sentMs = this.#parts.clock.nowMs();
-    process.ask(this.#parts.message.body, this.#bounds.bufferBytesMax, said => this.#said(said, process));
+    process.send(this.#parts.message.body, this.#bounds.bufferBytesMax, said => this.#said(said, process));
   }
 
   refuse(why: string): void {

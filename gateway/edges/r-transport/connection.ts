@@ -38,10 +38,10 @@ export interface ConnectionHome {
 
 /** What waits until all that this turn of the event loop brought is seen to. */
 export class TurnEnd {
-  #written = new Gathered();
-  #closed = new Gathered();
-  #spareWritten = new Gathered();
-  #spareClosed = new Gathered();
+  #written = new ConnectionList();
+  #closed = new ConnectionList();
+  #spareWritten = new ConnectionList();
+  #spareClosed = new ConnectionList();
   #isSet = false;
   readonly #see = () => this.#all();
 
@@ -82,7 +82,7 @@ export class TurnEnd {
 }
 
 /** Connections in a list that keeps its room: an array that is emptied gives it up, and takes new room each turn. */
-class Gathered {
+class ConnectionList {
   count = 0;
   readonly #all: (Connection | undefined)[] = [];
 

@@ -68,7 +68,7 @@ export class RserveConnection {
   }
 
   /** Sends a command, and resolves to the answer. Rejected with QapError or TooLarge, or when the connection ends. */
-  ask(command: Buffer, bytesMax: number): Promise<QapResponse> {
+  send(command: Buffer, bytesMax: number): Promise<QapResponse> {
     return new Promise((resolve, reject) => {
       if (this.#isOver) {
         reject(new Error('the connection has ended'));
@@ -226,7 +226,7 @@ async function logIn(connection: RserveConnection, { login, salt }: Greeting): P
 }
 
 async function setUp(connection: RserveConnection, command: Buffer): Promise<void> {
-  const { error } = await connection.ask(command, SETUP_BYTES_MAX);
+  const { error } = await connection.send(command, SETUP_BYTES_MAX);
   if (error === AUTHENTICATION_FAILED) throw new NoRserve('it refuses the user or the password');
   if (error !== undefined) throw new NoRserve(`it refuses to be set up (error ${error})`);
 }

@@ -198,7 +198,7 @@ class RserveExchange implements WayExchange {
 
   async #valueFrom(connection: RserveConnection, command: Buffer): Promise<RValue> {
     try {
-      const { error, body } = await connection.ask(command, this.#bounds.bufferBytesMax);
+      const { error, body } = await connection.send(command, this.#bounds.bufferBytesMax);
       this.firstByteMs = this.#parts.clock.nowMs();
       if (error !== undefined) throw faultOfCall(error);
       return valueIn(body);

@@ -26,7 +26,7 @@ export interface Certificates {
   /** The certificate for a host that was asked for by name; the first one where none names it, or no name was said. */
   of(servername: string): Certificate;
   /** The first one, which is shown to those who ask for no name, has changed. */
-  onDefault(tell: (texts: CertificateTexts) => void): void;
+  onDefault(listener: (texts: CertificateTexts) => void): void;
   expiries(): readonly CertificateExpiry[];
   close(): void;
 }
@@ -52,13 +52,13 @@ export function createCertificates({ files, clientCa, observe }: CertificatesPar
   let shown: readonly Shown[] = [];
   let watch: ReturnType<typeof watchFiles> | undefined;
   let reading: NodeJS.Immediate | undefined;
-  let tellDefault: (texts: CertificateTexts) => void = () => undefined;
+  let defaultListener: (texts: CertificateTexts) => void = () => undefined;
 
   function take(): void {
     const ca = clientCa === undefined ? undefined : authoritiesOf(clientCa);
     shown = files.map(pair => readShown(pair, ca));
     const [first] = shown;
-    if (first !== undefined) tellDefault(first.texts);
+    if (first !== undefined) defaultListener(first.texts);
   }
 
   /** Both files of a pair are told of one by one; they are read when all that have changed are known. */
@@ -92,8 +92,8 @@ export function createCertificates({ files, clientCa, observe }: CertificatesPar
       if (found === undefined) throw new Error('no certificate was read');
       return found;
     },
-    onDefault(tell) {
-      tellDefault = tell;
+    onDefault(listener) {
+      defaultListener = listener;
     },
     expiries: () => shown.map(({ name, expiresMs }) => ({ name, atSeconds: expiresMs / 1_000 })),
     close() {

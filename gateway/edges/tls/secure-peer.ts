@@ -61,10 +61,10 @@ interface AboutSecurePeer {
 /** A connection as TLS has shown it. */
 export function securePeerOf(socket: Socket, { certificates, hstsSeconds }: AboutTls): SecurePeer {
   const { servername } = socket as Socket & { readonly servername?: string | false };
-  const asked = typeof servername === 'string' ? nameOfHost(servername) : '';
+  const serverName = typeof servername === 'string' ? nameOfHost(servername) : '';
   const hsts = hstsSeconds > 0 ? `max-age=${hstsSeconds}` : undefined;
   const certificate = certificates.areAsked ? clientCertificateOf(socket) : undefined;
-  return new SecurePeer({ servername: asked, names: certificates.of(asked).names, hsts, certificate });
+  return new SecurePeer({ servername: serverName, names: certificates.of(serverName).names, hsts, certificate });
 }
 
 /** What a stranger wrote into a certificate that no authority of ours signed is not even read. */

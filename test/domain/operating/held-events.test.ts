@@ -49,8 +49,8 @@ describe('held events', () => {
     const { clock, told, held } = startHolding();
 
     held.observe(one);
-    held.tell();
-    held.tell();
+    held.flush();
+    held.flush();
     clock.advance(1_000);
 
     assert.equal(told.length, 1);
@@ -73,8 +73,8 @@ describe('held events', () => {
     });
 
     for (const event of [one, other, one]) held.observe(event);
-    assert.throws(() => held.tell(), /no/);
-    held.tell();
+    assert.throws(() => held.flush(), /no/);
+    held.flush();
 
     assert.deepEqual(told, [one, one]);
   });
@@ -89,7 +89,7 @@ describe('held events', () => {
 
     held.observe(one);
     held.observe(other);
-    held.tell();
+    held.flush();
 
     assert.deepEqual(told, [one, other, back]);
   });

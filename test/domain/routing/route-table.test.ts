@@ -4,7 +4,7 @@ import { createPathIndex, createRouteTable } from '../../../gateway/domain/routi
 import { parsePathPattern, segmentsOf } from '../../../gateway/domain/routing/path-pattern.ts';
 import { isProblem } from '../../../gateway/domain/routing/regex.ts';
 import { compileRegex } from '../../../gateway/edges/re2js.ts';
-import type { Asked, RouteSpec } from '../../../gateway/domain/route.ts';
+import type { RequestAttributes, RouteSpec } from '../../../gateway/domain/route.ts';
 import { seeded } from '../../support/service-at-work.ts';
 import { soundRoutes } from '../../support/configuration.ts';
 
@@ -13,7 +13,7 @@ function specsOf(...routes: readonly { readonly predicates: readonly string[] }[
   return soundRoutes(JSON.stringify({ routes: listed })).specs;
 }
 
-function asked(line: string, fields: readonly string[] = []): Asked {
+function asked(line: string, fields: readonly string[] = []): RequestAttributes {
   const [method = '', url = ''] = line.split(' ');
   const [path = '', query = ''] = url.split('?');
   return {
@@ -29,7 +29,7 @@ function asked(line: string, fields: readonly string[] = []): Asked {
 }
 
 /** What the table promises, said without an index. */
-function firstThatHolds(specs: readonly RouteSpec[], request: Asked): string | undefined {
+function firstThatHolds(specs: readonly RouteSpec[], request: RequestAttributes): string | undefined {
   return specs.find(({ predicates }) => predicates.every(predicate => predicate.holds(request, new Map())))?.id;
 }
 

@@ -15,14 +15,14 @@ import { aCachePolicy, aSharing } from '../../support/sharing.ts';
 const FRESHNESS = { bornMs: 0, lifetimeMs: 1_000, staleIfErrorMs: 0, mayBeStale: true };
 
 /** The answer to what R was asked by this target. */
-const anEntry = (target: string, askedMs = 1): CacheEntry => ({
+const anEntry = (target: string, requestedMs = 1): CacheEntry => ({
   status: 200,
   fields: [],
   body: Buffer.from('[1]'),
   addedTag: undefined,
   freshness: FRESHNESS,
   target,
-  askedMs,
+  requestedMs,
 });
 
 /** A route of `fuel` with a cache, but for what the test cares about. */
@@ -115,12 +115,12 @@ describe('what routes have stored', () => {
     const route = aRoute();
     caches.adopt([route]);
     of(route);
-    const askedMs = clock.nowMs();
+    const requestedMs = clock.nowMs();
     clock.advance(10);
     caches.purge('fuel');
     clock.advance(10);
 
-    assert.equal(of(route).set('k', anEntry('/', askedMs)), false);
+    assert.equal(of(route).set('k', anEntry('/', requestedMs)), false);
     assert.equal(of(route).set('k', anEntry('/', clock.nowMs())), true);
   });
 });

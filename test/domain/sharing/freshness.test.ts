@@ -142,7 +142,7 @@ describe('an answer that may serve others', () => {
 });
 
 /** Asked 2 s before it came, at the steady clock’s 100 s. */
-const WHEN = { askedMs: 98_000, answeredMs: 100_000, answeredWallMs: WALL };
+const WHEN = { requestedMs: 98_000, answeredMs: 100_000, answeredWallMs: WALL };
 
 const freshnessFor = (fields: readonly string[], policy: Partial<CachePolicy> = {}): Freshness | undefined =>
   freshnessOf(aCachePolicy({ ttlMs: 'http', ...policy }), fields, WHEN);

@@ -127,7 +127,7 @@ interface Candidate<Entry> {
   readonly entry: Entry;
   readonly callerId: string;
   /** Its caller has other calls waiting for the service: what it begins would have its turn after those. */
-  readonly isInLine: boolean;
+  readonly isQueued: boolean;
   /** Equal for those who may travel together. */
   readonly group: string;
   readonly rowsMax: number;
@@ -163,11 +163,11 @@ export class OpenBatches<Entry, B extends OpenBatch<Entry>> {
     batch.begin();
   }
 
-  #keyFor({ callerId, group, isInLine }: Candidate<Entry>): string {
-    if (!isInLine && this.#filled.size === 0) return group;
+  #keyFor({ callerId, group, isQueued }: Candidate<Entry>): string {
+    if (!isQueued && this.#filled.size === 0) return group;
     const own = `${group}\n${callerId}`;
     if (this.#filled.has(own) || this.#open.has(own)) return own;
-    return isInLine && this.#open.get(group)?.callerId !== callerId ? own : group;
+    return isQueued && this.#open.get(group)?.callerId !== callerId ? own : group;
   }
 
   /** It takes no other: it need wait for none, either. */

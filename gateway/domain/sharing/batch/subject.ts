@@ -80,7 +80,7 @@ const NOTHING_FOUND_OUT: ProofState = {
   failures: 0,
 };
 
-const NEVER_ASKED: Known = { versions: '', standing: 'open', untilMs: -Infinity, trusts: [] };
+const NEVER_PROVEN: Known = { versions: '', standing: 'open', untilMs: -Infinity, trusts: [] };
 
 /** What rows are asked of: one path of a service, in one kind of body. What is shown, and trusted, holds for all of it. */
 export class Subject {
@@ -89,7 +89,7 @@ export class Subject {
   readonly blame: BatchBlame = createBatchBlame();
   readonly proof: ProofState = { ...NOTHING_FOUND_OUT };
   readonly #known = new BoundedMap<string, Judged>(VERSIONS_MAX);
-  #last = NEVER_ASKED; // every call asks the same
+  #last = NEVER_PROVEN; // every call asks the same
   #seen: RowsSeen | undefined;
   #strangers = 0;
 
@@ -141,21 +141,21 @@ export class Subject {
   judge(version: string, verdict: ProofVerdict, nowMs: number): void {
     const trust = verdict.kind === 'proven' ? new Trust(verdict.rowsMax) : undefined;
     this.#known.set(version, { verdict, trust, untilMs: version === '' ? nowMs + FOR_NOW_MS : Infinity });
-    this.#last = NEVER_ASKED;
+    this.#last = NEVER_PROVEN;
   }
 
   /** What was judged holds only for now: callers chose the rows, and others may show otherwise. */
   doubt(version: string, nowMs: number): void {
     const judged = this.#known.get(version);
     if (judged !== undefined) this.#known.set(version, { ...judged, untilMs: nowMs + FOR_NOW_MS });
-    this.#last = NEVER_ASKED;
+    this.#last = NEVER_PROVEN;
     this.#seen = undefined;
   }
 
   /** Nothing of what was shown, or sent, counts any more: it is to be found out anew. */
   forget(): void {
     this.#known.clear();
-    this.#last = NEVER_ASKED;
+    this.#last = NEVER_PROVEN;
     this.#seen = undefined;
     const { isRunning } = this.proof;
     Object.assign(this.proof, NOTHING_FOUND_OUT, { isRunning });
@@ -204,7 +204,7 @@ export class Subject {
   #now(versions: string, nowMs: number): Known {
     const judged = versions.split(',').map(version => this.#known.get(version));
     const untilMs = judged.reduce((least, one) => Math.min(least, one?.untilMs ?? -Infinity), Infinity);
-    if (nowMs >= untilMs) return { ...NEVER_ASKED, versions };
+    if (nowMs >= untilMs) return { ...NEVER_PROVEN, versions };
     const trusts = judged.flatMap(one => one?.trust ?? []);
     const isProven = trusts.length === judged.length;
     return { versions, standing: isProven ? 'proven' : 'refuted', untilMs, trusts: isProven ? trusts : [] };
