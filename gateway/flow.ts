@@ -64,7 +64,8 @@ export function createFlow(stages: Stages): Flow {
       if (call.refusal !== undefined) throw call.refusal;
       const own = ownAnswerTo(call, ownAnswer);
       if (own !== undefined) {
-        respond.answer(call, own);
+        if (own instanceof MessageWait) own.within(call, () => enter(call));
+        else respond.answer(call, own);
         return;
       }
       const matched = match(call);
@@ -73,7 +74,7 @@ export function createFlow(stages: Stages): Flow {
       if (early === undefined) admit(matched, admitted);
       else respond.answer(call, early);
     } catch (error) {
-      if (error instanceof PluginWait || error instanceof MessageWait) error.within(call, () => enter(call));
+      if (error instanceof PluginWait) error.within(call, () => enter(call));
       else call.fail(toGatewayError(error));
     }
   }
@@ -164,7 +165,7 @@ function isAnsweredHere(respond: Respond, call: Admitted): boolean {
 }
 
 /** What a door answers, or what HTTP itself asks of the gateway and of no route. */
-function ownAnswerTo(call: Call, ofDoor: Stages['ownAnswer']): Answer | undefined {
+function ownAnswerTo(call: Call, ofDoor: Stages['ownAnswer']): Answer | MessageWait | undefined {
   const own = ofDoor?.(call);
   return own === undefined && MAY_BE_OURS.has(call.method) ? answerOfOurOwn(call) : own;
 }
@@ -193,8 +194,8 @@ function insteadOf(call: Call, failure: GatewayError): Answer | undefined {
 
 /** The stages, in the order a call meets them. */
 export interface Stages {
-  /** Answers what a door asks of the gateway itself; undefined: no such door is open. */
-  readonly ownAnswer: ((call: Call) => Answer | undefined) | undefined;
+  /** Answers what a door asks of the gateway itself, or has its message read first; undefined: no such door is open. */
+  readonly ownAnswer: ((call: Call) => Answer | MessageWait | undefined) | undefined;
   readonly match: Match;
   readonly audit: Audit;
   readonly preflight: Preflight;

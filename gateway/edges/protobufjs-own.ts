@@ -27,12 +27,11 @@ export function readOwnProto(file: string, service: string): OwnProto {
     if (resolvedRequestType === null || resolvedResponseType === null) throw new Error(`${file} is not whole`);
     return {
       read: (content, format) => read(resolvedRequestType, { content, json: format === 'json' ? json : undefined }),
-      write: (message, format) =>
-        Buffer.from(
-          format === 'json'
-            ? JSON.stringify(json.toJson(resolvedResponseType, message))
-            : resolvedResponseType.encode(message).finish(),
-        ),
+      write(message, format) {
+        if (format === 'json') return Buffer.from(JSON.stringify(json.toJson(resolvedResponseType, message)));
+        const { buffer, byteOffset, byteLength } = resolvedResponseType.encode(message).finish();
+        return Buffer.from(buffer, byteOffset, byteLength);
+      },
     };
   };
   const { methodsArray } = root.lookupService(service);

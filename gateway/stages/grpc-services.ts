@@ -3,7 +3,7 @@ import type { Clock } from '../domain/clock.ts';
 import { GatewayError } from '../domain/errors.ts';
 import { malformed } from '../domain/grpc/envelope.ts';
 import { SERVING, servingOf, servingOfAll, type HealthPorts, type Serving } from '../domain/grpc/health.ts';
-import type { OwnMessages, OwnRpc, OwnRpcs } from '../domain/grpc/own-rpc.ts';
+import { OwnRpc, type MessageWait, type OwnMessages, type OwnRpcs } from '../domain/grpc/own-rpc.ts';
 import type { Reflection } from '../domain/grpc/reflection.ts';
 import type { Ending, MessagesOut } from '../domain/grpc/reply.ts';
 import { speechOf } from '../domain/grpc/speech.ts';
@@ -45,7 +45,7 @@ const REFLECTION_MS_MAX = 300_000;
 const GATEWAY_ENDS = ['grpc-status', '14', 'grpc-message', 'the gateway ends'];
 
 /** Answers calls of gRPC's own services, `grpc.health.v1.Health` and `grpc.reflection`, over HTTP/2; undefined: it is no such call. */
-export function createGrpcServices(ports: Ports): (call: Call) => Answer | undefined {
+export function createGrpcServices(ports: Ports): (call: Call) => Answer | MessageWait | undefined {
   const { isOpen, health, reflecting } = ports;
   const watch = createWatch(ports);
 
@@ -87,7 +87,7 @@ export function createGrpcServices(ports: Ports): (call: Call) => Answer | undef
     const messages = reflecting().get(call.path);
     if (messages !== undefined) return reflect(call, messages);
     const rpc = health().entered(call);
-    return rpc && answerHealth(call, rpc);
+    return rpc instanceof OwnRpc ? answerHealth(call, rpc) : rpc;
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Call, Matched } from '../domain/call.ts';
 import type { Clock } from '../domain/clock.ts';
 import { GatewayError } from '../domain/errors.ts';
-import type { OwnRpc, OwnRpcs } from '../domain/grpc/own-rpc.ts';
+import { OwnRpc, type MessageWait, type OwnRpcs } from '../domain/grpc/own-rpc.ts';
 import { isPreflight } from '../domain/http/cors.ts';
 import {
   inferenceTargetOf,
@@ -35,8 +35,8 @@ interface Ports extends InferencePorts {
 export interface Inference {
   /** Finds the route that a model is named by; for other paths as `match` does. */
   readonly match: Match;
-  /** What is asked of the server itself; undefined: this is not. Throws a MessageWait where that stands in a message. */
-  readonly ownAnswer: (call: Call) => Answer | undefined;
+  /** What is asked of the server itself, or the wait for the message in which that stands; undefined: this is not. */
+  readonly ownAnswer: (call: Call) => Answer | MessageWait | undefined;
 }
 
 /**
@@ -46,10 +46,10 @@ export interface Inference {
 export function createInference(ports: Ports): Inference {
   const { path: base, rpcs, match, routes, isServerReady, version, clock } = ports;
 
-  function ownAnswer(call: Call): Answer | undefined {
+  function ownAnswer(call: Call): Answer | MessageWait | undefined {
     if (call.transcoder instanceof InferenceTranscoder) return undefined; // entered anew, after a wait
     const rpc = rpcs?.entered(call);
-    if (rpc !== undefined) return answerRpc(call, rpc);
+    if (rpc !== undefined) return rpc instanceof OwnRpc ? answerRpc(call, rpc) : rpc;
     const target = inferenceTargetOf(call.path, base);
     if (target === undefined || 'model' in target) return undefined;
     call.transcoder = new InferenceTranscoder(target, new RestForm(call), ports);

@@ -128,20 +128,19 @@ const READ = {
   leave: () => undefined,
 };
 
-/** Thrown where what a call asks stands in its message: who catches it waits, and enters the call again. */
-export class MessageWait extends Error {
+/** What a call asks stands in its message: who gets this waits, and enters the call again. */
+export class MessageWait {
   readonly #rpc: OwnRpc;
   readonly #unpack: Unpack;
 
   constructor(rpc: OwnRpc, unpack: Unpack) {
-    super(`the message of ${rpc.originalPath} must be read first`);
     this.#rpc = rpc;
     this.#unpack = unpack;
   }
 
-  /** Waits with the call, and goes on with `next`. */
+  /** Waits with the call, and goes on with `next`. Throws as `read` does. */
   within(call: Call, next: () => void): void {
-    call.resume(() => this.#rpc.read(call, this.#unpack, next));
+    this.#rpc.read(call, this.#unpack, next);
   }
 }
 
@@ -156,10 +155,10 @@ export class OwnRpcs {
   }
 
   /**
-   * What a call of one of them says; undefined: it is a call like any other. Throws a MessageWait as long as it is not
-   * known, and BAD_REQUEST, in the caller's protocol.
+   * What a call of one of them says, or, as long as that is not known, the wait for it; undefined: it is a call like any
+   * other. Throws BAD_REQUEST, in the caller's protocol.
    */
-  entered(call: Call): OwnRpc | undefined {
+  entered(call: Call): OwnRpc | MessageWait | undefined {
     const { transcoder } = call;
     if (transcoder instanceof OwnRpc && transcoder.isRead)
       return this.#methods.has(transcoder.originalPath) ? transcoder : undefined;
@@ -171,6 +170,6 @@ export class OwnRpcs {
     if (speech.protocol === 'grpc' && call.httpVersion !== '2.0')
       throw malformed('gRPC is spoken over HTTP/2; over HTTP/1.1 speak gRPC-Web or Connect.');
     rpc.timeoutMs = timeoutOf(call, speech);
-    throw new MessageWait(rpc, this.#unpack);
+    return new MessageWait(rpc, this.#unpack);
   }
 }

@@ -48,5 +48,10 @@ const OF_SPEECH = /^(?:accept|content-type|content-encoding|te|range|x-grpc-web|
 
 /** The fields of the request that R is sent in the call's place. */
 export function withoutSpeech(fields: RawFields): string[] {
-  return fields.filter((_, i) => !OF_SPEECH.test(fields[i - (i % 2)] ?? ''));
+  const kept: string[] = [];
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const [name = '', value = ''] = [fields[i], fields[i + 1]];
+    if (!OF_SPEECH.test(name)) kept.push(name, value);
+  }
+  return kept;
 }

@@ -70,8 +70,16 @@ export function wayInto(route: RouteSpec, request: RequestAttributes): WayIn | u
   return undefined;
 }
 
+const knownPaths = new WeakMap<RouteSpec, readonly string[]>();
+
+function pathsTo(route: RouteSpec): readonly string[] {
+  const known = knownPaths.get(route) ?? pathsOf(route);
+  knownPaths.set(route, known);
+  return known;
+}
+
 /** What is open at its end leads to the model's own path; what is not must be the path of a prediction itself. */
-function pathsTo({ paths }: RouteSpec): string[] {
+function pathsOf({ paths }: RouteSpec): string[] {
   if (paths.length === 0) return [PREDICT];
   const found = paths.flatMap(({ text }) => {
     const open = /\/(?:\*\*|\{\*[^/{}]+\})$/.exec(text);

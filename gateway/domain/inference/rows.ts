@@ -130,12 +130,18 @@ function tensorOf({ name, cells }: AnswerTable['columns'][number], rows: number)
 }
 
 function datatypeOfCells(cells: readonly Cell[]): Datatype {
-  const kinds = new Set(cells.flatMap(cell => (cell === null || SPECIAL.has(cell) ? [] : [typeof cell])));
-  if (kinds.has('string') || kinds.size > 1) return 'BYTES';
-  return kinds.has('boolean') ? 'BOOL' : 'FP64';
+  let [numbers, truths] = [false, false];
+  for (const cell of cells) {
+    if (typeof cell === 'number') numbers = true;
+    else if (typeof cell === 'boolean') truths = true;
+    else if (cell !== null && !SPECIAL.has(cell)) return 'BYTES';
+  }
+  if (!truths) return 'FP64';
+  return numbers ? 'BYTES' : 'BOOL';
 }
 
 function elementIn(cell: Cell, datatype: Datatype): Element {
   if (datatype === 'BYTES') return cell === null ? null : String(cell);
+  if (typeof cell === 'number') return cell;
   return SPECIAL.get(cell) ?? (SPECIAL.has(cell) ? null : cell);
 }

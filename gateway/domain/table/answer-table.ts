@@ -58,17 +58,22 @@ function ofRecords(records: readonly unknown[]): AnswerTable | undefined {
 }
 
 function ofColumns(members: Readonly<Record<string, unknown>>): AnswerTable | undefined {
-  const entries = Object.entries(members);
-  const lists = entries.flatMap(([, value]) => (Array.isArray(value) ? [value as readonly unknown[]] : []));
-  const rows = lists[0]?.length ?? 1;
-  const isTable = entries.every(([, value]) =>
-    Array.isArray(value) ? value.length === rows && value.every(isCell) : isCell(value),
-  );
-  if (!isTable || entries.length === 0) return undefined;
-  const spare = lists.length * rows * CELLS_PER_VALUE + CELLS_SPARE;
-  if (entries.length * rows > spare) return undefined;
+  const names = Object.keys(members);
+  let [lists, rows] = [0, 1];
+  for (const name of names) {
+    const value = members[name];
+    if (!Array.isArray(value)) {
+      if (!isCell(value)) return undefined;
+    } else if ((lists > 0 && value.length !== rows) || !value.every(isCell)) return undefined;
+    else {
+      lists += 1;
+      rows = value.length;
+    }
+  }
+  const spare = lists * rows * CELLS_PER_VALUE + CELLS_SPARE;
+  if (names.length === 0 || names.length * rows > spare) return undefined;
   const cellsOf = (value: unknown) => (Array.isArray(value) ? value : Array<unknown>(rows).fill(value)) as Cell[];
-  return { rows, columns: entries.map(([name, value]) => ({ name, cells: cellsOf(value) })) };
+  return { rows, columns: names.map(name => ({ name, cells: cellsOf(members[name]) })) };
 }
 
 /** True for what has a place in a table. */
