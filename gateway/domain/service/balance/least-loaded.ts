@@ -11,7 +11,7 @@ const SLOTS_MIN = 16;
 const PICKS_A_TURN = 8;
 
 /** How many slots each pick looks at anew, in turn. */
-const LOOKED_AT = 8;
+const LOOKED_AT = 4;
 
 /**
  * Prefers the instance with the least work in hand for its weight, and among those the quicker.
@@ -40,7 +40,7 @@ class LeastLoadedChoice<I extends Instance> implements Choice<I> {
   #slots: (I | undefined)[] = [];
   #tree = new LeastTree(SLOTS_MIN);
   #lookedAt = 0;
-  #picks = 0;
+  #picks = PICKS_A_TURN; // since the last turn
 
   get size(): number {
     return this.#slotOf.size;
@@ -76,16 +76,17 @@ class LeastLoadedChoice<I extends Instance> implements Choice<I> {
     this.#look();
     const { latencyMs } = this.#tree;
     const latencyMsMax = Math.max(latencyMs * ALIKE_FACTOR, latencyMs + ALIKE_MS);
-    const waited = this.#tree.first(latencyMsMax);
-    const warm = this.#tree.last(latencyMsMax);
-    const slot = waited === warm || !this.#isTurnOver() ? warm : waited;
+    const slot = this.#waited(latencyMsMax) ?? this.#tree.last(latencyMsMax);
     return slot === undefined ? undefined : this.#slots[slot];
   }
 
-  /** Asked only where there are equals, so that an instance that stands alone meanwhile takes no other's turn. */
-  #isTurnOver(): boolean {
+  /** Its slot, where a turn is due; it stays due while there are no equals to take it from. */
+  #waited(latencyMsMax: number): number | undefined {
     this.#picks += 1;
-    return this.#picks % PICKS_A_TURN === 1;
+    if (this.#picks < PICKS_A_TURN) return undefined;
+    const slot = this.#tree.first(latencyMsMax);
+    if (slot !== this.#tree.last(latencyMsMax)) this.#picks = 0;
+    return slot;
   }
 
   #note(slot: number, instance: I): void {
