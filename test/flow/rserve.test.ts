@@ -327,7 +327,7 @@ routes: [${names.map(name => `{ uri: 'lb://${name}', predicates: ['Path=/${name}
     const instance = async (name: string) => (await gateway.service(name)).instances[0];
     for (const name of ['misnamed', 'unknown']) {
       await until(
-        async () => ((await instance(name))?.why ?? '').startsWith("untrusted: the cert"),
+        async () => ((await instance(name))?.why ?? '').startsWith('untrusted: the cert'),
         'its check says so as well',
       );
       assert.equal((await instance(name))?.state, 'in-rotation', name);
