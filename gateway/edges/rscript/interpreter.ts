@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import type { Clock } from '../../domain/clock.ts';
 import { createLineSplitter } from '../r-process.ts';
 
 /** An R script that answers calls, and what one run of it may take. */
@@ -38,6 +39,7 @@ export interface RunEnd {
 }
 
 interface InterpreterParts {
+  readonly clock: Clock;
   readonly argument: string | undefined;
   readonly onLine: (line: string) => void;
 }
@@ -48,8 +50,14 @@ const LINES_MAX = 100;
 /** What R adds to every error at the end. */
 const EPILOGUE = /^(?:Execution halted|Calls: .*)$/;
 
-/** Sets the limits in the process itself, then becomes R: no argument is ever read by a shell. */
-const BOUNDED = 'ulimit -t "$1" && ulimit -v "$2" && shift 2 && exec "$@"';
+/** What has left the group of a script that has ended may hold its output open for so long. */
+const LAST_OUTPUT_MS_MAX = 100;
+
+/**
+ * Sets the limits in the process itself, then becomes R: no argument is ever read by a shell. Of processor time the soft
+ * limit is a second below the hard one, so that the signal says which limit it was.
+ */
+const BOUNDED = 'ulimit -S -t "$1" && ulimit -H -t $(($1 + 1)) && ulimit -v "$2" && shift 2 && exec "$@"';
 
 /** One R that runs a script once, in a process group and an empty folder of its own. It may be started before its call. */
 export class Interpreter {
@@ -60,7 +68,7 @@ export class Interpreter {
   #lastLine = '';
   #lines = 0;
 
-  constructor(spec: ScriptSpec, { argument, onLine }: InterpreterParts) {
+  constructor(spec: ScriptSpec, { argument, onLine, clock }: InterpreterParts) {
     this.#folder = mkdtempSync(join(tmpdir(), 'penstock-script-'));
     const cwd = join(this.#folder, 'work'); // empty: R keeps its own temporary files beside it
     mkdirSync(cwd);
@@ -74,7 +82,7 @@ export class Interpreter {
     child.stdin?.on('error', ignore); // a script need not read what it is given
     child.stdout?.on('data', (chunk: Buffer) => this.#listener?.onOutput(chunk)).on('error', ignore);
     if (child.stderr !== null) this.#readLines(child.stderr, onLine);
-    child.once('exit', () => this.kill()); // what the script has left behind would hold its output open
+    child.once('exit', () => this.#endOutput(clock));
     child.once('error', error => this.#over({ ...NOT_STARTED, reason: error.message }));
     child.once('close', (status, signal) => {
       this.#over({ status: status ?? undefined, reason: signal ?? '', lastLine: this.#lastLine, isStarted: true });
@@ -102,6 +110,20 @@ export class Interpreter {
     } catch {
       // No process of the group is left.
     }
+  }
+
+  /** What it has left behind holds its output open: it is ended, or, where it has left the group, not listened to. */
+  #endOutput(clock: Clock): void {
+    this.kill();
+    const { stdout, stderr } = this.#child;
+    const cancel = clock.after(LAST_OUTPUT_MS_MAX, () => {
+      setImmediate(() => {
+        // The loop has looked at the pipes again since the time was over: what the script wrote is read.
+        stdout?.destroy();
+        stderr?.destroy();
+      });
+    });
+    this.#child.once('close', cancel);
   }
 
   #readLines(stderr: Readable, onLine: (line: string) => void): void {

@@ -115,9 +115,10 @@ class ScriptHost {
 
   #create(argument: string | undefined): Interpreter {
     const { service } = this.script;
-    const { observe } = this.#parts;
+    const { observe, clock } = this.#parts;
     return new Interpreter(this.script, {
       argument,
+      clock,
       onLine: line =>
         observe({ kind: 'notice', level: 'warn', text: printable(line, LINE_CHARS_MAX), about: { service } }),
     });
@@ -259,6 +260,7 @@ function refusalOf({ method, body }: UpstreamMessage, isArgument: boolean): Gate
 }
 
 function whyFailed({ status, reason, lastLine }: RunEnd): string {
+  if (reason === 'SIGXCPU') return 'It took more processor time than `cpuMax` allows.';
   if (lastLine !== '') return printable(lastLine, LINE_CHARS_MAX);
   return status === undefined ? `It was ended by ${reason}.` : `It ended with status ${status}.`;
 }
