@@ -25,11 +25,7 @@ async function* piecesOf({ store, files }: ResultPorts, job: Job): AsyncGenerato
     if (parts.length === 0) throw new Error('the result was removed while it was read');
     for (const part of parts.filter(each => each.row < doneRows)) {
       const lines = (await files.answers(id, part.at, part.bytes)).toString().split('\n');
-      const isAtHead = row === 0;
-      yield lines
-        .slice(0, part.rows)
-        .map((line, i) => writer.row(fromOutputLine(line), isAtHead && i === 0))
-        .join('');
+      yield writer.rows(lines.slice(0, part.rows).map(fromOutputLine), row === 0);
       row = part.row + part.rows;
     }
   }

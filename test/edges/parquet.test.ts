@@ -64,6 +64,27 @@ describe('a Parquet file', () => {
     ]);
   });
 
+  test('has doubles where R’s answers are numbers, missing and infinite ones among them', async t => {
+    const { source, target } = folderOf(t);
+    const rows = ['"NA",s:"NA",o:"NA"', '1.5,s:"x",o:"x"', '"NaN",s:"Inf",o:1', '"-Inf",s:"y",o:null'];
+    const lines = rows.map(row => `+{"n":${row.replaceAll(/,(.):/g, ',"$1":')}}`);
+    writeFileSync(source, ['["n","s","o"]', ...lines, ''].join('\n'));
+
+    await fromLines({ kind: 'from-lines', source, target, bytesMax: Infinity }, ignore);
+
+    const file = readFileSync(target);
+    const written = await parquetReadObjects({ file: Uint8Array.from(file).buffer });
+    assert.deepEqual(
+      written.map((row): unknown[] => ['n', 's', 'o'].map(name => row[name] as unknown)),
+      [
+        [null, 'NA', '"NA"'],
+        [1.5, 'x', '"x"'],
+        [NaN, 'Inf', '1'],
+        [-Infinity, 'y', null],
+      ],
+    );
+  });
+
   test('that is cut off, no such file, a bomb or damaged is refused in words', async t => {
     const { source, target } = folderOf(t);
     const sound = written([1, 2, 3]);

@@ -1,5 +1,5 @@
 import { GatewayError } from '../errors.ts';
-import { tableOf, type AnswerTable, type Cell } from '../table/answer-table.ts';
+import { SPECIAL_NUMBERS, tableOf, type AnswerTable, type Cell } from '../table/answer-table.ts';
 import { RowsJson } from '../table/rows-json.ts';
 import { named } from '../validation/findings.ts';
 import type { Column } from '../validation/prototype.ts';
@@ -111,14 +111,6 @@ function noOutput(name: string, tensors: readonly Tensor[]): never {
   throw unfit(`${named(name)} is no output of the model, which has ${tensors.map(tensor => tensor.name).join(', ')}`);
 }
 
-/** As jsonlite writes what JSON has no numbers for. */
-const SPECIAL: ReadonlyMap<Cell, number | null> = new Map<Cell, number | null>([
-  ['NA', null],
-  ['NaN', null],
-  ['Inf', Infinity],
-  ['-Inf', -Infinity],
-]);
-
 function tensorOf({ name, cells }: AnswerTable['columns'][number], rows: number): Tensor {
   const datatype = datatypeOfCells(cells);
   const elements = cells.map(cell => elementIn(cell, datatype));
@@ -134,7 +126,7 @@ function datatypeOfCells(cells: readonly Cell[]): Datatype {
   for (const cell of cells) {
     if (typeof cell === 'number') numbers = true;
     else if (typeof cell === 'boolean') truths = true;
-    else if (cell !== null && !SPECIAL.has(cell)) return 'BYTES';
+    else if (cell !== null && !SPECIAL_NUMBERS.has(cell)) return 'BYTES';
   }
   if (!truths) return 'FP64';
   return numbers ? 'BYTES' : 'BOOL';
@@ -143,5 +135,7 @@ function datatypeOfCells(cells: readonly Cell[]): Datatype {
 function elementIn(cell: Cell, datatype: Datatype): Element {
   if (datatype === 'BYTES') return cell === null ? null : String(cell);
   if (typeof cell === 'number') return cell;
-  return SPECIAL.get(cell) ?? (SPECIAL.has(cell) ? null : cell);
+  if (!SPECIAL_NUMBERS.has(cell)) return cell;
+  const special = SPECIAL_NUMBERS.get(cell) ?? null;
+  return Number.isNaN(special) ? null : special;
 }

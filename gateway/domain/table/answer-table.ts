@@ -76,6 +76,19 @@ function ofColumns(members: Readonly<Record<string, unknown>>): AnswerTable | un
   return { rows, columns: names.map(name => ({ name, cells: cellsOf(members[name]) })) };
 }
 
+/** As R writes numbers that JSON has none for (jsonlite's defaults); null: a missing one. */
+export const SPECIAL_NUMBERS: ReadonlyMap<unknown, number | null> = new Map<unknown, number | null>([
+  ['NA', null],
+  ['NaN', NaN],
+  ['Inf', Infinity],
+  ['-Inf', -Infinity],
+]);
+
+/** Whether a column is one of R's numbers: all in it are numbers, or missing, or what R writes for special ones. */
+export function isNumeric(cells: readonly unknown[]): boolean {
+  return cells.every(cell => cell === null || typeof cell === 'number' || SPECIAL_NUMBERS.has(cell));
+}
+
 /** True for what has a place in a table. */
 export function isCell(value: unknown): value is Cell {
   return value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
@@ -84,20 +97,26 @@ export function isCell(value: unknown): value is Cell {
 /**
  * An answer in JSON as CSV (RFC 4180); undefined where it is no table.
  *
- * A missing value is an empty field, an empty text `""`, `NA` as a text `"NA"`, a logical `TRUE` or `FALSE`. A text is
- * written as it is: one that begins with `=` is a formula to a spreadsheet.
+ * A missing value is an empty field, and so is `"NA"` in a column of numbers; an empty text is `""`, `NA` as a text `"NA"`,
+ * a logical `TRUE` or `FALSE`. A text is written as it is: one that begins with `=` is a formula to a spreadsheet.
  */
 export function csvOfJson(json: string): string | undefined {
   const table = tableOf(json);
   if (table === undefined) return undefined;
   let text = `${table.columns.map(({ name }) => csvField(name)).join(',')}\r\n`;
+  const columns = table.columns.map(({ cells }) => ({ cells, write: csvWriter(cells) }));
   for (let row = 0; row < table.rows; row++) {
-    text += `${table.columns.map(({ cells }) => csvField(cells[row] ?? null)).join(',')}\r\n`;
+    text += `${columns.map(({ cells, write }) => write(cells[row] ?? null)).join(',')}\r\n`;
   }
   return text;
 }
 
 const NEEDS_QUOTES = /[",\r\n]|^\s|\s$/;
+
+/** How the fields of a column are written that has these cells. */
+export function csvWriter(cells: readonly unknown[]): (cell: Cell) => string {
+  return isNumeric(cells) ? cell => (cell === 'NA' ? '' : csvField(cell)) : csvField;
+}
 
 /** One field. */
 export function csvField(cell: Cell): string {

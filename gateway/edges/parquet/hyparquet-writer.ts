@@ -2,6 +2,7 @@ import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { fileWriter, ParquetWriter, type SchemaElement } from 'hyparquet-writer';
 import { fromOutputLine } from '../../domain/jobs/answers.ts';
 import { errorName } from '../../domain/jobs/results.ts';
+import { SPECIAL_NUMBERS } from '../../domain/table/answer-table.ts';
 import { isRecord } from '../../domain/unknown-value.ts';
 import type { ParquetTask } from './task.ts';
 
@@ -14,6 +15,9 @@ const WORD_EVERY_ROWS = 50_000;
 
 /** What the values of a column are. `json`: not the same in each row, or no plain values; they are written as texts of JSON. */
 type Kind = 'number' | 'boolean' | 'string' | 'json';
+
+/** What is known of them so far. `special`: texts as R writes numbers that JSON has none for; beside texts they are texts. */
+type KindSoFar = Kind | 'special' | undefined;
 
 /**
  * Writes a job's output as a Parquet file: its first line is the columns of the answers, each other one a row. A column is
@@ -62,7 +66,7 @@ function* rowsOf(source: string, names: readonly string[]): Generator<Cells> {
 }
 
 function kindsIn(source: string, names: readonly string[], onStretch: () => void): readonly Kind[] {
-  const kinds = names.map((): Kind | undefined => undefined);
+  const kinds = names.map((): KindSoFar => undefined);
   let rows = 0;
   for (const { values } of rowsOf(source, names)) {
     for (const [i, value] of values.entries()) {
@@ -71,13 +75,20 @@ function kindsIn(source: string, names: readonly string[], onStretch: () => void
     rows += 1;
     if (rows % WORD_EVERY_ROWS === 0) onStretch();
   }
-  return kinds.map(kind => kind ?? 'number');
+  return kinds.map(kind => (kind === undefined || kind === 'special' ? 'number' : kind));
 }
 
-function kindWith(known: Kind | undefined, value: unknown): Kind {
+function kindWith(known: KindSoFar, value: unknown): KindSoFar {
+  const kind = kindOf(value);
+  if (known === undefined || known === kind) return kind;
+  if (kind === 'special' && (known === 'number' || known === 'string')) return known;
+  return known === 'special' && (kind === 'number' || kind === 'string') ? kind : 'json';
+}
+
+function kindOf(value: unknown): KindSoFar {
+  if (SPECIAL_NUMBERS.has(value)) return 'special';
   const kind = typeof value;
-  const plain = kind === 'number' || kind === 'boolean' || kind === 'string' ? kind : 'json';
-  return known === undefined || known === plain ? plain : 'json';
+  return kind === 'number' || kind === 'boolean' || kind === 'string' ? kind : 'json';
 }
 
 const ELEMENTS: Readonly<Record<Kind, Omit<SchemaElement, 'name'>>> = {
@@ -117,8 +128,7 @@ class Group {
 
   add({ values, error, chars }: Cells): void {
     for (const [i, value] of values.entries()) {
-      const isText = this.#kinds[i] === 'json' && value !== null;
-      this.#columns[i]?.push(isText ? JSON.stringify(value) : value);
+      this.#columns[i]?.push(asKind(value, this.#kinds[i]));
     }
     this.#columns.at(-1)?.push(error);
     this.#rows += 1;
@@ -137,6 +147,11 @@ class Group {
     this.#rows = 0;
     this.#chars = 0;
   }
+}
+
+function asKind(value: unknown, kind: Kind | undefined): unknown {
+  if (kind === 'number' && typeof value === 'string') return SPECIAL_NUMBERS.get(value);
+  return kind === 'json' && value !== null ? JSON.stringify(value) : value;
 }
 
 function* linesOf(path: string): Generator<string, undefined> {

@@ -152,18 +152,24 @@ describe('a result', () => {
   const results = [
     { answer: '{".pred":1,"why":"a,\\"b\\""}' },
     { error: { code: 'MODEL_FAILED', detail: 'no' } },
+    { answer: '{".pred":"NA","why":"NA"}' },
+    { answer: '{".pred":2,"why":"b"}' },
   ] as const;
   const written = (form: 'json' | 'jsonl' | 'csv') => {
     const writer = resultForm(form, ['.pred', 'why']);
-    return writer.head + results.map((result, i) => writer.row(result, i === 0)).join('') + writer.tail;
+    return writer.head + writer.rows(results.slice(0, 1), true) + writer.rows(results.slice(1), false) + writer.tail;
   };
 
   test('is written in the form of its file, with each error in its row', () => {
     const error = '{"error":{"code":"MODEL_FAILED","detail":"no"}}';
 
-    assert.equal(written('jsonl'), `${results[0].answer}\n${error}\n`);
-    assert.deepEqual(JSON.parse(written('json')), [{ '.pred': 1, why: 'a,"b"' }, JSON.parse(error)]);
-    assert.equal(written('csv'), '.pred,why,error\r\n1,"a,""b""",\r\n,,MODEL_FAILED: no\r\n');
+    const [first, , third, last] = results;
+    const texts = [first.answer, error, third.answer, last.answer];
+
+    assert.equal(written('jsonl'), `${texts.join('\n')}\n`);
+    assert.deepEqual(JSON.parse(written('json')), JSON.parse(`[${texts.join(',')}]`));
+    const lines = ['.pred,why,error', '1,"a,""b""",', ',,MODEL_FAILED: no', ',"NA",', '2,b,', ''];
+    assert.equal(written('csv'), lines.join('\r\n'), 'a missing number is empty, a text is not');
   });
 
   test('has a column of errors that no answer has', () => {

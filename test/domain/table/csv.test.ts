@@ -172,6 +172,7 @@ describe('an answer as CSV', () => {
       [[], '.pred\r\n'],
       [[{ a: 1, b: 'x' }, { b: 'y' }], 'a,b\r\n1,x\r\n,y\r\n'],
       [{ a: true, b: '' }, 'a,b\r\nTRUE,""\r\n'],
+      [{ n: [1, 'NA', 'NaN', '-Inf'], s: ['a', 'NA', null, 'Inf'] }, 'n,s\r\n1,a\r\n,"NA"\r\nNaN,\r\n-Inf,Inf\r\n'],
       [
         [{ 's,"': 'a"b' }, { 's,"': 'NA' }, { 's,"': ' x' }, { 's,"': '=1+1' }],
         '"s,"""\r\n"a""b"\r\n"NA"\r\n" x"\r\n=1+1\r\n',
