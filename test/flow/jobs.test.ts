@@ -400,16 +400,20 @@ describe('a job', () => {
       await file('/jobs/open'),
       await file('/jobs/hidden'),
       await gateway.call('/jobs/fuel', { method: 'PUT' }),
-    ].map(({ status, code }) => [status, code]);
+    ];
 
-    assert.deepEqual(refused, [
-      ...Array.from({ length: 4 }, () => [413, 'BODY_TOO_LARGE']),
-      [400, 'BAD_REQUEST'],
-      [400, 'BAD_REQUEST'],
-      [415, 'UNSUPPORTED_MEDIA_TYPE'],
-      ...Array.from({ length: 5 }, () => [404, 'NO_ROUTE']),
-      [404, 'NO_JOB'],
-    ]);
+    assert.match(refused[4]?.text ?? '', /begins as gzip does, and is cut off/);
+    assert.deepEqual(
+      refused.map(({ status, code }) => [status, code]),
+      [
+        ...Array.from({ length: 4 }, () => [413, 'BODY_TOO_LARGE']),
+        [400, 'BAD_REQUEST'],
+        [400, 'BAD_REQUEST'],
+        [415, 'UNSUPPORTED_MEDIA_TYPE'],
+        ...Array.from({ length: 5 }, () => [404, 'NO_ROUTE']),
+        [404, 'NO_JOB'],
+      ],
+    );
     const both = await Promise.all([file('/jobs/fuel'), file('/jobs/fuel')]);
     assert.deepEqual(both.map(({ code = 'made' }) => code).toSorted(), ['RATE_LIMITED', 'made']);
     const made = both.find(({ status }) => status === 202) ?? both[0];

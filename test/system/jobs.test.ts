@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { post } from '../support/call.ts';
 import { aFolder, startGatewayProcess } from '../support/gateway-process.ts';
+import { isRunning } from '../support/plumber/serve.ts';
 import { answer, startUpstream } from '../support/scripted-upstream.ts';
 import { until } from '../support/until.ts';
 
@@ -19,11 +22,13 @@ describe('a gateway that is killed amid a job', () => {
       else answer(isCall ? JSON.stringify(rowsOf(request.body)) : '{}')(socket, request);
     });
     const folder = aFolder(t);
+    const [script, pidFile] = [join(folder, 'endless.R'), join(folder, 'pid')];
+    writeFileSync(script, `writeLines(format(Sys.getpid()), ${JSON.stringify(pidFile)}); Sys.sleep(600)`);
     const traits = {
-      discovery: `{ static: [{ service: fuel, instances: ['${upstream.origin}'] }] }`,
+      discovery: `{ static: [{ service: fuel, instances: ['${upstream.origin}'] }], local: [{ service: endless, script: ${script} }] }`,
       routes: `
 services: { fuel: { health: { interval: 1h } } }
-routes: [{ id: fuel, uri: lb://fuel, predicates: ['Path=/fuel/**'], pure: true, batch: { sizeMax: 2 } }]`,
+routes: [{ id: fuel, uri: lb://fuel, predicates: ['Path=/fuel/**'], pure: true, batch: { sizeMax: 2 } }, { uri: lb://endless, predicates: [Path=/endless] }]`,
       more: `jobs: { folder: ${join(folder, 'jobs')} }`,
       folder,
     };
@@ -31,10 +36,14 @@ routes: [{ id: fuel, uri: lb://fuel, predicates: ['Path=/fuel/**'], pure: true, 
     const headers = { 'content-type': 'text/csv' };
     const made = await first.call('/jobs/fuel', { method: 'POST', headers, body: 'x\n1\n2\n3\n4\n5\n6\n7\n' });
     const { location = '' } = made.headers;
+    const endless = first.call('/endless', post([])).catch(() => undefined);
+    const pid = () => (existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8')) : 0);
+    await until(() => pid() > 0, 'a script is at work');
     const isWritten = async () => (await first.call(location)).text.includes('"answered":4');
     await until(async () => isHeld && (await isWritten()), 'a call in hand, and the two before written down');
     first.child.kill('SIGKILL');
-    await first.ended;
+    await Promise.all([first.ended, endless]);
+    await until(() => !isRunning(pid()), 'the script has ended as well');
 
     const second = await startGatewayProcess(t, traits);
     await until(async () => (await second.call(location)).text.includes('"state":"done"'), 'the job to be done');

@@ -159,6 +159,7 @@ function ignore(): void {
 }
 
 const CUT_OFF = 'The body ended before it was complete.';
+const DAMAGED = 'The file begins as gzip does, and is cut off or damaged.';
 const GZIP = Buffer.of(0x1f, 0x8b);
 
 /** As they are, or unpacked. A bomb is unpacked no further than its bound, since each piece waits to be taken. */
@@ -187,14 +188,15 @@ async function* unpacked(arriving: Arriving, said: ContentCoding | undefined): A
   try {
     for await (const piece of decoder as AsyncIterable<Buffer>) yield piece;
   } catch (error) {
-    throw fault instanceof GatewayError ? fault : toCodingFault(error, coding);
+    throw fault instanceof GatewayError ? fault : toCodingFault(error, coding, said !== undefined);
   } finally {
     decoder.destroy();
   }
 }
 
-function toCodingFault(error: unknown, coding: ContentCoding): Error {
-  return error instanceof GatewayError ? error : notSoCoded(coding);
+function toCodingFault(error: unknown, coding: ContentCoding, isSaid: boolean): Error {
+  if (error instanceof GatewayError) return error;
+  return isSaid ? notSoCoded(coding) : new GatewayError('BAD_REQUEST', 'the file is damaged', { detail: DAMAGED });
 }
 
 function write(decoder: Transform, piece: Buffer): Promise<void> {

@@ -55,9 +55,12 @@ const LAST_OUTPUT_MS_MAX = 100;
 
 /**
  * Sets the limits in the process itself, then becomes R: no argument is ever read by a shell. Of processor time the soft
- * limit is a second below the hard one, so that the signal says which limit it was.
+ * limit is a second below the hard one, so that the signal says which limit it was. Where util-linux is, R ends with a
+ * gateway that is killed, as nothing else would end it then.
  */
-const BOUNDED = 'ulimit -S -t "$1" && ulimit -H -t $(($1 + 1)) && ulimit -v "$2" && shift 2 && exec "$@"';
+const BOUNDED = `ulimit -S -t "$1" && ulimit -H -t $(($1 + 1)) && ulimit -v "$2" && shift 2 || exit 1
+setpriv --pdeathsig KILL true 2>/dev/null && exec setpriv --pdeathsig KILL "$@"
+exec "$@"`;
 
 /** One R that runs a script once, in a process group and an empty folder of its own. It may be started before its call. */
 export class Interpreter {
