@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:http2';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { enveloped } from '../../gateway/domain/grpc/envelope.ts';
+import { startGateway } from '../support/composed-gateway.ts';
+import { callRaw } from '../support/grpc.ts';
+import { answer, startUpstream, type Script } from '../support/scripted-upstream.ts';
+import { until } from '../support/until.ts';
+
+const page = readFileSync(new URL('../../docs/doors.md', import.meta.url), 'utf8');
+
+/** The calls to paste of the page's first table, by who makes them. */
+const calls = new Map(
+  page
+    .slice(page.indexOf('## In: who calls'), page.indexOf('### CSV'))
+    .split('\n')
+    .flatMap((line): [string, string][] => {
+      const [, who, command] = /^\| (.*?) \| .* \| `(.*)` \|$/.exec(line) ?? [];
+      return who === undefined || command === undefined ? [] : [[who, command]];
+    }),
+);
+
+/** The page's block of this language. */
+const blockOf = (language: string) =>
+  new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``).exec(page)?.[1] ?? assert.fail(`no ${language}`);
+
+const PROTOTYPE = { wt: { type: 'numeric', example: 2.6 }, hp: { type: 'numeric', example: 110 } };
+
+/** A model that predicts 23.5 for each row, and tells of events. */
+const model: Script = (socket, request) => {
+  const as = (type: string, body: string) => answer(body, { fields: `Content-Type: ${type}\r\n` })(socket, request);
+  if (request.head.startsWith('GET /prototype ')) as('application/json', JSON.stringify(PROTOTYPE));
+  else if (!request.head.startsWith('POST ')) as('text/event-stream', 'data: 1\n\n');
+  else
+    as(
+      'application/json',
+      JSON.stringify({ '.pred': (JSON.parse(String(request.body)) as unknown[]).map(() => 23.5) }),
+    );
+};
+
+const PREDICTED = /^\{"\.pred":\[?23\.5\]?\}\s*$/;
+const TENSOR = /"outputs":\[\{"name":"\.pred","datatype":"FP64","shape":\["?1"?\],/;
+
+/** What comes of each. */
+const WANTED: Readonly<Record<string, RegExp>> = {
+  'a program, a shell': PREDICTED,
+  'R, with vetiver': /\$\.pred[^]*\[1\] 23\.5/,
+  'a browser': PREDICTED,
+  'a spreadsheet, a data frame': /^\.pred\r\n23\.5\r\n$/,
+  'an app, a service': PREDICTED,
+  'a page': PREDICTED,
+  'a pipeline with a file': /^HTTP\/1\.1 202 Accepted\r\n[^]*Location: \/jobs\//i,
+  'who shares files': /^\.pred,error\r\n23\.5,\r\n$/,
+  'a client of KServe, Triton, MLServer': TENSOR,
+  'the same clients, over gRPC': TENSOR,
+  'who follows an answer as it comes': /^data: 1\n\n$/,
+};
+
+test('the page on doors has a call to paste for each, which does what it says', async t => {
+  assert.deepEqual([...calls.keys()], Object.keys(WANTED));
+  const folder = mkdtempSync(join(tmpdir(), 'penstock-doors-page-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  for (const name of ['at', 'inbox']) mkdirSync(join(folder, name));
+  writeFileSync(join(folder, 'at', 'cars.csv'), 'wt,hp\n2.62,110\n');
+  writeFileSync(join(folder, 'fuel.proto'), blockOf('proto'));
+  const upstream = await startUpstream(t, model);
+  const route = blockOf('yaml').replace(
+    /proto: fuel\.proto \}.*/,
+    `proto: '${join(folder, 'fuel.proto')}' }\n  pure: true\n  csv: true`,
+  );
+  const gateway = await startGateway(t, {
+    services: { fuel: [upstream.origin] },
+    listen: 'h2c: true',
+    more: `inference: {}\njobs: { folder: ${join(folder, 'jobs')}, inbox: { folder: ${join(folder, 'inbox')}, route: fuel } }`,
+    routes: `services: { fuel: { concurrency: 8, health: { interval: 1h } } }
+routes:
+- { id: events, uri: lb://fuel, predicates: ['Path=/api/events'], stream: true }
+${route}`,
+  });
+  const session = connect(gateway.url);
+  t.after(() => session.destroy());
+
+  /** As `buf curl` sends it, which is not here: its message in JSON. */
+  const byGrpc = async (command: string) => {
+    const [, message = '', path = ''] = /-d '(.*)' http:\/\/[^/]+(\/\S+)$/.exec(command) ?? [];
+    const fields = { ':path': path, 'content-type': 'application/grpc+json' };
+    const { body, trailers } = await callRaw(session, enveloped(Buffer.from(message)), fields);
+    return trailers['grpc-status'] === '0' ? body.subarray(5).toString() : JSON.stringify(trailers);
+  };
+  const inShell = async (command: string) => {
+    const here = command.replaceAll('http://127.0.0.1:8080', gateway.url);
+    const [program, ...args] = here.startsWith('fetch(')
+      ? [process.execPath, '-e', `${here}.then(answer => answer.text()).then(console.log)`]
+      : ['bash', '-c', here];
+    return (await promisify(execFile)(program, args, { cwd: join(folder, 'at') })).stdout;
+  };
+  for (const [who, command] of calls) {
+    let said = command.startsWith('buf ') ? await byGrpc(command) : await inShell(command);
+    if (command.startsWith('cp ')) {
+      const result = join(folder, 'inbox', 'cars.result.csv');
+      await until(() => existsSync(result), 'the answers are beside the file');
+      said = readFileSync(result, 'utf8');
+    }
+    assert.match(said, WANTED[who] ?? /never/, `${who}: ${command}`);
+  }
+});
