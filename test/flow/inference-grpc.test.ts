@@ -229,7 +229,8 @@ describe('the Open Inference Protocol over gRPC', () => {
       const { head, trailers } = await callRaw(session, body, { ':path': GRPC_INFER.method, ...fields });
       return trailers['grpc-status'] ?? head['grpc-status'];
     };
-    const message = messageOf({ modelName: 'fuel', inputs: CONTENTS });
+    const whole = { modelName: 'fuel', inputs: CONTENTS };
+    const message = messageOf(whole);
     const good = enveloped(message);
 
     assert.equal(await endOf(good, { 'grpc-timeout': '100m' }), '4');
@@ -254,6 +255,7 @@ describe('the Open Inference Protocol over gRPC', () => {
       ['raw contents of another datatype', raw(Buffer.alloc(8), { datatype: 'FP32' }), '3'],
       ['a shape beyond all contents', raw(Buffer.alloc(8), { shape: ['9223372036854775807'] }), '3'],
       ['a shape of less than nothing', raw(Buffer.alloc(8), { shape: [-1] }), '3'],
+      ['an output twice', enveloped(messageOf({ ...whole, outputs: [{ name: '.pred' }, { name: '.pred' }] })), '3'],
       ['no model', enveloped(messageOf({ inputs: CONTENTS })), '5'],
       ['a model of odd letters', enveloped(messageOf({ modelName: '../\0\r\nfuel?x=%2e#é😀' })), '5'],
       ['binary junk beside a message', good, '0', { 'x-junk-bin': 'AP//+w', 'x-junk': '\u00ff\u00fe' }],

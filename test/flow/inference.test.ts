@@ -125,6 +125,8 @@ describe('the Open Inference Protocol over REST', () => {
     assert.match(await statusOf('/v2', post({})), /^405 /);
     const wrong = await infer({ inputs: [WT, HP] });
     assert.deepEqual([wrong.status, errorIn(wrong)], [400, 'INVALID_INPUT: `gear` is missing']);
+    const twice = await infer({ inputs: [WT, HP, GEAR], outputs: [{ name: '.pred' }, { name: '.pred' }] });
+    assert.deepEqual([twice.status, errorIn(twice)], [400, 'INVALID_INPUT: `.pred` is asked for twice']);
     assert.match(errorIn(await infer('{')), /^BAD_REQUEST: .*not JSON/);
     assert.equal(asked().length, 0);
     assert.equal((await gateway.call('/v2/elsewhere')).code, 'NO_ROUTE'); // a path of nobody's

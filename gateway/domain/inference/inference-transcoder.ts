@@ -7,7 +7,7 @@ import { dropBody, type Answer } from '../upstream.ts';
 import type { Column } from '../validation/prototype.ts';
 import type { InferenceForm, InferRequest } from './form.ts';
 import type { InferenceTarget, ModelTarget } from './inference-target.ts';
-import { chooseOutputs, rowsOfTensors, tensorsOfAnswer } from './rows.ts';
+import { chooseOutputs, refuseRepeats, rowsOfTensors, tensorsOfAnswer } from './rows.ts';
 import type { KnownOutputs } from './known-outputs.ts';
 import { inputsOf } from './tensor.ts';
 
@@ -47,7 +47,10 @@ export class InferenceTranscoder implements Transcoder {
     const { target } = this;
     if (!('model' in target)) return; // of the server: answered before
     refuseVersion(target, call.route);
-    if (target.kind === 'infer') this.#request = this.form.read(call);
+    if (target.kind === 'infer') {
+      this.#request = this.form.read(call);
+      refuseRepeats(this.#request.outputs);
+    }
     const columns = this.#ports.columnsFor(call.route, upstreamResourceOf(call).path);
     if (!(columns instanceof Promise)) this.#known(call, columns, next);
     else call.awaits(columns, found => this.#known(call, found, next));

@@ -96,6 +96,15 @@ export function tensorsOfAnswer(json: string): Tensor[] {
   return table.columns.map(column => tensorOf(column, table.rows));
 }
 
+/** An output that is wanted a thousand times would make a small answer a large one. Throws INVALID_INPUT. */
+export function refuseRepeats(wanted: readonly { readonly name: string }[] = []): void {
+  const names = new Set<string>();
+  for (const { name } of wanted) {
+    if (names.has(name)) throw unfit(`${named(name)} is asked for twice`);
+    names.add(name);
+  }
+}
+
 /** The outputs that a caller wants, in their order. Throws INVALID_INPUT where the model has none of that name. */
 export function chooseOutputs(tensors: readonly Tensor[], wanted: readonly { readonly name: string }[]): Tensor[] {
   return wanted.map(({ name }) => tensors.find(tensor => tensor.name === name) ?? noOutput(name, tensors));
