@@ -176,10 +176,12 @@ describe('ejection', () => {
   test('ends early where a check shows that the instance is back', async t => {
     const service = 'outlier: { ejectFor: 5m }, health: { path: /ping, interval: 200ms, timeout: 100ms }';
     const { upstreams, call, states, gateway } = await gatewayBefore(t, [LOST, WELL], service);
+    upstreams[0]?.playChecks(LOST);
     await Promise.all(['alice', 'bob', 'alice', 'bob', 'alice', 'bob', 'alice', 'bob', 'alice', 'bob'].map(call));
     await gateway.log.line(line => line.event === 'ejected' || line.event === 'instance-health');
 
     upstreams[0]?.play(WELL);
+    upstreams[0]?.playChecks(WELL);
     await until(async () => {
       await call();
       return (await states()).every(state => state === 'in-rotation');

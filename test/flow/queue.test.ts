@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 import { beginCall } from '../support/call.ts';
 import { startGateway } from '../support/composed-gateway.ts';
 import { rawCaller } from '../support/raw-caller.ts';
-import { answer, startUpstream, type Script } from '../support/scripted-upstream.ts';
+import { answer, stall, startUpstream, type Script } from '../support/scripted-upstream.ts';
 import { aToken, hmac } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
 
@@ -314,6 +314,7 @@ describe('a permit', () => {
     });
 
     const instance = () => gateway.instance('fuel', `127.0.0.1:${upstreams[0]?.port ?? 0}`);
+    upstreams[0]?.playChecks(stall);
 
     const heard = await Promise.all([gateway.call('/'), gateway.call('/')]);
     await until(async () => (await instance()).state === 'ejected', 'it is out');
@@ -324,6 +325,7 @@ describe('a permit', () => {
     );
     assert.deepEqual([(await instance()).why, await inUse()], ['hung', 1]);
     upstreams[0]?.play(answer('[1]'));
+    upstreams[0]?.playChecks(answer(''));
     await until(async () => (await inUse()) === 0, 'the permit is back');
   });
 

@@ -24,8 +24,10 @@ export interface ScriptedUpstream {
   readonly open: number;
   /** Emits 'request' with each of them, 'connection', and 'disconnection' when one closes. */
   readonly events: EventEmitter;
-  /** Changes what it does from now on. */
+  /** Changes what it does from now on with requests; the gateway's own checks may come at any moment, and are no part of it. */
   play(script: Script): void;
+  /** Changes what it does with checks; at first it is well. */
+  playChecks(script: Script): void;
   /** Ends every connection in good order, and takes new ones. */
   hangUp(): void;
   /** Resets every connection, at once, and takes new ones. */
@@ -42,6 +44,7 @@ export async function startUpstream(t: TestContext, initial: Script): Promise<Sc
   const requests: WireRequest[] = [];
   const sockets = new Set<Socket>();
   let script = initial;
+  let checks = answer('');
   let taken = 0;
 
   const server: Server = createServer(socket => {
@@ -55,9 +58,13 @@ export async function startUpstream(t: TestContext, initial: Script): Promise<Sc
       events.emit('disconnection');
     });
     readRequests(socket, request => {
-      if (!isCheck(request)) requests.push(request);
+      if (isCheck(request)) {
+        checks(socket, request);
+        return;
+      }
+      requests.push(request);
       script(socket, request);
-      if (!isCheck(request)) events.emit('request', request);
+      events.emit('request', request);
     });
     events.emit('connection');
   });
@@ -84,6 +91,9 @@ export async function startUpstream(t: TestContext, initial: Script): Promise<Sc
     },
     play(next) {
       script = next;
+    },
+    playChecks(next) {
+      checks = next;
     },
     hangUp() {
       for (const socket of sockets) socket.end();
