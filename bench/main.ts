@@ -54,7 +54,7 @@ async function main(): Promise<void> {
       help: { type: 'boolean', default: false },
     },
   });
-  if (values.help) tell(HELP);
+  if (values.help) report(HELP);
   else if (values.parts) show(await withParts(readResults(RESULTS_FILE)));
   else if (values.redraw) show(readResults(RESULTS_FILE));
   else await measureAndTell(values);
@@ -76,7 +76,7 @@ interface Wanted {
 async function measureAndTell(values: Wanted): Promise<void> {
   const effort = effortOf(values.quick ? QUICK : THOROUGH, values.seconds);
   const results = await measure(chosen(values.workload, values.only), effort);
-  tell(values.json ? toJson(results) : toMarkdown(results));
+  report(values.json ? toJson(results) : toMarkdown(results));
   const isWhole = effort === THOROUGH && values.workload.length === 0 && values.only.length === 0;
   if (isWhole && process.exitCode === undefined) show(results);
 }
@@ -111,7 +111,7 @@ async function measure({ workloads, measureCosts: measureThem, withDoors }: Choi
   const machine = await seeMachine();
   const races: Race[] = [];
   for (const workload of workloads) {
-    races.push(...(await orNothing(workload.id, async () => [await run(workload, { effort, tell: say })])));
+    races.push(...(await orNothing(workload.id, async () => [await run(workload, { effort, report: say })])));
   }
   const [doors] = withDoors ? await orNothing<Doors>(DOORS, async () => [await measureDoors(effort, say)]) : [];
   const [costs = NO_COSTS] = measureThem === undefined ? [] : await orNothing(COST, async () => [await measureThem()]);
@@ -129,7 +129,7 @@ async function orNothing<T>(id: string, make: () => Promise<T[]>): Promise<T[]> 
   }
 }
 
-function tell(text: string): void {
+function report(text: string): void {
   process.stdout.write(text);
 }
 

@@ -21,7 +21,7 @@ const FIRST_CALLS_SECONDS = 3;
 
 export interface RunOptions {
   readonly effort: Effort;
-  readonly tell: (text: string) => void;
+  readonly report: (text: string) => void;
 }
 
 /** Runs one workload: all contestants stand ready all the time and are measured in turns, so that no hour favours one. */
@@ -92,11 +92,11 @@ async function seeThatAllAnswerAlike({ workload, entrants, tokenOf: token }: Con
 }
 
 /** What a call costs of the first after a start: of each that V8 compiles, started anew each time, the middle. */
-async function measureFirstCalls(contest: Contest, { effort, tell }: RunOptions): Promise<Map<string, number>> {
+async function measureFirstCalls(contest: Contest, { effort, report }: RunOptions): Promise<Map<string, number>> {
   const firsts = new Map<string, number>();
   const compiled = contest.entrants.filter(({ front }) => front.rehearsal !== undefined);
   for (const { contestant } of compiled) {
-    tell(`${contest.workload.id}: the first calls of ${contestant.title}`);
+    report(`${contest.workload.id}: the first calls of ${contestant.title}`);
     const costsUs: number[] = [];
     while (costsUs.length < effort.rounds) costsUs.push(await measureStart(contest, contestant));
     firsts.set(contestant.id, median(costsUs));
@@ -122,19 +122,23 @@ async function measureStart(contest: Contest, contestant: Contestant): Promise<n
  * so many in a quarter of an hour; so what runs on V8 rehearses before an upstream that does nothing, then all are
  * called as they will be.
  */
-async function warmUp(contest: Contest, { effort, tell }: RunOptions): Promise<void> {
+async function warmUp(contest: Contest, { effort, report }: RunOptions): Promise<void> {
   const { workload, entrants } = contest;
   const { load, warmUp: first = load } = workload;
   const connections = Math.max(...workload.connections);
   for (const entrant of entrants) {
-    tell(`${workload.id}: warming ${entrant.contestant.title}`);
-    await rehearse(contest, entrant, { effort, tell });
+    report(`${workload.id}: warming ${entrant.contestant.title}`);
+    await rehearse(contest, entrant, { effort, report });
     const { requests } = await measure(contest, { entrant, load: first, connections, seconds: WARM_UP_TURN_SECONDS });
     if (requests === 0) throw new Error(`${entrant.contestant.title} answers nothing`);
   }
 }
 
-async function rehearse(contest: Contest, { contestant, front }: Entrant, { effort, tell }: RunOptions): Promise<void> {
+async function rehearse(
+  contest: Contest,
+  { contestant, front }: Entrant,
+  { effort, report }: RunOptions,
+): Promise<void> {
   if (front.rehearsal === undefined) return;
   const { prefix, connections } = front.rehearsal;
   const entrant = { contestant, front: { ...front, prefix } };
@@ -142,7 +146,7 @@ async function rehearse(contest: Contest, { contestant, front }: Entrant, { effo
   const turns: Measurement[] = [];
   while (!isRehearsed(turns, effort.rehearsal)) turns.push(await measure(contest, turn));
   const costs = turns.map(({ cpuUsPerRequest = NaN }) => Math.round(cpuUsPerRequest));
-  tell(`  rehearsed with ${sumOf(turns)} calls, µs a call: ${costs.join(' ')}`);
+  report(`  rehearsed with ${sumOf(turns)} calls, µs a call: ${costs.join(' ')}`);
 }
 
 /** Whether enough was rehearsed: a call of the last turn cost no less than of the best before it, or there is no more time. */
@@ -157,13 +161,13 @@ function sumOf(turns: readonly Measurement[]): number {
   return turns.reduce((sum, { requests }) => sum + requests, 0);
 }
 
-async function takeTurns(contest: Contest, { effort, tell }: RunOptions): Promise<Sample[]> {
+async function takeTurns(contest: Contest, { effort, report }: RunOptions): Promise<Sample[]> {
   const { workload, entrants } = contest;
   const { load } = workload;
   const samples: Sample[] = [];
   for (const [index, { round, connections, seconds }] of lapsOf(workload, effort).entries()) {
     for (const entrant of rotated(entrants, index)) {
-      tell(`${workload.id}: round ${round}, ${connections} connections, ${entrant.contestant.title}`);
+      report(`${workload.id}: round ${round}, ${connections} connections, ${entrant.contestant.title}`);
       const measurement = await measure(contest, { entrant, load, connections, seconds });
       samples.push({ contestant: factsOf(entrant.contestant), connections, measurement });
     }

@@ -30,12 +30,12 @@ async function main() {
   const node = requireProjectNode();
   const failures = [];
   // Side by side: each takes one processor; lint, as long as all others together, takes what there are.
-  await step('Format, types, lint, architecture, generated files', async tell => {
+  await step('Format, types, lint, architecture, generated files', async report => {
     const left = new Set(CHECKS.keys());
     const checked = CHECKS.map(async ([title, args], i) => {
       await runQuietly(node, args, { cwd: ROOT }).catch(({ message }) => failures.push(`${title}\n${message}`));
       left.delete(i);
-      tell(`${left.size} to go`);
+      report(`${left.size} to go`);
     });
     await Promise.all(checked);
     if (failures.length > 0) throw new Error(failures.join('\n\n'));

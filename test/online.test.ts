@@ -151,14 +151,14 @@ describe('asking whether calls may travel together', () => {
 describe('asking the running gateway what it has found', () => {
   test('is an error at the place of `batch` where calls that travelled together were answered otherwise alone', async t => {
     const reason = '/predict of version 1: a row is answered otherwise among others than alone: alone with 422';
-    const told = [
+    const reported = [
       { id: 'fuel', batching: { isOn: false, reason } },
       { id: 'well', batching: { isOn: true, reason: null } },
       { id: 'elsewhere', batching: { isOn: false, reason } },
       'nonsense',
     ];
     const admin = await startInstance(t, ({ url }, response) => {
-      response.writeHead(url === '/api/routes' ? 200 : 404).end(JSON.stringify(told));
+      response.writeHead(url === '/api/routes' ? 200 : 404).end(JSON.stringify(reported));
     });
     const port = admin.slice(admin.indexOf(':') + 1);
     const routeOf = (id: string) => `{ id: ${id}, uri: "lb://x", predicates: ["Path=/${id}"], batch: {}, pure: true }`;
@@ -185,13 +185,13 @@ describe('asking whether calls to R processes of the gateway’s own may travel 
       t,
       aModel(x => x.map(value => value - mean(x))),
     );
-    const told = [
+    const reported = [
       { service: 'fuel', instances: [{ address: `http://${model}`, source: 'local' }, { source: 'local' }, null] },
       { service: 'other', instances: [{ address: 'http://127.0.0.1:9', source: 'consul' }] },
       'nonsense',
     ];
     const admin = await startInstance(t, ({ url }, response) => {
-      response.writeHead(url === '/api/services' ? 200 : 404).end(JSON.stringify(told));
+      response.writeHead(url === '/api/services' ? 200 : 404).end(JSON.stringify(reported));
     });
 
     const said = await askedOf(t, { gateway: gatewayAt(portOf(admin)), routes });

@@ -30,12 +30,12 @@ function inFolder(t: TestContext) {
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const routesFile = join(folder, 'routes.yaml');
   const variables = { TENANT: 'acme' };
-  const question = { ...judgedBy(undefined), routesFile, variables };
+  const request = { ...judgedBy(undefined), routesFile, variables };
   return {
     save: (text: string) => writeFileSync(routesFile, text),
     atOnce: () => loadRoutes(undefined, { routesFile, variables }),
     apart: (inForce: MadeRoutes, tenant = 'acme') =>
-      loadRoutesApart({ ...question, variables: { TENANT: tenant } }, inForce),
+      loadRoutesApart({ ...request, variables: { TENANT: tenant } }, inForce),
   };
 }
 
@@ -108,14 +108,20 @@ describe('reloads', () => {
   function generations({ text = 'routes: []', find = (): unknown => undefined } = {}) {
     const first = { routes: soundRoutes(text), problems: [], secrets: [] };
     const readings: { end: (now: RoutesNow) => void; fail: (error: Error) => void }[] = [];
-    const told: string[] = [];
+    const reported: string[] = [];
     const made = createGenerations({
       first,
       read: () => new Promise((end, fail) => readings.push({ end, fail })),
-      ...{ inSlices, unpack, clock: manualClock(), follow: () => undefined, observe: ({ kind }) => told.push(kind) },
+      ...{
+        inSlices,
+        unpack,
+        clock: manualClock(),
+        follow: () => undefined,
+        observe: ({ kind }) => reported.push(kind),
+      },
       registry: { adopt: () => undefined, find } as unknown as ServiceRegistry,
     });
-    return { made, first, readings, told };
+    return { made, first, readings, reported };
   }
 
   test('take a route that did not change as it is, unless its service is another', async () => {
@@ -151,7 +157,7 @@ describe('reloads', () => {
   });
 
   test('that break off are told of, and the next one is not kept from loading', async () => {
-    const { made, first, readings, told } = generations();
+    const { made, first, readings, reported } = generations();
     const broken = made.reload();
 
     readings[0]?.fail(new Error('out of memory'));
@@ -161,6 +167,6 @@ describe('reloads', () => {
     const next = made.reload();
     readings[1]?.end(first);
     assert.equal((await next).kind, 'loaded');
-    assert.deepEqual([made.state().error, told], [null, ['config-refused', 'config-loaded']]);
+    assert.deepEqual([made.state().error, reported], [null, ['config-refused', 'config-loaded']]);
   });
 });

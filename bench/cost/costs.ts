@@ -25,27 +25,27 @@ export interface Costs {
 export const NO_COSTS: Costs = { expected: [], whole: [], memory: [] };
 
 /** Measures it, in about a minute. */
-export async function measureCosts(tell: (text: string) => void): Promise<Costs> {
+export async function measureCosts(report: (text: string) => void): Promise<Costs> {
   const [takenAt, [loadBefore = 0]] = [new Date().toISOString(), loadavg()];
-  const { file, expected: lookups } = measureRoutes(tell);
-  tell('cost: picks');
+  const { file, expected: lookups } = measureRoutes(report);
+  report('cost: picks');
   const expected = [...measurePicks(), ...lookups];
   const whole = [...measurePermits(), ...measureInput()];
-  const { schemes = [] } = await measureCredentials(tell);
-  tell('cost: memory');
+  const { schemes = [] } = await measureCredentials(report);
+  report('cost: memory');
   const memory = await measureMemory();
   return { takenAt, loadBefore, expected, whole, memory, schemes, ...(file === undefined ? {} : { file }) };
 }
 
 /** Measures what credentials cost, and nothing else. */
-export async function measureCredentials(tell: (text: string) => void): Promise<Costs> {
-  tell('cost: credentials of each scheme');
+export async function measureCredentials(report: (text: string) => void): Promise<Costs> {
+  report('cost: credentials of each scheme');
   return { ...NO_COSTS, schemes: await measureSchemes() };
 }
 
 /** Measures what many routes cost, and nothing else. */
-export function measureRoutes(tell: (text: string) => void): Costs {
-  tell('cost: a file of many routes, and lookups among them');
+export function measureRoutes(report: (text: string) => void): Costs {
+  report('cost: a file of many routes, and lookups among them');
   return { ...NO_COSTS, file: measureFile(), expected: measureLookups() };
 }
 

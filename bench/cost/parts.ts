@@ -206,7 +206,7 @@ function finding(count: number, end: 'found' | 'missed'): Work {
     predicates: [`Path=/api/team-${i % 100}/model-${i}/**`, 'Method=GET,POST'],
   }));
   const table = createRouteTable(soundRoutes(JSON.stringify({ routes: listed })).specs);
-  const asked = Array.from({ length: REQUESTS }, (_, i): RequestAttributes => {
+  const requests = Array.from({ length: REQUESTS }, (_, i): RequestAttributes => {
     const number = Math.floor((i * count) / REQUESTS);
     const path = `/api/team-${number % 100}/model-${number}${end === 'found' ? '' : 'x'}/predict-${i}`;
     return {
@@ -220,12 +220,12 @@ function finding(count: number, end: 'found' | 'missed'): Work {
       wallMs: 0,
     };
   });
-  for (const one of asked) {
+  for (const one of requests) {
     if ((table.find(one)?.kind === 'route') !== (end === 'found')) throw new Error(`${one.path} is not ${end}`);
   }
   return {
     run(times) {
-      for (let i = 0; i < times; i++) table.find(at(asked, i % asked.length));
+      for (let i = 0; i < times; i++) table.find(at(requests, i % requests.length));
     },
   };
 }

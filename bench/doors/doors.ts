@@ -44,7 +44,7 @@ const WARM_CALLS = 40_000;
 const JOB_ROWS = 10_000;
 
 /** Measures every door beside what it leads to, in turns, in about four minutes. */
-export async function measureDoors(effort: Effort, tell: (text: string) => void): Promise<Doors> {
+export async function measureDoors(effort: Effort, report: (text: string) => void): Promise<Doors> {
   const [takenAt, [loadBefore = 0]] = [new Date().toISOString(), loadavg()];
   const place = createPlace();
   try {
@@ -52,7 +52,7 @@ export async function measureDoors(effort: Effort, tell: (text: string) => void)
     try {
       const rows: DoorRow[] = [];
       for (const [what, measureIt] of DOORS) {
-        tell(`doors: ${what}`);
+        report(`doors: ${what}`);
         rows.push(await measureIt(opened));
       }
       return { takenAt, loadBefore, rows };

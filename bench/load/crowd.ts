@@ -7,17 +7,17 @@ const OPENING_MAX = 100;
 
 const ANSWER_MS_MAX = 60_000;
 
-/** The question of a turn: all ask the same in it, and something else in the next. */
-export type Question = (seed: number) => { readonly body: string };
+/** The request of a turn: all send the same in it, and something else in the next. */
+export type RequestFor = (seed: number) => { readonly body: string };
 
 /**
  * A crowd of callers, each with a token of their own, who have all connected and then all ask the same at once. The
  * instances count what gets as far as them (`GET /asked`).
  */
-export function crowd(question: Question): Load {
+export function crowd(requestFor: RequestFor): Load {
   return async turn => {
     const before = await askedOf(turn.instances);
-    const figures = await askAtOnce(turn, question(turn.seed).body);
+    const figures = await sendAtOnce(turn, requestFor(turn.seed).body);
     return { ...figures, reached: (await askedOf(turn.instances)) - before };
   };
 }
@@ -31,11 +31,11 @@ async function askedOf(instances: readonly string[]): Promise<number> {
   return sum;
 }
 
-async function askAtOnce(turn: Turn, body: string): Promise<Figures> {
+async function sendAtOnce(turn: Turn, body: string): Promise<Figures> {
   const sockets = await openAll(turn);
   const requests = sockets.map((_, i) => requestOf(turn, { subject: `caller-${i}`, body }));
   const beganMs = performance.now();
-  const answers = await Promise.all(sockets.map((socket, i) => ask(socket, requests[i] ?? '')));
+  const answers = await Promise.all(sockets.map((socket, i) => send(socket, requests[i] ?? '')));
   const durationMs = performance.now() - beganMs;
 
   const good = answers.filter(({ status }) => status >= 200 && status < 400);
@@ -85,7 +85,7 @@ interface Answer {
 }
 
 /** The answer ends where the connection does. */
-function ask(socket: Socket, request: string): Promise<Answer> {
+function send(socket: Socket, request: string): Promise<Answer> {
   const sentMs = performance.now();
   const chunks: Buffer[] = [];
   return new Promise(resolve => {

@@ -8,7 +8,7 @@ import { quantile, type Turn } from '../../bench/load/load.ts';
 import { mixed } from '../../bench/load/mixed.ts';
 
 /** A turn at a server of the test's own, which ends with the test. */
-async function aTurn(t: TestContext, answer: RequestListener, connections: number): Promise<Turn> {
+async function aRun(t: TestContext, answer: RequestListener, connections: number): Promise<Turn> {
   const server = createServer(answer).listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.after(() => {
@@ -27,7 +27,7 @@ describe('a mix of slow and fast calls', () => {
   test('is told apart, each kind by its own times', async t => {
     const seen = { fast: 0, slow: 0 };
     const SLOW_MS = 150;
-    const turn = await aTurn(
+    const turn = await aRun(
       t,
       ({ url }, response) => {
         const kind = url === '/api/slow' ? 'slow' : 'fast';
@@ -48,7 +48,7 @@ describe('a mix of slow and fast calls', () => {
 
   test('counts refusals and broken calls apart from good ones', async t => {
     let calls = 0;
-    const turn = await aTurn(
+    const turn = await aRun(
       t,
       (request, response) => {
         calls += 1;
@@ -69,7 +69,7 @@ describe('a mix of slow and fast calls', () => {
 describe('a crowd that asks the same at once', () => {
   test('comes as so many callers, each with a token of their own, and is counted at R', async t => {
     const asked: (string | undefined)[] = [];
-    const turn = await aTurn(
+    const turn = await aRun(
       t,
       (request, response) => {
         if (request.url === '/asked') return void response.end(JSON.stringify({ asked: asked.length }));
@@ -88,7 +88,7 @@ describe('a crowd that asks the same at once', () => {
 
   test('counts who was refused and who got no answer', async t => {
     let calls = 0;
-    const turn = await aTurn(
+    const turn = await aRun(
       t,
       (request, response) => {
         if (request.url === '/asked') return void response.end('{"asked":0}');
@@ -106,7 +106,7 @@ describe('a crowd that asks the same at once', () => {
 
   test('fails where the same question is answered differently', async t => {
     let calls = 0;
-    const turn = await aTurn(
+    const turn = await aRun(
       t,
       ({ url }, response) => void response.end(url === '/asked' ? '{"asked":0}' : String((calls += 1))),
       2,

@@ -9,12 +9,12 @@ assert.ok(traffic);
 /** What Erlang's formula C foretells for Poisson arrivals, exponential times and so many servers. */
 function waitMsOf(servers: number, load: number): number {
   const offered = servers * load;
-  let [term, sum] = [1, 1];
+  let [limit, sum] = [1, 1];
   for (let i = 1; i < servers; i++) {
-    term *= offered / i;
-    sum += term;
+    limit *= offered / i;
+    sum += limit;
   }
-  const busy = (term * offered) / servers / (1 - load);
+  const busy = (limit * offered) / servers / (1 - load);
   return ((busy / (sum + busy)) * COMPUTE_MS) / (servers * (1 - load));
 }
 

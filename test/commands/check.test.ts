@@ -239,10 +239,10 @@ ${cwd}/config/routes.yaml:3:19: error: routes[0].predicates[0]: there is no pred
     const gateway = `discovery: { static: [{ service: a, instances: ['http://127.0.0.1:${port}'] }] }`;
     const run = inFolder(t, { gateway });
 
-    const [asked, unasked] = [await run(check, '--online'), await run(check)];
+    const [requests, unasked] = [await run(check, '--online'), await run(check)];
 
-    assert.deepEqual([asked.code, unasked.out], [0, 'No problem found.\n']);
-    assert.match(asked.out, new RegExp(`warning: .*127\\.0\\.0\\.1:${port}`));
+    assert.deepEqual([requests.code, unasked.out], [0, 'No problem found.\n']);
+    assert.match(requests.out, new RegExp(`warning: .*127\\.0\\.0\\.1:${port}`));
   });
 
   test('explains itself, and refuses what it does not know', async t => {
@@ -353,12 +353,12 @@ describe('explain', () => {
       const { out } = await run(explain, 'POST', path);
       return /^ {2}jobs +(.*)$/m.exec(out)?.[1];
     };
-    const told = await Promise.all(
+    const reported = await Promise.all(
       ['/0/p', '/1/p', '/2/p', '/3/p', '/4/y'].map(path => of(`${GATEWAY}jobs: {}\n`, path)),
     );
 
     const [preferred, quickly] = ['with `Prefer: respond-async`', 'as many rows a call as are answered quickly'];
-    assert.deepEqual(told, [
+    assert.deepEqual(reported, [
       'none: it is not `pure: true`: rows may be asked twice',
       `of files at /jobs/r1; ${preferred}; ${quickly}`,
       'of files at /jobs/r2; of each POST; 64 rows a call',
@@ -373,19 +373,19 @@ describe('explain', () => {
       `  - { id: ${id}, uri: lb://a, predicates: [Path=/${id}/**], filters: [StripPrefix=1], ${more} }\n`;
     const gateway = `${GATEWAY}jobs: {}\ninference: {}\n`;
     const run = inFolder(t, { gateway, routes: `routes:\n${route('once', 'order: 0')}${route('fuel', 'pure: true')}` });
-    const asked = async (path: string, body: string) => {
+    const requests = async (path: string, body: string) => {
       const { code, out } = await run(explain, 'POST', path, '-d', body);
       return code === 0 ? /^ {2}yes +(\w+)/m.exec(out)?.[1] : /^ {2}404 +.*$/m.exec(out)?.[0].trim();
     };
 
     const model = '{"model_name":"fuel"}';
     const named = await Promise.all([
-      asked('/jobs/fuel', 'wt\n2\n'),
-      asked('/v2/models/fuel/infer', '{}'),
-      asked('/inference.GRPCInferenceService/ModelInfer', model),
+      requests('/jobs/fuel', 'wt\n2\n'),
+      requests('/v2/models/fuel/infer', '{}'),
+      requests('/inference.GRPCInferenceService/ModelInfer', model),
     ]);
     assert.deepEqual(named, ['fuel', 'fuel', 'fuel']);
-    assert.match((await asked('/jobs/once', '')) ?? '', /^404 +NO_ROUTE: No route of this name takes files here/);
+    assert.match((await requests('/jobs/once', '')) ?? '', /^404 +NO_ROUTE: No route of this name takes files here/);
   });
 
   test('says which route answers, why each earlier one does not, and what is sent', async t => {
@@ -518,7 +518,7 @@ routes: [{ uri: lb://a, predicates: ['Path=/{tenant}'], filters: ['AddRequestHea
     const run = inFolder(t, { gateway: `identity: ${identity}`, routes, env: { S: secret } });
     const token = (claims: object) =>
       aToken({ alg: 'HS256' }, { iss: 'here', aud: 'a', exp: 4e9, ...claims }, hmac(secret));
-    const told = async (...fields: string[]) => {
+    const reported = async (...fields: string[]) => {
       const flags = [...fields.flatMap(field => ['-H', field]), '--address', '2001:db8::7'];
       const { code, out, err } = await run(explain, 'GET', '/a', ...flags);
       assert.equal(code, 0, err);
@@ -526,23 +526,26 @@ routes: [{ uri: lb://a, predicates: ['Path=/{tenant}'], filters: ['AddRequestHea
     };
     const early = ['counted   9-per-1s-by-ip: 2001:db8:0:0::/64', 'counted   5-per-1s-by-header-cookie: [redacted]'];
 
-    assert.deepEqual(await told(`Authorization: Bearer ${token({ sub: 'ann', roles: ['analyst'] })}`, 'Cookie: a=b'), [
-      'admitted  jwt: here/ann, role analyst',
-      ...early,
-      'counted   8-per-1s-by-caller: here/ann',
-      'counted   7-per-1s-by-route: all calls of the route',
-      'counted   6-rows-per-1s-by-caller: here/ann',
-    ]);
+    assert.deepEqual(
+      await reported(`Authorization: Bearer ${token({ sub: 'ann', roles: ['analyst'] })}`, 'Cookie: a=b'),
+      [
+        'admitted  jwt: here/ann, role analyst',
+        ...early,
+        'counted   8-per-1s-by-caller: here/ann',
+        'counted   7-per-1s-by-route: all calls of the route',
+        'counted   6-rows-per-1s-by-caller: here/ann',
+      ],
+    );
     for (const credential of ['opaque-1', token({ iss: 'https://id.example.org', sub: 'ann' })]) {
-      const [first = '', ...others] = await told(`Authorization: Bearer ${credential}`, 'Cookie: a=b');
+      const [first = '', ...others] = await reported(`Authorization: Bearer ${credential}`, 'Cookie: a=b');
       assert.match(first, /^not asked {1,2}(?:opaque|jwt): its provider knows/);
       assert.ok(others.includes('counted   8-per-1s-by-caller: (the caller)'));
     }
-    assert.deepEqual(await told(`Authorization: Bearer ${token({ sub: 'ann' })}`, 'Cookie: a=b'), [
+    assert.deepEqual(await reported(`Authorization: Bearer ${token({ sub: 'ann' })}`, 'Cookie: a=b'), [
       'refused   403 FORBIDDEN: The credential carries no roles at all; they were looked for in roles.',
       ...early,
     ]);
-    assert.match((await told())[0] ?? '', /^refused {3}401 UNAUTHENTICATED: This route needs/);
+    assert.match((await reported())[0] ?? '', /^refused {3}401 UNAUTHENTICATED: This route needs/);
     const { err } = await run(explain, 'GET', '/a', '--address', 'here');
     assert.match(err, /--address is an IP address/);
   });

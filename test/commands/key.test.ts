@@ -71,11 +71,11 @@ describe('penstock key', () => {
     ['nothing', [], 2, /create, list or revoke/],
     ['an unknown option', ['list', '--jsn'], 2, /did you mean --json/],
   ];
-  for (const [what, args, status, told] of refused) {
+  for (const [what, args, status, reported] of refused) {
     test(`refuses ${what}`, async t => {
       const said = await inFolder(t).key(...args);
       assert.equal(said.status, status);
-      assert.match(said.stderr, told);
+      assert.match(said.stderr, reported);
     });
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { stripPrefix } from '../../gateway/domain/routing/request-filters.ts';
-import { explained, routesOf, soundRoutes, told, type Request } from '../support/configuration.ts';
+import { explained, routesOf, soundRoutes, reported, type Request } from '../support/configuration.ts';
 
 /** What becomes of a request on a route of these predicates and filters. */
 interface Case {
@@ -481,7 +481,7 @@ describe('the dialect, wrong', () => {
     const limitsOf = (...args: object[]) => {
       const filters = args.map(each => ({ name: 'RequestRateLimiter', args: each }));
       const { specs, problems } = routesOf(JSON.stringify({ routes: [{ uri: 'lb://a', filters }] }));
-      assert.deepEqual(told(problems), []);
+      assert.deepEqual(reported(problems), []);
       return specs[0]?.policy.limits.map(({ rate, perMs, by, pace, onStoreFailure }) => {
         assert.equal(onStoreFailure, 'allow');
         return [rate, perMs, by.kind, pace?.burst, pace?.waitMsMax];
@@ -535,9 +535,9 @@ describe('the dialect, wrong', () => {
     ],
   ] as const) {
     test(`RequestRateLimiter ${what} is told`, () => {
-      const [told = ''] = messagesOf({ filters: [{ name: 'RequestRateLimiter', args }] });
+      const [reported = ''] = messagesOf({ filters: [{ name: 'RequestRateLimiter', args }] });
 
-      assert.ok(told.startsWith(`RequestRateLimiter: ${message}`), told);
+      assert.ok(reported.startsWith(`RequestRateLimiter: ${message}`), reported);
     });
   }
 
@@ -551,10 +551,10 @@ describe('the dialect, wrong', () => {
       [1_800_000, 500 * 1_024 ** 2, ['GET']],
     );
     assert.equal(policyOf('LocalResponseCache').specs[0]?.policy.sharing?.cache?.ttlMs, 300_000);
-    assert.deepEqual(told(policyOf('LocalResponseCache', { cache: { ttl: '1m', methods: ['GET'] } }).problems), [
+    assert.deepEqual(reported(policyOf('LocalResponseCache', { cache: { ttl: '1m', methods: ['GET'] } }).problems), [
       '1:39 warning routes[0].filters[0]: has no effect beside `cache` of the route',
     ]);
-    assert.match(told(policyOf('LocalResponseCache=1s, 99999999GB').problems).join(), /error .*size/);
+    assert.match(reported(policyOf('LocalResponseCache=1s, 99999999GB').problems).join(), /error .*size/);
   });
 
   test('Retry is the route’s `retry`', () => {
@@ -575,7 +575,7 @@ describe('the dialect, wrong', () => {
     const { specs, problems } = routesOf('routes: [{ uri: lb://a, filters: [CircuitBreaker=x] }]');
 
     assert.deepEqual(
-      [specs.length, told(problems)],
+      [specs.length, reported(problems)],
       [
         1,
         [
@@ -604,7 +604,7 @@ describe('the dialect, wrong', () => {
   test('a fault within a text is shown where it stands', () => {
     const { problems } = routesOf("routes:\n- uri: lb://s\n  predicates:\n  - Path=/a/**\n  - 'Header=X-A, x(?!y)'\n");
 
-    assert.deepEqual(told(problems), [
+    assert.deepEqual(reported(problems), [
       '5:19 error routes[0].predicates[1]: Header: regexp: look-ahead and look-behind are not supported: patterns run in linear time',
     ]);
   });
@@ -633,7 +633,7 @@ describe('the dialect, wrong', () => {
       assert.deepEqual(
         errors.map(({ line, column }) => `${line}:${column}`),
         [`1:${at}`],
-        told(errors).join(),
+        reported(errors).join(),
       );
       assert.match(errors[0]?.message ?? '', /not supported|are supported/);
     });

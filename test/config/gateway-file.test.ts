@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { describe, test } from 'node:test';
 import { redactedGateway } from '../../gateway/config/gateway-config.ts';
 import { problemLine } from '../../gateway/config/problem.ts';
-import { gatewayOf, told, type Around } from '../support/configuration.ts';
+import { gatewayOf, reported, type Around } from '../support/configuration.ts';
 
 const SECRET = 'a-secret-of-thirty-two-bytes-or-more';
 const PEM = '-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n';
@@ -73,7 +73,7 @@ describe('gateway.yaml', () => {
       "discovery: { static: [{ service: a, instances: ['rserve://10.0.0.5:6399', 'rserve://r.internal', 'rserve://[fd00::7]', 'rserves://r.internal'] }] }";
     const { config, problems } = gatewayOf(text, around);
 
-    assert.deepEqual(told(problems), []);
+    assert.deepEqual(reported(problems), []);
     assert.deepEqual(config?.discovery.static[0]?.instances, [
       ...['rserve://10.0.0.5:6399', 'rserve://r.internal:6311', 'rserve://[fd00::7]:6311', 'rserves://r.internal:6311'],
     ]);
@@ -82,7 +82,7 @@ describe('gateway.yaml', () => {
   test('as documented means what it says, in milliseconds, bytes and absolute paths', () => {
     const { config, problems } = gatewayOf(DOCUMENTED, around);
 
-    assert.deepEqual(told(problems), []);
+    assert.deepEqual(reported(problems), []);
     assert.deepEqual(config?.listen, {
       host: '0.0.0.0',
       port: 8080,
@@ -167,14 +167,14 @@ describe('gateway.yaml', () => {
 
     const { config, problems } = gatewayOf(text, { variables: { HOST: '127.0.0.2' } });
 
-    assert.deepEqual([told(problems), config?.listen.host], [[], '127.0.0.2']);
-    assert.deepEqual(told(gatewayOf('listen: { x-host: a }').problems), [
+    assert.deepEqual([reported(problems), config?.listen.host], [[], '127.0.0.2']);
+    assert.deepEqual(reported(gatewayOf('listen: { x-host: a }').problems), [
       '1:11 error listen.x-host: unknown key `x-host`',
     ]);
   });
 
   test('takes a key without a value for no key', () => {
-    assert.deepEqual(told(gatewayOf('listen:\nadmin:\n  access:\n').problems), []);
+    assert.deepEqual(reported(gatewayOf('listen:\nadmin:\n  access:\n').problems), []);
   });
 
   test('reads numbers and switches that come from the environment', () => {
@@ -190,7 +190,7 @@ describe('gateway.yaml', () => {
 
     const { config, problems } = gatewayOf(text, around);
 
-    assert.deepEqual(told(problems), []);
+    assert.deepEqual(reported(problems), []);
     assert.equal(config?.identity?.jwt[0]?.secret?.reveal(), SECRET);
   });
 });
@@ -313,7 +313,7 @@ describe('gateway.yaml, wrong', () => {
       );
 
       assert.equal(config, undefined);
-      assert.deepEqual(told(problems), [
+      assert.deepEqual(reported(problems), [
         '1:62 error discovery.consul.token: what begins with ${ is no reference, or is not closed',
       ]);
     });
@@ -323,7 +323,7 @@ describe('gateway.yaml, wrong', () => {
     test(`refuses ${what}`, () => {
       const parsed = gatewayOf(text);
 
-      assert.deepEqual(told(parsed.problems), problems);
+      assert.deepEqual(reported(parsed.problems), problems);
       assert.equal(parsed.config, undefined);
     });
   }
@@ -331,7 +331,7 @@ describe('gateway.yaml, wrong', () => {
   test('says everything at once, in the order of the file', () => {
     const text = 'listen:\n  prot: 1\n  port: x\nlog: { levl: info }\nnope: 1\n';
 
-    assert.deepEqual(told(gatewayOf(text).problems), [
+    assert.deepEqual(reported(gatewayOf(text).problems), [
       '2:3 error listen.prot: unknown key `prot`',
       '3:9 error listen.port: must be a whole number',
       '4:8 error log.levl: unknown key `levl`',
@@ -344,17 +344,18 @@ describe('gateway.yaml, wrong', () => {
     const tls = '{ cert: tls/c.pem, key: tls/k.pem, hsts: 1h, more: [{ cert: /x.pem, key: /y.pem }] }';
     const around = { files: { '/etc/penstock/tls/c.pem': '', '/etc/penstock/tls/k.pem': '', '/y.pem': '' } };
 
-    assert.deepEqual(told(gatewayOf(`listen: { tls: ${tls} }`, around).problems), [
+    assert.deepEqual(reported(gatewayOf(`listen: { tls: ${tls} }`, around).problems), [
       '1:76 error listen.tls.more[0].cert: the file cannot be read: no such file or directory (ENOENT)',
     ]);
-    assert.deepEqual(told(gatewayOf('listen: { tls: { cert: /y.pem, key: /y.pem }, h2c: true }', around).problems), [
-      '1:52 error listen.h2c: has no place beside `tls`: there callers agree on HTTP/2 in the handshake',
-    ]);
-    assert.deepEqual(told(gatewayOf('listen: { redirectFrom: 8081 }').problems), [
+    assert.deepEqual(
+      reported(gatewayOf('listen: { tls: { cert: /y.pem, key: /y.pem }, h2c: true }', around).problems),
+      ['1:52 error listen.h2c: has no place beside `tls`: there callers agree on HTTP/2 in the handshake'],
+    );
+    assert.deepEqual(reported(gatewayOf('listen: { redirectFrom: 8081 }').problems), [
       '1:25 error listen.redirectFrom: redirects to https, and the gateway has no `listen.tls`',
     ]);
     assert.deepEqual(
-      told(gatewayOf('listen: { tls: { cert: /y.pem, key: /y.pem }, redirectFrom: 8080 }', around).problems),
+      reported(gatewayOf('listen: { tls: { cert: /y.pem, key: /y.pem }, redirectFrom: 8080 }', around).problems),
       ['1:61 error listen.redirectFrom: is `port` itself: it must be another one'],
     );
   });
@@ -362,7 +363,7 @@ describe('gateway.yaml, wrong', () => {
   test('asks callers for certificates only where they count, and takes them only where they are asked for', () => {
     const around = { files: { '/c.pem': '' } };
     const asking = (ca: string, more = '') =>
-      told(gatewayOf(`listen: { tls: { cert: /c.pem, key: /c.pem, clientCa: ${ca} } }${more}`, around).problems);
+      reported(gatewayOf(`listen: { tls: { cert: /c.pem, key: /c.pem, clientCa: ${ca} } }${more}`, around).problems);
 
     assert.deepEqual(asking('/c.pem', '\nidentity: { mtls: {} }'), []);
     assert.deepEqual(asking('/c.pem'), [
@@ -371,7 +372,7 @@ describe('gateway.yaml, wrong', () => {
     assert.deepEqual(asking('/x.pem', '\nidentity: { mtls: {} }'), [
       '1:55 error listen.tls.clientCa: the file cannot be read: no such file or directory (ENOENT)',
     ]);
-    assert.deepEqual(told(gatewayOf('identity: { mtls: { caller: subject } }').problems), [
+    assert.deepEqual(reported(gatewayOf('identity: { mtls: { caller: subject } }').problems), [
       '1:13 error identity.mtls: no caller is asked for a certificate',
     ]);
   });
@@ -383,7 +384,7 @@ describe('gateway.yaml, wrong', () => {
 
     assert.deepEqual([config?.redis?.timeoutMs, config?.redis?.password?.reveal()], [100, 'hush-hush']);
     assert.doesNotMatch(JSON.stringify(config), /hush/);
-    const [problem = '', ...others] = told(gatewayOf("redis: { url: 'redis://:hush-hush@h:6379' }").problems);
+    const [problem = '', ...others] = reported(gatewayOf("redis: { url: 'redis://:hush-hush@h:6379' }").problems);
     assert.match(problem, /error redis\.url: must be redis:\/\/HOST:PORT/);
     assert.doesNotMatch(problem, /hush/);
     assert.deepEqual(others, []);
@@ -404,7 +405,9 @@ describe('gateway.yaml, wrong', () => {
     test(`refuses ${path} by name, as not yet supported`, () => {
       const key = path.split('.').at(-1) ?? '';
 
-      assert.ok(told(gatewayOf(text).problems).some(line => line.endsWith(`error ${path}: ${key}: not yet supported`)));
+      assert.ok(
+        reported(gatewayOf(text).problems).some(line => line.endsWith(`error ${path}: ${key}: not yet supported`)),
+      );
     });
   }
 });
@@ -415,7 +418,7 @@ describe('secrets in gateway.yaml', () => {
   test('a literal one is used, with a warning', () => {
     const { config, problems } = gatewayOf(issuer(`algorithms: [HS256], secret: ${SECRET}`));
 
-    assert.deepEqual(told(problems), ['3:62 warning identity.jwt[0].secret: a secret stands in the file']);
+    assert.deepEqual(reported(problems), ['3:62 warning identity.jwt[0].secret: a secret stands in the file']);
     assert.equal(config?.identity?.jwt[0]?.secret?.reveal(), SECRET);
   });
 
@@ -426,7 +429,8 @@ describe('secrets in gateway.yaml', () => {
   ] as const) {
     test(`one for ${algorithm} has at least ${bytes} bytes`, () => {
       const text = issuer(`algorithms: [${algorithm}], secret: '\${env:S}'`);
-      const problemsWith = (length: number) => told(gatewayOf(text, { variables: { S: 'x'.repeat(length) } }).problems);
+      const problemsWith = (length: number) =>
+        reported(gatewayOf(text, { variables: { S: 'x'.repeat(length) } }).problems);
 
       assert.deepEqual(problemsWith(bytes), []);
       assert.deepEqual(problemsWith(bytes - 1), [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { routesOf, soundRoutes, told } from '../support/configuration.ts';
+import { routesOf, soundRoutes, reported } from '../support/configuration.ts';
 
 const HEAD = 'syntax = "proto3";\npackage a.v1;\nmessage M { string id = 1; }\n';
 const method = (name: string, rule: string) => `rpc ${name}(M) returns (M) { option (google.api.http) = { ${rule} }; }`;
@@ -34,7 +34,7 @@ describe('grpc', () => {
       judged('order: 0', `${HEAD}service S {} service T {}`),
       judged('stream: true', `${HEAD}service S { ${rule} }`),
       routesOf('routes: [{ id: a, uri: lb://a, grpc: { proto: none.proto } }]'),
-    ].map(({ problems }) => told(problems).filter(each => !each.includes('can never be reached')));
+    ].map(({ problems }) => reported(problems).filter(each => !each.includes('can never be reached')));
 
     assert.deepEqual(lines, [
       [

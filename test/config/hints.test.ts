@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import ts from 'typescript';
 import type { Problem } from '../../gateway/config/problem.ts';
-import { explained, gatewayOf, routesOf, soundRoutes, told } from '../support/configuration.ts';
+import { explained, gatewayOf, routesOf, soundRoutes, reported } from '../support/configuration.ts';
 import { GATEWAY_ADVICE, ROUTES_ADVICE, type Mistake } from './advice.ts';
 
 const AROUND = {
@@ -58,14 +58,14 @@ function follow(mistake: Mistake, judge: Judge): void {
   const problems = judge(text, mistake.options);
   const advices = problems.map(({ message, hint }) => hint ?? message);
   const meant = problems.find(({ message, hint }) => hint === mistake.hint || message.endsWith(mistake.hint));
-  assert.ok(meant, `not said: ${mistake.hint}, but ${told(problems).join('; ')} (${advices.join('; ')})`);
+  assert.ok(meant, `not said: ${mistake.hint}, but ${reported(problems).join('; ')} (${advices.join('; ')})`);
   provoked.push(meant.message, meant.hint ?? '');
-  assert.equal(offsetOf(text, meant), start, `where it points: ${told([meant]).join()}`);
+  assert.equal(offsetOf(text, meant), start, `where it points: ${reported([meant]).join()}`);
 
   const files = followed(mistake, mistake.hint);
   assert.ok(files.length > 0, 'nothing to write');
   for (const file of files) {
-    assert.deepEqual(told(judge(file, mistake.options)), [], file);
+    assert.deepEqual(reported(judge(file, mistake.options)), [], file);
     if (mistake.request === undefined) continue;
     assert.equal(explained(soundRoutes(file, AROUND), mistake.request).answers?.route, routeIn(file), file);
   }
@@ -148,7 +148,7 @@ test('a group of a RewritePath is no placeholder of Spring’s', () => {
 });
 
 test('default filters are judged though there is no route', () => {
-  assert.deepEqual(told(routesOf("default-filters: ['Bogus=1', 'SetPath=/{x}']\nroutes: []").problems), [
+  assert.deepEqual(reported(routesOf("default-filters: ['Bogus=1', 'SetPath=/{x}']\nroutes: []").problems), [
     '1:20 error default-filters[0]: there is no filter called Bogus',
   ]);
 });
@@ -161,7 +161,7 @@ test('numbers and switches come from references wherever the schema has them', (
   });
 
   const [spec] = routes.specs;
-  assert.deepEqual(told(routes.problems), []);
+  assert.deepEqual(reported(routes.problems), []);
   assert.deepEqual([spec?.order, [...(spec?.policy.retry.on ?? [])]], [-3, [502]]);
   assert.deepEqual([spec?.policy.sharing?.batch?.sizeMax, spec?.policy.sharing?.cache?.entriesMax], [7, 7]);
 });

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { redactedGateway } from '../../gateway/config/gateway-config.ts';
-import { gatewayOf, told } from '../support/configuration.ts';
+import { gatewayOf, reported } from '../support/configuration.ts';
 
 const SECRET = 'a secret of thirty-two bytes or more';
 const around = { variables: { S: SECRET, B: Buffer.from(SECRET).toString('base64') } };
 const issuer = (keys: string) => gatewayOf(`identity: { jwt: [{ issuer: 'https://a', ${keys} }] }`, around);
-const said = (keys: string) => told(issuer(keys).problems).map(line => line.replace(/^\S+ /, ''));
+const said = (keys: string) => reported(issuer(keys).problems).map(line => line.replace(/^\S+ /, ''));
 
 describe('an issuer of tokens', () => {
   test('has its claims where it says, in either way of writing a path', () => {
@@ -14,7 +14,7 @@ describe('an issuer of tokens', () => {
       `audience: p, algorithms: [RS256], discovery: true, claims: { roles: ['cognito:groups'], scopes: "['a.b'].c" }`,
     );
 
-    assert.deepEqual(told(problems), []);
+    assert.deepEqual(reported(problems), []);
     assert.deepEqual(config?.identity?.jwt[0]?.claims, { roles: ['cognito:groups'], scopes: ['a.b', 'c'] });
   });
 
@@ -85,7 +85,10 @@ describe('an issuer of tokens', () => {
   test('is none that callers without an issuer are called by', () => {
     const text = `identity: { jwt: [{ issuer: api-key, audience: p, algorithms: [HS256], secret: '\${env:S}' }] }`;
 
-    assert.match(told(gatewayOf(text, around).problems).join(), /jwt\[0\]\.issuer: is what callers without an issuer/);
+    assert.match(
+      reported(gatewayOf(text, around).problems).join(),
+      /jwt\[0\]\.issuer: is what callers without an issuer/,
+    );
   });
 
   test('never shows a secret, in whichever form', () => {
@@ -99,7 +102,7 @@ describe('an issuer of tokens', () => {
 
 describe('an identity', () => {
   test('that names no scheme is an error', () => {
-    assert.deepEqual(told(gatewayOf('identity: {}').problems), [
+    assert.deepEqual(reported(gatewayOf('identity: {}').problems), [
       '1:11 error identity: names no scheme: nothing could be judged by it',
     ]);
   });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { explained, routesOf, soundRoutes, told } from '../support/configuration.ts';
+import { explained, routesOf, soundRoutes, reported } from '../support/configuration.ts';
 
 /** The contract's example, without what is not supported yet. */
 const DOCUMENTED = `
@@ -173,7 +173,7 @@ describe('routes.yaml', () => {
     assert.deepEqual(soundRoutes('routes: []').specs, []);
     assert.deepEqual(soundRoutes('routes: []\nservices:\ndefaults:\n').specs, []);
     for (const text of ['', '# to be written\n'])
-      assert.deepEqual(told(routesOf(text).problems), ['1:1 error the file is empty']);
+      assert.deepEqual(reported(routesOf(text).problems), ['1:1 error the file is empty']);
   });
 
   test('may hold x-… keys for anchors, whatever stands in them', () => {
@@ -187,8 +187,8 @@ describe('routes.yaml', () => {
     for (const secret of ['"Sup3r\\nx"', '"Sup3r€"', '"Sup3rä"']) {
       const { problems } = routesOf(`services: { a: { sharedSecret: ${secret} } }\nroutes: [{ uri: lb://a }]`);
 
-      assert.match(told(problems).join(), /error services\.a\.sharedSecret: must be printable ASCII/);
-      assert.doesNotMatch(told(problems).join(), /Sup3r/);
+      assert.match(reported(problems).join(), /error services\.a\.sharedSecret: must be printable ASCII/);
+      assert.doesNotMatch(reported(problems).join(), /Sup3r/);
     }
   });
 
@@ -323,10 +323,10 @@ routes:
 
   test('is open where no identity is configured, and says so where a route asks for one', () => {
     assert.equal(soundRoutes('routes: [{ uri: lb://a }]').specs[0]?.policy.auth, undefined);
-    assert.deepEqual(told(routesOf('routes: [{ uri: lb://a, auth: { allow: [jwt] } }]').problems), [
+    assert.deepEqual(reported(routesOf('routes: [{ uri: lb://a, auth: { allow: [jwt] } }]').problems), [
       '1:25 error routes[0].auth: asks for a credential, but gateway.yaml configures no `identity` to judge one by',
     ]);
-    assert.deepEqual(told(routesOf('routes: [{ uri: lb://a, auth: { allow: [anonymous] } }]').problems), []);
+    assert.deepEqual(reported(routesOf('routes: [{ uri: lb://a, auth: { allow: [anonymous] } }]').problems), []);
   });
 });
 
@@ -482,17 +482,17 @@ describe('routes.yaml, wrong', () => {
     test(`refuses ${what}`, () => {
       const routes = routesOf(text);
 
-      assert.deepEqual(told(routes.problems), problems);
+      assert.deepEqual(reported(routes.problems), problems);
       assert.deepEqual(routes.specs, []);
     });
   }
 
   for (const key of ['experiment', 'mirror', 'askVersion', 'slo']) {
     test(`refuses ${key} by name, as not yet supported, on a route and in the defaults`, () => {
-      assert.deepEqual(told(routesOf(`routes: [{ uri: lb://a, ${key}: x }]`).problems), [
+      assert.deepEqual(reported(routesOf(`routes: [{ uri: lb://a, ${key}: x }]`).problems), [
         `1:25 error routes[0].${key}: ${key}: not yet supported`,
       ]);
-      assert.deepEqual(told(routesOf(`defaults: { ${key}: x }\nroutes: []`).problems), [
+      assert.deepEqual(reported(routesOf(`defaults: { ${key}: x }\nroutes: []`).problems), [
         `1:13 error defaults.${key}: ${key}: not yet supported`,
       ]);
     });
@@ -527,7 +527,9 @@ describe('routes.yaml, wrong', () => {
     ],
   ] as const) {
     test(`says of \`tls: ${tls}\` what is wrong with it`, () => {
-      const [line, ...others] = told(routesOf(`services: { a: { tls: ${tls} } }\nroutes: [{ uri: lb://a }]`).problems);
+      const [line, ...others] = reported(
+        routesOf(`services: { a: { tls: ${tls} } }\nroutes: [{ uri: lb://a }]`).problems,
+      );
 
       assert.equal(line?.replace(/^\S+ /, ''), problem);
       assert.deepEqual(others, []);
@@ -542,7 +544,7 @@ routes:
   - { id: a, uri: nowhere, filters: [StripPrefix=x] }
 `;
 
-    assert.deepEqual(told(routesOf(text).problems), [
+    assert.deepEqual(reported(routesOf(text).problems), [
       '2:21 error services.fuel.concurency: unknown key `concurency`',
       '4:30 error routes[0].timeot: unknown key `timeot`',
       '4:56 error routes[0].predicates[0]: there is no predicate called Paht',
@@ -562,7 +564,7 @@ routes:
       "  - { id: s, uri: 'lb://a', predicates: [Path=/s], stream: true }",
     ].join('\n');
 
-    assert.deepEqual(told(routesOf(text).problems), [
+    assert.deepEqual(reported(routesOf(text).problems), [
       '3:19 warning routes[0].uri: an attempt may take longer than `hangMax` of a, after which its instance is ejected as hung',
     ]);
   });
@@ -572,7 +574,7 @@ routes:
 
     const { problems, specs } = routesOf(text, { knownServices: new Set(['fual']) });
 
-    assert.deepEqual(told(problems), [
+    assert.deepEqual(reported(problems), [
       '1:13 warning services.feul: no route leads to feul',
       '2:17 warning routes[0].uri: no discovery in gateway.yaml knows a service called fuel',
     ]);
@@ -586,7 +588,7 @@ routes:
   test('warns of a literal secret, and never quotes it', () => {
     const { problems } = routesOf('services: { a: { sharedSecret: hunter2 } }\nroutes: [{ uri: lb://a }]');
 
-    assert.deepEqual(told(problems), ['1:32 warning services.a.sharedSecret: a secret stands in the file']);
+    assert.deepEqual(reported(problems), ['1:32 warning services.a.sharedSecret: a secret stands in the file']);
     assert.ok(!JSON.stringify(problems).includes('hunter2'));
   });
 });

@@ -99,11 +99,11 @@ test('a route all of whose paths are the gateway’s own is told of, and no othe
     routesOf(JSON.stringify({ routes: listed }), { ownPaths })
       .problems.filter(({ hint = '' }) => hint.startsWith('give it another path'))
       .map(({ path, severity, message }) => `${severity} ${path} ${/`(.*)`/.exec(message)?.[1] ?? ''}`);
-  const told = (of: number, key: string) => `warning routes[${of}] ${key}`;
+  const reported = (of: number, key: string) => `warning routes[${of}] ${key}`;
 
   const [jobs, inference] = ['jobs.path', 'inference.path'];
   assert.deepEqual(ofOwn({ jobs: '/jobs', inference: '/v2' }), [
-    ...[told(0, jobs), told(1, jobs), told(2, inference), told(3, inference), told(4, jobs)],
+    ...[reported(0, jobs), reported(1, jobs), reported(2, inference), reported(3, inference), reported(4, jobs)],
   ]);
   assert.deepEqual(ofOwn({ jobs: undefined, inference: undefined }), []);
   assert.deepEqual(ofOwn(), []);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { routesOf, soundRoutes, told } from '../support/configuration.ts';
+import { routesOf, soundRoutes, reported } from '../support/configuration.ts';
 
 const policyOf = (keys: string) => soundRoutes(`routes: [{ uri: lb://a, ${keys} }]`).specs[0]?.policy ?? assert.fail();
 const sharingOf = (keys: string) => policyOf(keys).sharing;
@@ -88,7 +88,7 @@ defaults: { coalesce: true, batch: {}, cache: {}, varyBy: [caller], pure: true }
 routes: [{ uri: lb://a, predicates: [Method=PUT] }]
 `);
 
-    assert.deepEqual(told(problems), []);
+    assert.deepEqual(reported(problems), []);
   });
 
   const rows: readonly (readonly [keys: string, problems: readonly string[]])[] = [
@@ -116,12 +116,12 @@ routes: [{ uri: lb://a, predicates: [Method=PUT] }]
   ];
   for (const [keys, problems] of rows) {
     test(`is ${problems.length === 0 ? 'no problem' : 'warned of'}: ${keys}`, () => {
-      const heard = told(routesOf(`routes: [{ uri: lb://a, ${keys} }]`).problems).map(line =>
+      const received = reported(routesOf(`routes: [{ uri: lb://a, ${keys} }]`).problems).map(line =>
         line.replace(/^\S+ /, ''),
       );
 
       assert.deepEqual(
-        heard,
+        received,
         problems.map(problem => `warning routes[0].${problem}`),
       );
     });
@@ -129,21 +129,21 @@ routes: [{ uri: lb://a, predicates: [Method=PUT] }]
 });
 
 describe('a token that shall be passed on', () => {
-  const toldOf = (keys: string) =>
-    told(
+  const reportedOf = (keys: string) =>
+    reported(
       routesOf(`routes: [{ uri: lb://a, auth: { forwardToken: true }, ${keys} }]`, { identityConfigured: true })
         .problems,
     );
 
   test('is warned of where requests are shared, since the instance does not get it there', () => {
-    assert.deepEqual(toldOf('cache: { methods: [GET] }'), [
+    assert.deepEqual(reportedOf('cache: { methods: [GET] }'), [
       '1:47 warning routes[0].auth.forwardToken: has no effect on requests that are shared: the instance is not sent the token',
     ]);
   });
 
   test('is no problem where requests share only with those of the same token, or not at all', () => {
-    assert.deepEqual(toldOf("cache: { methods: [GET] }, varyBy: ['header:Authorization']"), []);
-    assert.deepEqual(toldOf('timeout: 1s'), []);
+    assert.deepEqual(reportedOf("cache: { methods: [GET] }, varyBy: ['header:Authorization']"), []);
+    assert.deepEqual(reportedOf('timeout: 1s'), []);
   });
 });
 
@@ -165,11 +165,11 @@ describe('what cannot be shared so', () => {
   ];
   for (const [keys, said] of rows) {
     test(`is refused: ${keys}`, () => {
-      const heard = told(routesOf(`routes: [{ uri: lb://a, pure: true, ${keys} }]`).problems);
+      const received = reported(routesOf(`routes: [{ uri: lb://a, pure: true, ${keys} }]`).problems);
 
-      assert.equal(heard.length, 1, heard.join());
-      assert.match(heard[0] ?? '', / error /);
-      assert.match(heard[0] ?? '', said);
+      assert.equal(received.length, 1, received.join());
+      assert.match(received[0] ?? '', / error /);
+      assert.match(received[0] ?? '', said);
     });
   }
 
@@ -180,8 +180,10 @@ describe('what cannot be shared so', () => {
   });
 
   test('is refused: a queue that is fair to instances', () => {
-    const heard = told(routesOf('services: { a: { queue: { fair: instance } } }\nroutes: [{ uri: lb://a }]').problems);
+    const received = reported(
+      routesOf('services: { a: { queue: { fair: instance } } }\nroutes: [{ uri: lb://a }]').problems,
+    );
 
-    assert.match(heard.join(), /error services\.a\.queue\.fair/);
+    assert.match(received.join(), /error services\.a\.queue\.fair/);
   });
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { importSpring } from '../../gateway/config/import/import.ts';
 import { hasError, type Problem } from '../../gateway/config/problem.ts';
-import { explained, gatewayOf, routesOf, soundRoutes, surroundings, told } from '../support/configuration.ts';
+import { explained, gatewayOf, routesOf, soundRoutes, surroundings, reported } from '../support/configuration.ts';
 
 const FOLDER = join(import.meta.dirname, 'spring');
 
@@ -187,11 +187,11 @@ for (const [name, file] of Object.entries(FILES)) {
       const text = read(name);
       const errors = errorsOf(routesOf(text, { profiles }).problems);
 
-      assert.equal(errors.length > 0, edits.length > 0, told(errors).join('\n'));
+      assert.equal(errors.length > 0, edits.length > 0, reported(errors).join('\n'));
       for (const { line, hint, message } of errors)
         assert.ok(covers(text, edits, line), `${line}: ${message} (${hint ?? ''})`);
       const after = routesOf(edited(text, edits).text, { profiles, identityConfigured: name === '11-keycloak' });
-      assert.deepEqual(told(errorsOf(after.problems)), []);
+      assert.deepEqual(reported(errorsOf(after.problems)), []);
       for (const each of sends) assert.equal(sent(after, each), each[1]);
     });
 
@@ -202,7 +202,7 @@ for (const [name, file] of Object.entries(FILES)) {
 
       const gateway = gatewayOf(imported.gateway);
       const routes = routesOf(imported.routes, { identityConfigured: gateway.config?.identity !== undefined });
-      assert.deepEqual(told(errorsOf([...gateway.problems, ...routes.problems])), [], imported.routes);
+      assert.deepEqual(reported(errorsOf([...gateway.problems, ...routes.problems])), [], imported.routes);
       for (const each of sends) assert.equal(sent(routes, each), each[1], imported.routes);
       const isOff = [...imported.routes.matchAll(/- id: (\S+)(?:(?!- id:)[^])*?enabled: false/g)].map(([, id]) => id);
       assert.deepEqual(isOff, off);
@@ -219,7 +219,7 @@ describe('an import', () => {
       profiles: [],
       judge: (routes, identityConfigured) => routesOf(routes, { identityConfigured, ...around }).problems,
     });
-    assert.ok('routes' in result, 'problems' in result ? told(result.problems).join('\n') : '');
+    assert.ok('routes' in result, 'problems' in result ? reported(result.problems).join('\n') : '');
     return result;
   };
 
@@ -236,7 +236,7 @@ spring:
 `);
 
     const { config, problems } = gatewayOf(gateway);
-    assert.deepEqual(told(errorsOf(problems)), []);
+    assert.deepEqual(reported(errorsOf(problems)), []);
     assert.ok(config);
     assert.deepEqual(
       [config.listen.port, config.listen.host, config.listen.headerBytesMax],

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { compileRoutes } from '../../gateway/config/compile.ts';
 import { parseRoutes, resolvedKey } from '../../gateway/config/parse-routes.ts';
 import { compileRegex } from '../../gateway/edges/re2js.ts';
-import { explained, routesOf, soundRoutes, surroundings, told } from '../support/configuration.ts';
+import { explained, routesOf, soundRoutes, surroundings, reported } from '../support/configuration.ts';
 
 describe('a file written for Spring Cloud Gateway', () => {
   const routes = `
@@ -45,7 +45,7 @@ spring:
 
     const { problems } = routesOf(text);
 
-    assert.deepEqual(told(problems), [
+    assert.deepEqual(reported(problems), [
       '2:1 warning server: ignored, as the settings of other software: server, eureka, spring.application',
       '8:21 warning spring.cloud.gateway.httpclient.pool: changes nothing here: httpclient.pool, httpclient.wiretap, enabled',
       '10:7 error spring.cloud.gateway.routs: unknown key `routs`',
@@ -73,7 +73,7 @@ spring:
   test('may not say routes in two places', () => {
     const { problems } = routesOf('routes: [{ uri: lb://a }]\nspring: { cloud: { gateway: { routes: [] } } }');
 
-    assert.deepEqual(told(problems), ['1:1 error routes: stand here, and under `spring:` too']);
+    assert.deepEqual(reported(problems), ['1:1 error routes: stand here, and under `spring:` too']);
   });
 
   test('may have properties under keys that are also ours', () => {
@@ -85,7 +85,7 @@ spring.cloud.gateway.routes:
 - { id: fuel, uri: lb://fuel }
 `);
 
-    assert.deepEqual(told(routes.problems), [
+    assert.deepEqual(reported(routes.problems), [
       '3:1 warning defaults: ignored, as the settings of other software: defaults, services.user',
     ]);
     assert.deepEqual(
@@ -345,7 +345,7 @@ ctx: '\${region}/west'`;
     test(`${route} is an error at its place`, () => {
       const { problems } = routesOf(`loop: '\${loop}'\n${chain}${file(route)}`);
 
-      assert.deepEqual(told(problems.filter(({ severity }) => severity === 'error')), [expected]);
+      assert.deepEqual(reported(problems.filter(({ severity }) => severity === 'error')), [expected]);
     });
   }
 
@@ -407,7 +407,7 @@ spring.cloud.gateway.routes: [{ id: order, uri: 'http://\${order.host}:80' }]
   const withProfiles = (...profiles: string[]) => {
     const { specs, problems } = routesOf(file, { profiles });
     const [spec] = specs;
-    return { service: spec?.serviceName, filters: spec?.filters.length, told: told(problems) };
+    return { service: spec?.serviceName, filters: spec?.filters.length, told: reported(problems) };
   };
 
   test('count where the profile is chosen, and are told of where not', () => {
@@ -446,7 +446,7 @@ spring.cloud.gateway.routes: [{ id: order, uri: 'http://\${order.host}:80' }]
       problems.filter(({ message }) => message.includes('dokcer')).map(({ message, hint }) => [message, hint]),
       [['no document is for the profile dokcer', 'did you mean docker?']],
     );
-    assert.deepEqual(told(routesOf('routes: []', { profiles: ['prod'] }).problems), [
+    assert.deepEqual(reported(routesOf('routes: []', { profiles: ['prod'] }).problems), [
       '1:1 warning no document is for the profile prod',
     ]);
   });
@@ -466,7 +466,7 @@ spring.cloud.gateway.routes: [{ uri: 'ftp://b', predicates: [Paht=/a] }]
     );
 
     assert.deepEqual(specs, []);
-    assert.deepEqual(told(problems), [
+    assert.deepEqual(reported(problems), [
       '2:25 error spring.cloud.gateway.rotes: unknown key `rotes`',
       '2:36 warning spring.cloud.gateway.routes: a later document replaces these',
       '2:70 warning spring.cloud.gateway.routes[0].filters[0]: there is no filter called Bogus',
@@ -478,7 +478,7 @@ spring.cloud.gateway.routes: [{ uri: 'ftp://b', predicates: [Paht=/a] }]
   });
 
   test('that none of is Spring’s are an error', () => {
-    assert.deepEqual(told(routesOf('routes: []\n---\nservices: {}').problems), [
+    assert.deepEqual(reported(routesOf('routes: []\n---\nservices: {}').problems), [
       '2:1 error a second document begins: a file is one document',
     ]);
   });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { gatewayOf, routesOf, told } from '../support/configuration.ts';
+import { gatewayOf, routesOf, reported } from '../support/configuration.ts';
 
 const STREAM = 'the route is a stream';
 const REDIRECT = 'RedirectTo answers, and no instance is asked';
@@ -110,7 +110,7 @@ describe('a key that has no effect in its place is warned of:', () => {
   introspection: [{ endpoint: 'http://id.example.org/i', clientId: a, clientSecret: '\${env:S}' }]`;
     const around = { variables: { S: 'secret' }, files: { '/etc/penstock/ca.pem': '-----BEGIN CERTIFICATE-----' } };
 
-    assert.deepEqual(told(gatewayOf(text, around).problems), [
+    assert.deepEqual(reported(gatewayOf(text, around).problems), [
       '2:20 warning identity.ldap.servers: sends passwords in the clear: ldaps://, or `startTls: true`, keeps them',
       '2:69 warning identity.ldap.ca: has no effect: without `startTls: true` a connection of ldap:// is not verified',
       '3:31 warning identity.introspection[0].endpoint: sends tokens and `clientSecret` in the clear: https:// keeps them',
@@ -136,13 +136,13 @@ describe('a key that has no effect in its place is warned of:', () => {
   test('but not in `defaults` or `default-filters`, where it may be for other routes', () => {
     const file = 'defaults: { cache: {}, streamIdle: 1m }\ndefault-filters: [RequestSize=5MB]\n';
 
-    assert.deepEqual(told(routesOf(`${file}routes: [{ uri: lb://a, stream: true }]`).problems), []);
+    assert.deepEqual(reported(routesOf(`${file}routes: [{ uri: lb://a, stream: true }]`).problems), []);
   });
 
   test('of roles on the admin listener that no caller can have', () => {
     const text = 'admin: { access: { roles: { viewer: [staff] } } }';
 
-    assert.deepEqual(told(gatewayOf(text).problems), [
+    assert.deepEqual(reported(gatewayOf(text).problems), [
       '1:20 warning admin.access.roles: has no effect: without `identity` no caller has a role',
     ]);
   });
@@ -150,7 +150,7 @@ describe('a key that has no effect in its place is warned of:', () => {
   test('of gateway.yaml', () => {
     const text = 'discovery: { consul: { register: false, advertise: "a:1" } }';
 
-    assert.deepEqual(told(gatewayOf(text).problems), [
+    assert.deepEqual(reported(gatewayOf(text).problems), [
       '1:41 warning discovery.consul.advertise: has no effect: `register: false`',
     ]);
   });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { problemLine, renderProblems } from '../../gateway/config/problem.ts';
-import { gatewayOf, routesOf, soundRoutes, told } from '../support/configuration.ts';
+import { gatewayOf, routesOf, soundRoutes, reported } from '../support/configuration.ts';
 
 const GATEWAY = 'listen: { port: 1 }\n';
 
@@ -77,7 +77,7 @@ describe('what stands in a file and is not understood is an error with its place
       const { config, problems: found } = gatewayOf(text);
 
       assert.deepEqual(
-        told(found).filter(line => line.includes(' error ')),
+        reported(found).filter(line => line.includes(' error ')),
         problems,
       );
       assert.equal(config, undefined);
@@ -112,7 +112,7 @@ describe('what stands in a file and is not understood is an error with its place
       const { specs, problems: found } = routesOf(text);
 
       assert.deepEqual(
-        told(found).filter(line => !line.endsWith('must be a map of keys')),
+        reported(found).filter(line => !line.endsWith('must be a map of keys')),
         problems,
         text,
       );
@@ -121,8 +121,8 @@ describe('what stands in a file and is not understood is an error with its place
   });
 
   test('an anchor that no alias names, with a warning: it may have been meant as text', () => {
-    assert.deepEqual(told(routesOf('routes: &mine []\n').problems), ['1:15 warning no alias names this anchor']);
-    assert.deepEqual(told(routesOf('x-a: &mine []\nroutes: []\n').problems), []);
+    assert.deepEqual(reported(routesOf('routes: &mine []\n').problems), ['1:15 warning no alias names this anchor']);
+    assert.deepEqual(reported(routesOf('x-a: &mine []\nroutes: []\n').problems), []);
   });
 });
 
@@ -141,7 +141,7 @@ describe('aliases', () => {
       bomb.push(`b${i}: &b${i} [${Array(10).fill(name).join(', ')}]`);
     }
 
-    const [problem] = told(gatewayOf(bomb.join('\n')).problems).filter(line => line.includes('error'));
+    const [problem] = reported(gatewayOf(bomb.join('\n')).problems).filter(line => line.includes('error'));
     assert.equal(problem, '1:1 error its aliases stand for more than 100000 parts');
   });
 });
@@ -149,7 +149,7 @@ describe('aliases', () => {
 test('a file that is nested too deeply is refused, not read until the stack ends', () => {
   const deep = `routes: ${'['.repeat(200_000)}`;
 
-  assert.match(told(routesOf(deep).problems)[0] ?? '', /^\d+:\d+ error (\S+: )?is nested too deeply to be read$/);
+  assert.match(reported(routesOf(deep).problems)[0] ?? '', /^\d+:\d+ error (\S+: )?is nested too deeply to be read$/);
 });
 
 describe('no word about a file quotes a secret,', () => {

@@ -17,8 +17,10 @@ test('the page on the audit trail: its files make one, and its commands read it'
   const gateway = await startGateway(t, { services: { fuel: [upstream.origin] }, more: audit, routes });
   await gateway.call('/fuel/predict', post([]));
   await gateway.gateway.drain();
-  const told = gateway.log.of('notice').findLast(({ text }) => String(text).startsWith('the audit trail stands here'));
-  const { head } = told?.['about'] as { head: string };
+  const reported = gateway.log
+    .of('notice')
+    .findLast(({ text }) => String(text).startsWith('the audit trail stands here'));
+  const { head } = reported?.['about'] as { head: string };
 
   const said = [];
   for (const line of blocks('sh')) {

@@ -13,7 +13,7 @@ import { JwtScheme } from '../../gateway/edges/jsonwebtoken.ts';
 import type { CallTraits } from '../support/call.ts';
 import { aCertificate } from '../support/certificates.ts';
 import { startGateway } from '../support/composed-gateway.ts';
-import { gatewayOf, told } from '../support/configuration.ts';
+import { gatewayOf, reported } from '../support/configuration.ts';
 import { json, startScriptedProvider } from '../support/identity-provider.ts';
 import { answer, startUpstream } from '../support/scripted-upstream.ts';
 import { startSlapd, SUFFIX } from '../support/slapd.ts';
@@ -52,7 +52,7 @@ describe('the page on identity', () => {
     test(`tells how tokens of ${provider} are taken`, async () => {
       const { yaml, claims, known } = exampleOf(provider);
       const { config, problems } = gatewayOf(yaml);
-      assert.deepEqual(told(problems), []);
+      assert.deepEqual(reported(problems), []);
       const scheme = schemeOf(config?.identity?.jwt[0] ?? assert.fail());
       const exp = Math.floor(Date.now() / 1000) + 60;
 
@@ -136,7 +136,7 @@ describe('what the page on identity has to be written', () => {
     }
     assert.equal(await callerOf({ authorization: 'Bearer opaque-bad' }), 401);
     assert.equal(await callerOf({ authorization: 'Bearer other-good' }), 401);
-    assert.deepEqual(provider.asked, ['/introspect', '/introspect']);
+    assert.deepEqual(provider.requests, ['/introspect', '/introspect']);
     assert.match(seen[0] ?? '', /^Basic .* token=opaque-good/);
   });
 
@@ -188,9 +188,9 @@ describe('what the page on identity has to be written', () => {
         agent: false,
         ...shown,
       }).end();
-      const [heard] = (await once(sent, 'response')) as [IncomingMessage];
-      await text(heard);
-      return heard.statusCode;
+      const [received] = (await once(sent, 'response')) as [IncomingMessage];
+      await text(received);
+      return received.statusCode;
     };
 
     assert.deepEqual([await ask(alice), await ask({})], [200, 401]);

@@ -70,8 +70,8 @@ async function callAll(
   const body = JSON.stringify(Array.from({ length: Number(rows) }, () => ({ x: 1 })));
   const startedMs = performance.now();
   const send = async () => {
-    const heard = await gateway.call('/api/fuel/predict', post(body, { authorization: `Bearer ${tokenOf(who)}` }));
-    return { status: heard.status, tookMs: performance.now() - startedMs };
+    const received = await gateway.call('/api/fuel/predict', post(body, { authorization: `Bearer ${tokenOf(who)}` }));
+    return { status: received.status, tookMs: performance.now() - startedMs };
   };
   const sent = [];
   for (let i = 0; i < Number(count); i++) {
@@ -79,9 +79,9 @@ async function callAll(
     sent.push(one);
     if (atOnce === undefined) await one;
   }
-  const heard = await Promise.all(sent);
-  assert.equal(heard.map(({ status }) => status).join(' '), statuses, line);
-  return heard.map(({ tookMs }) => tookMs);
+  const received = await Promise.all(sent);
+  assert.equal(received.map(({ status }) => status).join(' '), statuses, line);
+  return received.map(({ tookMs }) => tookMs);
 }
 
 /** The only block of this language in the part of this title. */
@@ -116,14 +116,14 @@ describe('the page on limits', () => {
 
     const { status, headers } = await gateway.call('/api/fuel/predict');
 
-    const heard = shown.map(line => {
+    const received = shown.map(line => {
       const name = line.split(':', 1)[0] ?? '';
       return `${name}: ${String(headers[name.toLowerCase()])}`;
     });
     const withoutTimes = (lines: readonly string[]) => lines.map(line => line.replaceAll(/(t=|After: )\d+/g, '$1N'));
-    assert.deepEqual([status, withoutTimes(heard)], [429, withoutTimes(shown)]);
-    const [, first, , after] = /t=(\d+).*t=(\d+)[^]*After: (\d+)/.exec(heard.join('\n')) ?? [];
-    assert.ok(Number(first) > 50 && Number(first) <= 60, heard.join());
+    assert.deepEqual([status, withoutTimes(received)], [429, withoutTimes(shown)]);
+    const [, first, , after] = /t=(\d+).*t=(\d+)[^]*After: (\d+)/.exec(received.join('\n')) ?? [];
+    assert.ok(Number(first) > 50 && Number(first) <= 60, received.join());
     assert.equal(after, first, 'the time until every limit has room');
   });
 

@@ -46,9 +46,9 @@ async function ownMetrics(): Promise<string[]> {
 
 describe('docs/operating.md lists', () => {
   test('every metric of the gateway’s own, and none that it has not', async () => {
-    const told = rowsBehind('Metrics').flatMap(([cell]) => namesIn(cell));
+    const reported = rowsBehind('Metrics').flatMap(([cell]) => namesIn(cell));
 
-    assert.deepEqual(told.toSorted(), (await ownMetrics()).toSorted());
+    assert.deepEqual(reported.toSorted(), (await ownMetrics()).toSorted());
   });
 
   test('every alert, and which of them are worth waking an operator for', () => {
@@ -56,11 +56,11 @@ describe('docs/operating.md lists', () => {
       groups: { rules: { alert: string; labels: { severity: string } }[] }[];
     };
     const rules = groups.flatMap(group => group.rules);
-    const told = rowsBehind('Alerts').map(([name, page]) => `${namesIn(name).join(' ')} ${page ?? ''}`);
+    const reported = rowsBehind('Alerts').map(([name, page]) => `${namesIn(name).join(' ')} ${page ?? ''}`);
 
     const isPage = (severity: string) => (severity === 'page' ? 'p' : '');
     assert.deepEqual(
-      told.toSorted(),
+      reported.toSorted(),
       rules.map(({ alert, labels }) => `${alert} ${isPage(labels.severity)}`).toSorted(),
     );
   });
@@ -69,13 +69,13 @@ describe('docs/operating.md lists', () => {
     const source = readFileSync('gateway/domain/events.ts', 'utf8');
     const kinds = [...source.matchAll(/readonly kind: '([\w-]+)'/g)].map(([, kind = '']) => kind);
     const rows = rowsBehind('The log').filter(([level = '']) => /^\w+$/.test(level));
-    const told = rows.flatMap(([level, events]) => namesIn(events).map(kind => [kind, level] as const));
+    const reported = rows.flatMap(([level, events]) => namesIn(events).map(kind => [kind, level] as const));
 
-    for (const [kind, level] of told.filter(([kind]) => kinds.includes(kind))) {
-      if (told.filter(([other]) => other === kind).length > 1) continue; // at which level, it is for its members to say
+    for (const [kind, level] of reported.filter(([kind]) => kinds.includes(kind))) {
+      if (reported.filter(([other]) => other === kind).length > 1) continue; // at which level, it is for its members to say
       assert.equal(levelOf({ kind } as GatewayEvent), level, kind);
     }
-    const missing = kinds.filter(kind => kind !== 'notice' && !told.some(([other]) => other === kind));
+    const missing = kinds.filter(kind => kind !== 'notice' && !reported.some(([other]) => other === kind));
     assert.deepEqual(missing, []);
   });
 });

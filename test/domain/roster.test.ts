@@ -20,7 +20,7 @@ function anEntry(id: string, more: Partial<RosterEntry> = {}): RosterEntry {
   };
 }
 
-const told = (entries: readonly RosterEntry[], more: Partial<Listing> = {}): Listing => ({
+const reported = (entries: readonly RosterEntry[], more: Partial<Listing> = {}): Listing => ({
   ...{ entries, unproven: new Set<string>(), isSuspect: false },
   ...more,
 });
@@ -28,15 +28,15 @@ const told = (entries: readonly RosterEntry[], more: Partial<Listing> = {}): Lis
 const ids = (belief: Belief) => belief.entries.map(({ id }) => id).sort();
 
 const known: Belief = { entries: [anEntry('01'), anEntry('02')], doubt: null };
-const suspectEmpty = told([], { isSuspect: true });
+const suspectEmpty = reported([], { isSuspect: true });
 
 describe('the belief in what a source tells', () => {
   test('is given at once, an empty list included', () => {
-    assert.deepEqual(believe(known, told([]), { nowMs: 0, holdMs }), { entries: [], doubt: null });
+    assert.deepEqual(believe(known, reported([]), { nowMs: 0, holdMs }), { entries: [], doubt: null });
   });
 
   test('is given at once after an outage, where the list names someone', () => {
-    const belief = believe(known, told([anEntry('01')], { isSuspect: true }), { nowMs: 0, holdMs });
+    const belief = believe(known, reported([anEntry('01')], { isSuspect: true }), { nowMs: 0, holdMs });
 
     assert.deepEqual([ids(belief), belief.doubt], [['01'], null]);
   });
@@ -45,10 +45,10 @@ describe('the belief in what a source tells', () => {
     const doubting = believe(known, suspectEmpty, { nowMs: 1_000, holdMs });
     assert.deepEqual([ids(doubting), doubting.doubt?.untilMs], [['01', '02'], 61_000]);
 
-    const stillDoubting = believe(doubting, told([]), { nowMs: 60_999, holdMs });
+    const stillDoubting = believe(doubting, reported([]), { nowMs: 60_999, holdMs });
     assert.deepEqual(ids(stillDoubting), ['01', '02']);
 
-    const convinced = believe(stillDoubting, told([]), { nowMs: 61_000, holdMs });
+    const convinced = believe(stillDoubting, reported([]), { nowMs: 61_000, holdMs });
     assert.deepEqual(convinced, { entries: [], doubt: null });
   });
 
@@ -59,24 +59,24 @@ describe('the belief in what a source tells', () => {
   test('keeps those who have not come back while others do, and ends when all are back', () => {
     const doubting = believe(known, suspectEmpty, { nowMs: 0, holdMs });
 
-    const half = believe(doubting, told([anEntry('01', { weight: 9 })]), { nowMs: 1, holdMs });
+    const half = believe(doubting, reported([anEntry('01', { weight: 9 })]), { nowMs: 1, holdMs });
     assert.deepEqual(ids(half), ['01', '02']);
     assert.equal(half.entries.find(({ id }) => id === '01')?.weight, 9);
 
-    const whole = believe(half, told([anEntry('01'), anEntry('02')]), { nowMs: 2, holdMs });
+    const whole = believe(half, reported([anEntry('01'), anEntry('02')]), { nowMs: 2, holdMs });
     assert.equal(whole.doubt, null);
   });
 
   test('lets go one who came back and then left', () => {
     const doubting = believe(known, suspectEmpty, { nowMs: 0, holdMs });
-    const half = believe(doubting, told([anEntry('01')]), { nowMs: 1, holdMs });
+    const half = believe(doubting, reported([anEntry('01')]), { nowMs: 1, holdMs });
 
-    assert.deepEqual(ids(believe(half, told([]), { nowMs: 2, holdMs })), ['02']);
+    assert.deepEqual(ids(believe(half, reported([]), { nowMs: 2, holdMs })), ['02']);
   });
 
   test('leaves one who came back unproven in the health it had', () => {
     const back = anEntry('01', { health: 'critical', healthNote: 'has not run yet' });
-    const listed = told([back], { isSuspect: true, unproven: new Set(['01']) });
+    const listed = reported([back], { isSuspect: true, unproven: new Set(['01']) });
 
     const doubting = believe(known, listed, { nowMs: 0, holdMs });
 
@@ -87,7 +87,7 @@ describe('the belief in what a source tells', () => {
   test('does not lend a health to one who came back elsewhere', () => {
     const moved = anEntry('01', { origin: 'http://127.0.0.1:7777', health: 'critical' });
 
-    const doubting = believe(known, told([moved], { isSuspect: true, unproven: new Set(['01']) }), {
+    const doubting = believe(known, reported([moved], { isSuspect: true, unproven: new Set(['01']) }), {
       nowMs: 0,
       holdMs,
     });
@@ -98,7 +98,10 @@ describe('the belief in what a source tells', () => {
   test('drops one whose address has come back under another id', () => {
     const doubting = believe(known, suspectEmpty, { nowMs: 0, holdMs });
 
-    const renamed = believe(doubting, told([anEntry('03', { origin: anEntry('01').origin })]), { nowMs: 1, holdMs });
+    const renamed = believe(doubting, reported([anEntry('03', { origin: anEntry('01').origin })]), {
+      nowMs: 1,
+      holdMs,
+    });
 
     assert.deepEqual(ids(renamed), ['02', '03']);
   });

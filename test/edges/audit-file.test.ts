@@ -69,21 +69,21 @@ describe('the file of an audit trail', () => {
 
   test('tells the log where it stands when a file is put aside, and when it ends', async t => {
     const config = aConfig(t, { rotateBytes: 1_000 });
-    const told: unknown[] = [];
+    const reported: unknown[] = [];
     const observe: Observe = event => {
-      if (event.kind === 'notice') told.push(event.about);
+      if (event.kind === 'notice') reported.push(event.about);
     };
     const trail = await openAuditTrail(config, { clock, observe });
     t.after(() => trail.close());
     for (let i = 0; i < 10; i += 1) trail.append(aChange(`change ${i}`));
     await until(() => trail.written === 11, 'all is written');
     const asides = readdirSync(join(config.file, '..')).filter(name => /\.\d+\./.test(name)).length;
-    assert.equal(told.length, asides);
+    assert.equal(reported.length, asides);
     await trail.close();
 
     assert.ok(asides > 0);
-    assert.deepEqual(told.at(-1), { seq: trail.head.seq, head: trail.head.hash });
-    for (const { head } of told as { head: string }[]) {
+    assert.deepEqual(reported.at(-1), { seq: trail.head.seq, head: trail.head.hash });
+    for (const { head } of reported as { head: string }[]) {
       assert.equal((await verifyTrail(config.file, head)).check.flaw, undefined, 'it is the hash of a line');
     }
   });

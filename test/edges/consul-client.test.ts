@@ -59,7 +59,7 @@ describe('the version of Consul', () => {
 });
 
 describe('the index of a blocking query', () => {
-  for (const [what, last, told, ask, hasGoneBack] of [
+  for (const [what, last, current, next, hasGoneBack] of [
     ['starts with what is told first', undefined, 7n, 7n, false],
     ['goes on with what is told', 7n, 9n, 9n, false],
     ['stays where nothing changed', 7n, 7n, 7n, false],
@@ -68,7 +68,7 @@ describe('the index of a blocking query', () => {
     ['is reset where Consul falls back to 0', 5n, 0n, 0n, true],
   ] as const) {
     test(what, () => {
-      assert.deepEqual(stepIndex(last, told), { ask, hasGoneBack });
+      assert.deepEqual(stepIndex(last, current), { next, hasGoneBack });
     });
   }
 

@@ -17,32 +17,32 @@ const BRISK: ConsulPace = {
 };
 
 function watchPeers(t: TestContext, address: string, emptyHoldMs = 60_000) {
-  const told = new EventEmitter<{ told: [] }>();
+  const reported = new EventEmitter<{ reported: [] }>();
   const events: GatewayEvent[] = [];
-  const heardOf: (readonly string[])[] = [];
+  const receivedFrom: (readonly string[])[] = [];
   const watch = watchConsulPeers({
     config: { address, token: undefined, emptyHoldMs },
     ...{ self: 'penstock-a', clock: systemClock, random: systemRandom, pace: BRISK },
     observe: event => {
       events.push(event);
-      told.emit('told');
+      reported.emit('told');
     },
     onPeers: peers => {
       assert.equal(peers.self, 'penstock-a');
-      heardOf.push(peers.gateways);
-      told.emit('told');
+      receivedFrom.push(peers.gateways);
+      reported.emit('told');
     },
   });
   t.after(() => watch.close());
-  const heard = async (holds: () => boolean) => {
-    while (!holds()) await once(told, 'told');
+  const received = async (holds: () => boolean) => {
+    while (!holds()) await once(reported, 'told');
   };
   return {
     events,
-    are: (...expected: string[]) => heard(() => heardOf.at(-1)?.join() === expected.join()),
-    says: (text: string) => heard(() => events.some(event => event.kind === 'notice' && event.text === text)),
-    doubts: () => heard(() => events.some(({ kind }) => kind === 'roster-doubted')),
-    heardOf,
+    are: (...expected: string[]) => received(() => receivedFrom.at(-1)?.join() === expected.join()),
+    says: (text: string) => received(() => events.some(event => event.kind === 'notice' && event.text === text)),
+    doubts: () => received(() => events.some(({ kind }) => kind === 'roster-doubted')),
+    heardOf: receivedFrom,
   };
 }
 
@@ -73,9 +73,9 @@ describe('the gateways in Consul', { concurrency: false }, () => {
     await agent.put('/v1/agent/service/deregister/penstock-b');
     await peers.are('penstock-a');
 
-    const told = peers.events.flatMap(event => (event.kind === 'notice' ? [event.about] : []));
-    assert.deepEqual(told[0], { self: 'penstock-a', gateways: 2, others: 'penstock-b' });
-    assert.deepEqual(told.at(-1), { self: 'penstock-a', gateways: 1, others: '' });
+    const reported = peers.events.flatMap(event => (event.kind === 'notice' ? [event.about] : []));
+    assert.deepEqual(reported[0], { self: 'penstock-a', gateways: 2, others: 'penstock-b' });
+    assert.deepEqual(reported.at(-1), { self: 'penstock-a', gateways: 1, others: '' });
   });
 
   test('count while one of their services has no instance: they serve the others', async t => {

@@ -18,7 +18,7 @@ interface Check {
 const well: StatusReport = { status: 'passing', output: '1 service\nfuel: 2 of 2 pass, 0 busy, 0 ejected' };
 
 function registerGateway(t: TestContext, address: string, report: () => StatusReport = () => well) {
-  const told = new EventEmitter<{ event: [GatewayEvent] }>();
+  const reported = new EventEmitter<{ event: [GatewayEvent] }>();
   const events: GatewayEvent[] = [];
   const registration = createConsulRegistration({
     config: { address, token: undefined },
@@ -26,11 +26,11 @@ function registerGateway(t: TestContext, address: string, report: () => StatusRe
     ...{ report, clock: systemClock, random: systemRandom, ttlMs: 3_000 },
     observe: event => {
       events.push(event);
-      told.emit('event', event);
+      reported.emit('event', event);
     },
   });
   t.after(() => registration.close()); // where a test failed before it did so itself
-  return { registration, events, told };
+  return { registration, events, reported };
 }
 
 async function checkOf(agent: ConsulAgent, { id }: ConsulRegistration): Promise<Check | undefined> {
@@ -72,12 +72,12 @@ describe('the registration of the gateway', { concurrency: false }, () => {
 
   test('registers again when Consul has forgotten it, and says once that Consul was away', async t => {
     const agent = await startConsulAgent(t);
-    const { registration, events, told } = registerGateway(t, agent.url);
+    const { registration, events, reported } = registerGateway(t, agent.url);
     registration.start();
     await until(async () => (await checkOf(agent, registration)) !== undefined, 'it is registered');
 
     await agent.kill();
-    const lost = once(told, 'event');
+    const lost = once(reported, 'event');
     await registration.refresh();
     await lost;
     await registration.refresh();
@@ -91,7 +91,7 @@ describe('the registration of the gateway', { concurrency: false }, () => {
 
   test('deregisters only when a registration under way is over', async t => {
     const paths: string[] = [];
-    const told = new EventEmitter<{ registering: [] }>();
+    const reported = new EventEmitter<{ registering: [] }>();
     const consul = createHttpServer(({ url = '' }, response) => {
       const path = url.replace(/^\/v1\/agent\/(\w+)\/(\w+).*/, '$1 $2');
       paths.push(path);
@@ -99,7 +99,7 @@ describe('the registration of the gateway', { concurrency: false }, () => {
         response.writeHead(path === 'check pass' && paths.length === 1 ? 404 : 200).end();
         return;
       }
-      told.emit('registering');
+      reported.emit('registering');
       systemClock.after(200, () => {
         paths.push('registered');
         response.end();
@@ -109,7 +109,7 @@ describe('the registration of the gateway', { concurrency: false }, () => {
     t.after(() => once(consul.close(), 'close'));
     const { port } = consul.address() as AddressInfo;
     const { registration } = registerGateway(t, `http://127.0.0.1:${port}`);
-    const registering = once(told, 'registering');
+    const registering = once(reported, 'registering');
     registration.start();
     await registering;
 
@@ -128,9 +128,9 @@ describe('the registration of the gateway', { concurrency: false }, () => {
     });
     const { port } = swallowing.address() as AddressInfo;
     const { registration } = registerGateway(t, `http://127.0.0.1:${port}`);
-    const asked = once(swallowing, 'connection');
+    const requested = once(swallowing, 'connection');
     registration.start();
-    await asked;
+    await requested;
 
     const startedMs = performance.now();
     await registration.close();

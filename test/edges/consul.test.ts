@@ -38,7 +38,7 @@ function watchFuel(
   config: Partial<ConsulSourceConfig> & { address: string },
   pace: ConsulPace = briskPace,
 ): Watched {
-  const told = new EventEmitter<{ roster: []; event: [] }>();
+  const reported = new EventEmitter<{ roster: []; event: [] }>();
   const events: GatewayEvent[] = [];
   let roster: Roster | undefined;
   const source = createConsulSource({
@@ -49,11 +49,11 @@ function watchFuel(
     ...{ clock: systemClock, random: systemRandom, pace },
     observe: event => {
       events.push(event);
-      told.emit('event');
+      reported.emit('event');
     },
     onRoster: next => {
       roster = next;
-      told.emit('roster');
+      reported.emit('roster');
     },
   });
   t.after(() => source.close());
@@ -67,14 +67,14 @@ function watchFuel(
     async fuelIs(holds) {
       for (let now = fuel(); ; now = fuel()) {
         if (now !== undefined && holds(now)) return now;
-        await once(told, 'roster');
+        await once(reported, 'roster');
       }
     },
     async event(kind) {
       for (;;) {
         const found = events.find(event => event.kind === kind);
         if (found !== undefined) return found;
-        await once(told, 'event');
+        await once(reported, 'event');
       }
     },
     count: kind => events.filter(event => event.kind === kind).length,
@@ -238,19 +238,19 @@ describe('a Consul source', { concurrency: false }, () => {
   });
 
   test('asks no more of a service that is no longer followed', async t => {
-    const asked = new EventEmitter<{ service: [string]; left: [string] }>();
+    const requested = new EventEmitter<{ service: [string]; left: [string] }>();
     const address = await listen(
       t,
       createHttpServer((request: IncomingMessage, response: ServerResponse) => {
         const service = String(request.url).replace(/.*service\/(\w+).*/, '$1');
-        asked.emit('service', service);
-        response.once('close', () => asked.emit('left', service));
+        requested.emit('service', service);
+        response.once('close', () => requested.emit('left', service));
       }),
     );
     const watched = watchFuel(t, { address });
-    await once(asked, 'service');
+    await once(requested, 'service');
 
-    const left = once(asked, 'left');
+    const left = once(requested, 'left');
     watched.source.follow(new Set(['iris']));
 
     assert.deepEqual(await left, ['fuel']);
@@ -258,25 +258,25 @@ describe('a Consul source', { concurrency: false }, () => {
   });
 
   test('sends its token, datacenter and wait, and asks with an index that blocks', async t => {
-    const asked: IncomingMessage[] = [];
-    const told = new EventEmitter<{ asked: [] }>();
+    const requested: IncomingMessage[] = [];
+    const reported = new EventEmitter<{ requested: [] }>();
     const address = await listen(
       t,
       createHttpServer((request: IncomingMessage, response: ServerResponse) => {
-        asked.push(request);
-        told.emit('asked');
-        if (asked.length < 4) {
-          const index = ['7', '0', '5'][asked.length - 1] ?? '';
+        requested.push(request);
+        reported.emit('asked');
+        if (requested.length < 4) {
+          const index = ['7', '0', '5'][requested.length - 1] ?? '';
           response.writeHead(200, { 'content-type': 'application/json', 'x-consul-index': index }).end('[]');
         }
       }),
     );
     watchFuel(t, { address, token: 's3cret', datacenter: 'east' });
-    while (asked.length < 4) await once(told, 'asked');
+    while (requested.length < 4) await once(reported, 'asked');
 
-    const queries = asked.map(({ url }) => new URL(String(url), address).searchParams);
+    const queries = requested.map(({ url }) => new URL(String(url), address).searchParams);
     assert.deepEqual(
-      asked.map(({ headers }) => headers['x-consul-token']),
+      requested.map(({ headers }) => headers['x-consul-token']),
       Array(4).fill('s3cret'),
     );
     assert.deepEqual(
@@ -295,19 +295,19 @@ describe('a Consul source', { concurrency: false }, () => {
   });
 
   test('doubts an empty list when the index went back', async t => {
-    let asked = 0;
+    let requested = 0;
     const address = await listen(
       t,
       createHttpServer((_request: IncomingMessage, response: ServerResponse) => {
-        asked += 1;
-        if (asked > 2) return;
+        requested += 1;
+        if (requested > 2) return;
         const instance = {
           Node: { Node: 'n', Address: '127.0.0.1' },
           Service: { ID: 'fuel-1', Port: 9001 },
           Checks: [],
         };
-        const head = { 'content-type': 'application/json', 'x-consul-index': asked === 1 ? '90' : '12' };
-        response.writeHead(200, head).end(JSON.stringify(asked === 1 ? [instance] : []));
+        const head = { 'content-type': 'application/json', 'x-consul-index': requested === 1 ? '90' : '12' };
+        response.writeHead(200, head).end(JSON.stringify(requested === 1 ? [instance] : []));
       }),
     );
     const watched = watchFuel(t, { address });
@@ -434,10 +434,10 @@ describe('a Consul source', { concurrency: false }, () => {
 
     const kept = JSON.parse(await readFile(path, 'utf8')) as {
       services: Record<string, RosterEntry[]>;
-      heardAt: string;
+      updatedAt: string;
     };
     assert.deepEqual([kept.services['fuel']?.length, kept.services['iris']?.[0]?.id], [0, 'fuel-1']);
-    assert.equal(kept.heardAt, '1970-01-01T00:00:00.000Z');
+    assert.equal(kept.updatedAt, '1970-01-01T00:00:00.000Z');
   });
 
   test('believes Consul, not the snapshot, where Consul answers', async t => {

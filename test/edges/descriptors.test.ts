@@ -46,7 +46,7 @@ describe(
   'file descriptors',
   { skip: process.platform === 'linux' ? false : 'their limit is read as Linux tells it' },
   () => {
-    for (const [asked, limit, expected] of [
+    for (const [requested, limit, expected] of [
       [10_000, 1_048_576, 10_000],
       [10_000, undefined, 10_000],
       [10_000, 4_096, 1_856],
@@ -54,11 +54,11 @@ describe(
       [50, 256, 50],
       [10, 1, 1],
     ] as const) {
-      test(`allow ${expected} connections of ${asked} under a limit of ${limit}`, () => {
+      test(`allow ${expected} connections of ${requested} under a limit of ${limit}`, () => {
         const events: GatewayEvent[] = [];
 
-        assert.equal(fitConnections(asked, { limit, observe: event => events.push(event) }), expected);
-        assert.equal(events.length, expected < asked ? 1 : 0);
+        assert.equal(fitConnections(requested, { limit, observe: event => events.push(event) }), expected);
+        assert.equal(events.length, expected < requested ? 1 : 0);
       });
     }
 

@@ -15,10 +15,10 @@ function check(
   services: readonly ReturnType<typeof aService>[],
   clock = services[0]?.clock ?? manualClock(),
 ) {
-  const asked: ProbeRequest[] = [];
+  const requested: ProbeRequest[] = [];
   const sick = new Set<string>();
   const probe: Probe = request => {
-    asked.push(request);
+    requested.push(request);
     const isWell = !sick.has(new URL(request.origin).hostname.split('.')[0] ?? '');
     return Promise.resolve({ isWell, note: isWell ? 'fine' : 'no answer' });
   };
@@ -33,19 +33,22 @@ function check(
       await setImmediate();
     }
   };
-  const askedOf = (id: string) => asked.filter(({ origin }) => origin.startsWith(`http://${id}.`)).length;
-  return { checks, asked, sick, pass, askedOf };
+  const askedOf = (id: string) => requested.filter(({ origin }) => origin.startsWith(`http://${id}.`)).length;
+  return { checks, requested, sick, pass, askedOf };
 }
 
 describe('active health checks', () => {
   test('ask each instance about once an interval, as the policy says', async t => {
     const fuel = aService({ policy: { sharedSecret: 's3cret' } });
-    const { asked, pass, askedOf } = check(t, [fuel]);
+    const { requested, pass, askedOf } = check(t, [fuel]);
 
     await pass(50_000);
 
     for (const id of ['a', 'b']) assert.ok(askedOf(id) >= 9 && askedOf(id) <= 12, `${askedOf(id)} of ${id}`);
-    assert.deepEqual([asked[0]?.path, asked[0]?.timeoutMs, asked[0]?.sharedSecret], ['/ping', 2_000, 's3cret']);
+    assert.deepEqual(
+      [requested[0]?.path, requested[0]?.timeoutMs, requested[0]?.sharedSecret],
+      ['/ping', 2_000, 's3cret'],
+    );
   });
 
   test('take an instance out after as many failures as the policy says, and bring it back', async t => {
@@ -166,23 +169,23 @@ describe('active health checks', () => {
 
   test('follow another interval at once', async t => {
     const fuel = aService({ policy: { health: { ...aServicePolicy().health, intervalMs: 3_600_000 } } });
-    const { pass, asked } = check(t, [fuel]);
+    const { pass, requested } = check(t, [fuel]);
     await pass(60_000);
-    assert.ok(asked.length <= 1);
+    assert.ok(requested.length <= 1);
 
     fuel.service.adopt(aServicePolicy());
 
     await pass(60_000);
-    assert.ok(asked.length >= 20, `${asked.length}`);
+    assert.ok(requested.length >= 20, `${requested.length}`);
   });
 
   test('ask only so many at a time, and those first who have waited longest', async () => {
     const entries = Array.from({ length: 50 }, (_, i) => anEntry(`r${i}`));
     const fuel = aService({ entries });
     const waiting: (() => void)[] = [];
-    const asked: string[] = [];
+    const requested: string[] = [];
     const probe: Probe = ({ origin }) => {
-      asked.push(origin);
+      requested.push(origin);
       return new Promise(resolve => waiting.push(() => resolve({ isWell: true, note: '' })));
     };
     const { clock, service } = fuel;
@@ -196,7 +199,7 @@ describe('active health checks', () => {
       await setImmediate();
       clock.advance(250);
     }
-    assert.equal(new Set(asked.slice(0, 50)).size, 50);
+    assert.equal(new Set(requested.slice(0, 50)).size, 50);
     const closed = checks.close();
     for (const answer of waiting) answer();
     await closed;
@@ -204,15 +207,15 @@ describe('active health checks', () => {
 
   test('stop with the gateway, and leave nothing behind', async t => {
     const fuel = aService();
-    const { checks, asked, pass } = check(t, [fuel]);
+    const { checks, requested, pass } = check(t, [fuel]);
     await pass(10_000);
 
     await checks.close();
 
-    const before = asked.length;
+    const before = requested.length;
     await pass(60_000);
-    assert.equal(asked.length, before);
-    assert.ok(asked.every(({ signal }) => signal.aborted));
+    assert.equal(requested.length, before);
+    assert.ok(requested.every(({ signal }) => signal.aborted));
     assert.equal(fuel.clock.alarms, 0);
   });
 });

@@ -15,7 +15,7 @@ async function startInstance(t: TestContext, listener: RequestListener): Promise
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-const ask = (origin: string, more: Partial<BriefRequest> = {}): BriefRequest => ({
+const send = (origin: string, more: Partial<BriefRequest> = {}): BriefRequest => ({
   ...{ origin, path: '/ping', timeoutMs: 5_000, sharedSecret: undefined, signal: new AbortController().signal },
   ...more,
 });
@@ -34,7 +34,7 @@ describe('a probe', () => {
     test(`finds an instance that answers ${status} ${isWell ? 'well' : 'not well'}`, async t => {
       const origin = await startInstance(t, (_request, response) => response.writeHead(status).end());
 
-      const found = await probeHttp(ask(origin));
+      const found = await probeHttp(send(origin));
 
       assert.equal(found.isWell, isWell);
       assert.match(found.note, new RegExp(`/ping answered ${status}`));
@@ -51,7 +51,7 @@ describe('a probe', () => {
   ] as const) {
     test(`without a written path finds an instance that answers ${status} ${isWell ? 'well' : 'not well'}`, async t => {
       const origin = await startInstance(t, (_request, response) => response.writeHead(status).end());
-      const request: ProbeRequest = { ...ask(origin), path: undefined };
+      const request: ProbeRequest = { ...send(origin), path: undefined };
 
       const found = await probeHttp(request);
 
@@ -63,7 +63,7 @@ describe('a probe', () => {
   test('without a written path does not pass where nothing is answered', async t => {
     const origin = await startInstance(t, () => undefined);
 
-    const found = await probeHttp({ ...ask(origin, { timeoutMs: 50 }), path: undefined });
+    const found = await probeHttp({ ...send(origin, { timeoutMs: 50 }), path: undefined });
 
     assert.deepEqual(found, { isWell: false, note: '/ping: no answer within 50 ms' });
   });
@@ -72,7 +72,7 @@ describe('a probe', () => {
     const switching = 'HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n';
     const origin = await startInstance(t, ({ socket }) => socket.write(switching));
 
-    assert.deepEqual(await probeHttp(ask(origin)), {
+    assert.deepEqual(await probeHttp(send(origin)), {
       isWell: false,
       note: '/ping: it answered 101, which was not asked for',
     });
@@ -84,7 +84,7 @@ describe('a probe', () => {
     const { port } = server.address() as AddressInfo;
     await once(server.close(), 'close');
 
-    const found = await probeHttp(ask(`http://127.0.0.1:${port}`));
+    const found = await probeHttp(send(`http://127.0.0.1:${port}`));
 
     assert.equal(found.isWell, false);
     assert.match(found.note, /ECONNREFUSED/);
@@ -95,7 +95,7 @@ describe('a probe', () => {
       response.writeHead(200).write('a');
     });
 
-    const found = await probeHttp(ask(origin, { timeoutMs: 100 }));
+    const found = await probeHttp(send(origin, { timeoutMs: 100 }));
 
     assert.deepEqual(found, { isWell: false, note: '/ping: no answer within 100 ms' });
   });
@@ -103,7 +103,7 @@ describe('a probe', () => {
   test('ends at once with its signal', async t => {
     const origin = await startInstance(t, () => undefined);
     const ending = new AbortController();
-    const probing = probeHttp(ask(origin, { signal: ending.signal }));
+    const probing = probeHttp(send(origin, { signal: ending.signal }));
 
     ending.abort();
 
@@ -117,8 +117,8 @@ describe('a probe', () => {
       response.end();
     });
 
-    await probeHttp(ask(origin, { sharedSecret: 's3cret' }));
-    await probeHttp(ask(origin, { sharedSecret: 's3cret' }));
+    await probeHttp(send(origin, { sharedSecret: 's3cret' }));
+    await probeHttp(send(origin, { sharedSecret: 's3cret' }));
 
     const [first, second] = seen as [unknown[], unknown[]];
     assert.deepEqual(first.slice(0, 2), ['s3cret', 'close']);
@@ -134,7 +134,7 @@ describe('a probe', () => {
       more();
     });
 
-    const { body } = await fetchBriefly(ask(origin));
+    const { body } = await fetchBriefly(send(origin));
 
     assert.ok(body.length > 64 * 1024 && body.length < 1024 * 1024);
   });

@@ -17,7 +17,7 @@ import { createStream } from '../../gateway/stages/stream.ts';
 import { startServer } from '../support/gateway-server.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { startStreamApp } from '../support/plumber/stream-app.ts';
-import { codeIn, rawCaller, sayAndHearOut } from '../support/raw-caller.ts';
+import { codeIn, rawCaller, sendAndReceive } from '../support/raw-caller.ts';
 import { aMatched, instance, type RequestTraits } from '../support/requests.ts';
 import { bytes, bytesThenReset, deadOrigin, stall, startUpstream } from '../support/scripted-upstream.ts';
 
@@ -86,21 +86,21 @@ async function inPieces(socket: Socket, pieces: Iterable<string>): Promise<void>
 
 /** An instance that switches, as it is told to, and gives what came behind the request's head when `upward` is whole. */
 async function startSwitching(t: TestContext, { upward, begin }: SwitchTraits) {
-  let tell: (came: string) => void;
-  const came = new Promise<string>(resolve => (tell = resolve));
+  let emit: (came: string) => void;
+  const came = new Promise<string>(resolve => (emit = resolve));
   const sockets = new Set<Socket>();
   const server = createTcpServer(socket => {
     sockets.add(socket);
-    let heard = '';
+    let received = '';
     socket
       .on('error', () => undefined)
       .on('data', chunk => {
-        const isSwitched = heard.includes('\r\n\r\n');
-        heard += chunk.toString('latin1');
-        const end = heard.indexOf('\r\n\r\n');
+        const isSwitched = received.includes('\r\n\r\n');
+        received += chunk.toString('latin1');
+        const end = received.indexOf('\r\n\r\n');
         if (end < 0) return;
         if (!isSwitched) void begin(socket);
-        if (heard.length >= end + 4 + upward.length) tell(heard.slice(end + 4));
+        if (received.length >= end + 4 + upward.length) emit(received.slice(end + 4));
       });
   });
   const port = await listening(t, server);
@@ -120,7 +120,7 @@ async function opened(t: TestContext, port: number): Promise<WebSocket> {
   return socket;
 }
 
-async function heardOn(socket: WebSocket): Promise<unknown> {
+async function receivedOn(socket: WebSocket): Promise<unknown> {
   const [message] = (await once(socket, 'message')) as [MessageEvent];
   return message.data;
 }
@@ -135,15 +135,15 @@ describe('with a real httpuv application', () => {
     const socket = await opened(t, port);
 
     for (const text of ['hello', 'x'.repeat(100_000)]) {
-      const answer = heardOn(socket);
+      const answer = receivedOn(socket);
       socket.send(text);
       assert.equal(await answer, text);
     }
     assert.deepEqual(places, { taken: 1, released: 0 });
     socket.close();
 
-    const { status, code, instance: told, bytesIn, bytesOut } = await line();
-    assert.deepEqual({ status, code, told }, { status: 101, code: null, told: 'fuel-9101' });
+    const { status, code, instance: reported, bytesIn, bytesOut } = await line();
+    assert.deepEqual({ status, code, reported }, { status: 101, code: null, reported: 'fuel-9101' });
     assert.ok(bytesIn > 100_000 && bytesOut > 100_000);
     assert.deepEqual(places, { taken: 1, released: 1 });
     assert.deepEqual(
@@ -159,14 +159,14 @@ describe('with a real httpuv application', () => {
     const spoofed = upgrade.replace('\r\n\r\n', '\r\nX_Penstock_Subject: admin\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n');
 
     caller.say(spoofed);
-    const heard = await caller.hear(/\r\n\r\n/);
+    const received = await caller.receive(/\r\n\r\n/);
     const text = Buffer.from('fields');
     caller.say(Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0, ...text])); // masked by zeros
-    const fields = await caller.hear(/HTTP_X_REQUEST_ID=/);
+    const fields = await caller.receive(/HTTP_X_REQUEST_ID=/);
 
-    assert.match(heard, /^HTTP\/1\.1 101 Switching Protocols\r\n/);
-    assert.match(heard, /x-request-id: /i);
-    assert.match(heard, /sec-websocket-accept: ICX\+Yqv66kxgM0FcWaLWlFLwTAI=/i);
+    assert.match(received, /^HTTP\/1\.1 101 Switching Protocols\r\n/);
+    assert.match(received, /x-request-id: /i);
+    assert.match(received, /sec-websocket-accept: ICX\+Yqv66kxgM0FcWaLWlFLwTAI=/i);
     assert.match(fields, /HTTP_X_FORWARDED_FOR=127\.0\.0\.1\n/);
     assert.match(fields, /HTTP_PLUMBER_SHARED_SECRET=open sesame/);
     assert.doesNotMatch(fields, /admin|6\.6\.6\.6/);
@@ -174,8 +174,8 @@ describe('with a real httpuv application', () => {
 
   test('R sees each field as it was sent, whatever it is called', async t => {
     const origin = await startNode(t, ({ rawHeaders }, res) => {
-      const heard = rawHeaders.filter((_, i) => /^(?:constructor|toString)$/.test(rawHeaders[i - (i % 2)] ?? ''));
-      res.end(heard.join(' '));
+      const received = rawHeaders.filter((_, i) => /^(?:constructor|toString)$/.test(rawHeaders[i - (i % 2)] ?? ''));
+      res.end(received.join(' '));
     });
     const { url } = await startCarrying(t, { origin });
 
@@ -216,7 +216,7 @@ describe('with a real httpuv application', () => {
     });
     assert.equal(await upload.text(), String(5 * MIB));
 
-    const refused = await sayAndHearOut(t, port, 'HEAD /nothing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    const refused = await sendAndReceive(t, port, 'HEAD /nothing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
     assert.match(refused, /^HTTP\/1\.1 404 Not Found\r\n/);
     assert.match(refused, /\r\n\r\n$/);
   });
@@ -247,9 +247,9 @@ describe('the first bytes of a WebSocket', () => {
 
         void say(caller.socket);
 
-        const heard = await caller.hear(new RegExp(down));
+        const received = await caller.receive(new RegExp(down));
         assert.equal(await came, up);
-        assert.equal(heard.slice(heard.indexOf('\r\n\r\n') + 4), down);
+        assert.equal(received.slice(received.indexOf('\r\n\r\n') + 4), down);
         caller.socket.destroy();
         const { bytesIn, bytesOut } = await line();
         assert.deepEqual({ bytesIn, bytesOut }, { bytesIn: up.length, bytesOut: down.length });
@@ -265,9 +265,9 @@ describe('a stream over HTTP', () => {
       const { origin } = await startUpstream(t, bytes(`${head}3\r\nabc\r\n0\r\n\r\n`));
       const { port, findings } = await startCarrying(t, { origin });
 
-      const heard = await sayAndHearOut(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+      const received = await sendAndReceive(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
 
-      assert.equal(codeIn(heard), 'UPSTREAM_FAULT');
+      assert.equal(codeIn(received), 'UPSTREAM_FAULT');
       assert.equal(findings[0]?.outcome, 'fault');
     });
   }
@@ -286,9 +286,9 @@ describe('a stream over HTTP', () => {
       const { origin } = await startUpstream(t, bytes(`${early}HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n`));
       const { port } = await startCarrying(t, { origin });
 
-      const heard = await sayAndHearOut(t, port, `GET / HTTP/${version}\r\nHost: a\r\nConnection: close\r\n\r\n`);
+      const received = await sendAndReceive(t, port, `GET / HTTP/${version}\r\nHost: a\r\nConnection: close\r\n\r\n`);
 
-      assert.match(heard, expected);
+      assert.match(received, expected);
     });
   }
 
@@ -300,8 +300,8 @@ describe('a stream over HTTP', () => {
 
     caller.say('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
     for (let i = 0; i < 3; i += 1) caller.say(`1f4\r\n${'x'.repeat(500)}\r\n`);
-    const inChunks = codeIn(await caller.hear(/"message":/));
-    const announced = await sayAndHearOut(
+    const inChunks = codeIn(await caller.receive(/"message":/));
+    const announced = await sendAndReceive(
       t,
       port,
       `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\nConnection: close\r\n\r\n${'x'.repeat(1001)}`,
@@ -325,9 +325,9 @@ describe('a stream over HTTP', () => {
     const caller = await rawCaller(t, port);
 
     caller.say('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n');
-    await caller.hear(/begun/);
+    await caller.receive(/begun/);
     caller.say(`3e8\r\n${'x'.repeat(1_000)}\r\n`);
-    await caller.hearOut();
+    await caller.receiveAll();
 
     assert.equal((await line()).code, 'BODY_TOO_LARGE');
   });
@@ -337,7 +337,7 @@ describe('a stream over HTTP', () => {
     const upstream = await startUpstream(t, bytes(`${chunks}0\r\n\r\n`));
     const { port } = await startCarrying(t, { origin: upstream.origin });
 
-    const whole = await sayAndHearOut(t, port, 'GET / HTTP/1.0\r\n\r\n');
+    const whole = await sendAndReceive(t, port, 'GET / HTTP/1.0\r\n\r\n');
     upstream.play(bytesThenReset(chunks));
     const caller = await rawCaller(t, port);
     const failed = once(caller.socket, 'error');
@@ -361,11 +361,11 @@ describe('a stream over HTTP', () => {
     const caller = await rawCaller(t, port);
 
     caller.say('GET /events HTTP/1.1\r\nHost: a\r\n\r\n');
-    await caller.hear(/\r\n\r\n/); // the head comes before any event
+    await caller.receive(/\r\n\r\n/); // the head comes before any event
     send('data: 1\n\n');
-    await caller.hear(/data: 1\n\n/);
+    await caller.receive(/data: 1\n\n/);
     send('data: 2\n\n');
-    await caller.hear(/data: 2\n\n/);
+    await caller.receive(/data: 2\n\n/);
     caller.socket.destroy();
 
     await left;
@@ -388,10 +388,10 @@ describe('a stream over HTTP', () => {
     const { origin } = await startUpstream(t, bytes('HTTP/1.1 204 Nothing\r\nContent-Length: 2\r\n\r\n'));
     const { port } = await startCarrying(t, { origin });
 
-    const heard = await sayAndHearOut(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    const received = await sendAndReceive(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
 
-    assert.match(heard, /^HTTP\/1\.1 204 /);
-    assert.doesNotMatch(heard, /content-length/i);
+    assert.match(received, /^HTTP\/1\.1 204 /);
+    assert.doesNotMatch(received, /content-length/i);
   });
 
   test('is cut, not ended, where the instance breaks it off', async t => {
@@ -401,9 +401,9 @@ describe('a stream over HTTP', () => {
     );
     const { port, line, places } = await startCarrying(t, { origin });
 
-    const heard = await sayAndHearOut(t, port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    const received = await sendAndReceive(t, port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n');
 
-    assert.doesNotMatch(heard, /\r\n0\r\n/);
+    assert.doesNotMatch(received, /\r\n0\r\n/);
     assert.equal((await line()).code, 'CONNECTION_LOST');
     assert.deepEqual(places, { taken: 1, released: 1 });
   });
@@ -417,13 +417,13 @@ describe('a stream over HTTP', () => {
     const { port, line, places } = await startCarrying(t, { origin: upstream.origin, clock });
     const caller = await rawCaller(t, port);
     caller.say('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
-    await caller.hear(/data: 1/);
+    await caller.receive(/data: 1/);
 
     for (let i = 0; i < 8; i += 1) clock.advance(7_500);
     assert.equal(caller.socket.destroyed, false);
     for (let i = 0; i < 4; i += 1) clock.advance(7_500);
 
-    await caller.hearOut();
+    await caller.receiveAll();
     assert.equal((await line()).code, null);
     assert.deepEqual(places, { taken: 1, released: 1 });
     assert.equal(clock.alarms, 0);
@@ -438,9 +438,9 @@ describe('a stream that does not come about', () => {
     );
     const { port, places } = await startCarrying(t, { origin: upstream.origin });
 
-    const heard = await sayAndHearOut(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    const received = await sendAndReceive(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
 
-    assert.equal(codeIn(heard), 'CONNECTION_LOST');
+    assert.equal(codeIn(received), 'CONNECTION_LOST');
     assert.deepEqual(places, { taken: 1, released: 1 });
   });
 
@@ -448,13 +448,13 @@ describe('a stream that does not come about', () => {
     const upstream = await startUpstream(t, stall);
     const { port, places } = await startCarrying(t, { origin: upstream.origin });
 
-    const heard = await sayAndHearOut(
+    const received = await sendAndReceive(
       t,
       port,
       'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n',
     );
 
-    assert.equal(codeIn(heard), 'BAD_REQUEST');
+    assert.equal(codeIn(received), 'BAD_REQUEST');
     assert.deepEqual(places, { taken: 1, released: 1 });
   });
 
@@ -463,11 +463,11 @@ describe('a stream that does not come about', () => {
     test(`${how} is a 502 when nobody is there`, async t => {
       const { port, places, findings, server } = await startCarrying(t, { origin: await deadOrigin() });
 
-      const heard = await sayAndHearOut(t, port, ask);
+      const received = await sendAndReceive(t, port, ask);
 
-      assert.match(heard, /^HTTP\/1\.1 502 /);
-      assert.equal(codeIn(heard), 'CONNECT_FAILED');
-      assert.match(heard, /X-Request-Id: /);
+      assert.match(received, /^HTTP\/1\.1 502 /);
+      assert.equal(codeIn(received), 'CONNECT_FAILED');
+      assert.match(received, /X-Request-Id: /);
       assert.deepEqual(places, { taken: 1, released: 1 });
       assert.equal(findings[0]?.outcome, 'refused');
       assert.equal(server.inFlight, 0);
@@ -477,9 +477,9 @@ describe('a stream that does not come about', () => {
       const upstream = await startUpstream(t, bytesThenReset(''));
       const { port, places, findings } = await startCarrying(t, { origin: upstream.origin });
 
-      const heard = await sayAndHearOut(t, port, ask);
+      const received = await sendAndReceive(t, port, ask);
 
-      assert.equal(codeIn(heard), 'CONNECTION_LOST');
+      assert.equal(codeIn(received), 'CONNECTION_LOST');
       assert.deepEqual(places, { taken: 1, released: 1 });
       assert.equal(findings[0]?.outcome, 'lost');
     });
@@ -488,7 +488,7 @@ describe('a stream that does not come about', () => {
       const upstream = await startUpstream(t, bytes('220 smtp ESMTP\r\n'));
       const { port, findings } = await startCarrying(t, { origin: upstream.origin });
 
-      assert.equal(codeIn(await sayAndHearOut(t, port, ask)), 'UPSTREAM_FAULT');
+      assert.equal(codeIn(await sendAndReceive(t, port, ask)), 'UPSTREAM_FAULT');
       assert.equal(findings[0]?.outcome, 'fault');
     });
 
@@ -502,7 +502,7 @@ describe('a stream that does not come about', () => {
 
       for (let i = 0; i < 12; i += 1) clock.advance(7_500);
 
-      assert.equal(codeIn(await caller.hearOut()), 'ATTEMPT_TIMEOUT');
+      assert.equal(codeIn(await caller.receiveAll()), 'ATTEMPT_TIMEOUT');
       assert.equal(findings[0]?.outcome, 'timeout');
     });
 
@@ -532,7 +532,7 @@ describe('a stream that does not come about', () => {
     caller.say(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${4 * MIB}\r\n\r\n`);
     caller.say(Buffer.alloc(4 * MIB));
 
-    assert.equal(codeIn(await caller.hearOut()), 'CONNECT_FAILED');
+    assert.equal(codeIn(await caller.receiveAll()), 'CONNECT_FAILED');
     assert.deepEqual(places, { taken: 1, released: 1 });
   });
 
@@ -543,12 +543,12 @@ describe('a stream that does not come about', () => {
     );
     const { port, line } = await startCarrying(t, { origin: upstream.origin });
 
-    const heard = await sayAndHearOut(t, port, upgrade);
+    const received = await sendAndReceive(t, port, upgrade);
 
-    assert.match(heard, /^HTTP\/1\.1 426 Upgrade Required\r\n/);
-    assert.match(heard, /X-Why: version\r\n/);
-    assert.match(heard, /X-Request-Id: /);
-    assert.match(heard, /nope$/);
+    assert.match(received, /^HTTP\/1\.1 426 Upgrade Required\r\n/);
+    assert.match(received, /X-Why: version\r\n/);
+    assert.match(received, /X-Request-Id: /);
+    assert.match(received, /nope$/);
     assert.equal((await line()).status, 426);
   });
 });
@@ -572,10 +572,14 @@ describe('a stream to an instance behind TLS', () => {
       traits: { filters },
     });
 
-    const heard = await sayAndHearOut(t, port, 'GET / HTTP/1.1\r\nHost: evil.example.org\r\nConnection: close\r\n\r\n');
-    const switched = await sayAndHearOut(t, port, upgrade.replace('Host: a', 'Host: evil.example.org'));
+    const received = await sendAndReceive(
+      t,
+      port,
+      'GET / HTTP/1.1\r\nHost: evil.example.org\r\nConnection: close\r\n\r\n',
+    );
+    const switched = await sendAndReceive(t, port, upgrade.replace('Host: a', 'Host: evil.example.org'));
 
-    assert.match(heard, /for evil\.example\.org$/);
+    assert.match(received, /for evil\.example\.org$/);
     assert.match(switched, /^HTTP\/1\.1 101 /);
     assert.deepEqual(
       findings.map(({ outcome }) => outcome),
@@ -592,9 +596,9 @@ describe('a stream to an instance behind TLS', () => {
       traits: { filters },
     });
 
-    const heard = await sayAndHearOut(t, port, 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+    const received = await sendAndReceive(t, port, 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
 
-    assert.equal(codeIn(heard), 'UPSTREAM_UNTRUSTED');
+    assert.equal(codeIn(received), 'UPSTREAM_UNTRUSTED');
     assert.equal(findings[0]?.outcome, 'untrusted');
   });
 });

@@ -50,14 +50,14 @@ describe('an opaque token', () => {
 
     const found = await Promise.all([judge('opaque-1'), judge('opaque-1'), judge('opaque-1')]);
     await judge('opaque-1');
-    assert.equal(provider.asked.length, 1);
+    assert.equal(provider.requests.length, 1);
     const [first] = found;
     assert.ok(first.kind === 'valid');
     assert.deepEqual([first.caller.kind, first.caller.subject, first.caller.scopes], ['opaque', 'alice', ['predict']]);
 
     clock.advance(30_000);
     await judge('opaque-1');
-    assert.equal(provider.asked.length, 2);
+    assert.equal(provider.requests.length, 2);
   });
 
   test('names its caller by the claim that the endpoint’s configuration says, or else by its user or client', async t => {
@@ -81,27 +81,31 @@ describe('an opaque token', () => {
     clock.advance(10_000);
 
     assert.equal(faultOf(await judge('opaque-1')), 'expired');
-    assert.equal(provider.asked.length, 2);
+    assert.equal(provider.requests.length, 2);
   });
 
   test('that is not active is remembered as well', async t => {
     const { provider, judge } = await asking(t, json({ active: false }));
 
     assert.deepEqual([faultOf(await judge('a')), faultOf(await judge('a'))], ['unknown-token', 'unknown-token']);
-    assert.equal(provider.asked.length, 1);
+    assert.equal(provider.requests.length, 1);
   });
 
   test('is asked about as the standard says, by a client that names itself', async t => {
-    let heard = {};
+    let received = {};
     const { judge } = await asking(t, (request, response, body) => {
-      heard = { method: request.method, authorization: request.headers.authorization, body };
+      received = { method: request.method, authorization: request.headers.authorization, body };
       active()(request, response, body);
     });
 
     await judge('a+/=');
 
     const authorization = `Basic ${Buffer.from('pen+stock:a%2Bb%3Ac').toString('base64')}`;
-    assert.deepEqual(heard, { method: 'POST', authorization, body: 'token=a%2B%2F%3D&token_type_hint=access_token' });
+    assert.deepEqual(received, {
+      method: 'POST',
+      authorization,
+      body: 'token=a%2B%2F%3D&token_type_hint=access_token',
+    });
   });
 
   const refused: [what: string, answer: object, fault: string][] = [
@@ -132,11 +136,11 @@ describe('an opaque token', () => {
   ];
   for (const [what, answer] of failures) {
     test(`is never active where the provider answers ${what}: nothing is known, and nothing remembered`, async t => {
-      const { provider, judge, clock, failures: told } = await asking(t, answer);
+      const { provider, judge, clock, failures: reported } = await asking(t, answer);
 
       await assert.rejects(judge('a'), { code: 'IDENTITY_UNAVAILABLE', retryAfterMs: 1_000 });
       await assert.rejects(judge('b'), { code: 'IDENTITY_UNAVAILABLE' });
-      assert.deepEqual([provider.asked.length, told.length >= 1], [1, true], 'it is left alone for a moment');
+      assert.deepEqual([provider.requests.length, reported.length >= 1], [1, true], 'it is left alone for a moment');
 
       provider.answer = active();
       clock.advance(1_000);
@@ -152,7 +156,7 @@ describe('an opaque token', () => {
 
     for (const token of ['aa-1', 'bb-1', jwtOf('https://b.example.org')]) await judge(token);
 
-    assert.deepEqual(provider.asked, ['/a', '/rest', '/b']);
+    assert.deepEqual(provider.requests, ['/a', '/rest', '/b']);
     assert.equal(scheme.takes({ kind: 'bearer', token: jwtOf('https://c.example.org') }), false, 'a JWT is another’s');
   });
 });

@@ -33,11 +33,11 @@ async function aKeySet(t: TestContext, traits: Partial<KeySetOptions> & { answer
 describe('the published keys of an issuer', () => {
   test('are fetched when first asked for, once for all who ask at a time', async t => {
     const { provider, set, ids } = await aKeySet(t);
-    assert.deepEqual([provider.asked, set.ageSeconds], [[], undefined]);
+    assert.deepEqual([provider.requests, set.ageSeconds], [[], undefined]);
 
     await Promise.all([set.prepare('one'), set.prepare('one'), set.prepare(undefined)]);
 
-    assert.deepEqual([ids(), provider.asked], [['one'], ['/jwks']]);
+    assert.deepEqual([ids(), provider.requests], [['one'], ['/jwks']]);
     assert.equal(set.prepare('one'), undefined, 'known at once');
   });
 
@@ -48,11 +48,11 @@ describe('the published keys of an issuer', () => {
 
     provider.answer = published(one);
     clock.advance(599_999);
-    assert.equal(provider.asked.length, 1);
+    assert.equal(provider.requests.length, 1);
     clock.advance(1);
     await until(() => ids().length === 1, 'the set is fetched anew');
 
-    assert.deepEqual([ids(), gone, provider.asked.length], [['one'], ['two'], 2]);
+    assert.deepEqual([ids(), gone, provider.requests.length], [['one'], ['two'], 2]);
     assert.equal(set.keys[0], kept, 'what stays is the same key');
   });
 
@@ -62,13 +62,13 @@ describe('the published keys of an issuer', () => {
 
     provider.answer = published(one, two);
     await Promise.all([set.prepare('two'), set.prepare('two')]);
-    assert.deepEqual([ids(), provider.asked.length], [['one', 'two'], 2]);
+    assert.deepEqual([ids(), provider.requests.length], [['one', 'two'], 2]);
 
     clock.advance(29_999);
     assert.equal(set.prepare('three'), undefined, 'refused without asking');
     clock.advance(1);
     await set.prepare('three');
-    assert.equal(provider.asked.length, 3);
+    assert.equal(provider.requests.length, 3);
   });
 
   test('serve while the issuer is away, up to their age, and are then believed no more', async t => {
@@ -99,7 +99,7 @@ describe('the published keys of an issuer', () => {
 
     await assert.rejects(set.prepare('one') ?? assert.fail(), { code: 'IDENTITY_UNAVAILABLE', retryAfterMs: 5_000 });
     await assert.rejects(set.prepare('one') ?? assert.fail(), { code: 'IDENTITY_UNAVAILABLE' });
-    assert.equal(provider.asked.length, 1);
+    assert.equal(provider.requests.length, 1);
 
     provider.answer = published(one);
     clock.advance(5_000);
@@ -158,7 +158,7 @@ describe('the published keys of an issuer', () => {
 
     await set.prepare('two');
 
-    assert.deepEqual([ids(), provider.asked], [['two'], ['/.well-known/openid-configuration', '/keys']]);
+    assert.deepEqual([ids(), provider.requests], [['two'], ['/.well-known/openid-configuration', '/keys']]);
   });
 
   for (const [what, document] of [
@@ -172,7 +172,7 @@ describe('the published keys of an issuer', () => {
 
       await assert.rejects(set.prepare('one') ?? assert.fail(), { code: 'IDENTITY_UNAVAILABLE' });
 
-      assert.deepEqual([provider.asked.length, texts().length], [1, 1]);
+      assert.deepEqual([provider.requests.length, texts().length], [1, 1]);
     });
   }
 

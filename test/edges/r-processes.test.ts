@@ -26,7 +26,7 @@ const fuel = {
 } as const;
 
 function startLocal(t: TestContext, options: Partial<LocalSourceOptions> = {}) {
-  const told = new EventEmitter<{ news: [] }>();
+  const reported = new EventEmitter<{ news: [] }>();
   const notices: Notice[] = [];
   let roster: Roster | undefined;
   const source = createLocalSource({
@@ -38,11 +38,11 @@ function startLocal(t: TestContext, options: Partial<LocalSourceOptions> = {}) {
     ...{ clock: systemClock, random: systemRandom, sharedSecretOf: () => undefined },
     observe: event => {
       if (event.kind === 'notice') notices.push(event);
-      told.emit('news');
+      reported.emit('news');
     },
     onRoster: next => {
       roster = next;
-      told.emit('news');
+      reported.emit('news');
     },
     ...options,
   });
@@ -51,7 +51,7 @@ function startLocal(t: TestContext, options: Partial<LocalSourceOptions> = {}) {
 
   /** Resolves when it holds; asked at every event. */
   const happens = async (holds: () => boolean) => {
-    while (!holds()) await once(told, 'news');
+    while (!holds()) await once(reported, 'news');
   };
   return { source, notices, entries, roster: () => roster, happens };
 }

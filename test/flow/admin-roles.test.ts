@@ -45,15 +45,15 @@ identity:
   - { id: fuel, uri: lb://fuel, predicates: ['Path=/fuel/**'], cache: { ttl: 1m } }
   - { id: iris, uri: lb://iris, predicates: ['Path=/iris/**'], cache: { ttl: 1m } }`,
   });
-  const ask = (method: string, path: string, headers: Record<string, string>) =>
+  const send = (method: string, path: string, headers: Record<string, string>) =>
     call(`${gateway.adminUrl}${path}`, { method, headers });
-  return { ask };
+  return { send };
 }
 
 test('roles of tokens and keys hold on the admin listener as on routes', async t => {
-  const { ask } = await start(t);
-  const status = async (...[method, path, headers]: Parameters<typeof ask>) =>
-    (await ask(method, path, headers)).status;
+  const { send } = await start(t);
+  const status = async (...[method, path, headers]: Parameters<typeof send>) =>
+    (await send(method, path, headers)).status;
   const purge = (service: string) => `/api/cache/purge?route=${service}`;
 
   assert.equal(await status('GET', '/api/services', bearer(['staff'])), 200);
@@ -66,7 +66,7 @@ test('roles of tokens and keys hold on the admin listener as on routes', async t
   assert.equal(await status('GET', '/api/audit', bearer(['ops-team'])), 403);
   assert.equal(await status('POST', purge('iris'), { 'x-api-key': 'the key' }), 200);
 
-  const trail = await ask('GET', '/api/audit', bearer(['audit', 'data-team']));
+  const trail = await send('GET', '/api/audit', bearer(['audit', 'data-team']));
   assert.equal(trail.status, 200);
   const purges = trail.text.split('\n').flatMap(line => {
     const { what = '', by = '' } = (line === '' ? {} : JSON.parse(line)) as { what?: string; by?: string };
@@ -76,18 +76,22 @@ test('roles of tokens and keys hold on the admin listener as on routes', async t
 });
 
 test('a caller without a role of the listener, or with a credential that is not taken, is refused there', async t => {
-  const { ask } = await start(t);
-  const heard = async (headers: Record<string, string>) => {
-    const { status, code, headers: told } = await ask('GET', '/api/services', headers);
-    return [status, code, told['www-authenticate']?.split(' ', 1)[0]];
+  const { send } = await start(t);
+  const received = async (headers: Record<string, string>) => {
+    const { status, code, headers: reported } = await send('GET', '/api/services', headers);
+    return [status, code, reported['www-authenticate']?.split(' ', 1)[0]];
   };
 
-  assert.deepEqual(await heard({}), [401, 'UNAUTHENTICATED', 'Bearer']);
-  assert.deepEqual(await heard(bearer(['operator'])), [403, 'FORBIDDEN', undefined], 'a role of the same name is none');
-  assert.deepEqual(await heard({ ...bearer(['staff']), 'x-api-key': 'the key' }), [400, 'BAD_REQUEST', 'Bearer']);
+  assert.deepEqual(await received({}), [401, 'UNAUTHENTICATED', 'Bearer']);
+  assert.deepEqual(
+    await received(bearer(['operator'])),
+    [403, 'FORBIDDEN', undefined],
+    'a role of the same name is none',
+  );
+  assert.deepEqual(await received({ ...bearer(['staff']), 'x-api-key': 'the key' }), [400, 'BAD_REQUEST', 'Bearer']);
   for (const signer of [hmac(`${SECRET}x`), unsigned]) {
-    assert.deepEqual(await heard(bearer(['staff'], signer)), [401, 'UNAUTHENTICATED', 'Bearer']);
+    assert.deepEqual(await received(bearer(['staff'], signer)), [401, 'UNAUTHENTICATED', 'Bearer']);
   }
-  assert.deepEqual(await heard({ 'x-api-key': 'no key' }), [401, 'UNAUTHENTICATED', 'ApiKey']);
-  assert.deepEqual(await heard(bearer(['staff'], unsigned)), [429, 'RATE_LIMITED', undefined], 'guessing is slowed');
+  assert.deepEqual(await received({ 'x-api-key': 'no key' }), [401, 'UNAUTHENTICATED', 'ApiKey']);
+  assert.deepEqual(await received(bearer(['staff'], unsigned)), [429, 'RATE_LIMITED', undefined], 'guessing is slowed');
 });

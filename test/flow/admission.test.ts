@@ -32,31 +32,31 @@ routes: [{ id: fuel, uri: lb://fuel, predicates: ['Path=/fuel/**', 'Method=GET,P
 describe('a route of a gateway with identity', () => {
   test('is closed unless a credential is good, and says in one field why', async t => {
     const { gateway, upstream } = await gatewayWith(t, '');
-    const ask = (headers = {}) => gateway.call('/fuel', { headers });
+    const send = (headers = {}) => gateway.call('/fuel', { headers });
 
     const table = [
-      [await ask(), 401, /^Bearer realm=[^,]*$|^Bearer$|^Bearer (?!.*error=)/],
-      [await ask({ authorization: 'Basic YTpi' }), 401, /^Bearer/],
-      [await ask(bearer('no.token.atall')), 401, /invalid_token/],
-      [await ask(bearer(tokenOf({}, 'another secret of thirty-two bytes'))), 401, /invalid_token/],
+      [await send(), 401, /^Bearer realm=[^,]*$|^Bearer$|^Bearer (?!.*error=)/],
+      [await send({ authorization: 'Basic YTpi' }), 401, /^Bearer/],
+      [await send(bearer('no.token.atall')), 401, /invalid_token/],
+      [await send(bearer(tokenOf({}, 'another secret of thirty-two bytes'))), 401, /invalid_token/],
       [
-        await ask(bearer(aToken({ alg: 'none' }, { iss: 'here', aud: 'penstock', sub: 'a', exp: soon() }, unsigned))),
+        await send(bearer(aToken({ alg: 'none' }, { iss: 'here', aud: 'penstock', sub: 'a', exp: soon() }, unsigned))),
         401,
         /invalid_token/,
       ],
-      [await ask(bearer(tokenOf({ exp: soon() - 7_200 }))), 401, /invalid_token/],
-      [await ask(bearer(tokenOf({ exp: undefined }))), 401, /invalid_token/],
-      [await ask(bearer(tokenOf({ aud: 'others' }))), 401, /invalid_token/],
-      [await ask(bearer(tokenOf({ iss: 'elsewhere' }))), 401, /invalid_token/],
+      [await send(bearer(tokenOf({ exp: soon() - 7_200 }))), 401, /invalid_token/],
+      [await send(bearer(tokenOf({ exp: undefined }))), 401, /invalid_token/],
+      [await send(bearer(tokenOf({ aud: 'others' }))), 401, /invalid_token/],
+      [await send(bearer(tokenOf({ iss: 'elsewhere' }))), 401, /invalid_token/],
     ] as const;
 
-    for (const [heard, status, challenge] of table) {
-      assert.equal(heard.status, status);
-      assert.equal(heard.code, 'UNAUTHENTICATED');
-      assert.match(String(heard.headers['www-authenticate']), challenge);
+    for (const [received, status, challenge] of table) {
+      assert.equal(received.status, status);
+      assert.equal(received.code, 'UNAUTHENTICATED');
+      assert.match(String(received.headers['www-authenticate']), challenge);
     }
     assert.equal(upstream.requests.length, 0);
-    assert.equal((await ask(bearer(tokenOf()))).status, 200);
+    assert.equal((await send(bearer(tokenOf()))).status, 200);
   });
 
   test('asks for all of its scopes and any of its roles', async t => {
@@ -79,13 +79,13 @@ describe('a route of a gateway with identity', () => {
       Expect: 'x',
     };
 
-    const heard = await gateway.call(
+    const received = await gateway.call(
       '/fuel/predict?n=1',
       post([{ a: 1 }], { ...forged, ...bearer(tokenOf({ scope: 'predict', roles: ['r'] })) }),
     );
 
-    assert.equal(heard.status, 200);
-    assert.equal(heard.headers.via, '1.1 penstock');
+    assert.equal(received.status, 200);
+    assert.equal(received.headers.via, '1.1 penstock');
     const { head = '', body, pieces } = upstream.requests[0] ?? {};
     assert.match(head, /^POST \/predict\?n=1 HTTP\/1\.1\r\n/);
     assert.match(head, /\r\nx-penstock-subject: alice\r\n/i);
@@ -130,10 +130,10 @@ describe('a stranger', () => {
 describe('a limit', () => {
   test('by caller is each caller’s own, and says how much is left and when to come back', async t => {
     const { gateway, upstream } = await gatewayWith(t, 'limits: [{ rate: 3, per: 1m, by: caller }]');
-    const ask = (sub: string) => gateway.call('/fuel', { headers: bearer(tokenOf({ sub })) });
+    const send = (sub: string) => gateway.call('/fuel', { headers: bearer(tokenOf({ sub })) });
 
-    const alice = [await ask('alice'), await ask('alice'), await ask('alice'), await ask('alice')];
-    const bob = await ask('bob');
+    const alice = [await send('alice'), await send('alice'), await send('alice'), await send('alice')];
+    const bob = await send('bob');
 
     assert.deepEqual(
       alice.map(({ status }) => status),
@@ -163,11 +163,11 @@ describe('a limit', () => {
 
   test('goes on counting through a reload that leaves it as it is', async t => {
     const { gateway } = await gatewayWith(t, 'limits: [{ rate: 2, per: 1m, by: route }]');
-    const ask = () => gateway.call('/fuel', { headers: bearer(tokenOf()) });
+    const send = () => gateway.call('/fuel', { headers: bearer(tokenOf()) });
 
-    const before = [await ask(), await ask()];
+    const before = [await send(), await send()];
     await gateway.reload();
-    const after = await ask();
+    const after = await send();
 
     assert.deepEqual(
       [...before, after].map(({ status }) => status),
@@ -188,28 +188,28 @@ describe('a browser', () => {
       'access-control-request-headers': 'authorization',
     };
 
-    const heard = await gateway.call('/fuel', { method: 'OPTIONS', headers: preflight });
+    const received = await gateway.call('/fuel', { method: 'OPTIONS', headers: preflight });
 
-    assert.equal(heard.status, 204);
-    assert.equal(heard.headers['access-control-allow-origin'], 'https://app.example.org');
-    assert.match(String(heard.headers['access-control-allow-methods']), /POST/);
-    assert.match(String(heard.headers['access-control-allow-headers']), /authorization/);
-    assert.equal(heard.headers['access-control-max-age'], '600');
+    assert.equal(received.status, 204);
+    assert.equal(received.headers['access-control-allow-origin'], 'https://app.example.org');
+    assert.match(String(received.headers['access-control-allow-methods']), /POST/);
+    assert.match(String(received.headers['access-control-allow-headers']), /authorization/);
+    assert.equal(received.headers['access-control-max-age'], '600');
     assert.equal(upstream.requests.length, 0);
   });
 
   test('may read refusals and answers alike, and nothing of what a stranger origin asks', async t => {
     const { gateway } = await gatewayWith(t, `${CORS}, limits: [{ rate: 2, per: 1m, by: ip }]`);
-    const ask = (headers: object) => gateway.call('/fuel', { headers: { ...headers } });
+    const send = (headers: object) => gateway.call('/fuel', { headers: { ...headers } });
 
-    const heard = [await ask(ORIGIN), await ask({ ...ORIGIN, ...bearer(tokenOf()) }), await ask(ORIGIN)];
-    const stranger = await ask({ origin: 'https://evil.example.org' });
+    const received = [await send(ORIGIN), await send({ ...ORIGIN, ...bearer(tokenOf()) }), await send(ORIGIN)];
+    const stranger = await send({ origin: 'https://evil.example.org' });
 
     assert.deepEqual(
-      heard.map(({ status }) => status),
+      received.map(({ status }) => status),
       [401, 200, 429],
     );
-    for (const { headers } of heard) assert.equal(headers['access-control-allow-origin'], ORIGIN.origin);
+    for (const { headers } of received) assert.equal(headers['access-control-allow-origin'], ORIGIN.origin);
     assert.equal(stranger.headers['access-control-allow-origin'], undefined);
   });
 });
@@ -218,19 +218,19 @@ describe('a method', () => {
   test('that only the route’s Method forbids is answered with those that are allowed', async t => {
     const { gateway } = await gatewayWith(t, '');
 
-    const heard = await gateway.call('/fuel', { method: 'DELETE' });
+    const received = await gateway.call('/fuel', { method: 'DELETE' });
 
-    assert.deepEqual([heard.status, heard.code], [405, 'METHOD_NOT_ALLOWED']);
-    assert.deepEqual(new Set(String(heard.headers.allow).split(', ')), new Set(['GET', 'HEAD', 'POST']));
+    assert.deepEqual([received.status, received.code], [405, 'METHOD_NOT_ALLOWED']);
+    assert.deepEqual(new Set(String(received.headers.allow).split(', ')), new Set(['GET', 'HEAD', 'POST']));
     assert.deepEqual((await gateway.call('/nowhere')).code, 'NO_ROUTE');
   });
 
   test('HEAD goes to R as GET, and comes back as its head', async t => {
     const { gateway, upstream } = await gatewayWith(t, '');
 
-    const heard = await gateway.call('/fuel', { method: 'HEAD', headers: bearer(tokenOf()) });
+    const received = await gateway.call('/fuel', { method: 'HEAD', headers: bearer(tokenOf()) });
 
-    assert.deepEqual([heard.status, heard.headers['content-length'], heard.text], [200, '3', '']);
+    assert.deepEqual([received.status, received.headers['content-length'], received.text], [200, '3', '']);
     assert.match(upstream.requests[0]?.head ?? '', /^GET /);
   });
 });

@@ -25,16 +25,16 @@ ${routes}
 async function gatewayBefore(t: TestContext, script: Script, routes: string) {
   const upstream = await startUpstream(t, script);
   const gateway = await startGateway(t, { services: { fuel: [upstream.origin] }, routes: routesYaml(routes) });
-  return { gateway, upstream, asked: () => upstream.requests.length };
+  return { gateway, upstream, requested: () => upstream.requests.length };
 }
 
 const FUEL = '  - { id: fuel, uri: lb://fuel, pure: true, cache: { ttl: 1h } }';
 
 describe('a route with a cache', () => {
   test('asks R once for the same, and tells the others apart from it', async t => {
-    const { gateway, asked } = await gatewayBefore(t, counting(), FUEL);
+    const { gateway, requested } = await gatewayBefore(t, counting(), FUEL);
 
-    const heard = [
+    const received = [
       await gateway.call('/predict', post('{"a":1,"b":[2]}')),
       await gateway.call('/predict', post('{ "b": [2], "a": 1 }')),
       await gateway.call('/predict', post('{"a":1,"b":[3]}')),
@@ -42,11 +42,11 @@ describe('a route with a cache', () => {
     ];
 
     assert.deepEqual(
-      heard.map(({ text }) => text),
+      received.map(({ text }) => text),
       ['[1]', '[1]', '[2]', '[3]'],
     );
-    assert.equal(asked(), 3);
-    const [first, second] = heard.map(({ headers }) => headers);
+    assert.equal(requested(), 3);
+    const [first, second] = received.map(({ headers }) => headers);
     assert.equal(first?.['cache-status'], 'Penstock; fwd=uri-miss; stored');
     assert.match(String(second?.['cache-status']), /^Penstock; hit; ttl=359\d$/);
     assert.match(String(second?.age), /^\d$/);
@@ -58,7 +58,7 @@ describe('a route with a cache', () => {
   });
 
   test('answers HEAD from what GET brought, and 304 to who has it already', async t => {
-    const { gateway, asked } = await gatewayBefore(t, counting(), FUEL);
+    const { gateway, requested } = await gatewayBefore(t, counting(), FUEL);
     const { headers } = await gateway.call('/model');
     const etag = String(headers.etag);
 
@@ -71,7 +71,7 @@ describe('a route with a cache', () => {
     assert.deepEqual([known.headers['content-type'], known.headers['content-length']], [undefined, undefined]);
     assert.match(String(known.headers['cache-status']), /^Penstock; hit/);
     assert.deepEqual([other.status, other.text], [200, '[1]']);
-    assert.equal(asked(), 1);
+    assert.equal(requested(), 1);
   });
 
   test('dresses each answer for its caller, and mixes nobody’s fields into it', async t => {
@@ -98,14 +98,14 @@ describe('a route with a cache', () => {
   test('keeps apart those who differ in what the route varies by', async t => {
     const route = '  - { id: fuel, uri: lb://fuel, cache: { ttl: 1h }, varyBy: [header:Accept-Language] }';
     const { gateway } = await gatewayBefore(t, counting(), route);
-    const ask = async (language: string) =>
+    const send = async (language: string) =>
       (await gateway.call('/model', { headers: { 'accept-language': language } })).text;
 
-    assert.deepEqual([await ask('de'), await ask('en'), await ask('de')], ['[1]', '[2]', '[1]']);
+    assert.deepEqual([await send('de'), await send('en'), await send('de')], ['[1]', '[2]', '[1]']);
   });
 
   test('remembers neither a POST that may have effects nor what says it is private', async t => {
-    const { gateway, asked } = await gatewayBefore(
+    const { gateway, requested } = await gatewayBefore(
       t,
       counting(`${JSON_FIELD}Cache-Control: private\r\n`),
       '  - { id: fuel, uri: lb://fuel, cache: { ttl: 1h } }',
@@ -114,7 +114,7 @@ describe('a route with a cache', () => {
     const posted = [await gateway.call('/predict', post([])), await gateway.call('/predict', post([]))];
     const got = [await gateway.call('/me'), await gateway.call('/me')];
 
-    assert.equal(asked(), 4);
+    assert.equal(requested(), 4);
     assert.deepEqual(
       [...posted, ...got].map(({ headers }) => headers['cache-status']),
       [undefined, undefined, 'Penstock; fwd=uri-miss', 'Penstock; fwd=uri-miss'],
@@ -122,18 +122,18 @@ describe('a route with a cache', () => {
   });
 
   test('heeds what the caller says of caches', async t => {
-    const { gateway, asked } = await gatewayBefore(t, counting(), FUEL);
-    const ask = async (wish: string) => {
-      const { status, headers, code } = await gateway.call('/model', { headers: { 'cache-control': wish } });
+    const { gateway, requested } = await gatewayBefore(t, counting(), FUEL);
+    const send = async (directive: string) => {
+      const { status, headers, code } = await gateway.call('/model', { headers: { 'cache-control': directive } });
       return [status, code, headers['cache-status']];
     };
 
-    assert.deepEqual(await ask('only-if-cached'), [504, 'NOT_CACHED', 'Penstock; detail=only-if-cached']);
-    assert.deepEqual(await ask('no-store'), [200, undefined, 'Penstock; fwd=bypass']);
-    assert.deepEqual(await ask('no-cache'), [200, undefined, 'Penstock; fwd=uri-miss; stored']);
-    assert.deepEqual(await ask('no-cache'), [200, undefined, 'Penstock; fwd=request; stored']);
-    assert.equal((await ask('only-if-cached'))[0], 200);
-    assert.equal(asked(), 3);
+    assert.deepEqual(await send('only-if-cached'), [504, 'NOT_CACHED', 'Penstock; detail=only-if-cached']);
+    assert.deepEqual(await send('no-store'), [200, undefined, 'Penstock; fwd=bypass']);
+    assert.deepEqual(await send('no-cache'), [200, undefined, 'Penstock; fwd=uri-miss; stored']);
+    assert.deepEqual(await send('no-cache'), [200, undefined, 'Penstock; fwd=request; stored']);
+    assert.equal((await send('only-if-cached'))[0], 200);
+    assert.equal(requested(), 3);
   });
 
   test('keeps an answer that came when its caller was gone', async t => {
@@ -141,7 +141,7 @@ describe('a route with a cache', () => {
     const script: Script = (socket, request) => {
       release = () => answer('[1]')(socket, request);
     };
-    const { gateway, upstream, asked } = await gatewayBefore(t, script, FUEL);
+    const { gateway, upstream, requested } = await gatewayBefore(t, script, FUEL);
     const hangUp = new AbortController();
     const reached = once(upstream.events, 'request');
     const { answered } = beginCall(`${gateway.url}/model`, { signal: hangUp.signal });
@@ -154,12 +154,12 @@ describe('a route with a cache', () => {
     await gateway.untilIdle();
 
     const { text, headers } = await gateway.call('/model');
-    assert.deepEqual([text, asked()], ['[1]', 1]);
+    assert.deepEqual([text, requested()], ['[1]', 1]);
     assert.match(String(headers['cache-status']), /^Penstock; hit/);
   });
 
   test('is asked once with others who ask the same meanwhile, and remembers it for all', async t => {
-    const { gateway, upstream, asked } = await gatewayBefore(
+    const { gateway, upstream, requested } = await gatewayBefore(
       t,
       stall,
       '  - { id: fuel, uri: lb://fuel, coalesce: true, cache: { ttl: 1h } }',
@@ -177,23 +177,23 @@ describe('a route with a cache', () => {
     const stored = 'Penstock; fwd=uri-miss; stored';
     assert.deepEqual(statuses.sort(), [stored, ...Array.from({ length: 4 }, () => `${stored}; collapsed`)]);
     assert.match(String((await gateway.call('/model')).headers['cache-status']), /^Penstock; hit/);
-    assert.equal(asked(), 1);
+    assert.equal(requested(), 1);
   });
 
   test('goes on through a reload that leaves it as it was, and forgets through one that does not', async t => {
     const { gateway } = await gatewayBefore(t, counting(), FUEL);
-    const ask = async () => (await gateway.call('/model')).text;
+    const send = async () => (await gateway.call('/model')).text;
     const reloadWith = async (routes: string) => {
       writeFileSync(gateway.routesFile, routesYaml(routes));
       await gateway.reload();
     };
-    assert.equal(await ask(), '[1]');
+    assert.equal(await send(), '[1]');
 
     await reloadWith(`  - { id: other, uri: lb://fuel, predicates: [Path=/other] }\n${FUEL}`);
-    assert.equal(await ask(), '[1]');
+    assert.equal(await send(), '[1]');
 
     await reloadWith(FUEL.replace('1h', '2h'));
-    assert.equal(await ask(), '[2]');
+    assert.equal(await send(), '[2]');
   });
 
   test('is purged by hand', async t => {
@@ -251,7 +251,7 @@ describe('an instance that is gone', () => {
 describe('an instance that is too slow', () => {
   test('is stood in for when the time is over, not later, and what it brings then is remembered', async t => {
     const route = '  - { id: fuel, uri: lb://fuel, timeout: 500ms, cache: { ttl: 1ms, staleIfError: 1h } }';
-    const { gateway, upstream, asked } = await gatewayBefore(t, answer('[1]'), route);
+    const { gateway, upstream, requested } = await gatewayBefore(t, answer('[1]'), route);
     await gateway.call('/model');
     let release: () => void = () => assert.fail('R was not asked');
     upstream.play((socket, request) => {
@@ -266,7 +266,7 @@ describe('an instance that is too slow', () => {
 
     assert.deepEqual([late.status, late.text, next.status, next.text], [200, '[1]', 200, '[2]']);
     for (const { headers } of [late, next]) assert.match(String(headers['cache-status']), /DEADLINE_EXCEEDED$/);
-    assert.equal(asked(), 3);
+    assert.equal(requested(), 3);
     await upstream.stop();
   });
 });
@@ -277,31 +277,31 @@ describe('a route that follows HTTP', () => {
 
   test('remembers for as long as R says, less the age it had', async t => {
     const fields = `${JSON_FIELD}Cache-Control: max-age=9, s-maxage=100\r\nAge: 40\r\n`;
-    const { gateway, asked } = await gatewayBefore(t, counting(fields), ROUTES);
+    const { gateway, requested } = await gatewayBefore(t, counting(fields), ROUTES);
     await gateway.call('/model');
 
     const { headers } = await gateway.call('/model');
 
-    assert.equal(asked(), 1);
+    assert.equal(requested(), 1);
     assert.match(String(headers['cache-status']), /^Penstock; hit; ttl=5\d$/);
     assert.match(String(headers.age), /^4\d$/);
   });
 
   test('guesses nothing where R says nothing', async t => {
-    const { gateway, asked } = await gatewayBefore(t, counting(), ROUTES);
+    const { gateway, requested } = await gatewayBefore(t, counting(), ROUTES);
     await gateway.call('/model');
     await gateway.call('/model');
 
-    assert.equal(asked(), 2);
+    assert.equal(requested(), 2);
   });
 
   test('forgets what another route writes to', async t => {
     const { gateway } = await gatewayBefore(t, counting(`${JSON_FIELD}Cache-Control: max-age=60\r\n`), ROUTES);
-    const ask = async (path: string) => (await gateway.call(path)).text;
-    assert.deepEqual([await ask('/a'), await ask('/b')], ['[1]', '[2]']);
+    const send = async (path: string) => (await gateway.call(path)).text;
+    assert.deepEqual([await send('/a'), await send('/b')], ['[1]', '[2]']);
 
     await gateway.call('/a', { method: 'PUT', body: '1' });
 
-    assert.deepEqual([await ask('/a'), await ask('/b')], ['[4]', '[2]']);
+    assert.deepEqual([await send('/a'), await send('/b')], ['[4]', '[2]']);
   });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
-import { beginCall, post, type Heard } from '../support/call.ts';
+import { beginCall, post, type Received } from '../support/call.ts';
 import { startGateway } from '../support/composed-gateway.ts';
 import { answer, bytesThenReset, flood, startUpstream, type Script } from '../support/scripted-upstream.ts';
 import { until } from '../support/until.ts';
@@ -35,27 +35,28 @@ routes: [{ id: fuel, uri: lb://fuel, pure: true, coalesce: true${policy && `, ${
   /** Who joins a flight is counted with its end: until then all are in flight, those that began one included. */
   const untilJoined = (count: number, flights = 1) =>
     until(async () => (await gateway.metric('penstock_requests_in_flight')) === count + flights, `${count} joined`);
-  const untilAsked = (count: number) => until(() => upstream.requests.length === count, `R was asked ${count} times`);
-  return { gateway, upstream, hand, joined, untilJoined, untilAsked };
+  const untilRequested = (count: number) =>
+    until(() => upstream.requests.length === count, `R was asked ${count} times`);
+  return { gateway, upstream, hand, joined, untilJoined, untilAsked: untilRequested };
 }
 
-const statuses = (heard: readonly Heard[]) => [...new Set(heard.map(({ status }) => status))];
+const statuses = (received: readonly Received[]) => [...new Set(received.map(({ status }) => status))];
 
 describe('equal requests in flight', () => {
   test('share one call, and each gets the same bytes', async t => {
     const { gateway, upstream, hand, untilJoined } = await gatewayBefore(t, "filters: ['AddResponseHeader=X-A, b']");
     const bodies = ['{"wt":1,"hp":2}', '{ "hp": 2, "wt": 1 }', '{"\\u0077t":1,"hp":2}'];
-    const ask = (i: number) => gateway.call('/predict', post(bodies[i % 3] ?? ''));
+    const send = (i: number) => gateway.call('/predict', post(bodies[i % 3] ?? ''));
 
-    const calls = Array.from({ length: 300 }, (_, i) => ask(i));
+    const calls = Array.from({ length: 300 }, (_, i) => send(i));
     await untilJoined(299);
     hand.release('{".pred":[1.5]}');
-    const heard = await Promise.all(calls);
+    const received = await Promise.all(calls);
 
-    assert.deepEqual([statuses(heard), upstream.requests.length], [[200], 1]);
-    assert.equal(new Set(heard.map(({ text }) => text)).size, 1);
-    assert.equal(new Set(heard.map(({ headers }) => headers['x-request-id'])).size, 300);
-    assert.ok(heard.every(({ headers }) => headers['x-a'] === 'b'));
+    assert.deepEqual([statuses(received), upstream.requests.length], [[200], 1]);
+    assert.equal(new Set(received.map(({ text }) => text)).size, 1);
+    assert.equal(new Set(received.map(({ headers }) => headers['x-request-id'])).size, 300);
+    assert.ok(received.every(({ headers }) => headers['x-a'] === 'b'));
     const lines = gateway.requests();
     assert.equal(lines.length, 300);
     assert.ok(lines.every(({ instance, attempts }) => instance !== null && attempts === 1));
@@ -63,7 +64,7 @@ describe('equal requests in flight', () => {
   });
 
   test('show R nothing of the one who happens to ask', async t => {
-    const { gateway, upstream, hand, untilAsked } = await gatewayBefore(t);
+    const { gateway, upstream, hand, untilAsked: untilRequested } = await gatewayBefore(t);
     const personal = {
       cookie: 'a=b',
       authorization: 'x',
@@ -79,7 +80,7 @@ describe('equal requests in flight', () => {
     };
 
     const call = gateway.call('/predict?n=1', post('[1]', { ...personal, ...more }));
-    await untilAsked(1);
+    await untilRequested(1);
     hand.release();
     await call;
 
@@ -90,11 +91,13 @@ describe('equal requests in flight', () => {
   });
 
   test('are not those that differ in what R sees, nor those that agree only in that', async t => {
-    const { gateway, upstream, hand, joined, untilAsked } = await gatewayBefore(
-      t,
-      "varyBy: ['header:X-Tenant', 'header:Authorization']",
-      'concurrency: 20',
-    );
+    const {
+      gateway,
+      upstream,
+      hand,
+      joined,
+      untilAsked: untilRequested,
+    } = await gatewayBefore(t, "varyBy: ['header:X-Tenant', 'header:Authorization']", 'concurrency: 20');
     const differing = [
       () => gateway.call('/a', post('{"a":1}')),
       () => gateway.call('/a', post('{"a":1.0}')),
@@ -110,39 +113,39 @@ describe('equal requests in flight', () => {
     ];
 
     const calls = differing.map(call => call());
-    await untilAsked(differing.length);
+    await untilRequested(differing.length);
     while (hand.waiting.length > 0) hand.release();
-    const heard = await Promise.all(calls);
+    const received = await Promise.all(calls);
 
-    assert.deepEqual([statuses(heard), await joined(), upstream.requests.length], [[200], 0, differing.length]);
+    assert.deepEqual([statuses(received), await joined(), upstream.requests.length], [[200], 0, differing.length]);
   });
 
   test('are one however JSON is announced, and HEAD and GET are one as well', async t => {
     const { gateway, upstream, hand, untilJoined } = await gatewayBefore(t);
     const types = ['application/json', 'application/json; charset=UTF-8', 'text/json', undefined];
-    const ask = (type: string | undefined) =>
+    const send = (type: string | undefined) =>
       gateway.call('/a', { method: 'POST', body: '[1]', headers: type === undefined ? {} : { 'content-type': type } });
 
-    const calls = [...types.map(ask), gateway.call('/a'), gateway.call('/a', { method: 'HEAD' })];
+    const calls = [...types.map(send), gateway.call('/a'), gateway.call('/a', { method: 'HEAD' })];
     await untilJoined(4, 2);
     await until(() => upstream.requests.length === 1, 'R works on one');
     hand.release();
     await until(() => hand.waiting.length === 1, 'R works on the other');
     hand.release('[2]');
-    const heard = await Promise.all(calls);
+    const received = await Promise.all(calls);
 
     assert.equal(upstream.requests.length, 2);
-    assert.deepEqual(statuses(heard), [200]);
-    const [whole, headOnly] = heard.slice(-2);
+    assert.deepEqual(statuses(received), [200]);
+    const [whole, headOnly] = received.slice(-2);
     assert.deepEqual([headOnly?.text, headOnly?.headers['content-length']], ['', whole?.headers['content-length']]);
   });
 });
 
 describe('who shares a flight', () => {
   test('may leave, and even who began it: the others get their answer', async t => {
-    const { gateway, upstream, hand, untilJoined, untilAsked } = await gatewayBefore(t);
+    const { gateway, upstream, hand, untilJoined, untilAsked: untilRequested } = await gatewayBefore(t);
     const first = beginCall(gateway.url);
-    await untilAsked(1);
+    await untilRequested(1);
     const others = [gateway.call('/'), gateway.call('/')];
     await untilJoined(2);
 
@@ -158,9 +161,9 @@ describe('who shares a flight', () => {
   });
 
   test('leaves R a call for nobody only when all have left, and then the queue at once', async t => {
-    const { gateway, upstream, hand, untilJoined, untilAsked } = await gatewayBefore(t);
+    const { gateway, upstream, hand, untilJoined, untilAsked: untilRequested } = await gatewayBefore(t);
     const blocking = gateway.call('/other');
-    await untilAsked(1);
+    await untilRequested(1);
     const calls = [beginCall(gateway.url), beginCall(gateway.url)];
     await untilJoined(1);
     await until(async () => (await gateway.service('fuel')).queue.depth === 1, 'the flight waits');
@@ -183,12 +186,12 @@ describe('a failure', () => {
     hand.play(bytesThenReset(''));
     await until(() => hand.waiting.length === 1 && upstream.requests.length === 2, 'the retry');
     hand.play(bytesThenReset(''));
-    const heard = await Promise.all(calls);
+    const received = await Promise.all(calls);
 
-    assert.deepEqual([statuses(heard), heard[7]?.code], [[502], 'CONNECTION_LOST']);
+    assert.deepEqual([statuses(received), received[7]?.code], [[502], 'CONNECTION_LOST']);
     assert.equal(upstream.requests.length, 2);
     assert.equal(await gateway.metric('penstock_retries_total', { service: 'fuel' }), 1);
-    assert.equal(new Set(heard.map(({ headers }) => headers['x-request-id'])).size, 50);
+    assert.equal(new Set(received.map(({ headers }) => headers['x-request-id'])).size, 50);
   });
 
   test('of R’s own is everyone’s as well', async t => {
@@ -210,18 +213,18 @@ describe('an answer that may serve only one', () => {
     ['is not to be stored', 'Cache-Control: max-age=1, No-Store\r\n'],
   ] as const) {
     test(`serves one, and the others ask for themselves: it ${name}`, async t => {
-      const { gateway, upstream, hand, untilJoined, untilAsked } = await gatewayBefore(t);
+      const { gateway, upstream, hand, untilJoined, untilAsked: untilRequested } = await gatewayBefore(t);
       const calls = Array.from({ length: 3 }, () => gateway.call('/'));
       await untilJoined(2);
 
       for (let i = 1; i <= 3; i += 1) {
-        await untilAsked(i);
+        await untilRequested(i);
         await until(() => hand.waiting.length === 1, 'R works');
         hand.release(`[${i}]`, fields);
       }
-      const heard = await Promise.all(calls);
+      const received = await Promise.all(calls);
 
-      assert.deepEqual(heard.map(({ text }) => text).sort(), ['[1]', '[2]', '[3]']);
+      assert.deepEqual(received.map(({ text }) => text).sort(), ['[1]', '[2]', '[3]']);
       assert.equal(upstream.requests.length, 3);
     });
   }
@@ -234,10 +237,10 @@ describe('an answer that may serve only one', () => {
 
     upstream.play(flood(length));
     hand.play(flood(length));
-    const heard = await Promise.all(calls);
+    const received = await Promise.all(calls);
 
     assert.deepEqual(
-      heard.map(({ body }) => body.length),
+      received.map(({ body }) => body.length),
       [length, length, length],
     );
     assert.equal(upstream.requests.length, 3);
@@ -246,20 +249,26 @@ describe('an answer that may serve only one', () => {
 
 describe('who says no-cache', () => {
   test('joins none that flies already, and may be joined', async t => {
-    const { gateway, upstream, hand, untilJoined, untilAsked } = await gatewayBefore(t, '', 'concurrency: 2');
+    const {
+      gateway,
+      upstream,
+      hand,
+      untilJoined,
+      untilAsked: untilRequested,
+    } = await gatewayBefore(t, '', 'concurrency: 2');
     const first = gateway.call('/');
-    await untilAsked(1);
+    await untilRequested(1);
     const anew = gateway.call('/', { headers: { 'cache-control': 'no-cache' } });
-    await untilAsked(2);
+    await untilRequested(2);
     const later = gateway.call('/');
     await untilJoined(1, 2);
 
     hand.release('[1]');
     hand.release('[2]');
-    const heard = await Promise.all([first, anew, later]);
+    const received = await Promise.all([first, anew, later]);
 
     assert.deepEqual(
-      heard.map(({ text }) => text),
+      received.map(({ text }) => text),
       ['[1]', '[2]', '[2]'],
     );
     assert.equal(upstream.requests.length, 2);

@@ -43,9 +43,9 @@ routes:
 describe('compress', () => {
   test('codes an answer as the caller likes it, and says so', async t => {
     const { gateway } = await startCompressing(t);
-    const asked = (accepted: string) => gateway.call('/x', { headers: { 'accept-encoding': accepted } });
+    const requested = (accepted: string) => gateway.call('/x', { headers: { 'accept-encoding': accepted } });
 
-    const [brotli, gzip, plain] = [await asked('br, gzip'), await asked('gzip'), await asked('identity')];
+    const [brotli, gzip, plain] = [await requested('br, gzip'), await requested('gzip'), await requested('identity')];
 
     assert.equal(brotliDecompressSync(brotli.body).toString(), text);
     assert.equal(gunzipSync(gzip.body).toString(), text);
@@ -67,8 +67,8 @@ describe('compress', () => {
     const { gateway } = await startCompressing(t);
 
     for (const path of ['/cookie', '/kept', '/plain/x']) {
-      const { headers, text: heard } = await gateway.call(path, { headers: { 'accept-encoding': 'gzip' } });
-      assert.deepEqual([headers['content-encoding'], headers.vary, heard], [undefined, undefined, text], path);
+      const { headers, text: received } = await gateway.call(path, { headers: { 'accept-encoding': 'gzip' } });
+      assert.deepEqual([headers['content-encoding'], headers.vary, received], [undefined, undefined, text], path);
     }
   });
 
@@ -89,14 +89,14 @@ describe('compress', () => {
     const answer = await beginCall(`${gateway.url}/long`, { headers: { 'accept-encoding': 'gzip' } }).answered;
     const reader = answer.pipe(createGunzip());
     reader.on('error', () => undefined);
-    let heard = '';
-    while (heard.length < 9_000) heard += ((await once(reader, 'data')) as [Buffer])[0].toString();
+    let received = '';
+    while (received.length < 9_000) received += ((await once(reader, 'data')) as [Buffer])[0].toString();
     const cut = once(answer, 'error');
 
     open[0]?.destroy();
 
     assert.equal(answer.headers['content-encoding'], 'gzip');
-    assert.equal(heard, text.slice(0, 9_000));
+    assert.equal(received, text.slice(0, 9_000));
     await cut;
   });
 

@@ -89,9 +89,9 @@ describe('a body that comes compressed', () => {
     const { upstream, send } = await gatewayBefore(t);
 
     for (const coding of ['deflate', 'zstd', 'gzip, br', 'compress']) {
-      const heard = await send(coding, deflateSync('[1]'));
+      const received = await send(coding, deflateSync('[1]'));
       assert.deepEqual(
-        [heard.status, heard.code, heard.headers['accept-encoding']],
+        [received.status, received.code, received.headers['accept-encoding']],
         [415, 'UNSUPPORTED_MEDIA_TYPE', 'gzip, br'],
       );
     }

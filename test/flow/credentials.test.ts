@@ -33,7 +33,7 @@ async function gatewayOf(t: TestContext, { identity, policy = '', more = '', lis
 services: { fuel: { health: { interval: 1h } } }
 routes: [{ id: fuel, uri: lb://fuel, predicates: ['Path=/fuel/**']${policy && `, ${policy}`} }]`,
   });
-  return { gateway, upstream, ask: (headers = {}, path = '/fuel') => gateway.call(path, { headers }) };
+  return { gateway, upstream, send: (headers = {}, path = '/fuel') => gateway.call(path, { headers }) };
 }
 
 function aKeyFile(t: TestContext, keys: object[]) {
@@ -50,13 +50,13 @@ describe('an API key', () => {
 
   test('lets its caller in from either field, with its scopes and roles, and no instance sees it', async t => {
     const { file } = aKeyFile(t, [entry('good', { scopes: ['predict'], roles: ['analyst'] })]);
-    const { upstream, ask, gateway } = await gatewayOf(t, {
+    const { upstream, send, gateway } = await gatewayOf(t, {
       identity: `apiKeys: { file: '${file}' }`,
       policy: 'auth: { scopes: [predict], roles: [analyst] }',
     });
 
-    assert.equal((await ask({ 'x-api-key': 'good' })).status, 200);
-    assert.equal((await ask({ authorization: 'ApiKey good' })).status, 200);
+    assert.equal((await send({ 'x-api-key': 'good' })).status, 200);
+    assert.equal((await send({ authorization: 'ApiKey good' })).status, 200);
 
     const heads = upstream.requests.map(({ head }) => head).join('');
     assert.match(heads, /x-penstock-issuer: api-key\r\n/i);
@@ -67,28 +67,28 @@ describe('an API key', () => {
 
   test('that is unknown, expired or said twice is refused, and so is one in a URL, which the log never shows', async t => {
     const { file } = aKeyFile(t, [entry('old', { expires: '2020-01-01' }), entry('good')]);
-    const { upstream, ask, gateway } = await gatewayOf(t, { identity: `apiKeys: { file: '${file}' }` });
+    const { upstream, send, gateway } = await gatewayOf(t, { identity: `apiKeys: { file: '${file}' }` });
 
-    const heard = [
-      await ask(),
-      await ask({ 'x-api-key': 'bad' }),
-      await ask({ 'x-api-key': 'old' }),
-      await ask({}, '/fuel?api_key=good'),
-      await ask({}, '/fuel?a=1&X-API-Key=good'),
-      await ask({}, '/fuel?api%5Fkey=good'),
-      await ask({}, `/fuel?k=penstock_${'a'.repeat(43)}`),
-      await ask({ 'x-api-key': 'good', authorization: 'ApiKey good' }),
+    const received = [
+      await send(),
+      await send({ 'x-api-key': 'bad' }),
+      await send({ 'x-api-key': 'old' }),
+      await send({}, '/fuel?api_key=good'),
+      await send({}, '/fuel?a=1&X-API-Key=good'),
+      await send({}, '/fuel?api%5Fkey=good'),
+      await send({}, `/fuel?k=penstock_${'a'.repeat(43)}`),
+      await send({ 'x-api-key': 'good', authorization: 'ApiKey good' }),
     ];
 
     assert.deepEqual(
-      heard.map(({ status }) => status),
+      received.map(({ status }) => status),
       [401, 401, 401, 401, 401, 401, 401, 400],
     );
     assert.deepEqual(
-      heard.slice(3, -1).map(({ body }) => String(body).includes('An API key does not belong into a URL')),
+      received.slice(3, -1).map(({ body }) => String(body).includes('An API key does not belong into a URL')),
       [true, true, true, true],
     );
-    for (const { headers } of heard.slice(0, -1)) assert.match(String(headers['www-authenticate']), /^ApiKey realm/);
+    for (const { headers } of received.slice(0, -1)) assert.match(String(headers['www-authenticate']), /^ApiKey realm/);
     assert.equal(upstream.requests.length, 0);
     const log = JSON.stringify(gateway.log.lines);
     assert.match(log, /an API key came in a URL/);
@@ -97,14 +97,14 @@ describe('an API key', () => {
 
   test('counts from the moment its file is saved, and no longer than it stands there', async t => {
     const { file, save } = aKeyFile(t, [entry('one')]);
-    const { ask, gateway } = await gatewayOf(t, {
+    const { send, gateway } = await gatewayOf(t, {
       identity: `apiKeys: { file: '${file}' }, guessing: { failures: 1000 }`,
       more: `audit: { file: '${file}.jsonl' }`,
     });
-    assert.equal((await ask({ 'x-api-key': 'one' })).status, 200);
+    assert.equal((await send({ 'x-api-key': 'one' })).status, 200);
 
     save([entry('two')]);
-    await until(async () => (await ask({ 'x-api-key': 'two' })).status === 200, 'the new key counts');
+    await until(async () => (await send({ 'x-api-key': 'two' })).status === 200, 'the new key counts');
     await until(() => readFileSync(`${file}.jsonl`, 'utf8').includes('API keys'), 'the audit trail has it');
     const line =
       readFileSync(`${file}.jsonl`, 'utf8')
@@ -112,45 +112,45 @@ describe('an API key', () => {
         .find(each => each.includes('API keys')) ?? '';
     const { by, after } = JSON.parse(line) as Record<string, unknown>;
     assert.deepEqual([by, after], ['file', { keys: 1, added: ['two'], removed: ['one'], changed: [] }]);
-    assert.equal((await ask({ 'x-api-key': 'one' })).status, 401);
+    assert.equal((await send({ 'x-api-key': 'one' })).status, 401);
 
     writeFileSync(file, '[{ id: x }');
     await until(() => JSON.stringify(gateway.log.lines).includes('those known count on'), 'the error is told');
-    assert.equal((await ask({ 'x-api-key': 'two' })).status, 200);
+    assert.equal((await send({ 'x-api-key': 'two' })).status, 200);
   });
 });
 
 describe('addresses', () => {
   test('are let in by the gateway and by the route, as trusted proxies tell them', async t => {
-    const { ask } = await gatewayOf(t, {
+    const { send } = await gatewayOf(t, {
       identity: JWT,
       more: "addresses: { deny: ['192.0.2.0/24', '2001:db8::/32'] }",
       listen: 'trustedProxies: [127.0.0.1]',
       policy: "auth: { allow: [anonymous] }, addresses: { allow: ['198.51.100.0/24', '2001:db8:1::/48', '127.0.0.1'] }",
     });
-    const from = async (address: string, path?: string) => (await ask({ 'x-forwarded-for': address }, path)).status;
+    const from = async (address: string, path?: string) => (await send({ 'x-forwarded-for': address }, path)).status;
 
     assert.deepEqual(await Promise.all(['198.51.100.7', '::ffff:198.51.100.7'].map(each => from(each))), [200, 200]);
     assert.equal(await from('203.0.113.1'), 403, 'the route does not list it');
     assert.equal(await from('192.0.2.1'), 403, 'the gateway refuses it');
     assert.equal(await from('2001:db8:1::9'), 403, 'the gateway refuses it, though the route lists it');
     assert.equal(await from('192.0.2.1', '/nowhere'), 403, 'and tells it nothing of what routes there are');
-    assert.equal((await ask()).status, 200);
+    assert.equal((await send()).status, 200);
   });
 });
 
 describe('guessing', () => {
   test('is refused from an address after so many failures; what is remembered as good goes on', async t => {
-    const { ask } = await gatewayOf(t, { identity: `${JWT}, guessing: { failures: 3, per: 1h }` });
+    const { send } = await gatewayOf(t, { identity: `${JWT}, guessing: { failures: 3, per: 1h }` });
     const bearer = (text: string) => ({ authorization: `Bearer ${text}` });
     const good = bearer(token());
-    assert.equal((await ask(good)).status, 200);
+    assert.equal((await send(good)).status, 200);
 
     const statuses = [];
-    for (let i = 0; i < 4; i++) statuses.push((await ask(bearer(token('eve', `${SECRET}${i}`)))).status);
+    for (let i = 0; i < 4; i++) statuses.push((await send(bearer(token('eve', `${SECRET}${i}`)))).status);
 
     assert.deepEqual(statuses, [401, 401, 401, 429]);
-    assert.equal((await ask(good)).status, 200);
+    assert.equal((await send(good)).status, 200);
   });
 });
 
@@ -160,10 +160,10 @@ describe('a credential elsewhere than in Authorization', () => {
   const cookie = () => ({ cookie: `theme=dark; session=${token()}; lang=de` });
 
   test('is a cookie, from pages that the route names and from the gateway’s own, and is not passed on', async t => {
-    const { ask, upstream } = await gatewayOf(t, { identity: JWT, policy });
+    const { send, upstream } = await gatewayOf(t, { identity: JWT, policy });
 
     const welcome = [{ origin: ORIGIN }, { 'sec-fetch-site': 'same-origin' }, { 'sec-fetch-site': 'none' }];
-    for (const more of welcome) assert.equal((await ask({ ...cookie(), ...more })).status, 200, JSON.stringify(more));
+    for (const more of welcome) assert.equal((await send({ ...cookie(), ...more })).status, 200, JSON.stringify(more));
     const strange = [
       {},
       { origin: 'https://evil.example.org' },
@@ -171,10 +171,10 @@ describe('a credential elsewhere than in Authorization', () => {
       { 'sec-fetch-site': 'cross-site' },
     ];
     for (const more of [...strange, { 'sec-fetch-site': 'same-site' }]) {
-      assert.equal((await ask({ ...cookie(), ...more })).status, 403, JSON.stringify(more));
+      assert.equal((await send({ ...cookie(), ...more })).status, 403, JSON.stringify(more));
     }
     const two = `session=${token()}; session=${token()}`;
-    assert.equal((await ask({ cookie: two, origin: ORIGIN })).status, 400);
+    assert.equal((await send({ cookie: two, origin: ORIGIN })).status, 400);
 
     assert.equal(upstream.requests.length, 3);
     for (const { head } of upstream.requests) {
@@ -184,31 +184,31 @@ describe('a credential elsewhere than in Authorization', () => {
   });
 
   test('is the token after `bearer` among a WebSocket’s protocols, and only where the route says so', async t => {
-    const { ask, upstream } = await gatewayOf(t, { identity: JWT, policy: 'auth: { from: [protocol] }' });
+    const { send, upstream } = await gatewayOf(t, { identity: JWT, policy: 'auth: { from: [protocol] }' });
 
-    const offered = await ask({ 'sec-websocket-protocol': `chat, bearer, ${token()}` });
-    const header = await ask({ authorization: `Bearer ${token()}` });
+    const offered = await send({ 'sec-websocket-protocol': `chat, bearer, ${token()}` });
+    const header = await send({ authorization: `Bearer ${token()}` });
 
     assert.deepEqual([offered.status, header.status], [200, 401]);
     assert.match(upstream.requests[0]?.head ?? '', /\r\nsec-websocket-protocol: chat\r\n/i);
     assert.doesNotMatch(upstream.requests[0]?.head ?? '', /eyJ/);
-    const alone = await ask({ 'sec-websocket-protocol': `bearer, ${token()}` });
+    const alone = await send({ 'sec-websocket-protocol': `bearer, ${token()}` });
     assert.equal(alone.headers['sec-websocket-protocol'], 'bearer');
     assert.doesNotMatch(upstream.requests[1]?.head ?? '', /sec-websocket-protocol/i);
   });
 
   test('is no cookie where the page says itself who it is, since a browser sends cookies along', async t => {
     const everywhere = policy.replace('header,', 'header, protocol,');
-    const { ask, upstream } = await gatewayOf(t, { identity: JWT, policy: everywhere });
+    const { send, upstream } = await gatewayOf(t, { identity: JWT, policy: everywhere });
     const [said, protocol] = [`Bearer ${token()}`, `bearer, ${token()}`];
     const evil = { origin: 'https://evil.example.org' };
 
     for (const more of [{ authorization: said }, { 'sec-websocket-protocol': protocol }]) {
-      assert.equal((await ask({ ...cookie(), ...evil, ...more })).status, 200);
+      assert.equal((await send({ ...cookie(), ...evil, ...more })).status, 200);
       assert.doesNotMatch(upstream.requests.at(-1)?.head ?? '', /session|eyJ/);
     }
-    assert.equal((await ask({ ...cookie(), origin: ORIGIN, authorization: 'Bearer x' })).status, 401);
+    assert.equal((await send({ ...cookie(), origin: ORIGIN, authorization: 'Bearer x' })).status, 401);
     const twice = { ...cookie(), origin: ORIGIN, authorization: said, 'sec-websocket-protocol': protocol };
-    assert.equal((await ask(twice)).status, 400);
+    assert.equal((await send(twice)).status, 400);
   });
 });

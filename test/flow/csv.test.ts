@@ -23,8 +23,8 @@ routes:
 `;
   const gateway = await startGateway(t, { services: { fuel: [upstream.origin] }, routes });
   /** What R was asked, but for the gateway's own questions. */
-  const asked = () => upstream.requests.filter(({ head }) => !head.startsWith('GET /prototype '));
-  return { gateway, asked };
+  const requested = () => upstream.requests.filter(({ head }) => !head.startsWith('GET /prototype '));
+  return { gateway, requested };
 }
 
 const csv = (body: string, headers: Readonly<Record<string, string>> = {}) => ({
@@ -37,19 +37,19 @@ const ROWS = 'wt,code\r\n2.62,7\r\n,NA\r\n';
 
 describe('a route with `csv`', () => {
   test('takes CSV as the JSON that it means, typed by the prototype, from the first call on', async t => {
-    const { gateway, asked } = await startModel(t, 'csv: true');
+    const { gateway, requested } = await startModel(t, 'csv: true');
 
-    const heard = await gateway.call('/api/predict', csv(ROWS, { 'content-md5': 'x', accept: 'text/csv' }));
+    const received = await gateway.call('/api/predict', csv(ROWS, { 'content-md5': 'x', accept: 'text/csv' }));
 
-    const [request] = asked();
+    const [request] = requested();
     assert.ok(request !== undefined);
     assert.equal(request.body.toString(), '[{"wt":2.62,"code":"7"},{"wt":null,"code":null}]');
     assert.match(request.head, /\r\ncontent-type: application\/json\r\n/i);
     assert.match(request.head, /\r\naccept: application\/json\r\n/i);
     assert.doesNotMatch(request.head, /csv|content-md5/i);
-    assert.deepEqual([heard.status, heard.text], [200, '.pred\r\n21.5\r\n\r\n']);
-    assert.equal(heard.headers['content-type'], 'text/csv; charset=utf-8; header=present');
-    assert.deepEqual([heard.headers.vary, heard.headers.etag], ['Accept', undefined]);
+    assert.deepEqual([received.status, received.text], [200, '.pred\r\n21.5\r\n\r\n']);
+    assert.equal(received.headers['content-type'], 'text/csv; charset=utf-8; header=present');
+    assert.deepEqual([received.headers.vary, received.headers.etag], ['Accept', undefined]);
   });
 
   test('answers as the caller likes it: JSON unless CSV is preferred', async t => {
@@ -91,7 +91,7 @@ describe('a route with `csv`', () => {
   });
 
   test('checks rows as those of JSON are, and names row and column', async t => {
-    const { gateway, asked } = await startModel(t, 'csv: true, validate: { rowsMax: 2 }');
+    const { gateway, requested } = await startModel(t, 'csv: true, validate: { rowsMax: 2 }');
     const detailOf = async (body: string, type = 'text/csv') => {
       const { code, text } = await gateway.call('/api/predict', csv(body, { 'content-type': type }));
       return `${code ?? ''} ${(JSON.parse(text) as { detail: string }).detail}`;
@@ -117,11 +117,11 @@ describe('a route with `csv`', () => {
         'UNSUPPORTED_MEDIA_TYPE CSV is taken in UTF-8, with a header line.',
       ],
     );
-    assert.equal(asked().length, 0);
+    assert.equal(requested().length, 0);
   });
 
   test('shares what is cached with callers who speak JSON', async t => {
-    const { gateway, asked } = await startModel(t, 'csv: true, pure: true, cache: { ttl: 1m }');
+    const { gateway, requested } = await startModel(t, 'csv: true, pure: true, cache: { ttl: 1m }');
 
     const rest = await gateway.call(
       '/api/predict',
@@ -130,20 +130,20 @@ describe('a route with `csv`', () => {
         { wt: null, code: null },
       ]),
     );
-    const heard = await gateway.call('/api/predict', csv(ROWS, { accept: 'text/csv' }));
+    const received = await gateway.call('/api/predict', csv(ROWS, { accept: 'text/csv' }));
 
     assert.equal(rest.text, '{".pred":[21.5,null]}');
-    assert.equal(heard.text, '.pred\r\n21.5\r\n\r\n');
-    assert.match(String(heard.headers['cache-status']), /hit/);
-    assert.equal(asked().length, 1);
+    assert.equal(received.text, '.pred\r\n21.5\r\n\r\n');
+    assert.match(String(received.headers['cache-status']), /hit/);
+    assert.equal(requested().length, 1);
   });
 
   test('is explained with the JSON that R would be sent, and with what validation says of it', async t => {
     const { gateway } = await startModel(t, 'csv: true, validate: {}');
     await gateway.call('/api/predict', csv(ROWS)); // the service has said what it takes
     const explained = async (body: string) => {
-      const asked = { method: 'POST', url: '/api/predict', headers: { 'content-type': 'text/csv' }, body };
-      const { text } = await call(`${gateway.adminUrl}/api/explain`, post(asked));
+      const requested = { method: 'POST', url: '/api/predict', headers: { 'content-type': 'text/csv' }, body };
+      const { text } = await call(`${gateway.adminUrl}/api/explain`, post(requested));
       return (
         JSON.parse(text) as { answers: Record<string, { code?: string; refusal?: unknown; body?: string } | null> }
       ).answers;
@@ -166,9 +166,9 @@ describe('a route with `csv`', () => {
 });
 
 test('a route that validates and has no `csv` says that it takes none', async t => {
-  const { gateway, asked } = await startModel(t, 'validate: {}');
+  const { gateway, requested } = await startModel(t, 'validate: {}');
 
-  const heard = await gateway.call('/api/predict', csv(ROWS));
+  const received = await gateway.call('/api/predict', csv(ROWS));
 
-  assert.deepEqual([heard.status, heard.code, asked().length], [415, 'UNSUPPORTED_MEDIA_TYPE', 0]);
+  assert.deepEqual([received.status, received.code, requested().length], [415, 'UNSUPPORTED_MEDIA_TYPE', 0]);
 });

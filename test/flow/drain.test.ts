@@ -31,19 +31,19 @@ describe('a gateway that drains', () => {
     const unready = await gateway.readyz();
     await gateway.log.line(({ phase }) => phase === 'refusing');
     early.say('\r\n');
-    const refused = await early.hearOut();
+    const refused = await early.receiveAll();
     kept.say(GET);
-    const keptHeard = await kept.hearOut();
+    const keptReceived = await kept.receiveAll();
     const [socket] = held;
     assert.ok(socket);
     answer('[1]')(socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
-    const heard = await inHand;
+    const received = await inHand;
     await drained;
 
     assert.deepEqual([unready.status, unready.body.reasons], [503, ['draining']]);
     assert.match(refused, /^HTTP\/1\.1 503 [^]*retry-after: 1\r\n[^]*DRAINING/i);
-    assert.match(keptHeard, /^$|DRAINING/);
-    assert.deepEqual([heard.status, heard.text, heard.headers.connection], [200, '[1]', 'close']);
+    assert.match(keptReceived, /^$|DRAINING/);
+    assert.deepEqual([received.status, received.text, received.headers.connection], [200, '[1]', 'close']);
     await assert.rejects(gateway.call('/'), { code: 'ECONNREFUSED' });
   });
 

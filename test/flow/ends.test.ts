@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { beginCall, post } from '../support/call.ts';
 import { startGateway } from '../support/composed-gateway.ts';
-import { codeIn, rawCaller, sayAndHearOut } from '../support/raw-caller.ts';
+import { codeIn, rawCaller, sendAndReceive } from '../support/raw-caller.ts';
 import {
   answer,
   bytes,
@@ -39,11 +39,11 @@ describe('every end of a request', () => {
   test('is a problem that says its code, its id and, for vetiver, its message', async t => {
     const { gateway } = await gatewayBefore(t, answer('[1]'));
 
-    const heard = await gateway.call('/none', { headers: { 'x-request-id': 'mine' } });
+    const received = await gateway.call('/none', { headers: { 'x-request-id': 'mine' } });
 
-    assert.equal(heard.headers['content-type'], 'application/problem+json');
-    assert.equal(heard.headers['x-request-id'], 'mine');
-    const problem = JSON.parse(heard.text) as Record<string, unknown>;
+    assert.equal(received.headers['content-type'], 'application/problem+json');
+    assert.equal(received.headers['x-request-id'], 'mine');
+    const problem = JSON.parse(received.text) as Record<string, unknown>;
     assert.deepEqual([problem['status'], problem['code'], problem['requestId']], [404, 'NO_ROUTE', 'mine']);
     assert.equal(problem['message'], problem['detail']);
     assert.deepEqual(Object.keys(problem).sort(), [
@@ -77,7 +77,7 @@ describe('every end of a request', () => {
     const say = async (text: string) => {
       const caller = await rawCaller(t, gateway.port);
       caller.say(text);
-      return codeIn(await caller.hear(/"code":"[A-Z_]+"/));
+      return codeIn(await caller.receive(/"code":"[A-Z_]+"/));
     };
     const chunked = await say(`${head}Transfer-Encoding: chunked\r\n\r\n${chunk}${chunk}0\r\n\r\n`);
     const stalled = await say(`${head}Content-Length: 9\r\n\r\n[1`);
@@ -123,11 +123,11 @@ describe('every end of a request', () => {
     test(`before R has answered is told with the instance that had it, and counted: ${name}`, async t => {
       const { gateway, upstream } = await gatewayBefore(t, stall, policy);
 
-      const heard = await gateway.call('/fuel', post([1]));
+      const received = await gateway.call('/fuel', post([1]));
       const line = await gateway.log.line(({ event }) => event === 'request');
       await upstream.stop();
 
-      assert.equal(heard.status, 504);
+      assert.equal(received.status, 504);
       assert.deepEqual([line['instance'], line['attempts']], [upstream.origin.slice('http://'.length), 1]);
       assert.equal(await gateway.metric('penstock_attempts_total', { outcome: 'timeout' }), 1);
     });
@@ -146,9 +146,9 @@ describe('every end of a request', () => {
     };
     const { gateway } = await gatewayBefore(t, trickle);
 
-    const heard = await gateway.call('/fuel');
+    const received = await gateway.call('/fuel');
 
-    assert.deepEqual([heard.status, heard.text], [200, '[1]']);
+    assert.deepEqual([received.status, received.text], [200, '[1]']);
   });
 
   for (const [name, wire, text] of [
@@ -159,9 +159,9 @@ describe('every end of a request', () => {
     test(`frames for the caller what R framed by ${name}`, async t => {
       const { gateway } = await gatewayBefore(t, bytesThenEnd(`HTTP/1.1 200 OK\r\n${wire}`));
 
-      const heard = await gateway.call('/fuel');
+      const received = await gateway.call('/fuel');
 
-      assert.deepEqual([heard.text, heard.headers['content-length']], [text, String(text.length)]);
+      assert.deepEqual([received.text, received.headers['content-length']], [text, String(text.length)]);
     });
   }
 
@@ -169,10 +169,14 @@ describe('every end of a request', () => {
     const fields = 'Connection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nX-Own: yes\r\n';
     const { gateway } = await gatewayBefore(t, bytes(`HTTP/1.1 422 Dunno\r\n${fields}Content-Length: 2\r\n\r\n{}`));
 
-    const heard = await sayAndHearOut(t, gateway.port, 'GET /fuel HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    const received = await sendAndReceive(
+      t,
+      gateway.port,
+      'GET /fuel HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+    );
 
-    assert.match(heard, /^HTTP\/1\.1 422 Unprocessable Entity\r\n/);
-    assert.match(heard, /\r\nx-own: yes\r\n/i);
-    assert.doesNotMatch(heard, /x-hop|timeout=5|Dunno/i);
+    assert.match(received, /^HTTP\/1\.1 422 Unprocessable Entity\r\n/);
+    assert.match(received, /\r\nx-own: yes\r\n/i);
+    assert.doesNotMatch(received, /x-hop|timeout=5|Dunno/i);
   });
 });

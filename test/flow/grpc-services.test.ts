@@ -95,8 +95,8 @@ describe('a service of gRPC', () => {
       const service = `, tls: { ca: ${join(folder, 'ca.pem')}${tls} }`;
       const gateway = await gatewayBefore(t, [origin], { service, health: 'interval: 100ms, fails: 1' });
       const [end] = await callByGrpc({ target: `127.0.0.1:${gateway.port}`, calls: [raw('Say')] });
-      const told = async () => (await gateway.service('echo')).instances[0]?.why ?? '';
-      await until(async () => why.test(await told()), 'the check says so as well');
+      const reported = async () => (await gateway.service('echo')).instances[0]?.why ?? '';
+      await until(async () => why.test(await reported()), 'the check says so as well');
       await gateway.gateway.drain(); // one at a time, so that each is seen to leave nothing
       return [end?.code, gateway.requests()[0]?.['code']];
     };
@@ -110,12 +110,12 @@ describe('a service of gRPC', () => {
     const gateway = await gatewayBefore(t, [origin]);
     const stream = begin(sessionTo(t, gateway), 'Chat');
     const trailers = once(stream, 'trailers') as Promise<[IncomingHttpHeaders]>;
-    const heard: string[] = [];
-    stream.on('data', (chunk: Buffer) => heard.push(chunk.toString('hex')));
+    const received: string[] = [];
+    stream.on('data', (chunk: Buffer) => received.push(chunk.toString('hex')));
 
     for (const word of ['a', 'b', 'c']) {
       stream.write(enveloped(Buffer.from(word)));
-      await until(() => heard.join('').endsWith(Buffer.from(word).toString('hex')), `${word} has come back`);
+      await until(() => received.join('').endsWith(Buffer.from(word).toString('hex')), `${word} has come back`);
     }
     stream.end();
 

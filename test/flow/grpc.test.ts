@@ -187,8 +187,13 @@ describe('gRPC', () => {
 
     assert.deepEqual(end?.message, { pred: [23.5, 18] });
     assert.equal(upstream.requests.length, 1);
-    const asked = { method: 'POST', url: '/fuel.v1.Fuel/Predict', headers: {}, body: JSON.stringify({ cars: CARS }) };
-    const explained = await call(`${gateway.adminUrl}/api/explain`, post(asked));
+    const requested = {
+      method: 'POST',
+      url: '/fuel.v1.Fuel/Predict',
+      headers: {},
+      body: JSON.stringify({ cars: CARS }),
+    };
+    const explained = await call(`${gateway.adminUrl}/api/explain`, post(requested));
     const { answers } = JSON.parse(explained.text) as {
       answers: { route: string; transcoded: object; sent: { target: string } };
     };
@@ -348,10 +353,10 @@ describe('the services of gRPC’s own', () => {
         callOf(`${HEALTH}/List`, ['HealthListRequest', 'HealthListResponse'], {}),
       ],
     });
-    const told = described?.message as { fileDescriptorResponse: { fileDescriptorProto: string[] } };
+    const reported = described?.message as { fileDescriptorResponse: { fileDescriptorProto: string[] } };
     const [called] = await callByGrpc({
       target,
-      files: told.fileDescriptorResponse.fileDescriptorProto.toReversed(),
+      files: reported.fileDescriptorResponse.fileDescriptorProto.toReversed(),
       calls: [predict()],
     });
 
@@ -436,19 +441,19 @@ describe('gRPC-Web', () => {
     };
 
     const preflight = await gateway.call(path, { method: 'OPTIONS', headers: { ...origin, ...asks } });
-    const asked = {
+    const requested = {
       method: 'POST',
       headers: { ...origin, 'content-type': 'application/grpc-web+proto', 'x-grpc-web': '1' },
       body: enveloped(MESSAGE),
     };
-    const bytes = await gateway.call(path, asked);
+    const bytes = await gateway.call(path, requested);
     const text = await gateway.call(path, {
-      ...asked,
+      ...requested,
       headers: { 'content-type': 'application/grpc-web-text' },
       body: enveloped(MESSAGE).toString('base64'),
     });
     upstream.play(answer('{"message":"too heavy ✗"}', { status: 503, ...JSON_TYPE }));
-    const failed = await gateway.call(path, asked);
+    const failed = await gateway.call(path, requested);
 
     assert.equal(preflight.headers['access-control-allow-origin'], 'https://app.example.org');
     assert.match(preflight.headers['access-control-allow-headers'] ?? '', /grpc-timeout/);

@@ -28,15 +28,15 @@ describe('keys that an issuer publishes', () => {
     const identity = `{ jwt: [{ issuer: '${provider.url}', audience: penstock, algorithms: [ES256], jwks: '${provider.url}/jwks' }] }`;
     const { gateway } = await gatewayOf(t, { identity });
     const claims = (sub: string) => ({ iss: provider.url, aud: 'penstock', sub, exp: soon() });
-    const ask = async (token: string) => (await gateway.call('/fuel', bearer(token))).status;
+    const send = async (token: string) => (await gateway.call('/fuel', bearer(token))).status;
 
-    const before = await Promise.all([1, 2, 3, 4].map(i => ask(old.sign(claims(`s${i}`)))));
+    const before = await Promise.all([1, 2, 3, 4].map(i => send(old.sign(claims(`s${i}`)))));
     provider.answer = published(young, old);
     const during = await Promise.all(
-      Array.from({ length: 20 }, (_, i) => ask((i % 2 === 0 ? old : young).sign(claims(`d${i}`)))),
+      Array.from({ length: 20 }, (_, i) => send((i % 2 === 0 ? old : young).sign(claims(`d${i}`)))),
     );
     assert.deepEqual(new Set([...before, ...during]), new Set([200]));
-    assert.equal(provider.asked.length, 2, 'one fetch at first, and one for the new key');
+    assert.equal(provider.requests.length, 2, 'one fetch at first, and one for the new key');
 
     const metrics = (await gateway.get('/metrics')).text;
     assert.match(metrics, new RegExp(`penstock_jwks_age_seconds\\{issuer="${provider.url}"\\} [\\d.]+`));
@@ -48,9 +48,12 @@ describe('keys that an issuer publishes', () => {
     const { gateway, upstream } = await gatewayOf(t, { identity });
     const token = old.sign({ iss: provider.url, aud: 'penstock', sub: 'a', exp: soon() });
 
-    const heard = await gateway.call('/fuel', bearer(token));
+    const received = await gateway.call('/fuel', bearer(token));
 
-    assert.deepEqual([heard.status, heard.code, heard.headers['retry-after']], [503, 'IDENTITY_UNAVAILABLE', '5']);
+    assert.deepEqual(
+      [received.status, received.code, received.headers['retry-after']],
+      [503, 'IDENTITY_UNAVAILABLE', '5'],
+    );
     assert.equal(upstream.requests.length, 0);
   });
 });
@@ -61,19 +64,19 @@ describe('a caller who may not', () => {
     const provider = await startScriptedProvider(t, json({ keys: [key.published] }));
     const issuer = `{ issuer: '${provider.url}', audience: any, algorithms: [ES256], jwks: '${provider.url}/jwks', claims: { roles: realm_access.roles } }`;
     const { gateway } = await gatewayOf(t, { identity: `{ jwt: [${issuer}] }`, auth: '{ roles: [analyst] }' });
-    const ask = (more: object) =>
+    const send = (more: object) =>
       gateway.call('/fuel', bearer(key.sign({ iss: provider.url, sub: 'a', exp: soon(), ...more })));
 
-    const none = await ask({ roles: ['analyst'] });
-    const other = await ask({ realm_access: { roles: ['intern'] } });
+    const none = await send({ roles: ['analyst'] });
+    const other = await send({ realm_access: { roles: ['intern'] } });
 
-    const told = (heard: Awaited<ReturnType<typeof ask>>) => [
-      heard.status,
-      (JSON.parse(heard.text) as { detail: string }).detail,
+    const reported = (received: Awaited<ReturnType<typeof send>>) => [
+      received.status,
+      (JSON.parse(received.text) as { detail: string }).detail,
     ];
     const where = 'they were looked for in realm_access.roles';
-    assert.deepEqual(told(none), [403, `The credential carries no roles at all; ${where}.`]);
-    assert.deepEqual(told(other), [403, 'The credential carries none of the roles analyst.']);
-    assert.equal((await ask({ realm_access: { roles: ['analyst'] } })).status, 200);
+    assert.deepEqual(reported(none), [403, `The credential carries no roles at all; ${where}.`]);
+    assert.deepEqual(reported(other), [403, 'The credential carries none of the roles analyst.']);
+    assert.equal((await send({ realm_access: { roles: ['analyst'] } })).status, 200);
   });
 });

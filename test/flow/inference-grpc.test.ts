@@ -10,7 +10,7 @@ import { parse } from 'protobufjs';
 import { enveloped } from '../../gateway/domain/grpc/envelope.ts';
 import { INFERENCE_FILE, INFERENCE_SERVICE } from '../../gateway/domain/inference/rpc-form.ts';
 import { readOwnProto } from '../../gateway/edges/protobufjs-own.ts';
-import { post, type Heard } from '../support/call.ts';
+import { post, type Received } from '../support/call.ts';
 import { CERTIFICATE } from '../support/certificate.ts';
 import { aCertificate } from '../support/certificates.ts';
 import { IDENTITY, SECRET } from '../support/gateway-process.ts';
@@ -25,7 +25,7 @@ const TOKEN = aToken({ alg: 'HS256', typ: 'JWT' }, CLAIMS, hmac(SECRET));
 
 const ignore = () => undefined;
 const NOTHING = { text: '{}' };
-const jsonIn = ({ text }: Pick<Heard, 'text'>) => JSON.parse(text) as Record<string, unknown>;
+const jsonIn = ({ text }: Pick<Received, 'text'>) => JSON.parse(text) as Record<string, unknown>;
 const double = (...values: number[]) => {
   const raw = Buffer.alloc(values.length * 8);
   values.forEach((value, i) => raw.writeDoubleLE(value, i * 8));
@@ -34,7 +34,7 @@ const double = (...values: number[]) => {
 
 describe('the Open Inference Protocol over gRPC', () => {
   test('is spoken with a client that nobody here wrote, and asks R what REST asks', async t => {
-    const { gateway, asked } = await startModel(t, { route: 'pure: true, body: { max: 2KiB }' });
+    const { gateway, requested } = await startModel(t, { route: 'pure: true, body: { max: 2KiB }' });
     const { json } = readOwnProto(INFERENCE_FILE, INFERENCE_SERVICE).descriptor;
     const about = (name: string, message: unknown): GrpcCall => {
       const names = { request: `inference.${name}Request`, response: `inference.${name}Response` };
@@ -99,7 +99,7 @@ describe('the Open Inference Protocol over gRPC', () => {
     );
     assert.equal(ends[9]?.details, '`gear` is missing');
     const headOf = (head: string) => head.toLowerCase().replace(/user-agent: grpc-.*\r\n/, '');
-    const sent = asked().map(({ head, body }) => [headOf(head).split('\r\n').sort().join('\n'), String(body)]);
+    const sent = requested().map(({ head, body }) => [headOf(head).split('\r\n').sort().join('\n'), String(body)]);
     const [first, raw, byRest] = sent;
     assert.equal(first?.[1], ROWS);
     assert.equal(raw?.[1], ROWS);
@@ -114,7 +114,7 @@ describe('the Open Inference Protocol over gRPC', () => {
   test('shares a flight with REST', async t => {
     let release: () => void = ignore;
     const held = new Promise<void>(resolve => (release = resolve));
-    const { gateway, asked, infer, rpc } = await startModel(t, {
+    const { gateway, requested, infer, rpc } = await startModel(t, {
       route: 'pure: true, coalesce: true',
       held: () => held,
     });
@@ -126,7 +126,7 @@ describe('the Open Inference Protocol over gRPC', () => {
       rpc('ModelInfer', { modelName: 'fuel', inputs: CONTENTS }),
     ];
     await until(async () => (await gateway.metric('penstock_requests_in_flight')) === 3, 'all are in flight');
-    await until(() => asked().length > 0, 'R is asked');
+    await until(() => requested().length > 0, 'R is asked');
     release();
     const [byRest, byInference, byRpc] = await Promise.all(calls);
 
@@ -136,14 +136,14 @@ describe('the Open Inference Protocol over gRPC', () => {
     const contents = { fp64Contents: [21.5, 'NaN'] };
     const [output] = jsonIn(byRpc ?? NOTHING)['outputs'] as [unknown];
     assert.deepEqual(output, { name: '.pred', datatype: 'FP64', shape: ['2'], contents });
-    assert.equal(asked().length, 1);
+    assert.equal(requested().length, 1);
     assert.equal(await gateway.metric('penstock_coalesced_total', { route: 'fuel' }), 2);
   });
 
   test('refuses with the codes of gRPC, and holds the route’s rules', async t => {
     const route = 'auth: { allow: [jwt] }, limits: [{ rate: 3, per: 1m, by: caller }]';
     const filters = 'StripPrefix=2, SetStatus=202';
-    const { gateway, asked, rpc } = await startModel(t, { route, filters, more: IDENTITY });
+    const { gateway, requested, rpc } = await startModel(t, { route, filters, more: IDENTITY });
     const token = { authorization: `Bearer ${TOKEN}` };
     const endOf = async (message: object, headers: object = token) => {
       const { status, text } = await rpc('ModelInfer', { modelName: 'fuel', ...message }, headers);
@@ -171,12 +171,12 @@ describe('the Open Inference Protocol over gRPC', () => {
     assert.deepEqual(over.slice(0, 2), [429, 'resource_exhausted']);
     assert.deepEqual(none, [404, 'not_found', 'No model of this name is published here.']);
     assert.equal(gateway.requests().at(-1)?.['code'], 'BAD_REQUEST'); // over HTTP/1.1
-    assert.equal(asked().length, 1);
+    assert.equal(requested().length, 1);
   });
 
   test('takes a key, a token or a certificate for who calls, and ends as each that does not hold should', async t => {
     const { listen, more, shown } = withSchemes(t);
-    const { gateway, asked } = await startModel(t, {
+    const { gateway, requested } = await startModel(t, {
       ...{ listen, more },
       route: 'auth: { allow: [jwt, api-key, mtls] }, limits: [{ rate: 2, per: 10m, by: caller }], body: { max: 2KiB }',
       routes: "  - { id: train, uri: lb://cars, predicates: ['Path=/train/**'], auth: { scopes: [train] } }",
@@ -202,26 +202,26 @@ describe('the Open Inference Protocol over gRPC', () => {
       ['one more than the limit', infer([bearer(TOKEN)]), 'RESOURCE_EXHAUSTED'],
     ];
 
-    const heard = await callByGrpc({
+    const received = await callByGrpc({
       ...{ target: `localhost:${gateway.port}`, ca: CERTIFICATE.cert, shown, files: [json] },
       calls: ends.map(([, one]) => one),
     });
 
     for (const [i, [name, , code]] of ends.entries())
-      assert.equal(heard[i]?.code, code, `${name}: ${heard[i]?.details}`);
+      assert.equal(received[i]?.code, code, `${name}: ${received[i]?.details}`);
     const callers = gateway.requests().flatMap(({ status, caller }) => (status === 200 ? [caller] : []));
     assert.deepEqual(callers, ['api-key/app', 'penstock-dev/alice', 'mtls/alice.example']);
-    assert.match(String(heard[3]?.initial), /www-authenticate/);
-    assert.match(String(heard[9]?.initial), /retry-after/);
-    assert.match(String(heard[9]?.trailing), new RegExp(Buffer.from('RATE_LIMITED').toString('hex')));
-    assert.equal(asked().length, 3);
-    for (const { head } of asked()) assert.doesNotMatch(head, /x-api-key|authorization|grpc-timeout/i);
+    assert.match(String(received[3]?.initial), /www-authenticate/);
+    assert.match(String(received[9]?.initial), /retry-after/);
+    assert.match(String(received[9]?.trailing), new RegExp(Buffer.from('RATE_LIMITED').toString('hex')));
+    assert.equal(requested().length, 3);
+    for (const { head } of requested()) assert.doesNotMatch(head, /x-api-key|authorization|grpc-timeout/i);
   });
 
   test('ends when its caller has waited long enough, and takes nothing else for a message', async t => {
     let release: () => void = ignore;
     const held = new Promise<void>(resolve => (release = resolve));
-    const { gateway, asked } = await startModel(t, { held: () => held, route: 'body: { max: 64KiB }' });
+    const { gateway, requested } = await startModel(t, { held: () => held, route: 'body: { max: 64KiB }' });
     await gateway.call('/v2/models/fuel'); // the columns are known now
     const session = connect(gateway.url);
     t.after(() => session.destroy());
@@ -268,7 +268,7 @@ describe('the Open Inference Protocol over gRPC', () => {
       assert.match(String(await endOf(mutated)), /^(?:0|3|5|12)$/, mutated.toString('hex'));
     }
     assert.equal(await endOf(good), '0');
-    assert.equal(asked().at(-1)?.body.toString(), ROWS);
+    assert.equal(requested().at(-1)?.body.toString(), ROWS);
   });
 });
 

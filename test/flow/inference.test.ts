@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { call, post, type Heard } from '../support/call.ts';
+import { call, post, type Received } from '../support/call.ts';
 import { CONTENTS, GEAR, GRPC_INFER, HP, ROWS, startModel, WT } from '../support/inference.ts';
 
-const jsonIn = ({ text }: Pick<Heard, 'text'>) => JSON.parse(text) as Record<string, unknown>;
-const errorIn = (heard: Pick<Heard, 'text'>) => {
-  const { error, ...others } = jsonIn(heard);
+const jsonIn = ({ text }: Pick<Received, 'text'>) => JSON.parse(text) as Record<string, unknown>;
+const errorIn = (received: Pick<Received, 'text'>) => {
+  const { error, ...others } = jsonIn(received);
   assert.deepEqual(others, {});
   return String(error);
 };
@@ -38,18 +38,18 @@ describe('the Open Inference Protocol over REST', () => {
   });
 
   test('asks R what REST asks, and answers in tensors with the id and the parameters', async t => {
-    const { gateway, asked, infer } = await startModel(t);
+    const { gateway, requested, infer } = await startModel(t);
 
-    const heard = await infer({ id: 'a-1', parameters: { k: 1 }, inputs: [GEAR, HP, WT] }, { 'x-request-id': 'r1' });
+    const received = await infer({ id: 'a-1', parameters: { k: 1 }, inputs: [GEAR, HP, WT] }, { 'x-request-id': 'r1' });
     await gateway.call('/api/cars/predict', post(ROWS, { 'x-request-id': 'r1' }));
 
-    assert.deepEqual(jsonIn(heard), {
+    assert.deepEqual(jsonIn(received), {
       model_name: 'fuel',
       id: 'a-1',
       parameters: { k: 1 },
       outputs: [{ name: '.pred', datatype: 'FP64', shape: [2], data: [21.5, null] }],
     });
-    const [byInference, byRest] = asked().map(({ head, body }) => [
+    const [byInference, byRest] = requested().map(({ head, body }) => [
       head
         .split('\r\n')
         .map(line => line.toLowerCase())
@@ -67,19 +67,19 @@ describe('the Open Inference Protocol over REST', () => {
   });
 
   test('shares cache entries with REST', async t => {
-    const { gateway, asked, infer } = await startModel(t, { route: 'pure: true, cache: { ttl: 1m }' });
+    const { gateway, requested, infer } = await startModel(t, { route: 'pure: true, cache: { ttl: 1m }' });
 
     await gateway.call('/api/cars/predict', post(ROWS));
-    const heard = await infer({ inputs: [WT, HP, GEAR], outputs: [{ name: '.pred' }] });
+    const received = await infer({ inputs: [WT, HP, GEAR], outputs: [{ name: '.pred' }] });
 
-    assert.match(String(heard.headers['cache-status']), /hit/);
-    assert.equal(heard.status, 200);
-    assert.equal(asked().length, 1);
+    assert.match(String(received.headers['cache-status']), /hit/);
+    assert.equal(received.status, 200);
+    assert.equal(requested().length, 1);
   });
 
   test('takes a matrix, and raw contents in and out', async t => {
     const prototype = { a: { type: 'numeric' }, b: { type: 'numeric' } };
-    const { asked, gateway } = await startModel(t, {
+    const { requested, gateway } = await startModel(t, {
       prototype,
       said: [
         { x: 1.5, s: 'ä' },
@@ -91,29 +91,29 @@ describe('the Open Inference Protocol over REST', () => {
     const input = { name: 'm', shape: [2, 2], datatype: 'FP64', parameters: { binary_data_size: 32 } };
     const header = Buffer.from(JSON.stringify({ parameters: { binary_data_output: true }, inputs: [input] }));
 
-    const heard = await gateway.call('/v2/models/fuel/infer', {
+    const received = await gateway.call('/v2/models/fuel/infer', {
       method: 'POST',
       headers: { 'inference-header-content-length': String(header.length) },
       body: Buffer.concat([header, raw]),
     });
 
-    assert.equal(asked()[0]?.body.toString(), '[{"a":1,"b":2.5},{"a":null,"b":-4}]');
-    const length = Number(heard.headers['inference-header-content-length']);
-    const { outputs } = JSON.parse(heard.body.subarray(0, length).toString()) as { outputs: unknown };
+    assert.equal(requested()[0]?.body.toString(), '[{"a":1,"b":2.5},{"a":null,"b":-4}]');
+    const length = Number(received.headers['inference-header-content-length']);
+    const { outputs } = JSON.parse(received.body.subarray(0, length).toString()) as { outputs: unknown };
     assert.deepEqual(outputs, [
       { name: 'x', datatype: 'FP64', shape: [2], parameters: { binary_data_size: 16 } },
       { name: 's', datatype: 'BYTES', shape: [2], parameters: { binary_data_size: 11 } },
     ]);
-    const data = heard.body.subarray(length);
+    const data = received.body.subarray(length);
     assert.deepEqual([data.readDoubleLE(0), data.readDoubleLE(8)], [1.5, NaN]);
     assert.equal(data.subarray(16).toString('hex'), '02000000c3a40100000062');
   });
 
   test('refuses in the protocol’s shape what is no request, no model, or not allowed', async t => {
-    const { gateway, asked, infer } = await startModel(t);
+    const { gateway, requested, infer } = await startModel(t);
     const statusOf = async (path: string, traits = {}) => {
-      const heard = await gateway.call(path, traits);
-      return `${heard.status} ${errorIn(heard)}`;
+      const received = await gateway.call(path, traits);
+      return `${received.status} ${errorIn(received)}`;
     };
 
     assert.match(await statusOf('/v2/models/none/infer', post({})), /^404 NO_ROUTE: No model/);
@@ -128,7 +128,7 @@ describe('the Open Inference Protocol over REST', () => {
     const twice = await infer({ inputs: [WT, HP, GEAR], outputs: [{ name: '.pred' }, { name: '.pred' }] });
     assert.deepEqual([twice.status, errorIn(twice)], [400, 'INVALID_INPUT: `.pred` is asked for twice']);
     assert.match(errorIn(await infer('{')), /^BAD_REQUEST: .*not JSON/);
-    assert.equal(asked().length, 0);
+    assert.equal(requested().length, 0);
     assert.equal((await gateway.call('/v2/elsewhere')).code, 'NO_ROUTE'); // a path of nobody's
     const team = await gateway.call('/v2/models/off', { headers: { 'x-team': 'a' } });
     assert.equal(team.status, 200);
@@ -149,17 +149,17 @@ describe('the Open Inference Protocol over REST', () => {
   test('tells R’s own errors', async t => {
     const { infer } = await startModel(t, { status: 422, said: { detail: ['too heavy'] } });
 
-    const heard = await infer({ inputs: [WT, HP, GEAR] });
+    const received = await infer({ inputs: [WT, HP, GEAR] });
 
-    assert.deepEqual([heard.status, errorIn(heard)], [422, 'too heavy']);
+    assert.deepEqual([received.status, errorIn(received)], [422, 'too heavy']);
   });
 
   test('says of an answer that is no table that it is none', async t => {
     const { infer } = await startModel(t, { said: { deep: [[1]] } });
 
-    const heard = await infer({ inputs: [WT, HP, GEAR] });
+    const received = await infer({ inputs: [WT, HP, GEAR] });
 
-    assert.deepEqual([heard.status, errorIn(heard).split(':')[0]], [502, 'UPSTREAM_FAULT']);
+    assert.deepEqual([received.status, errorIn(received).split(':')[0]], [502, 'UPSTREAM_FAULT']);
   });
 
   test('knows no model whose service publishes no columns', async t => {
@@ -175,8 +175,8 @@ describe('the Open Inference Protocol over REST', () => {
     const { gateway, infer } = await startModel(t);
     await infer({ inputs: [WT, HP, GEAR] }); // the columns are known now
     const explained = async (url: string, body: unknown) => {
-      const asked = post({ method: 'POST', url, headers: {}, body: JSON.stringify(body) });
-      return jsonIn(await call(`${gateway.adminUrl}/api/explain`, asked)) as Record<
+      const requested = post({ method: 'POST', url, headers: {}, body: JSON.stringify(body) });
+      return jsonIn(await call(`${gateway.adminUrl}/api/explain`, requested)) as Record<
         'answers' | 'refusal',
         Record<string, unknown> | null
       >;
@@ -201,10 +201,10 @@ describe('the Open Inference Protocol over REST', () => {
     const more = `identity: { jwt: [{ issuer: i, audience: a, algorithms: [HS256], secret: '${secret}' }] }`;
     const { gateway, infer } = await startModel(t, { more });
 
-    const heard = await infer({ inputs: [WT] });
+    const received = await infer({ inputs: [WT] });
 
-    assert.deepEqual([heard.status, errorIn(heard).split(':')[0]], [401, 'UNAUTHENTICATED']);
-    assert.match(String(heard.headers['www-authenticate']), /Bearer/);
+    assert.deepEqual([received.status, errorIn(received).split(':')[0]], [401, 'UNAUTHENTICATED']);
+    assert.match(String(received.headers['www-authenticate']), /Bearer/);
     assert.equal((await call(`${gateway.url}/v2/health/live`)).status, 200);
   });
 });

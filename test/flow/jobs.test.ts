@@ -20,7 +20,7 @@ import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { DatabaseSync } from 'node:sqlite';
 import { parquetReadObjects } from 'hyparquet';
 import { parquetWriteBuffer } from 'hyparquet-writer';
-import { beginCall, type Heard } from '../support/call.ts';
+import { beginCall, type Received } from '../support/call.ts';
 import { startGateway, type ComposedGateway } from '../support/composed-gateway.ts';
 import { answer, startUpstream, type Script } from '../support/scripted-upstream.ts';
 import { aToken, hmac } from '../support/tokens.ts';
@@ -83,7 +83,11 @@ routes:
 const lines = (rows: readonly unknown[]) => rows.map(row => `${JSON.stringify(row)}\n`).join('');
 const numbered = (count: number) => Array.from({ length: count }, (_, x) => ({ x }));
 
-function bring(gateway: ComposedGateway, body: string | Buffer, headers: Record<string, string> = {}): Promise<Heard> {
+function bring(
+  gateway: ComposedGateway,
+  body: string | Buffer,
+  headers: Record<string, string> = {},
+): Promise<Received> {
   return gateway.call('/jobs/fuel', {
     method: 'POST',
     headers: { 'content-type': 'application/jsonl', ...headers },
@@ -91,10 +95,10 @@ function bring(gateway: ComposedGateway, body: string | Buffer, headers: Record<
   });
 }
 
-const viewOf = ({ text }: Heard) => JSON.parse(text) as Record<string, unknown>;
+const viewOf = ({ text }: Received) => JSON.parse(text) as Record<string, unknown>;
 
 /** How a job stands once it is over. */
-async function overOf(gateway: ComposedGateway, made: Heard, headers = {}): Promise<Record<string, unknown>> {
+async function overOf(gateway: ComposedGateway, made: Received, headers = {}): Promise<Record<string, unknown>> {
   const { location } = made.headers;
   assert.ok(location !== undefined, made.text);
   let view: Record<string, unknown> = {};
@@ -105,7 +109,7 @@ async function overOf(gateway: ComposedGateway, made: Heard, headers = {}): Prom
   return view;
 }
 
-const resultOf = (gateway: ComposedGateway, { headers }: Heard) => gateway.call(`${headers.location ?? ''}/result`);
+const resultOf = (gateway: ComposedGateway, { headers }: Received) => gateway.call(`${headers.location ?? ''}/result`);
 
 describe('a job', () => {
   test('answers a file of JSON lines row by row, in order, in calls of so many rows', async t => {
@@ -128,8 +132,8 @@ describe('a job', () => {
     );
     assert.equal(await gateway.metric('penstock_job_rows_total', { route: 'fuel', result: 'ok' }), 25);
     assert.equal(await gateway.metric('penstock_jobs', { state: 'done' }), 1);
-    const told = gateway.log.of('job').map(({ state, rows }) => [state, rows]);
-    assert.deepEqual(told, [['queued', 0], ['done', 25]]); // prettier-ignore
+    const reported = gateway.log.of('job').map(({ state, rows }) => [state, rows]);
+    assert.deepEqual(reported, [['queued', 0], ['done', 25]]); // prettier-ignore
     const modes = ['', ...readdirSync(folder)].map(name => (statSync(join(folder, name)).mode & 0o777).toString(8));
     assert.deepEqual(new Set(modes.slice(1)), new Set(['600']));
     assert.equal(modes[0], '700');
@@ -139,7 +143,7 @@ describe('a job', () => {
     const more = "\n  - { id: all, uri: lb://fuel, predicates: ['Path=/predict'], pure: true, async: always }";
     const { gateway } = await gatewayWithJobs(t, { jobs: 'path: /later', more });
     const array = JSON.stringify(numbered(3));
-    const ask = (headers: Record<string, string>, body: string | Buffer, path = '/api/fuel/predict') =>
+    const send = (headers: Record<string, string>, body: string | Buffer, path = '/api/fuel/predict') =>
       gateway.call(path, {
         method: 'POST',
         headers: { 'content-type': 'application/json', ...headers },
@@ -147,13 +151,13 @@ describe('a job', () => {
       });
 
     const made = [
-      await ask({ prefer: 'respond-async' }, array),
-      await ask({ prefer: 'respond-async', 'content-encoding': 'gzip' }, gzipSync(array)),
-      await ask({ prefer: 'respond-async' }, gzipSync(array)),
-      await ask({ prefer: 'respond-async', 'content-encoding': 'br' }, brotliCompressSync(array)),
-      await ask({}, array, '/predict'),
+      await send({ prefer: 'respond-async' }, array),
+      await send({ prefer: 'respond-async', 'content-encoding': 'gzip' }, gzipSync(array)),
+      await send({ prefer: 'respond-async' }, gzipSync(array)),
+      await send({ prefer: 'respond-async', 'content-encoding': 'br' }, brotliCompressSync(array)),
+      await send({}, array, '/predict'),
     ];
-    const now = await ask({}, array);
+    const now = await send({}, array);
 
     const applied = made.map(({ status, headers }) => [status, headers['preference-applied']]);
     assert.deepEqual(applied, [...made.slice(1).map(() => [202, 'respond-async']), [202, undefined]]);
@@ -269,16 +273,16 @@ describe('a job', () => {
     const { answered } = beginCall(`${gateway.url}${location}`, { headers: { accept: 'text/event-stream' } });
     const events = await answered;
     events.setEncoding('utf8');
-    const heard: string[] = [];
-    events.on('data', (text: string) => heard.push(text));
-    await until(() => heard.length > 0, 'the first event');
+    const received: string[] = [];
+    events.on('data', (text: string) => received.push(text));
+    await until(() => received.length > 0, 'the first event');
     const gone = await gateway.call(location, { method: 'DELETE' });
     await once(events, 'end');
 
     assert.deepEqual([early.status, early.headers['retry-after'], viewOf(early)['state']], [202, '2', 'running']);
     assert.equal(events.headers['content-type'], 'text/event-stream');
-    assert.match(heard[0] ?? '', /^event: progress\ndata: \{.*"answered":2/);
-    assert.match(heard.at(-1) ?? '', /^event: cancelled\n/);
+    assert.match(received[0] ?? '', /^event: progress\ndata: \{.*"answered":2/);
+    assert.match(received.at(-1) ?? '', /^event: cancelled\n/);
     assert.equal(gone.status, 204);
     assert.equal((await resultOf(gateway, made)).text, lines([{ '.pred': 0 }, { '.pred': 2 }]));
     await until(() => !readdirSync(folder).some(name => name.endsWith('.in')), 'the input to be removed');
@@ -297,9 +301,9 @@ describe('a job', () => {
     const rowsOf = (body: Buffer) => (JSON.parse(body.toString()) as { x: number }[]).map(({ x }) => x);
     const old = await bring(first.gateway, lines(numbered(1)));
     await overOf(first.gateway, old);
-    let asked = 0;
+    let requested = 0;
     first.upstream.play((socket, request) => {
-      if (request.body.length > 0 && asked++ === 2) return;
+      if (request.body.length > 0 && requested++ === 2) return;
       doubling(socket, request);
     });
     const made = await bring(first.gateway, lines(numbered(9)));
@@ -424,13 +428,13 @@ describe('a job', () => {
   });
 
   test('tells whom its owner named that it is over: signed, again where that fails, and no one else', async t => {
-    const heard: { url: string; headers: IncomingHttpHeaders; body: string }[] = [];
+    const received: { url: string; headers: IncomingHttpHeaders; body: string }[] = [];
     const receiver = createServer((req, res) => {
       let body = '';
       req.on('data', (chunk: Buffer) => (body += chunk.toString()));
       req.on('end', () => {
-        heard.push({ url: req.url ?? '', headers: req.headers, body });
-        if (heard.length === 1) res.writeHead(302, { location: '/hooks/elsewhere' });
+        received.push({ url: req.url ?? '', headers: req.headers, body });
+        if (received.length === 1) res.writeHead(302, { location: '/hooks/elsewhere' });
         res.end();
       });
     });
@@ -448,18 +452,18 @@ describe('a job', () => {
       assert.equal((await bring(first.gateway, '{"x":1}', callback(url))).code, 'BAD_REQUEST', url);
     }
     const made = await bring(first.gateway, '{"x":1}', callback(`${to}/done?x=1`));
-    await until(() => heard.length === 1, 'the first attempt');
+    await until(() => received.length === 1, 'the first attempt');
     await first.gateway.gateway.drain();
     const second = await gatewayWithJobs(t, { jobs, folder });
-    await until(() => heard.length === 2, 'the second attempt');
+    await until(() => received.length === 2, 'the second attempt');
 
-    const { url, headers, body } = heard[1] ?? { url: '', headers: {}, body: '' };
+    const { url, headers, body } = received[1] ?? { url: '', headers: {}, body: '' };
     const [id, seconds] = [headers['webhook-id'], headers['webhook-timestamp']];
     const signed = createHmac('sha256', 'secret')
       .update(`${String(id)}.${String(seconds)}.${body}`)
       .digest('base64');
     assert.deepEqual([url, headers['webhook-signature']], ['/hooks/done?x=1', `v1,${signed}`]);
-    assert.equal(heard[0]?.headers['webhook-id'], id);
+    assert.equal(received[0]?.headers['webhook-id'], id);
     const message = JSON.parse(body) as { type: string; data: { id: string } };
     assert.deepEqual([message.type, `/jobs/${message.data.id}`], ['job.done', made.headers.location]);
     await second.gateway.gateway.drain(); // before the first is looked at for what it left
@@ -485,12 +489,12 @@ routes:
     const made = await bring(gateway, lines(Array.from({ length: 6 }, () => ({ x: 0 }))));
     await until(() => held.length > 0, 'a call of the job');
 
-    const heard = await gateway.call('/fuel/predict', { method: 'POST', body: '[{"x":2}]' });
+    const received = await gateway.call('/fuel/predict', { method: 'POST', body: '[{"x":2}]' });
     const atOnce = held.length;
     await gateway.call(made.headers.location ?? '', { method: 'DELETE' });
     for (const socket of held) socket.destroy();
 
-    assert.deepEqual([heard.status, heard.text, atOnce], [200, '{".pred":[4]}', 1]);
+    assert.deepEqual([received.status, received.text, atOnce], [200, '{".pred":[4]}', 1]);
     const id = (made.headers.location ?? '').split('/').at(-1) ?? '';
     const trail = () => readFileSync(join(folder, 'audit.jsonl'), 'utf8');
     await until(() => trail().includes(`"id":"${id}-0"`), 'the call of the job in the trail');
@@ -545,9 +549,9 @@ routes:
     const { gateway } = await gatewayWithJobs(t, { folder: '/dev/null' });
 
     assert.equal((await bring(gateway, '{"x":1}')).code, 'JOBS_UNAVAILABLE');
-    const heard = await gateway.call('/api/fuel/predict', { method: 'POST', body: '[{"x":1}]' });
-    assert.equal(heard.status, 200);
-    const told = gateway.log.of('notice').map(({ text }) => text);
-    assert.ok(told.includes('there are no jobs: `jobs.folder` cannot be used'));
+    const received = await gateway.call('/api/fuel/predict', { method: 'POST', body: '[{"x":1}]' });
+    assert.equal(received.status, 200);
+    const reported = gateway.log.of('notice').map(({ text }) => text);
+    assert.ok(reported.includes('there are no jobs: `jobs.folder` cannot be used'));
   });
 });

@@ -58,7 +58,7 @@ async function startAsking(t: TestContext, caller = 'san') {
     env: { S: SECRET },
     routes: ROUTES,
   });
-  const ask = async (path: string, traits: Asking = {}) => {
+  const send = async (path: string, traits: Asking = {}) => {
     const { shown, headers, ...rest } = traits;
     const pems = { ca: [server.cert, more.cert], ...shown };
     const options = { host: '127.0.0.1', port: gateway.port, path, headers, agent: false, ...pems, ...rest };
@@ -72,7 +72,7 @@ async function startAsking(t: TestContext, caller = 'san') {
     for await (const piece of answer) text += String(piece);
     return { status: answer.statusCode, headers: answer.headers, said: JSON.parse(text) as Record<string, unknown> };
   };
-  return { gateway, ask, file };
+  return { gateway, send, file };
 }
 
 interface Asking {
@@ -87,9 +87,9 @@ const token = () =>
 
 describe('a client certificate', () => {
   test('lets its caller in where the route takes it, known to R, the log and limits by its name', async t => {
-    const { gateway, ask } = await startAsking(t);
+    const { gateway, send } = await startAsking(t);
 
-    const { status, said } = await ask('/mtls', as(alice));
+    const { status, said } = await send('/mtls', as(alice));
 
     assert.equal(status, 200);
     assert.deepEqual([said['x-penstock-issuer'], said['x-penstock-subject']], ['mtls', 'alice.example']);
@@ -97,12 +97,12 @@ describe('a client certificate', () => {
   });
 
   test('counts for each host that the gateway has a certificate for, for streams and for WebSockets', async t => {
-    const { ask } = await startAsking(t, 'subject');
+    const { send } = await startAsking(t, 'subject');
     const upgrade = { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': '13' };
 
-    const other = await ask('/mtls', { ...as(alice, { Host: 'other.example' }), servername: 'other.example' });
-    const stream = await ask('/stream', as(alice));
-    const socket = await ask('/stream', as(alice, upgrade));
+    const other = await send('/mtls', { ...as(alice, { Host: 'other.example' }), servername: 'other.example' });
+    const stream = await send('/stream', as(alice));
+    const socket = await send('/stream', as(alice, upgrade));
 
     assert.equal(other.said['x-penstock-subject'], 'CN=alice,O=Lab');
     assert.equal(stream.said['x-penstock-subject'], 'CN=alice,O=Lab');
@@ -110,26 +110,26 @@ describe('a client certificate', () => {
   });
 
   test('that is not there, or of another authority, is a 401 that says so, and only where the route wants one', async t => {
-    const { gateway, ask } = await startAsking(t);
+    const { gateway, send } = await startAsking(t);
 
-    const none = await ask('/mtls');
-    const untrusted = await ask('/mtls', as(impostor));
-    const stream = await ask('/stream', as(impostor));
+    const none = await send('/mtls');
+    const untrusted = await send('/mtls', as(impostor));
+    const stream = await send('/stream', as(impostor));
 
     assert.deepEqual([none.status, none.said['code']], [401, 'UNAUTHENTICATED']);
     assert.match(String(none.said['detail']), /needs a client certificate/);
     assert.equal(none.headers['www-authenticate'], 'Certificate realm="penstock"');
     assert.deepEqual([untrusted.status, stream.status], [401, 401]);
     assert.match(String(untrusted.said['detail']), /not of an authority/);
-    assert.deepEqual([(await ask('/x')).status, (await ask('/x', as(impostor))).status], [200, 200]);
+    assert.deepEqual([(await send('/x')).status, (await send('/x', as(impostor))).status], [200, 200]);
     assert.equal(gateway.requests().at(-1)?.['caller'], '127.0.0.1');
   });
 
   test('stands back behind a credential that the call itself brings', async t => {
-    const { ask } = await startAsking(t);
+    const { send } = await startAsking(t);
 
     const said = async (headers: Record<string, string>, path = '/either') =>
-      (await ask(path, as(alice, headers))).said;
+      (await send(path, as(alice, headers))).said;
 
     assert.equal((await said({}))['x-penstock-subject'], 'alice.example');
     assert.equal((await said({ Authorization: `Bearer ${token()}` }))['x-penstock-subject'], 'carol');
@@ -138,8 +138,8 @@ describe('a client certificate', () => {
   });
 
   test('does not count for pages of other origins, which have any browser show it', async t => {
-    const { ask } = await startAsking(t);
-    const status = async (headers: Record<string, string>) => (await ask('/mtls', as(alice, headers))).status;
+    const { send } = await startAsking(t);
+    const status = async (headers: Record<string, string>) => (await send('/mtls', as(alice, headers))).status;
 
     assert.equal(await status({ Host: 'models.example', Origin: 'https://models.example' }), 200);
     assert.equal(await status({ Origin: 'https://evil.example' }), 403);
@@ -176,7 +176,7 @@ describe('a client certificate', () => {
   });
 
   test('is never what a field says, and no such field reaches R', async t => {
-    const { ask } = await startAsking(t);
+    const { send } = await startAsking(t);
     const claims = {
       'X-Client-Cert': 'alice',
       'X-SSL-Client-Cert': 'alice',
@@ -192,8 +192,8 @@ describe('a client certificate', () => {
       'X-ARR-ClientCert': 'alice',
     };
 
-    assert.equal((await ask('/mtls', { headers: claims })).status, 401);
-    const { said } = await ask('/x', { headers: { ...claims, 'X-Client-Name': 'R' } });
+    assert.equal((await send('/mtls', { headers: claims })).status, 401);
+    const { said } = await send('/x', { headers: { ...claims, 'X-Client-Name': 'R' } });
 
     const names = Object.keys(claims).map(name => name.toLowerCase());
     assert.deepEqual(
@@ -204,19 +204,19 @@ describe('a client certificate', () => {
   });
 
   test('counts by the authorities as their file is now; a broken file leaves those in force', async t => {
-    const { gateway, ask, file } = await startAsking(t);
+    const { gateway, send, file } = await startAsking(t);
     const socket = connectTls({ port: gateway.port, ca: server.cert, ...alice, maxVersion: 'TLSv1.3' });
     const session = sessionOf(socket);
     socket.write('GET /mtls HTTP/1.1\r\nHost: localhost\r\n\r\n');
     const taken = await session;
     file('ca.pem', 'nothing');
     await until(() => gateway.log.of('notice').some(({ level }) => level === 'error'), 'the broken file is told of');
-    assert.equal((await ask('/mtls', as(alice))).status, 200);
+    assert.equal((await send('/mtls', as(alice))).status, 200);
 
     file('ca.pem', later.cert);
-    await until(async () => (await ask('/mtls', as(bob))).status === 200, 'the new authority counts');
+    await until(async () => (await send('/mtls', as(bob))).status === 200, 'the new authority counts');
 
-    assert.equal((await ask('/mtls', as(alice))).status, 401);
+    assert.equal((await send('/mtls', as(alice))).status, 401);
     const again = connectTls({ port: gateway.port, ca: server.cert, ...alice, session: taken });
     again.write('GET /mtls HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
     assert.match(String((await once(again, 'data'))[0]), /^HTTP\/1.1 401 /, 'a session that is taken up again');

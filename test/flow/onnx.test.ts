@@ -7,7 +7,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { INFERENCE_SERVICE } from '../../gateway/domain/inference/rpc-form.ts';
 import { onnxFlaws } from '../../gateway/edges/onnx/runtime.ts';
-import { post, type Heard } from '../support/call.ts';
+import { post, type Received } from '../support/call.ts';
 import { startGateway, type ComposedGateway } from '../support/composed-gateway.ts';
 import { ensureOnnxRuntime } from '../support/onnx/runtime.mjs';
 import { isRunning } from '../support/plumber/serve.ts';
@@ -64,7 +64,7 @@ const isUp = (state: string) => state === 'in-rotation';
 const statesOf = async (gateway: ComposedGateway) =>
   (await gateway.services()).flatMap(({ instances }) => instances.map(({ state }) => state));
 
-const problemOf = ({ text }: Heard) => JSON.parse(text) as { detail: string; errors?: { pointer: string }[] };
+const problemOf = ({ text }: Received) => JSON.parse(text) as { detail: string; errors?: { pointer: string }[] };
 
 const noticesOf = (gateway: ComposedGateway) => gateway.log.of('notice').map(({ text }) => String(text));
 
@@ -111,7 +111,7 @@ test('an ONNX model', async t => {
     const cars = [2.62, 3.44, 1.513, 5.424].map((wt, i) => ({ wt, hp: [110, 175, 113, 264][i] ?? 0 }));
     const chicks = [1, 2, 3, 4].map(diet => ({ Time: 3 * diet, Diet: String(diet) }));
 
-    const heard = await Promise.all([
+    const received = await Promise.all([
       gateway.call('/fuel/predict', post(cars)),
       gateway.call(
         '/chicks/predict',
@@ -128,7 +128,7 @@ test('an ONNX model', async t => {
       list(fuel = unname(predict(fit_fuel(), cars)), chicks = unname(predict(fit_chicks(), chicks)),
            forest = unname(predict(fit_forest(), cars)),
            gear = unname(predict(fit_gear(), cars, type = "response")))`);
-    const [fuel, ofChicks, forest, gear, one] = heard.map(({ text }) => JSON.parse(text) as unknown);
+    const [fuel, ofChicks, forest, gear, one] = received.map(({ text }) => JSON.parse(text) as unknown);
     assertNear((fuel as { '.pred': number[] })['.pred'], r['fuel'], 1e-14);
     assertNear((ofChicks as { '.pred': number[] })['.pred'], r['chicks'], FLOAT32);
     assertNear((forest as { '.pred': number[] })['.pred'], r['forest'], FLOAT32);
@@ -158,9 +158,9 @@ test('an ONNX model', async t => {
       '"int64":9223372036854775807',
     );
 
-    const heard = await gateway.call('/types/predict', post(written));
+    const received = await gateway.call('/types/predict', post(written));
 
-    const [first = '', second = ''] = heard.text.slice(1, -1).split(/(?<=\}),/);
+    const [first = '', second = ''] = received.text.slice(1, -1).split(/(?<=\}),/);
     assert.equal(
       first,
       '{".pred_float16_out":1.5,".pred_float32_out":"NaN",".pred_float64_out":"-Inf",".pred_int8_out":-128,' +
@@ -188,16 +188,19 @@ test('an ONNX model', async t => {
   await t.test(
     'that takes one row at once is asked for each, and its own failure is 500 whose reason is in the log',
     async () => {
-      const heard = await gateway.call('/pick/predict', post([{ at: 2 }, { at: 0 }]));
+      const received = await gateway.call('/pick/predict', post([{ at: 2 }, { at: 0 }]));
       const failed = await gateway.call('/pick/predict', post([{ at: 7 }]));
       const elsewhere = await gateway.call('/pick/else', post([]));
-      const asked = await gateway.call('/pick/predict');
+      const requested = await gateway.call('/pick/predict');
 
-      assert.equal(heard.text, '{".pred":[30,10]}');
+      assert.equal(received.text, '{".pred":[30,10]}');
       assert.deepEqual([failed.status, failed.code], [500, 'MODEL_FAILED']);
       assert.doesNotMatch(failed.text, /Gather/);
       assert.ok(noticesOf(gateway).some(text => /Gather.*out of data bounds/.test(text)));
-      assert.deepEqual([elsewhere.code, asked.code, asked.headers.allow], ['NO_ROUTE', 'METHOD_NOT_ALLOWED', 'POST']);
+      assert.deepEqual(
+        [elsewhere.code, requested.code, requested.headers.allow],
+        ['NO_ROUTE', 'METHOD_NOT_ALLOWED', 'POST'],
+      );
       assert.ok((await statesOf(gateway)).every(isUp), 'a model that fails is no instance that is ill');
     },
   );
@@ -209,14 +212,14 @@ test('an ONNX model', async t => {
     );
     const cars = Array.from({ length: 16 }, (_, i) => ({ wt: 2 + i / 8, hp: 100 + i }));
     const requests = async () => (await gateway.service('fuel')).instances[0]?.requests ?? 0;
-    let heard: readonly Heard[] = [];
+    let received: readonly Received[] = [];
     await until(async () => {
       const before = await requests();
-      heard = await Promise.all(cars.map(car => gateway.call('/fuel/predict', post([car]))));
+      received = await Promise.all(cars.map(car => gateway.call('/fuel/predict', post([car]))));
       return (await requests()) - before <= 8; // rows like these are compared first
     }, 'they travel together');
     const alone = await gateway.call('/fuel/predict', post(cars));
-    const together = heard.map(({ text }) => (JSON.parse(text) as { '.pred': number })['.pred']);
+    const together = received.map(({ text }) => (JSON.parse(text) as { '.pred': number })['.pred']);
     assert.deepEqual(together, (JSON.parse(alone.text) as { '.pred': number[] })['.pred']);
     await seeOneBatch(gateway, requests);
     const refused = await gateway.call('/fuel/predict', post([{ wt: 'heavy', hp: 1 }]));
@@ -233,7 +236,7 @@ async function seeOneBatch(gateway: ComposedGateway, requests: () => Promise<num
   const column = (name: string, value: number) => ({ name, shape: [1], datatype: 'FP64', data: [value] });
   const contents = ({ data, ...input }: ReturnType<typeof column>) => ({ ...input, contents: { fp64Contents: data } });
   const infer = `/${INFERENCE_SERVICE}/ModelInfer`;
-  let heard: readonly Heard[] = [];
+  let heard: readonly Received[] = [];
   await until(async () => {
     const before = await requests();
     heard = await Promise.all([
@@ -319,9 +322,9 @@ describe('the process of an ONNX model', () => {
   test('without onnxruntime-node is no instance, and one line says what to install', async t => {
     const { gateway, fileOf } = await startModels(t, { fuel: {} }, { hasRuntime: false });
 
-    const heard = await gateway.call('/fuel/predict', post([]));
+    const received = await gateway.call('/fuel/predict', post([]));
 
-    assert.equal(heard.code, 'SERVICE_UNAVAILABLE');
+    assert.equal(received.code, 'SERVICE_UNAVAILABLE');
     const install = `npm install --prefix ${dirname(fileOf('fuel'))} --ignore-scripts onnxruntime-node`;
     const line = `the package onnxruntime-node is not installed: ${install}`;
     assert.deepEqual(

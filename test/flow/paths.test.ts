@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { startGateway } from '../support/composed-gateway.ts';
-import { sayAndHearOut } from '../support/raw-caller.ts';
+import { sendAndReceive } from '../support/raw-caller.ts';
 import { bytes, startUpstream, type ScriptedUpstream } from '../support/scripted-upstream.ts';
 import { seeded } from '../support/service-at-work.ts';
 
@@ -92,11 +92,11 @@ function holds(upstream: ScriptedUpstream, isPermitted: (read: string, path: str
 
 async function sayAll(t: TestContext, port: number, targets: readonly string[]): Promise<string[]> {
   const say = (target: string) =>
-    sayAndHearOut(t, port, Buffer.from(`GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`, 'utf8'));
-  const heard: string[] = [];
+    sendAndReceive(t, port, Buffer.from(`GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`, 'utf8'));
+  const received: string[] = [];
   for (let at = 0; at < targets.length; at += 20)
-    heard.push(...(await Promise.all(targets.slice(at, at + 20).map(say))));
-  return heard;
+    received.push(...(await Promise.all(targets.slice(at, at + 20).map(say))));
+  return received;
 }
 
 describe('whatever a caller sends', () => {
@@ -104,10 +104,10 @@ describe('whatever a caller sends', () => {
     test(`the instance sees only paths that the matched route permits${listen && `, with ${listen}`}`, async t => {
       const { gateway, internal, open, model, rest } = await startGuarded(t, listen);
 
-      const heard = await sayAll(t, gateway.port, Array.from({ length: 600 }, aTarget));
+      const received = await sayAll(t, gateway.port, Array.from({ length: 600 }, aTarget));
 
       assert.deepEqual(
-        [...new Set(heard.map(text => text.slice(9, 12)))].sort(),
+        [...new Set(received.map(text => text.slice(9, 12)))].sort(),
         ['200', '400'],
         'answered, or refused',
       );
@@ -121,7 +121,7 @@ describe('whatever a caller sends', () => {
   test('what was matched is what is sent, and what RewritePath reads', async t => {
     const { gateway, open, internal, rest } = await startGuarded(t);
 
-    const heard = await sayAll(t, gateway.port, [
+    const received = await sayAll(t, gateway.port, [
       '/%6fpen/%78',
       '/o%70en/a%20b/%c3%a9',
       '/internal%2Fsecret',
@@ -129,7 +129,7 @@ describe('whatever a caller sends', () => {
     ]);
 
     assert.deepEqual(
-      heard.map(text => text.slice(9, 12)),
+      received.map(text => text.slice(9, 12)),
       ['200', '200', '400', '200'],
     );
     assert.deepEqual(pathsOf(open).sort(), ['/a%20b/%C3%A9', '/x']);

@@ -129,9 +129,9 @@ describe('plug-ins', () => {
       assert.deepEqual([failed.status, code], [500, 'PLUGIN_FAILED'], name);
       assert.equal(detail, `The plug-in ${name} of this gateway failed.`);
       assert.equal(well.status, 200);
-      const told = failuresIn(gateway).at(-1);
-      assert.deepEqual([told?.['plugin'], told?.['requestId']], [name, failed.headers['x-request-id']]);
-      assert.match(String(told?.['error']), says, name);
+      const reported = failuresIn(gateway).at(-1);
+      assert.deepEqual([reported?.['plugin'], reported?.['requestId']], [name, failed.headers['x-request-id']]);
+      assert.match(String(reported?.['error']), says, name);
     }
     const replies = FAILING.filter(([, , definition]) => definition.includes('onReply')).length;
     assert.equal(callsIn(upstream), FAILING.length + replies, 'R was asked for the others, and before a reply');
@@ -255,7 +255,7 @@ describe('middleware of plug-ins', () => {
     const { gateway } = await gatewayWith(t, { plugin: MIDDLEWARE, listen: 'h2c: true' });
     const session = connect(gateway.url);
     t.after(() => session.destroy());
-    const ask = async (what: string, body = '') => {
+    const send = async (what: string, body = '') => {
       const stream = session.request({ ':path': '/a', ':method': 'POST', 'x-do': what }).end(body);
       const [headers] = (await once(stream, 'response')) as [Record<string, unknown>];
       let text = '';
@@ -263,8 +263,8 @@ describe('middleware of plug-ins', () => {
       return { status: headers[':status'], headers, text };
     };
 
-    const passed = await ask('nothing', 'x');
-    const answered = await ask('answer');
+    const passed = await send('nothing', 'x');
+    const answered = await send('answer');
 
     assert.deepEqual([passed.status, passed.text, passed.headers['x-plugin']], [200, '[1]', 'seen']);
     assert.deepEqual(
@@ -272,10 +272,10 @@ describe('middleware of plug-ins', () => {
       [418, true, { by: 'middleware', ip: '127.0.0.1', host: `127.0.0.1:${gateway.port}` }],
     );
     for (const what of FAILURES) {
-      const { status, text } = await ask(what, 'x');
+      const { status, text } = await send(what, 'x');
       assert.equal(status, 500, what);
       assert.match(text, /"code":"PLUGIN_FAILED"/, what);
     }
-    assert.equal((await ask('twice')).status, 200);
+    assert.equal((await send('twice')).status, 200);
   });
 });

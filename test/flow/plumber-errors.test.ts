@@ -6,7 +6,7 @@ import { answer, startUpstream } from '../support/scripted-upstream.ts';
 const JSON_FIELD = 'Content-Type: application/json\r\n';
 
 /** What a caller hears of an answer of R's, on a route that tells R's messages and on one that does not. */
-async function heardOf(t: TestContext, body: string, options: { status: number; fields?: string }) {
+async function receivedFrom(t: TestContext, body: string, options: { status: number; fields?: string }) {
   const upstream = await startUpstream(t, answer(body, { fields: JSON_FIELD, ...options }));
   const routes = `
 services: { fuel: { health: { interval: 1h }, outlier: { failures: 1000 } } }
@@ -15,13 +15,16 @@ routes:
   - { id: plain, uri: lb://fuel }
 `;
   const gateway = await startGateway(t, { services: { fuel: [upstream.origin] }, routes });
-  const [plain, told] = [await gateway.call('/x', { headers: { 'x-request-id': 'r-1' } }), await gateway.call('/told')];
+  const [plain, reported] = [
+    await gateway.call('/x', { headers: { 'x-request-id': 'r-1' } }),
+    await gateway.call('/told'),
+  ];
   assert.deepEqual(
     gateway.requests().map(({ code }) => code),
     [null, null],
     'they are answers of R',
   );
-  return { plain, told };
+  return { plain, reported };
 }
 
 for (const [status, said, code] of [
@@ -29,7 +32,7 @@ for (const [status, said, code] of [
   [405, '405 - Method Not Allowed', 'METHOD_NOT_ALLOWED'],
 ] as const) {
   test(`Plumber’s ${status} keeps its status, in the gateway’s shape`, async t => {
-    const { plain } = await heardOf(t, JSON.stringify({ error: said }), { status });
+    const { plain } = await receivedFrom(t, JSON.stringify({ error: said }), { status });
     assert.deepEqual(
       [plain.status, plain.code, plain.headers['content-type']],
       [status, code, 'application/problem+json'],
@@ -40,10 +43,10 @@ for (const [status, said, code] of [
 
 test('R’s message on a 500 is told only where the route allows it, and the 500 stays Plumber’s', async t => {
   const body = '{"error":"500 - Internal server error","message":"Error in file(\'/srv/secret\'): no"}';
-  const { plain, told } = await heardOf(t, body, { status: 500 });
+  const { plain, reported } = await receivedFrom(t, body, { status: 500 });
 
   assert.deepEqual([plain.status, plain.text], [500, '{"error":"500 - Internal server error"}']);
-  assert.deepEqual([told.status, told.text], [500, body]);
+  assert.deepEqual([reported.status, reported.text], [500, body]);
 });
 
 const OWN_WORDS: [string, { status: number; fields?: string }][] = [
@@ -59,7 +62,7 @@ const OWN_WORDS: [string, { status: number; fields?: string }][] = [
 
 for (const [body, options] of OWN_WORDS) {
   test(`what a service itself answers is passed on: ${options.status} ${body}`, async t => {
-    const { plain } = await heardOf(t, body, options);
+    const { plain } = await receivedFrom(t, body, options);
     assert.deepEqual([plain.status, plain.text], [options.status, body]);
   });
 }

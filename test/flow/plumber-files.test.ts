@@ -75,14 +75,14 @@ describe('an API of Plumber that exists', () => {
       (await gateway.services()).find(({ service }) => service === name)?.instances[0]?.state === 'in-rotation';
     for (const name of ['score', 'api', 'engine']) await until(() => rotates(name), `${name} answers`, 60_000);
 
-    const heard = await Promise.all([
+    const received = await Promise.all([
       gateway.call('/score/score', post({ wt: 2.5 })),
       gateway.call('/api/who'),
       gateway.call('/engine/'),
     ]);
 
     assert.deepEqual(
-      heard.map(({ status, text }) => `${status} ${text}`),
+      received.map(({ status, text }) => `${status} ${text}`),
       ['200 {"score":5,"of":2}', '200 "the entry point"', '200 engine: anengine # as plumber2 is'],
     );
   });

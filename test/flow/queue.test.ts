@@ -46,9 +46,9 @@ describe('an explanation', () => {
     const { gateway, upstreams } = await gatewayBefore(t, [answer('[1]')], { service: 'connection: { reuse: true }' });
     const origin = upstreams[0]?.origin ?? assert.fail();
     const explained = async () => {
-      const asked = JSON.stringify({ method: 'GET', url: '/' });
+      const requested = JSON.stringify({ method: 'GET', url: '/' });
       const headers = { 'Content-Type': 'application/json' };
-      const response = await fetch(`${gateway.adminUrl}/api/explain`, { method: 'POST', headers, body: asked });
+      const response = await fetch(`${gateway.adminUrl}/api/explain`, { method: 'POST', headers, body: requested });
       const { answers } = (await response.json()) as {
         answers: { connections: object; ahead: { p50Ms: number } | null };
       };
@@ -198,7 +198,7 @@ routes:
   - { id: fuel, uri: lb://fuel }`,
     });
     const exp = Math.floor(Date.now() / 1000) + 3_600;
-    const ask = (caller: string, path: string) => {
+    const send = (caller: string, path: string) => {
       const token = aToken({ alg: 'HS256' }, { iss: 'here', aud: 'penstock', sub: caller, exp }, hmac(SECRET));
       return gateway.call(path, { headers: { authorization: `Bearer ${token}` } });
     };
@@ -208,19 +208,19 @@ routes:
       await until(() => upstream.requests.length === count && hand.waiting.length === 1, `call ${count} is in hand`);
       return /^GET (\S+)/.exec(upstream.requests.at(-1)?.head ?? '')?.[1];
     };
-    return { hand, ask, depth, reached, gateway };
+    return { hand, send, depth, reached, gateway };
   }
 
   test('take turns by who they are, and by priority: R hears of them in that order', async t => {
-    const { hand, ask, depth, reached } = await amongCallers(t, '{ depthMax: 64 }');
-    const calls = [ask('greedy', '/first')];
+    const { hand, send, depth, reached } = await amongCallers(t, '{ depthMax: 64 }');
+    const calls = [send('greedy', '/first')];
     await reached(1);
     for (const [caller, path] of [
       ...Array.from({ length: 20 }, () => ['greedy', '/greedy'] as const),
       ['bob', '/bob'],
       ['greedy', '/high/greedy'],
     ] as const) {
-      calls.push(ask(caller, path));
+      calls.push(send(caller, path));
       await until(async () => (await depth()) === calls.length - 1, `${calls.length - 1} wait`);
     }
 
@@ -236,17 +236,17 @@ routes:
   });
 
   test('of whom one has filled the queue make room for another', async t => {
-    const { hand, ask, depth, reached } = await amongCallers(t, '{ depthMax: 4 }');
-    const calls = [ask('greedy', '/first')];
+    const { hand, send, depth, reached } = await amongCallers(t, '{ depthMax: 4 }');
+    const calls = [send('greedy', '/first')];
     await reached(1);
     for (let i = 1; i <= 4; i += 1) {
-      calls.push(ask('greedy', `/greedy/${i}`));
+      calls.push(send('greedy', `/greedy/${i}`));
       await until(async () => (await depth()) === i, `${i} wait`);
     }
 
-    const bob = ask('bob', '/bob');
+    const bob = send('bob', '/bob');
     const last = await calls[4];
-    const once = await ask('greedy', '/greedy/5');
+    const once = await send('greedy', '/greedy/5');
     for (let count = 2; count <= 5; count += 1) {
       hand.release();
       await reached(count);
@@ -259,19 +259,19 @@ routes:
   });
 
   test('are refused at once where their turn would come too late, and told when to come again', async t => {
-    const { hand, ask, reached, gateway } = await amongCallers(t, '{ waitMax: 1m }');
+    const { hand, send, reached, gateway } = await amongCallers(t, '{ waitMax: 1m }');
     for (let count = 1; count <= 6; count += 1) {
-      const call = ask('alice', '/slow');
+      const call = send('alice', '/slow');
       await reached(count);
       await setTimeout(900); // R's time: what is learned here
       hand.release();
       await call;
     }
-    const calls = [ask('alice', '/slow'), ask('alice', '/slow'), ask('alice', '/slow')];
+    const calls = [send('alice', '/slow'), send('alice', '/slow'), send('alice', '/slow')];
     await until(async () => (await gateway.service('fuel')).queue.depth === 2, 'two wait');
 
-    const refused = await ask('bob', '/low/late'); // its route has a second for it
-    const patient = ask('bob', '/patient');
+    const refused = await send('bob', '/low/late'); // its route has a second for it
+    const patient = send('bob', '/patient');
     for (let count = 7; count <= 10; count += 1) {
       await reached(count);
       hand.release();
@@ -316,11 +316,11 @@ describe('a permit', () => {
     const instance = () => gateway.instance('fuel', `127.0.0.1:${upstreams[0]?.port ?? 0}`);
     upstreams[0]?.playChecks(stall);
 
-    const heard = await Promise.all([gateway.call('/'), gateway.call('/')]);
+    const received = await Promise.all([gateway.call('/'), gateway.call('/')]);
     await until(async () => (await instance()).state === 'ejected', 'it is out');
 
     assert.deepEqual(
-      heard.map(({ status }) => status),
+      received.map(({ status }) => status),
       [200, 200],
     );
     assert.deepEqual([(await instance()).why, await inUse()], ['hung', 1]);

@@ -150,9 +150,9 @@ describe('a file of Spring Cloud Gateway’s', () => {
         routes: `${indent}${route}${' }'.repeat(indent.split('{').length - 1)}\n`,
       });
 
-      const heard = await gateway.call('/api/user/42?full=yes');
+      const received = await gateway.call('/api/user/42?full=yes');
 
-      assert.equal(heard.status, 200);
+      assert.equal(received.status, 200);
       assert.match(upstream.requests[0]?.head ?? '', /^GET \/user\/42\?full=yes HTTP/);
     });
   }

@@ -25,8 +25,8 @@ routes:
   - { id: pure, uri: lb://fuel, predicates: [Path=/pure], pure: true${policy && `, ${policy}`} }
 `,
   });
-  const asked = () => upstreams.reduce((sum, { requests }) => sum + requests.length, 0);
-  return { gateway, upstreams, asked };
+  const requested = () => upstreams.reduce((sum, { requests }) => sum + requests.length, 0);
+  return { gateway, upstreams, requested };
 }
 
 describe('a call whose instance', () => {
@@ -39,9 +39,9 @@ services: { fuel: { balance: { policy: round-robin }, health: { interval: 1h } }
 routes: [{ id: fuel, uri: lb://fuel }]`,
     });
 
-    const heard = await Promise.all(Array.from({ length: 10 }, () => gateway.call('/', post([]))));
+    const received = await Promise.all(Array.from({ length: 10 }, () => gateway.call('/', post([]))));
 
-    assert.deepEqual(new Set(heard.map(({ status, text }) => `${status} ${text}`)), new Set(['200 [1]']));
+    assert.deepEqual(new Set(received.map(({ status, text }) => `${status} ${text}`)), new Set(['200 [1]']));
     assert.equal(well.requests.length, 10);
     assert.ok((await gateway.metric('penstock_retries_total', { reason: 'connect-failure' })) >= 1);
   });
@@ -55,11 +55,11 @@ routes: [{ id: fuel, uri: lb://fuel }]`,
     ['is unavailable by its own word', answer('', { status: 503 })],
   ] as const) {
     test(`${name} is repeated where that is safe, and only there`, async t => {
-      const { gateway, asked } = await gatewayBefore(t, [script, answer('[1]')]);
+      const { gateway, requested } = await gatewayBefore(t, [script, answer('[1]')]);
 
       const get = await gateway.call('/fuel');
       const pure = [await gateway.call('/pure', post([])), await gateway.call('/pure', post([]))];
-      const before = asked();
+      const before = requested();
       const posted = [await gateway.call('/fuel', post([])), await gateway.call('/fuel', post([]))];
 
       assert.equal(get.status, 200);
@@ -67,7 +67,7 @@ routes: [{ id: fuel, uri: lb://fuel }]`,
         pure.map(({ text }) => text),
         ['[1]', '[1]'],
       );
-      assert.equal(asked() - before, 2, 'a POST of unknown effect is sent once');
+      assert.equal(requested() - before, 2, 'a POST of unknown effect is sent once');
       assert.equal(posted.filter(({ status }) => status === 200).length, 1);
     });
   }
@@ -77,11 +77,11 @@ routes: [{ id: fuel, uri: lb://fuel }]`,
     const [first] = upstreams;
     assert.ok(first);
 
-    const heard = await gateway.call('/fuel');
+    const received = await gateway.call('/fuel');
     const { permits } = await gateway.service('fuel');
     await first.stop();
 
-    assert.equal(heard.text, '[1]');
+    assert.equal(received.text, '[1]');
     assert.deepEqual(permits, { inUse: 1, abandoned: 1 });
     assert.equal(await gateway.metric('penstock_attempts_total', { outcome: 'timeout' }), 1);
   });
@@ -93,12 +93,12 @@ routes: [{ id: fuel, uri: lb://fuel }]`,
   ] as const) {
     test(`answers with a 500 ${name} is not repeated: R’s answer goes out as it is`, async t => {
       const own = answer(text, { status: 500, fields: `Content-Type: ${type}\r\n` });
-      const { gateway, asked } = await gatewayBefore(t, [own, own]);
+      const { gateway, requested } = await gatewayBefore(t, [own, own]);
 
-      const heard = await gateway.call('/pure', post('{'));
+      const received = await gateway.call('/pure', post('{'));
 
-      assert.deepEqual([heard.status, heard.headers['content-type'], heard.text], [500, type, text]);
-      assert.equal(asked(), 1);
+      assert.deepEqual([received.status, received.headers['content-type'], received.text], [500, type, text]);
+      assert.equal(requested(), 1);
     });
   }
 });
@@ -106,43 +106,43 @@ routes: [{ id: fuel, uri: lb://fuel }]`,
 describe('a repeat', () => {
   test('never follows bytes that went out: the caller sees a cut answer, and no second one', async t => {
     const cut = bytesThenEnd(`HTTP/1.1 200 OK\r\nContent-Length: ${1024 * 1024}\r\n\r\n${'x'.repeat(100_000)}`);
-    const { gateway, asked } = await gatewayBefore(t, [cut, cut], 'answer: { bufferMax: 1KiB }');
+    const { gateway, requested } = await gatewayBefore(t, [cut, cut], 'answer: { bufferMax: 1KiB }');
 
     await assert.rejects(gateway.call('/fuel'), { code: 'ECONNRESET' });
 
-    assert.equal(asked(), 1);
+    assert.equal(requested(), 1);
     const line = await gateway.log.line(({ event }) => event === 'request');
     assert.deepEqual([line['status'], line['code'], line['attempts']], [200, 'CONNECTION_LOST', 1]);
   });
 
   test('is not sent to a third instance when it has lost two', async t => {
     const lost = bytesThenReset('');
-    const { gateway, asked } = await gatewayBefore(t, [lost, lost, lost], 'retry: { attempts: 3 }');
+    const { gateway, requested } = await gatewayBefore(t, [lost, lost, lost], 'retry: { attempts: 3 }');
 
     const { status, code } = await gateway.call('/fuel');
 
     assert.deepEqual([status, code], [502, 'CONNECTION_LOST']);
-    assert.equal(asked(), 2);
+    assert.equal(requested(), 2);
   });
 
   test('stops at the number of attempts, and the last answer is R’s own', async t => {
     const busy = answer('later', { status: 503, fields: 'Retry-After: 7\r\n' });
-    const { gateway, asked } = await gatewayBefore(t, [busy, busy, busy], 'retry: { attempts: 2 }');
+    const { gateway, requested } = await gatewayBefore(t, [busy, busy, busy], 'retry: { attempts: 2 }');
 
-    const heard = await gateway.call('/fuel');
+    const received = await gateway.call('/fuel');
 
-    assert.deepEqual([heard.status, heard.text, heard.headers['retry-after']], [503, 'later', '7']);
-    assert.equal(asked(), 2);
+    assert.deepEqual([received.status, received.text, received.headers['retry-after']], [503, 'later', '7']);
+    assert.equal(requested(), 2);
   });
 
   test('is paid from a budget, so that repeats do not finish off a service that fails', async t => {
     const busy = answer('', { status: 503 });
-    const { gateway, asked } = await gatewayBefore(t, [busy, busy], 'retry: { attempts: 10, budgetPercent: 0 }');
+    const { gateway, requested } = await gatewayBefore(t, [busy, busy], 'retry: { attempts: 10, budgetPercent: 0 }');
 
     for (let i = 0; i < 30; i += 1) await Promise.all([1, 2, 3, 4].map(() => gateway.call('/fuel')));
 
     // Ten repeats a second are always allowed, counted over ten seconds.
-    assert.ok(asked() >= 120 && asked() <= 120 + 200, `${asked()} attempts for 120 calls`);
+    assert.ok(requested() >= 120 && requested() <= 120 + 200, `${requested()} attempts for 120 calls`);
   });
 });
 
@@ -150,10 +150,10 @@ describe('the deadline of a route', () => {
   test('ends everything: queue, attempts and back-off', async t => {
     const { gateway, upstreams } = await gatewayBefore(t, [stall], 'timeout: 300ms');
 
-    const heard = await Promise.all([gateway.call('/fuel'), gateway.call('/fuel')]);
+    const received = await Promise.all([gateway.call('/fuel'), gateway.call('/fuel')]);
     await upstreams[0]?.stop();
 
-    const codes = heard.map(({ status, code }) => `${status} ${String(code)}`).sort();
+    const codes = received.map(({ status, code }) => `${status} ${String(code)}`).sort();
     assert.deepEqual(
       codes.map(code => code.split(' ')[0]),
       ['504', '504'],

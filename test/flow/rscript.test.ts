@@ -56,13 +56,13 @@ describe('an R script', () => {
   test('answers each call by what it prints, on any path of its route', async t => {
     const { gateway } = await startScript(t, DOUBLE, { more: 'instances: 2' });
 
-    const heard = await Promise.all([1, 2, 3, 4].map(n => gateway.call(`/model/any/${n}`, post([n]))));
+    const received = await Promise.all([1, 2, 3, 4].map(n => gateway.call(`/model/any/${n}`, post([n]))));
 
     assert.deepEqual(
-      heard.map(({ status, text }) => `${status} ${text}`),
+      received.map(({ status, text }) => `${status} ${text}`),
       ['200 [2]', '200 [4]', '200 [6]', '200 [8]'],
     );
-    assert.equal(heard[0]?.headers['content-type'], 'application/json');
+    assert.equal(received[0]?.headers['content-type'], 'application/json');
     assert.equal((await firstInstance(gateway))?.state, 'in-rotation');
   });
 
@@ -72,8 +72,8 @@ describe('an R script', () => {
     });
 
     for (const said of ['[1, "two words"]', '$(touch gone); `id` \'"', '--version', '-e 1', 'ü €']) {
-      const heard = await gateway.call('/model', post(said));
-      assert.equal(heard.text, said);
+      const received = await gateway.call('/model', post(said));
+      assert.equal(received.text, said);
     }
     assert.equal((await gateway.call('/model', post('a\0b'))).code, 'BAD_REQUEST');
     assert.equal((await gateway.call('/model', post('x'.repeat(128 * 1024)))).code, 'BODY_TOO_LARGE');
@@ -82,10 +82,10 @@ describe('an R script', () => {
   test('that fails is 500 with the last line it wrote, and its lines are in the log', async t => {
     const { gateway } = await startScript(t, `message("loading"); stop("column wt is missing")`);
 
-    const heard = await gateway.call('/model', post([]));
+    const received = await gateway.call('/model', post([]));
 
-    assert.deepEqual({ status: heard.status, code: heard.code }, { status: 500, code: 'MODEL_FAILED' });
-    assert.match(detailOf(heard.text), /column wt is missing/);
+    assert.deepEqual({ status: received.status, code: received.code }, { status: 500, code: 'MODEL_FAILED' });
+    assert.match(detailOf(received.text), /column wt is missing/);
     assert.ok(noticesOf(gateway).includes('loading'));
     assert.equal((await firstInstance(gateway))?.state, 'in-rotation', 'a model that fails is no instance that is ill');
   });
@@ -93,9 +93,9 @@ describe('an R script', () => {
   test('is called by POST alone', async t => {
     const { gateway } = await startScript(t, DOUBLE);
 
-    const heard = await gateway.call('/model');
+    const received = await gateway.call('/model');
 
-    assert.deepEqual({ status: heard.status, allow: heard.headers.allow }, { status: 405, allow: 'POST' });
+    assert.deepEqual({ status: received.status, allow: received.headers.allow }, { status: 405, allow: 'POST' });
   });
 
   test('that takes too long is ended with all that it has started', async t => {
@@ -108,9 +108,9 @@ Sys.sleep(600)`,
     );
     const { text } = await gateway.log.line(({ text: said }) => String(said).startsWith('child'));
 
-    const heard = await gateway.call('/model', post([]));
+    const received = await gateway.call('/model', post([]));
 
-    assert.equal(heard.status, 504);
+    assert.equal(received.status, 504);
     const pids = [...String(text).matchAll(/\d+/g)].map(([pid]) => Number(pid));
     assert.equal(pids.length, 2);
     await until(() => !pids.some(isRunning), 'the script and its child have ended');
@@ -159,10 +159,10 @@ cat(strrep("x", 1e6))`,
     test(`that ${name} is ended, and its caller told why`, async t => {
       const { gateway } = await startScript(t, script, { more });
 
-      const heard = await gateway.call('/model', post([]));
+      const received = await gateway.call('/model', post([]));
 
-      assert.equal(heard.code, 'MODEL_FAILED');
-      assert.match(detailOf(heard.text), detail);
+      assert.equal(received.code, 'MODEL_FAILED');
+      assert.match(detailOf(received.text), detail);
     });
   }
 
@@ -173,9 +173,9 @@ cat(strrep("x", 1e6))`,
       { more: 'env: [MODEL_DIR]', env: { IDP_KEY: 'not for a script', MODEL_DIR: '/models' } },
     );
 
-    const heard = await Promise.all([1, 2].map(() => gateway.call('/model', post([]))));
+    const received = await Promise.all([1, 2].map(() => gateway.call('/model', post([]))));
 
-    const [first = [], second = []] = heard.map(({ text }) => text.split(' '));
+    const [first = [], second = []] = received.map(({ text }) => text.split(' '));
     assert.deepEqual(first.slice(1), ['0', '', '/models']);
     assert.notEqual(first[0], second[0]);
     await until(() => ![first[0], second[0]].some(folder => existsSync(String(folder))), 'the folders are gone');

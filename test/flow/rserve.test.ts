@@ -76,9 +76,9 @@ describe('a function behind Rserve', () => {
     const called = ['describe', 'counted', 'predict_fuel', 'in_hex', 'every', 'frame', 'empty'];
     const failing = ['fail', 'env', 'long', 'nowhere'];
     const gateway = await startBefore(t, r, { functions: [...called, ...failing], service: 'concurrency: 3' });
-    const ask = async (name: string, rows: unknown) => (await gateway.call(`/${name}`, post(rows))).text;
+    const send = async (name: string, rows: unknown) => (await gateway.call(`/${name}`, post(rows))).text;
 
-    const given = await ask('describe', [
+    const given = await send('describe', [
       { d: 0.1, i: 1, s: 'é', l: true, n: 'NA', x: null, big: 3e9, neg: -0.5 },
       { d: 'NaN', i: null, s: null, l: null, n: 2.5, x: null, big: 1, neg: 'Inf' },
       { d: '-Inf', i: -7, s: 'NA', n: 'NA', neg: 'NA' },
@@ -94,23 +94,23 @@ describe('a function behind Rserve', () => {
       neg: 'double: bfe0000000000000 7ff0000000000000 7ff00000000007a2',
     });
     assert.equal(
-      await ask('counted', { a: [1, 2], 'b c': ['x', null] }),
+      await send('counted', { a: [1, 2], 'b c': ['x', null] }),
       '{"n":2,"names":["a","b c"],"class":"data.frame"}',
     );
-    assert.equal(await ask('counted', []), '{"n":0,"names":[],"class":"data.frame"}');
+    assert.equal(await send('counted', []), '{"n":0,"names":[],"class":"data.frame"}');
 
-    const predicted = jsonOf(await ask('predict_fuel', CARS))['.pred'] as number[];
-    const inHex = jsonOf(await ask('in_hex', CARS))['.pred'];
+    const predicted = jsonOf(await send('predict_fuel', CARS))['.pred'] as number[];
+    const inHex = jsonOf(await send('in_hex', CARS))['.pred'];
     assert.deepEqual(predicted.map(hexOf), inHex, 'bit for bit');
-    assert.match(await ask('predict_fuel', CARS.slice(0, 1)), /^\{"\.pred":23\.57\d+\}$/, 'one is no array');
+    assert.match(await send('predict_fuel', CARS.slice(0, 1)), /^\{"\.pred":23\.57\d+\}$/, 'one is no array');
     assert.equal(
-      await ask('every', []),
+      await send('every', []),
       '{"double":[1.5,"NA","NaN","Inf","-Inf",-0,0.30000000000000004,1e-300,5.562684646268003e-309],"integer":[1,"NA"],"logical":[true,null,false],' +
         '"string":["ü € 😀",null,"","NA","\\"\\\\"],"one":1,"none":[],"null":null,"factor":["b",null],"date":"2024-01-02",' +
         '"nested":{"a":[1,"x"],"2":[]},"matrix":[[1,3,5],[2,4,6]],"raw":"AQID"}',
     );
-    assert.equal(await ask('frame', []), '[{".pred_class":"a","p":0.25},{".pred_class":"b"}]');
-    assert.equal(await ask('empty', []), '{".pred":[]}');
+    assert.equal(await send('frame', []), '[{".pred_class":"a","p":0.25},{".pred_class":"b"}]');
+    assert.equal(await send('empty', []), '{".pred":[]}');
 
     for (const [name, detail] of [
       ['fail', 'The model ended with an error.'],
@@ -118,11 +118,15 @@ describe('a function behind Rserve', () => {
       ['nowhere', 'The model ended with an error.'],
       ['long', 'The model answered with more than the 1048576 bytes that this route takes.'],
     ] as const) {
-      const heard = await gateway.call(`/${name}`, post([]));
-      assert.deepEqual([heard.status, heard.code, jsonOf(heard.text)['detail']], [500, 'MODEL_FAILED', detail], name);
+      const received = await gateway.call(`/${name}`, post([]));
+      assert.deepEqual(
+        [received.status, received.code, jsonOf(received.text)['detail']],
+        [500, 'MODEL_FAILED', detail],
+        name,
+      );
     }
-    const told = gateway.log.of('notice').map(({ text }) => text);
-    assert.ok(told.includes('the file /srv/secret is missing'), 'operators are told');
+    const reported = gateway.log.of('notice').map(({ text }) => text);
+    assert.ok(reported.includes('the file /srv/secret is missing'), 'operators are told');
     assert.equal((await gateway.services())[0]?.instances[0]?.failures, 0, 'a model’s errors are not the instance’s');
   });
 
@@ -134,8 +138,8 @@ describe('a function behind Rserve', () => {
     const hostile = ['system("id")', '`x`', '"); quit() #', '$(id)', '\\u0041', "'; stop()", '.penstock', 'ÿþ'];
 
     for (const text of hostile) {
-      const heard = await gateway.call('/echo', post([{ [text]: text }]));
-      assert.deepEqual(jsonOf(heard.text), { names: text, first: text });
+      const received = await gateway.call('/echo', post([{ [text]: text }]));
+      assert.deepEqual(jsonOf(received.text), { names: text, first: text });
     }
 
     for (const [rows, pointer] of [
@@ -148,9 +152,9 @@ describe('a function behind Rserve', () => {
       ['"rows"', ''],
       [Array.from({ length: 2_000 }, (_, i) => ({ [`c${i}`]: 1 })), ''],
     ] as const) {
-      const heard = await gateway.call('/echo', post(rows));
-      assert.equal(heard.code, 'INVALID_INPUT', JSON.stringify(rows).slice(0, 80));
-      assert.equal((jsonOf(heard.text)['errors'] as { pointer: string }[])[0]?.pointer, pointer);
+      const received = await gateway.call('/echo', post(rows));
+      assert.equal(received.code, 'INVALID_INPUT', JSON.stringify(rows).slice(0, 80));
+      assert.equal((jsonOf(received.text)['errors'] as { pointer: string }[])[0]?.pointer, pointer);
     }
     assert.equal((await gateway.call('/echo', post('{'))).code, 'BAD_REQUEST');
     assert.equal((await gateway.call('/echo')).status, 405);
@@ -165,8 +169,8 @@ describe('a function behind Rserve', () => {
       route: 'answer: { errorMessages: true }',
     });
     const pid = async (name = 'pid', rows: unknown = [{ s: 0.3 }]) => {
-      const heard = await gateway.call(`/${name}`, post(rows));
-      return heard.status === 200 ? Number(jsonOf(heard.text)['pid']) : heard.code;
+      const received = await gateway.call(`/${name}`, post(rows));
+      return received.status === 200 ? Number(jsonOf(received.text)['pid']) : received.code;
     };
 
     const atOnce = await Promise.all([1, 2, 3, 4].map(() => pid('wait')));
@@ -245,15 +249,15 @@ routes: [{ uri: 'lb://plain', predicates: ['Path=/web/**'], filters: [StripPrefi
 
     const hello = await gateway.call('/web/hello?who=quit()&more=1', post('the body'));
     const made = await gateway.call('/web/hello?who=file');
-    const asked = await gateway.call('/own/a/b?x=%C3%BC', post('1'));
+    const requested = await gateway.call('/own/a/b?x=%C3%BC', post('1'));
 
     assert.equal(hello.text, 'Hello quit() POST the body character 1');
     assert.deepEqual(
       [made.status, made.text, made.headers['x-of'], made.headers['content-length']],
       [201, 'ü', 'R', '2'],
     );
-    assert.deepEqual([asked.status, asked.headers['x-own']], [202, 'yes']);
-    assert.match(asked.text, /^a\/b x ü \S* ?TRUE$/);
+    assert.deepEqual([requested.status, requested.headers['x-own']], [202, 'yes']);
+    assert.match(requested.text, /^a\/b x ü \S* ?TRUE$/);
     assert.equal((await gateway.call('/web/unknown')).status, 404);
     assert.equal((await gateway.call('/web/none')).code, 'MODEL_FAILED');
     for (const path of ['/web/', '/web/.hidden', '/web/a%20b', '/web/a:b', `/web/${'x'.repeat(300)}`])
@@ -276,10 +280,10 @@ services: { ${services.join(', ')} }
 routes: [${names.map(name => `{ uri: 'lb://${name}', predicates: ['Path=/${name}'], rserve: { call: pid } }`).join(', ')}]`,
     });
 
-    const heard = await Promise.all(names.map(name => gateway.call(`/${name}`, post([]))));
+    const received = await Promise.all(names.map(name => gateway.call(`/${name}`, post([]))));
 
     assert.deepEqual(
-      heard.map(({ status, code }) => [status, code]),
+      received.map(({ status, code }) => [status, code]),
       [
         [200, undefined],
         [502, 'UPSTREAM_FAULT'],
@@ -318,10 +322,10 @@ services: { ${Object.entries(services)
 routes: [${names.map(name => `{ uri: 'lb://${name}', predicates: ['Path=/${name}'], rserve: { call: pid } }`).join(', ')}]`,
     });
 
-    const heard = await Promise.all(names.map(name => gateway.call(`/${name}`, post([]))));
+    const received = await Promise.all(names.map(name => gateway.call(`/${name}`, post([]))));
 
     assert.deepEqual(
-      heard.map(({ status, code }) => code ?? status),
+      received.map(({ status, code }) => code ?? status),
       [200, 200, 'UPSTREAM_UNTRUSTED', 'UPSTREAM_UNTRUSTED'],
     );
     const instance = async (name: string) => (await gateway.service(name)).instances[0];

@@ -83,10 +83,10 @@ describe('an event stream', () => {
     const { origin } = await startEvents(t);
     const { gateway } = await gatewayTo(t, origin);
 
-    const heard = await gateway.call('/plain/a');
+    const received = await gateway.call('/plain/a');
 
-    assert.deepEqual([heard.status, heard.code], [501, 'STREAM_NOT_ENABLED']);
-    assert.match(heard.text, /stream: true.*\\"plain\\"/);
+    assert.deepEqual([received.status, received.code], [501, 'STREAM_NOT_ENABLED']);
+    assert.match(received.text, /stream: true.*\\"plain\\"/);
   });
 
   test('on a route that carries none is refused so, too, where the instance switches protocols unasked', async t => {
@@ -94,9 +94,9 @@ describe('an event stream', () => {
     const { origin } = await startUpstream(t, bytes(switching));
     const { gateway } = await gatewayTo(t, origin);
 
-    const heard = await gateway.call('/plain/a');
+    const received = await gateway.call('/plain/a');
 
-    assert.deepEqual([heard.status, heard.code], [501, 'STREAM_NOT_ENABLED']);
+    assert.deepEqual([received.status, received.code], [501, 'STREAM_NOT_ENABLED']);
   });
 
   test('takes the place of no other beyond `streamsMax`', async t => {
@@ -164,7 +164,7 @@ describe('an event stream', () => {
     const drained = gateway.gateway.drain();
     await gateway.log.line(({ phase }) => phase === 'refusing');
     late.say('\r\n');
-    const refused = await late.hearOut();
+    const refused = await late.receiveAll();
     for (const answer of [short, long]) answer.on('error', () => undefined).resume();
     for (const stream of streams) if (stream.req.url === '/a') stream.end('data: 2\n\n');
     await ended;
@@ -227,7 +227,7 @@ describe('a WebSocket', () => {
       const upgrade =
         'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==';
       caller.say(`GET ${path} HTTP/1.1\r\nHost: x\r\n${upgrade}\r\n\r\n`);
-      return caller.hearOut();
+      return caller.receiveAll();
     };
 
     assert.match(await knock('/plain/a'), /^HTTP\/1\.1 501 [^]*STREAM_NOT_ENABLED/);

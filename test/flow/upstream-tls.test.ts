@@ -29,9 +29,9 @@ interface Seen {
 /** An instance that speaks TLS, and tells what it saw of its caller. */
 async function startSecure(t: TestContext, { cert, key }: TestCertificate, options: ServerOptions = {}) {
   const server = createServer({ cert, key, ...options }, (req, res) => {
-    const { servername: asked, getPeerX509Certificate: shown } = req.socket as unknown as Seen;
+    const { servername: requested, getPeerX509Certificate: shown } = req.socket as unknown as Seen;
     const caller = /^CN=(.*)$/m.exec(shown.call(req.socket)?.subject ?? '')?.[1];
-    res.end(JSON.stringify({ host: req.headers.host, asked, caller }));
+    res.end(JSON.stringify({ host: req.headers.host, requested, caller }));
   });
   server.on('upgrade', (_req, socket) => {
     socket.end('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhello');
@@ -96,8 +96,8 @@ async function codesOf(gateway: ComposedGateway) {
   const upgrade = request(`${url}/stream`, {
     ...{ agent: false, headers: { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': '13' } },
   }).end();
-  const heard = Promise.race([once(upgrade, 'response'), once(upgrade, 'upgrade')]) as Promise<[IncomingMessage]>;
-  const [answer] = await heard;
+  const received = Promise.race([once(upgrade, 'response'), once(upgrade, 'upgrade')]) as Promise<[IncomingMessage]>;
+  const [answer] = await received;
   const socketCode = answer.statusCode === 101 ? undefined : codeIn(await textOf(answer));
   answer.destroy();
   const client = connectHttp2(`http://127.0.0.1:${port}`);
@@ -125,7 +125,7 @@ describe('an instance with TLS', () => {
 
     const { text } = await gateway.call('/x', HOST);
 
-    assert.deepEqual(JSON.parse(text), { host: 'evil.example.org', asked: false });
+    assert.deepEqual(JSON.parse(text), { host: 'evil.example.org', requested: false });
     assert.deepEqual(await codesOf(gateway), FINE);
   });
 
@@ -136,7 +136,7 @@ describe('an instance with TLS', () => {
 
     for (const path of ['/x', '/stream']) {
       const { text } = await gateway.call(path, HOST);
-      assert.deepEqual(JSON.parse(text), { host: 'evil.example.org', asked: 'fuel.internal', caller: 'penstock' });
+      assert.deepEqual(JSON.parse(text), { host: 'evil.example.org', requested: 'fuel.internal', caller: 'penstock' });
     }
     assert.deepEqual(await codesOf(gateway), FINE);
   });
@@ -149,15 +149,15 @@ describe('an instance with TLS', () => {
   for (const [fault, [certificate, tls, why]] of Object.entries(distrusted)) {
     test(`with a certificate ${fault} is a 502 on every way, told loudly, and stays in rotation`, async t => {
       const { gateway } = await startBefore(t, await startSecure(t, certificate), tls);
-      const told = () => gateway.log.of('notice').filter(({ text }) => String(text).includes('not trusted'));
+      const reported = () => gateway.log.of('notice').filter(({ text }) => String(text).includes('not trusted'));
 
       assert.deepEqual(await codesOf(gateway), UNTRUSTED);
-      await until(() => told().some(({ about }) => why.test(JSON.stringify(about))), 'why is told');
+      await until(() => reported().some(({ about }) => why.test(JSON.stringify(about))), 'why is told');
 
       const instance = (await gateway.service('a')).instances[0];
       assert.equal(instance?.state, 'in-rotation');
       assert.match(instance.why ?? '', /^untrusted: the certificate of the instance does not verify: /);
-      assert.ok(told().every(({ level }) => level === 'error'));
+      assert.ok(reported().every(({ level }) => level === 'error'));
       assert.equal(await gateway.metric('penstock_attempts_total', { outcome: 'untrusted' }), 4);
       assert.deepEqual(await codesOf(gateway), UNTRUSTED);
     });

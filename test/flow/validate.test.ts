@@ -40,15 +40,15 @@ routes:
 `;
   const gateway = await startGateway(t, { services: { fuel: [upstream.origin] }, routes });
   /** What R was asked, but for the gateway's own questions. */
-  const asked = () => upstream.requests.filter(({ head }) => !/^GET \/(prototype|openapi.json) /.test(head)).length;
-  return { gateway, upstream, asked };
+  const requested = () => upstream.requests.filter(({ head }) => !/^GET \/(prototype|openapi.json) /.test(head)).length;
+  return { gateway, upstream, requested };
 }
 
 const problemOf = ({ text }: { readonly text: string }) => JSON.parse(text) as Record<string, unknown>;
 
 describe('a route with `validate`', () => {
   test('refuses what the model cannot take, from the first call on, and R is not asked', async t => {
-    const { gateway, asked } = await gatewayBefore(t, { prototype: PROTOTYPE }, 'validate: {}');
+    const { gateway, requested } = await gatewayBefore(t, { prototype: PROTOTYPE }, 'validate: {}');
 
     const bad = await gateway.call('/api/predict', post('[{"wt":"heavy"}]', { 'x-request-id': 'r-1' }));
     const none = await gateway.call('/api/predict', post('[{'));
@@ -67,20 +67,20 @@ describe('a route with `validate`', () => {
     });
     assert.deepEqual([none.status, none.code], [400, 'BAD_REQUEST']);
     assert.equal(problemOf(none)['detail'], 'The body is not JSON: it ends too soon.');
-    assert.deepEqual([good.status, good.text, asked()], [200, '[1]', 1]);
+    assert.deepEqual([good.status, good.text, requested()], [200, '[1]', 1]);
     assert.equal(await gateway.metric('penstock_invalid_inputs_total', { route: 'fuel' }), 1);
   });
 
   test('has no say in other paths and methods', async t => {
-    const { gateway, asked } = await gatewayBefore(t, { prototype: PROTOTYPE }, 'validate: {}');
+    const { gateway, requested } = await gatewayBefore(t, { prototype: PROTOTYPE }, 'validate: {}');
 
-    const heard = [
+    const received = [
       await gateway.call('/api/metadata'),
       await gateway.call('/api/feedback', post('anything')),
       await gateway.call('/api/predict', { method: 'PUT', body: 'anything' }),
     ];
 
-    assert.deepEqual([heard.map(({ status }) => status), asked()], [[200, 200, 200], 3]);
+    assert.deepEqual([received.map(({ status }) => status), requested()], [[200, 200, 200], 3]);
   });
 
   test('asks a model at another path beside that path', async t => {
@@ -95,30 +95,32 @@ describe('a route with `validate`', () => {
   });
 
   test('passes everything through while the service cannot say what it takes, and tells why', async t => {
-    const { gateway, upstream, asked } = await gatewayBefore(t, {}, 'validate: {}');
+    const { gateway, upstream, requested } = await gatewayBefore(t, {}, 'validate: {}');
     upstream.play((socket, request) => {
       const isAsked = request.head.startsWith('GET /prototype ');
       answer('[1]', { fields: JSON_FIELD, status: isAsked ? 500 : 200 })(socket, request);
     });
 
-    assert.deepEqual([(await gateway.call('/api/predict', post('[{'))).status, asked()], [200, 1]);
+    assert.deepEqual([(await gateway.call('/api/predict', post('[{'))).status, requested()], [200, 1]);
 
-    const told = gateway.log.of('notice').filter(({ text }) => String(text).includes('cannot be asked what it takes'));
-    assert.equal(told.length, 1);
+    const reported = gateway.log
+      .of('notice')
+      .filter(({ text }) => String(text).includes('cannot be asked what it takes'));
+    assert.equal(reported.length, 1);
     const [view] = JSON.parse((await gateway.get('/api/routes')).text) as { validation: unknown }[];
     const versions = [{ version: '', state: 'cannot be asked', of: '/prototype was answered with 500' }];
     assert.deepEqual(view?.validation, { from: 'prototype', target: '/prototype', versions });
   });
 
   test('passes everything through where the service publishes nothing, and says so', async t => {
-    const { gateway, asked } = await gatewayBefore(t, {}, 'validate: {}');
+    const { gateway, requested } = await gatewayBefore(t, {}, 'validate: {}');
 
-    const heard = await gateway.call('/api/predict', post('[{'));
+    const received = await gateway.call('/api/predict', post('[{'));
 
-    assert.deepEqual([heard.status, asked()], [200, 1]);
-    const told = gateway.log.of('notice').find(({ text }) => String(text).includes('passed through'));
+    assert.deepEqual([received.status, requested()], [200, 1]);
+    const reported = gateway.log.of('notice').find(({ text }) => String(text).includes('passed through'));
     assert.deepEqual(
-      [told?.['level'], (told?.['about'] as Record<string, unknown>)['of']],
+      [reported?.['level'], (reported?.['about'] as Record<string, unknown>)['of']],
       ['warn', '/prototype is answered with 404'],
     );
     const [view] = JSON.parse((await gateway.get('/api/routes')).text) as { validation: unknown }[];
@@ -144,9 +146,9 @@ describe('a route with `validate`', () => {
     const { gateway } = await gatewayBefore(t, { prototype: PROTOTYPE }, 'validate: {}');
     await gateway.call('/api/predict', post('[{"wt":1}]'));
     const explained = async (body: string) => {
-      const asked = JSON.stringify({ method: 'POST', url: '/api/predict', body });
-      const heard = await call(`${gateway.adminUrl}/api/explain`, post(asked));
-      return problemOf(heard)['answers'] as { validation: unknown; refused: unknown };
+      const requested = JSON.stringify({ method: 'POST', url: '/api/predict', body });
+      const received = await call(`${gateway.adminUrl}/api/explain`, post(requested));
+      return problemOf(received)['answers'] as { validation: unknown; refused: unknown };
     };
 
     const { validation, refused } = await explained('[{}]');
@@ -163,18 +165,18 @@ describe('a route with `validate`', () => {
   test('goes by what the service publishes as OpenAPI, for every path of it', async t => {
     const parameters = [{ name: 'x', in: 'query', required: true, schema: { type: 'number' } }];
     const openapi = { openapi: '3.0.3', paths: { '/add': { post: { parameters } } } };
-    const { gateway, asked } = await gatewayBefore(t, { openapi }, 'validate: { from: openapi, unknown: refuse }');
+    const { gateway, requested } = await gatewayBefore(t, { openapi }, 'validate: { from: openapi, unknown: refuse }');
 
     assert.equal((await gateway.call('/api/add', post({}))).code, 'INVALID_INPUT');
     assert.equal((await gateway.call('/api/add?x=abc', post({ x: 1 }))).code, 'INVALID_INPUT');
     assert.equal((await gateway.call('/api/add', post({ x: 1, y: 2 }))).code, 'INVALID_INPUT');
-    assert.equal(asked(), 0);
+    assert.equal(requested(), 0);
     assert.equal((await gateway.call('/api/add', post({ x: 1 }))).status, 200);
     assert.equal((await gateway.call('/api/other', post('anything'))).status, 200);
   });
 
   test('goes by a JSON Schema in a file, read again when the routes are', async t => {
-    const { gateway, asked } = await gatewayBefore(t, {}, 'validate: {}');
+    const { gateway, requested } = await gatewayBefore(t, {}, 'validate: {}');
     const file = join(dirname(gateway.routesFile), 'car.json');
     const schema = (max: number) =>
       JSON.stringify({ type: 'object', properties: { wt: { type: 'number', maximum: max } } });
@@ -193,6 +195,6 @@ describe('a route with `validate`', () => {
 
     assert.equal(refused.status, 422);
     assert.match(refused.text, /routes\.yaml:1:\d+: .*car\.json is no JSON Schema that can be used/);
-    assert.equal(asked(), 2);
+    assert.equal(requested(), 2);
   });
 });

@@ -65,10 +65,10 @@ function aSaying(random: Random): readonly [Buffer, Buffer] {
 }
 
 /** Says it, ends its half, and gives all that is heard. */
-async function heardOf(port: number, [first, rest]: readonly [Buffer, Buffer]): Promise<string> {
+async function receivedFrom(port: number, [first, rest]: readonly [Buffer, Buffer]): Promise<string> {
   const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true });
-  const heard: Buffer[] = [];
-  socket.on('data', (chunk: Buffer) => heard.push(chunk)).on('error', () => undefined);
+  const received: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => received.push(chunk)).on('error', () => undefined);
   socket.setNoDelay(true);
   await once(socket, 'connect');
   const closed = once(socket, 'close');
@@ -79,21 +79,21 @@ async function heardOf(port: number, [first, rest]: readonly [Buffer, Buffer]): 
   await closed;
   clearTimeout(late);
   assert.ok(socket.errored?.message !== 'no end', 'neither answered nor closed');
-  return Buffer.concat(heard).toString('latin1');
+  return Buffer.concat(received).toString('latin1');
 }
 
 /** The statuses of the answers, read to the last byte; throws where what came is anything else. */
-function statusesIn(heard: string): number[] {
+function statusesIn(received: string): number[] {
   const statuses: number[] = [];
   let at = 0;
-  while (at < heard.length) {
+  while (at < received.length) {
     const [head, status] =
-      /^HTTP\/1\.1 (\d{3}) [^\r\n]*\r\n(?:[!-9;-~]+: [^\0\r\n]*\r\n)*\r\n/.exec(heard.slice(at)) ?? [];
-    assert.ok(head !== undefined, `no answer: ${JSON.stringify(heard.slice(at, at + 200))}`);
+      /^HTTP\/1\.1 (\d{3}) [^\r\n]*\r\n(?:[!-9;-~]+: [^\0\r\n]*\r\n)*\r\n/.exec(received.slice(at)) ?? [];
+    assert.ok(head !== undefined, `no answer: ${JSON.stringify(received.slice(at, at + 200))}`);
     const length = Number(/^content-length: (\d+)\r$/im.exec(head)?.[1] ?? 0);
     const isBodiless =
-      status === '304' || status === '204' || status === '100' || heard.startsWith('HTTP/1.1', at + head.length);
-    at += head.length + (isBodiless ? 0 : Math.min(length, heard.length - at - head.length));
+      status === '304' || status === '204' || status === '100' || received.startsWith('HTTP/1.1', at + head.length);
+    at += head.length + (isBodiless ? 0 : Math.min(length, received.length - at - head.length));
     statuses.push(Number(status));
   }
   return statuses;
@@ -177,7 +177,7 @@ routes: [{ id: r, uri: lb://r, predicates: ['Path=/**'], timeout: 15s }]
       said += 1;
       const saying = aSaying(seeded(((SEED + said * 7_919) % 2_147_483_646) + 1)); // each its own, whoever says it
       try {
-        const statuses = statusesIn(await heardOf(gateway.port, saying));
+        const statuses = statusesIn(await receivedFrom(gateway.port, saying));
         for (const status of statuses.length === 0 ? ['closed'] : statuses) {
           assert.ok(status !== 500 && status !== 502 && status !== 504, `answered ${status}`);
           tally.set(String(status), (tally.get(String(status)) ?? 0) + 1);

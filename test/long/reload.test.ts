@@ -64,6 +64,6 @@ test('a reload of 10,000 routes holds up none of 20,000 calls in hand, loses non
 
   upstream.play(answer('[1]'));
   for (const [socket, request] of waiting) answer('[1]')(socket, request);
-  const answered = () => callers.reduce((sum, { heard }) => sum + heard.split('HTTP/1.1 200 ').length - 1, 0);
+  const answered = () => callers.reduce((sum, { received }) => sum + received.split('HTTP/1.1 200 ').length - 1, 0);
   await until(() => answered() === CALLS, 'all are answered', 600_000);
 });

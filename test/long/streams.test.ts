@@ -16,17 +16,17 @@ const GROWTH_BYTES_MAX = 96 * 1024 * 1024;
 const REST_MS = 2_000;
 
 /** Writes so many bytes as fast as they are taken. */
-async function pour(to: ServerResponse | ReturnType<typeof request>, told: (bytes: number) => void): Promise<void> {
+async function pour(to: ServerResponse | ReturnType<typeof request>, reported: (bytes: number) => void): Promise<void> {
   for (let left = BYTES; left > 0; left -= PIECE.length) {
-    told(PIECE.length);
+    reported(PIECE.length);
     if (!to.write(PIECE)) await once(to, 'drain');
   }
   to.end();
 }
 
 /** Counts what comes, and rests for a while at the beginning. */
-async function drink(from: IncomingMessage, told: (bytes: number) => void): Promise<void> {
-  from.on('data', (chunk: Buffer) => told(chunk.length));
+async function drink(from: IncomingMessage, reported: (bytes: number) => void): Promise<void> {
+  from.on('data', (chunk: Buffer) => reported(chunk.length));
   from.pause();
   const ended = once(from, 'end');
   await setTimeout(REST_MS);

@@ -45,7 +45,7 @@ describe('while R starts', () => {
 
   test('its own words are shown when it ends, and not those of an R that answers', () => {
     const starts = createStarts();
-    const heard = [
+    const received = [
       notice('Loading required package: x', { service: 'iris' }),
       notice('Error in library(y) : there is no package called ‘y’', { rEvent: 'r-output' }),
       notice('R answers', { service: 'iris' }),
@@ -54,7 +54,7 @@ describe('while R starts', () => {
     ].map(line => starts.add(line));
 
     assert.deepEqual(
-      heard.filter(text => text !== undefined),
+      received.filter(text => text !== undefined),
       [
         'R of fuel ended before it answered (exit status 1). It said:\n' +
           '    Error in library(y) : there is no package called ‘y’',

@@ -79,14 +79,14 @@ for (const { name, args: nodeArgs } of NODES) {
       const { command, nextLine } = startCommand(t, aClone(t, { main: NOTING }), { nodeArgs, args: [] });
       await nextLine();
 
-      const heard: string[] = [];
+      const received: string[] = [];
       for (const signal of ['SIGINT', 'SIGHUP', 'SIGTERM'] as const) {
         command.kill(signal);
-        heard.push(await nextLine());
+        received.push(await nextLine());
       }
       const { code } = await ended(command);
 
-      assert.deepEqual({ heard, code }, { heard: ['SIGINT', 'SIGHUP', 'SIGTERM'], code: 3 });
+      assert.deepEqual({ received, code }, { received: ['SIGINT', 'SIGHUP', 'SIGTERM'], code: 3 });
     });
 
     test('leaves no gateway behind when it is killed', async t => {

@@ -32,9 +32,9 @@ const tokens = aScheme('jwt', credential =>
 const schemes = new Schemes([tokens]);
 
 /** Counts in a plain map, in windows that never end, and notes what it was told to count. */
-function counting(): LimitCounter & { readonly asked: string[] } {
+function counting(): LimitCounter & { readonly requested: string[] } {
   const hits = new Map<string, number>();
-  const asked: string[] = [];
+  const requested: string[] = [];
   const nameOf = ({ limit }: RouteLimit, key: string) => `${limitName(limit)} ${key}`;
   const standOf = (of: RouteLimit, used: number, isExceeded: boolean) => {
     return {
@@ -46,13 +46,13 @@ function counting(): LimitCounter & { readonly asked: string[] } {
     };
   };
   return {
-    asked,
+    requested,
     look(of, key, cost) {
       const used = hits.get(nameOf(of, key)) ?? 0;
       return standOf(of, used, used + cost > of.limit.rate);
     },
     count(of, key, cost) {
-      asked.push(nameOf(of, key));
+      requested.push(nameOf(of, key));
       const used = hits.get(nameOf(of, key)) ?? 0;
       if (used + cost > of.limit.rate) return standOf(of, used, true);
       hits.set(nameOf(of, key), used + cost);
@@ -167,14 +167,14 @@ describe('admit: by which scheme', () => {
   });
 
   test('none that the route does not take: it is not asked, and the caller is told what the route takes', () => {
-    const asked = withKeys(() => assert.fail('asked'));
+    const requested = withKeys(() => assert.fail('asked'));
 
     assert.throws(
-      () => asked(aMatched({ policy: { auth: anAuth() }, request: key })),
+      () => requested(aMatched({ policy: { auth: anAuth() }, request: key })),
       error => challengeOf(error) === 'Bearer realm="penstock"',
     );
     const open = anAuth({ allow: ['anonymous'], forwardToken: true });
-    assert.equal(asked(aMatched({ policy: { auth: open }, request: key }))?.kind, 'anonymous');
+    assert.equal(requested(aMatched({ policy: { auth: open }, request: key }))?.kind, 'anonymous');
   });
 
   test('nothing, where that cannot be found out now: the call fails as the scheme says', async () => {
@@ -240,7 +240,7 @@ describe('admit: not too often', () => {
 
     admitWith(counter)(aMatched({ policy, request: bearer('alice') }));
 
-    assert.deepEqual(counter.asked, [
+    assert.deepEqual(counter.requested, [
       '3-per-1s-by-ip 192.0.2.7',
       '8-per-1s-by-header-x-tenant absent',
       '9-per-1s-by-caller dev/alice',
@@ -254,7 +254,7 @@ describe('admit: not too often', () => {
 
     assert.throws(() => admitWith(counter)(matched), { code: 'UNAUTHENTICATED' });
 
-    assert.equal(counter.asked.length, 2);
+    assert.equal(counter.requested.length, 2);
     assert.match(fieldOf(matched.replyFields, 'ratelimit') ?? '', /by-ip";r=2;t=2, .*by-header-x-tenant";r=7;t=2/);
   });
 
@@ -280,7 +280,7 @@ describe('admit: not too often', () => {
 
     assert.throws(() => flooded(aMatched({ policy })), { code: 'RATE_LIMITED' });
 
-    assert.equal(counter.asked.filter(name => name.includes('by-route')).length, 1);
+    assert.equal(counter.requested.filter(name => name.includes('by-route')).length, 1);
   });
 
   test('owes nothing where the route has no limits', () => {
@@ -303,11 +303,11 @@ describe('admit: where a token has to be asked about', () => {
     createAdmit({ schemes: new Schemes([aScheme('jwt', () => finding)]), limits: limitsOf(counter) })(call, who =>
       admitted.push(who),
     );
-    assert.deepEqual([admitted.length, counter.asked.length], [0, 1]);
+    assert.deepEqual([admitted.length, counter.requested.length], [0, 1]);
     await finding;
 
     assert.deepEqual(admitted, [call]);
-    assert.equal(counter.asked.length, 2);
+    assert.equal(counter.requested.length, 2);
   });
 
   test('fails the call when it is refused, and does nothing for a call that has ended', async () => {

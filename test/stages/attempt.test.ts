@@ -86,7 +86,7 @@ function anAttempt(traits: Traits = {}) {
   const events: GatewayEvent[] = [];
   const exchanges: Sent[] = [];
   const findings: Finding[] = [];
-  const asked: { request: PermitRequest; tried: readonly Instance[] }[] = [];
+  const requested: { request: PermitRequest; tried: readonly Instance[] }[] = [];
   const held = { inUse: 0, abandoned: 0, proved: 0 };
   const left: PermitRequest[] = [];
   const budgets: number[] = [];
@@ -118,9 +118,9 @@ function anAttempt(traits: Traits = {}) {
     policy: aServicePolicy(traits.balance === undefined ? {} : { balance: traits.balance }),
     budget: { request: () => undefined, tryRetry: (percent: number) => (budgets.push(percent), hasBudget) },
     acquire(request: PermitRequest) {
-      const how = permits[asked.length] ?? 'at-once';
-      asked.push({ request, tried: request.tried });
-      if (how === 'at-once') return aPermit(asked.length);
+      const how = permits[requested.length] ?? 'at-once';
+      requested.push({ request, tried: request.tried });
+      if (how === 'at-once') return aPermit(requested.length);
       if (how === 'later') return undefined;
       throw new GatewayError(how, how);
     },
@@ -172,7 +172,7 @@ function anAttempt(traits: Traits = {}) {
     answered: (answer: Answer) => void ends.push({ answer }),
     failed: (failure: GatewayError, via: Via) => void ends.push({ code: failure.code, via }),
   };
-  const ask = () => attempt({ ...requestOf(call), waiting, ...traits.options });
+  const send = () => attempt({ ...requestOf(call), waiting, ...traits.options });
 
   /** How it ends, with every wait cut short. */
   async function end(): Promise<number | string> {
@@ -186,12 +186,12 @@ function anAttempt(traits: Traits = {}) {
 
   return {
     call,
-    ask,
+    send,
     end,
     ends,
     exchanges,
     findings,
-    asked,
+    requested,
     held,
     left,
     budgets,
@@ -224,7 +224,7 @@ describe('a request put to R', () => {
   test('is sent before `attempt` returns where a permit is free, and answered as R answered', async () => {
     const at = anAttempt({ outcomes: [200] });
 
-    const request = at.ask();
+    const request = at.send();
 
     assert.equal(at.exchanges.length, 1);
     assert.equal(await at.end(), 200);
@@ -240,7 +240,7 @@ describe('a request put to R', () => {
   test('carries who answered it, and how long that took', async () => {
     const at = anAttempt({ outcomes: [200] });
 
-    const { instance, version, attempts, queueMs, connectMs, firstByteMs } = at.ask();
+    const { instance, version, attempts, queueMs, connectMs, firstByteMs } = at.send();
     await at.end();
 
     assert.deepEqual([instance, version, attempts, queueMs], ['r-1', '1.2.0', 1, 0]);
@@ -252,7 +252,7 @@ describe('a request put to R', () => {
   test('is what was composed, within the bounds of service and route', () => {
     const at = anAttempt({ policy: { answerBytesMax: 77 }, request: { query: 'x=1' } });
 
-    at.ask();
+    at.send();
 
     const [sent = assert.fail()] = at.exchanges;
     assert.deepEqual([sent.origin, sent.message.target], ['http://r-1.test:8000', '/api/fuel/predict?x=1']);
@@ -264,7 +264,7 @@ describe('a request put to R', () => {
   test('is told of by its call’s own event, and only what is shared by one of its own', async () => {
     for (const isShared of [false, true]) {
       const at = anAttempt({ outcomes: [200], options: { isShared } });
-      const request = at.ask();
+      const request = at.send();
       at.clock.advance(3);
       await at.end();
 
@@ -277,10 +277,10 @@ describe('a request put to R', () => {
 
   test('waits for its permit, and says how long', async () => {
     const at = anAttempt({ permits: ['later'], outcomes: [200] });
-    const request = at.ask();
+    const request = at.send();
     at.clock.advance(250);
 
-    const [{ request: queued } = assert.fail()] = at.asked;
+    const [{ request: queued } = assert.fail()] = at.requested;
     queued.onPermit(at.permit(9));
 
     assert.equal(request.queueMs, 250);
@@ -291,16 +291,16 @@ describe('a request put to R', () => {
   test('tells of each attempt how long it waited, and of all together', () => {
     const retry = { attempts: 2, on: new Set(['connect-failure' as const]) };
     const at = anAttempt({ permits: ['later', 'later'], retry });
-    const request = at.ask();
+    const request = at.send();
     at.clock.advance(100);
-    at.asked[0]?.request.onPermit(at.permit(1));
+    at.requested[0]?.request.onPermit(at.permit(1));
     at.exchanges[0]?.end('CONNECT_FAILED'); // retried at once: the test's jitter is 0
     at.clock.advance(30);
-    at.asked[1]?.request.onPermit(at.permit(2));
+    at.requested[1]?.request.onPermit(at.permit(2));
     at.exchanges[1]?.end(200);
 
-    const told = at.events.flatMap(event => (event.kind === 'attempt' ? [event.queueMs] : []));
-    assert.deepEqual([told, request.last?.queueMs, request.queueMs], [[100], 30, 130]);
+    const reported = at.events.flatMap(event => (event.kind === 'attempt' ? [event.queueMs] : []));
+    assert.deepEqual([reported, request.last?.queueMs, request.queueMs], [[100], 30, 130]);
   });
 
   test('fails what waits where that makes a mistake of its answer, and lets the connection go on', () => {
@@ -312,7 +312,7 @@ describe('a request put to R', () => {
       failed: ({ code }: GatewayError) => void failed.push(code),
     };
     const at = anAttempt({ options: { waiting } });
-    at.ask();
+    at.send();
 
     at.exchanges[0]?.end(200);
 
@@ -325,7 +325,7 @@ describe('a request put to R', () => {
       throw new TypeError('a mistake');
     };
     const at = anAttempt({ options: { keepLate } });
-    at.ask().leave(new GatewayError('CALLER_GONE', 'gone'));
+    at.send().leave(new GatewayError('CALLER_GONE', 'gone'));
 
     at.exchanges[0]?.end(200);
 
@@ -342,7 +342,7 @@ describe('a request put to R', () => {
       },
     });
 
-    at.ask();
+    at.send();
 
     assert.equal(await at.end(), 'BAD_REQUEST');
     assert.equal(at.held.inUse, 0);
@@ -351,7 +351,7 @@ describe('a request put to R', () => {
   test('gives its permit back where the transport will not send it', async () => {
     const at = anAttempt({ unsendable: true });
 
-    at.ask();
+    at.send();
 
     assert.equal(await at.end(), 'INTERNAL');
     assert.deepEqual(at.held, { inUse: 0, abandoned: 0, proved: 0 });
@@ -394,7 +394,7 @@ describe('an attempt is repeated', () => {
     test(`${times === 2 ? 'yes' : 'no'}: ${name}`, async () => {
       const at = anAttempt({ ...traits, outcomes: [first, 200] });
 
-      const request = at.ask();
+      const request = at.send();
       const end = await at.end();
 
       assert.equal(at.exchanges.length, times);
@@ -412,7 +412,7 @@ describe('an attempt is repeated', () => {
 describe('what the caller gets', () => {
   test('is the last answer as R gave it, when retries are used up', async () => {
     const at = anAttempt({ outcomes: [503, 502, 504, 200] });
-    at.ask();
+    at.send();
 
     assert.equal(await at.end(), 504);
     assert.equal(at.exchanges.length, 3);
@@ -420,21 +420,21 @@ describe('what the caller gets', () => {
 
   test('is the answer before, when the retry found no instance', async () => {
     const at = anAttempt({ outcomes: [503], permits: ['at-once', 'QUEUE_TIMEOUT'] });
-    at.ask();
+    at.send();
 
     assert.equal(await at.end(), 503);
   });
 
   test('is the failure before, when the retry found no instance', async () => {
     const at = anAttempt({ outcomes: ['CONNECTION_LOST'], permits: ['at-once', 'SERVICE_UNAVAILABLE'] });
-    at.ask();
+    at.send();
 
     assert.equal(await at.end(), 'CONNECTION_LOST');
   });
 
   test('is the queue’s refusal, when there was nothing before', async () => {
     const at = anAttempt({ permits: ['QUEUE_TIMEOUT'] });
-    const request = at.ask();
+    const request = at.send();
 
     assert.equal(await at.end(), 'QUEUE_TIMEOUT');
     assert.equal(request.attempts, 0);
@@ -442,7 +442,7 @@ describe('what the caller gets', () => {
 
   test('is the answer before, when the deadline ends a retry', async () => {
     const at = anAttempt({ outcomes: [503], permits: ['at-once', 'later'] });
-    const request = at.ask();
+    const request = at.send();
     await Promise.resolve();
     at.clock.advance(50);
 
@@ -454,7 +454,7 @@ describe('what the caller gets', () => {
 
   test('is no third loss: the request may be what breaks instances', async () => {
     const at = anAttempt({ retry: { attempts: 5 }, outcomes: ['CONNECTION_LOST', 'CONNECTION_LOST', 200] });
-    at.ask();
+    at.send();
 
     assert.equal(await at.end(), 'CONNECTION_LOST');
     assert.equal(at.exchanges.length, 2);
@@ -462,7 +462,7 @@ describe('what the caller gets', () => {
 
   test('is an answer whose body is still to come, whatever its status', async () => {
     const at = anAttempt({ outcomes: [] });
-    at.ask();
+    at.send();
     const [sent = assert.fail()] = at.exchanges;
 
     sent.listener.onStream(anAnswer(503, Readable.from(['R'])));
@@ -479,22 +479,22 @@ describe('what the caller gets', () => {
         },
       },
     });
-    at.ask();
+    at.send();
 
     assert.equal(await at.end(), 'INTERNAL');
-    assert.equal(at.asked.length, 1);
+    assert.equal(at.requested.length, 1);
   });
 });
 
 describe('a retry', () => {
   test('goes on with those who failed in mind, and is told', async () => {
     const at = anAttempt({ outcomes: ['CONNECTION_LOST', 503, 200] });
-    at.ask();
+    at.send();
 
     await at.end();
 
     assert.deepEqual(
-      at.asked.map(({ tried }) => tried.map(({ id }) => id)),
+      at.requested.map(({ tried }) => tried.map(({ id }) => id)),
       [[], ['r-1'], ['r-1', 'r-2']],
     );
     const retries = at.events.filter(({ kind }) => kind === 'retry');
@@ -507,7 +507,7 @@ describe('a retry', () => {
 
   test('waits as long as chance says', async () => {
     const at = anAttempt({ outcomes: ['CONNECT_FAILED', 200], jitterMs: 20 });
-    at.ask();
+    at.send();
     await Promise.resolve();
 
     at.clock.advance(19);
@@ -520,7 +520,7 @@ describe('a retry', () => {
 
   test('is not begun when the caller leaves meanwhile', async () => {
     const at = anAttempt({ outcomes: ['CONNECT_FAILED', 200], jitterMs: 20 });
-    const request = at.ask();
+    const request = at.send();
     await Promise.resolve();
 
     request.leave(new GatewayError('CALLER_GONE', 'gone'));
@@ -531,7 +531,7 @@ describe('a retry', () => {
 
   test('is not waited for beyond the deadline: the failure is told at once', async () => {
     const at = anAttempt({ outcomes: ['CONNECT_FAILED', 200], jitterMs: 20, options: { endsMs: 10 } });
-    at.ask();
+    at.send();
 
     assert.equal(await at.end(), 'CONNECT_FAILED');
     assert.equal(at.exchanges.length, 1);
@@ -547,7 +547,7 @@ describe('an attempt’s time', () => {
   ] as const) {
     test(`is ${timeoutMs} ms for ${method} where what may be repeated gets 1000 ms and the rest 20000 ms`, () => {
       const at = anAttempt({ method, retry: short });
-      at.ask();
+      at.send();
 
       at.clock.advance(timeoutMs - 1);
       assert.equal(at.ends.length, 0);
@@ -561,7 +561,7 @@ describe('an attempt’s time', () => {
 
   test('does not begin in the queue', () => {
     const at = anAttempt({ retry: short, permits: ['later'] });
-    at.ask();
+    at.send();
 
     at.clock.advance(29_000);
 
@@ -574,7 +574,7 @@ describe('an attempt’s time', () => {
         retry: { attemptTimeoutMs: 60_000, repeatableTimeoutMs: 60_000 },
         options: { isShared },
       });
-      at.ask();
+      at.send();
 
       assert.equal(at.deadlines.size, isShared ? 1 : 0, 'the call’s own stands elsewhere');
     }
@@ -595,7 +595,7 @@ describe('an answer', () => {
   for (const [name, answer, outcome, expected] of rows) {
     test(`with a ${name}`, async () => {
       const at = anAttempt({ outcomes: [answer], retry: { attempts: 1 } });
-      at.ask();
+      at.send();
 
       assert.equal(await at.end(), expected);
       assert.deepEqual(outcomesOf(at), [outcome]);
@@ -605,7 +605,7 @@ describe('an answer', () => {
   test('that is an event stream is refused, naming the key, and not read', async () => {
     const at = anAttempt();
     const body = new Readable({ read: () => undefined });
-    at.ask();
+    at.send();
 
     at.exchanges[0]?.listener.onStream(anAnswer(200, body, ['content-type', 'text/event-stream; charset=utf-8']));
 
@@ -615,7 +615,7 @@ describe('an answer', () => {
 
   test('whose body is still to come keeps the permit until that is over', async () => {
     const at = anAttempt();
-    at.ask();
+    at.send();
     const [sent = assert.fail()] = at.exchanges;
     const answer = anAnswer(200, Readable.from(['long']));
     sent.listener.onStream(answer);
@@ -632,7 +632,7 @@ describe('an answer', () => {
 
   test('that broke off after its head is told of as lost', async () => {
     const at = anAttempt();
-    at.ask();
+    at.send();
     const [sent = assert.fail()] = at.exchanges;
     sent.listener.onStream(anAnswer(200, Readable.from(['long'])));
     await at.end();
@@ -650,7 +650,7 @@ describe('what leaves before R has answered', () => {
 
   test('waits no longer, but the permit is held until R is done, which proves it alive', () => {
     const at = anAttempt();
-    const request = at.ask();
+    const request = at.send();
     const [sent = assert.fail()] = at.exchanges;
 
     request.leave(gone);
@@ -666,7 +666,7 @@ describe('what leaves before R has answered', () => {
 
   test('leaves the queue', () => {
     const at = anAttempt({ permits: ['later'] });
-    const request = at.ask();
+    const request = at.send();
     at.clock.advance(40);
 
     request.leave(gone);
@@ -677,7 +677,7 @@ describe('what leaves before R has answered', () => {
 
   test('does not keep a body that still comes', () => {
     const at = anAttempt();
-    at.ask().leave(gone);
+    at.send().leave(gone);
     const body = new Readable({ read: () => undefined });
 
     at.exchanges[0]?.listener.onStream(anAnswer(200, body));
@@ -692,7 +692,7 @@ describe('what leaves before R has answered', () => {
     ] as const) {
       const kept: Answer[] = [];
       const at = anAttempt({ options: { keepLate: answer => kept.push(answer) } });
-      at.ask().leave(gone);
+      at.send().leave(gone);
       const [sent = assert.fail()] = at.exchanges;
 
       sent.end(status);
@@ -709,7 +709,7 @@ describe('what leaves before R has answered', () => {
   ] as const) {
     test(`is ${outcome} when the instance had ${heldMs} ms of a deadline of 30 s`, () => {
       const at = anAttempt({ retry: { repeatableTimeoutMs: 30_000 } });
-      const request = at.ask();
+      const request = at.send();
       at.clock.advance(heldMs);
 
       request.leave(new GatewayError('DEADLINE_EXCEEDED', 'late'));
@@ -721,7 +721,7 @@ describe('what leaves before R has answered', () => {
   for (const code of ['ATTEMPT_TIMEOUT', 'CONNECTION_LOST'] as const) {
     test(`is followed by the news that the instance was ${ENDS[code]}`, () => {
       const at = anAttempt();
-      at.ask().leave(gone);
+      at.send().leave(gone);
 
       at.exchanges[0]?.end(code);
 
@@ -751,17 +751,17 @@ describe('what keeps a call with an instance', () => {
     test(`by ${by.kind} ${'name' in by ? by.name : ''}: ${JSON.stringify(expected)}`, () => {
       const at = anAttempt({ balance: { policy: 'hash', by, strict: false }, request });
 
-      at.ask();
+      at.send();
 
-      assert.equal(at.asked[0]?.request.affinity, expected);
+      assert.equal(at.requested[0]?.request.affinity, expected);
     });
   }
 
   test('is nothing where no policy asks', () => {
     const at = anAttempt({ request });
 
-    at.ask();
+    at.send();
 
-    assert.equal(at.asked[0]?.request.affinity, '');
+    assert.equal(at.requested[0]?.request.affinity, '');
   });
 });

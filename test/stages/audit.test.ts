@@ -22,8 +22,8 @@ describe('the audit of a call', () => {
 
     for (const call of [aComplete(), refused, aMatched(aPreflight), unwritable]) audit.note(call);
 
-    const told = entries.map(entry => (entry.kind === 'call' ? [entry.caller === null, entry.code] : []));
-    assert.deepEqual(told, [
+    const reported = entries.map(entry => (entry.kind === 'call' ? [entry.caller === null, entry.code] : []));
+    assert.deepEqual(reported, [
       [false, null],
       [true, 'UNAUTHENTICATED'],
     ]);

@@ -126,15 +126,15 @@ function aProver(r: R, traits: ProverTraits = {}) {
   const { versions = '1', target = '/predict', isDeclared = false, sizeMax = 2, varyBy = [] } = traits;
   const clock = manualClock();
   const events: GatewayEvent[] = [];
-  const asked: string[] = [];
+  const requested: string[] = [];
   const sent: UpstreamMessage[] = [];
   const subject = new Subject();
   const policy = aBatchPolicy({ rowsIndependent: isDeclared, sizeMax });
   const route = aBatchRoute({ versions, batch: policy, varyBy });
-  const ask: SendUpstream = options => {
+  const send: SendUpstream = options => {
     const { priority = '', waiting } = options;
     const message = options.message();
-    asked.push(`${priority} ${message.method} ${message.target}`);
+    requested.push(`${priority} ${message.method} ${message.target}`);
     sent.push(message);
     const via: Via = { instance: 'r', version: '1', attempts: 1, queueMs: 0, connectMs: 0, firstByteMs: 0 };
     const { status = 200, text, version = '1', fields = [], failure } = r(message);
@@ -144,7 +144,7 @@ function aProver(r: R, traits: ProverTraits = {}) {
     });
     return { ...via, isSent: true, leave: () => undefined, extend: () => undefined };
   };
-  const own = new OwnRequests({ send: ask, clock, deadlines: new Deadlines(clock) });
+  const own = new OwnRequests({ send: send, clock, deadlines: new Deadlines(clock) });
   const prover = new Prover({ own, clock, observe: event => events.push(event) });
   const fields = [
     'Content-Type',
@@ -172,10 +172,10 @@ function aProver(r: R, traits: ProverTraits = {}) {
   const notice = (...bodies: string[]) => {
     for (const body of bodies) noticeOf('alice', body);
   };
-  const told = () =>
+  const reported = () =>
     events.flatMap(event => (event.kind === 'batching' ? [`${event.isOn ? 'on' : 'off'} ${event.reason}`] : []));
   const standing = () => subject.standing(versions, clock.nowMs());
-  return { clock, subject, asked, sent, prove, notice, noticeOf, told, own, standing };
+  return { clock, subject, requested, sent, prove, notice, noticeOf, reported, own, standing };
 }
 
 const DECLARE =
@@ -183,14 +183,14 @@ const DECLARE =
 
 describe('a proof', () => {
   test('asks the examples of the model alone, and together in sizes on both sides of powers of two, after all callers', async () => {
-    const { prove, asked, sent, told, standing, subject } = aProver(twice, { sizeMax: 9 });
+    const { prove, requested, sent, reported, standing, subject } = aProver(twice, { sizeMax: 9 });
     await prove();
 
     const counts = sent.slice(1).map(message => xOf(message).length);
-    assert.deepEqual(new Set(asked), new Set(['low GET /prototype', 'low POST /predict']));
+    assert.deepEqual(new Set(requested), new Set(['low GET /prototype', 'low POST /predict']));
     assert.deepEqual(counts, [...Array<number>(11).fill(1), 2, 12, 2, 3, 4, 5, 7, 8, 9, 9, 5]);
     assert.deepEqual(
-      [standing(), told()],
+      [standing(), reported()],
       ['proven', ['on /predict of version 1: rows together are answered as each alone']],
     );
     assert.deepEqual(subject.formOf('1'), { kind: 'members', members: [{ name: '".pred"', value: 'unboxed' }] });
@@ -231,13 +231,13 @@ describe('a proof', () => {
     ['drops those it has seen', (xs: number[]) => [...new Set(xs)]],
   ] as const) {
     test(`is refused to a model that ${what}`, async () => {
-      const { prove, standing, told } = aProver(
+      const { prove, standing, reported } = aProver(
         message => (message.method === 'GET' ? twice(message) : { text: JSON.stringify(answerTo(xOf(message))) }),
         { sizeMax: 9 },
       );
       await prove();
 
-      assert.equal(standing(), 'refuted', told().join());
+      assert.equal(standing(), 'refuted', reported().join());
     });
   }
 
@@ -257,18 +257,22 @@ describe('a proof', () => {
       };
 
       test(`is refused to a model that tells rows of equal \`g\` ${what}, with up to ${sizeMax} of them`, async () => {
-        const { prove, standing, told } = aProver(grouping, { sizeMax });
+        const { prove, standing, reported } = aProver(grouping, { sizeMax });
         await prove();
 
-        assert.equal(standing(), 'refuted', told().join());
+        assert.equal(standing(), 'refuted', reported().join());
       });
 
       test(`is refused to it by what two callers have sent, with ${what}, ${sizeMax}`, async () => {
-        const { prove, notice, standing, told } = aProver(grouping, { target: '/grouped', isDeclared: true, sizeMax });
+        const { prove, notice, standing, reported } = aProver(grouping, {
+          target: '/grouped',
+          isDeclared: true,
+          sizeMax,
+        });
         notice('[{"g":1.25,"x":3.5}]', '[{"g":2.25,"x":4.5}]');
         await prove();
 
-        assert.equal(standing(), 'refuted', told().join());
+        assert.equal(standing(), 'refuted', reported().join());
       });
     }
   }
@@ -279,57 +283,57 @@ describe('a proof', () => {
   ] as const) {
     test(`is refused to a model that ${what}: what several get must be meant for all`, async () => {
       let calls = 0;
-      const { prove, told } = aProver(message => ({
+      const { prove, reported } = aProver(message => ({
         ...twice(message),
         fields: field ?? ['X-Calls', String(++calls), 'Date', String(calls)],
       }));
       await prove();
 
-      assert.deepEqual(told(), [`off /predict of version 1: ${reason}`]);
+      assert.deepEqual(reported(), [`off /predict of version 1: ${reason}`]);
     });
   }
 
   test('is not made where nothing is published and nothing declared: what to write is told once', async () => {
-    const { prove, notice, asked, told, standing, clock } = aProver(() => ({ status: 404, text: '{}' }));
+    const { prove, notice, requested, reported, standing, clock } = aProver(() => ({ status: 404, text: '{}' }));
     notice('[{"x":1.5}]', '[{"x":2.5}]');
     await prove();
-    assert.deepEqual(told(), []);
+    assert.deepEqual(reported(), []);
     for (let i = 0; i < 3; i++) {
       await prove();
       clock.advance(60_000);
     }
 
-    assert.deepEqual([asked, standing()], [['low GET /prototype'], 'open']);
-    assert.deepEqual(told(), [`off /predict: there are no examples at /prototype to prove by: ${DECLARE}`]);
+    assert.deepEqual([requested, standing()], [['low GET /prototype'], 'open']);
+    assert.deepEqual(reported(), [`off /predict: there are no examples at /prototype to prove by: ${DECLARE}`]);
   });
 
   test('is tried again after ten minutes where nothing was published', async () => {
-    const { prove, asked, clock } = aProver(() => ({ status: 404, text: '{}' }));
+    const { prove, requested, clock } = aProver(() => ({ status: 404, text: '{}' }));
     await prove();
     clock.advance(10 * 60_000);
     await prove();
 
-    assert.equal(asked.length, 2);
+    assert.equal(requested.length, 2);
   });
 
   test('is made of what callers have sent where they are declared to be independent, but not before they have', async () => {
-    const { prove, notice, asked, standing } = aProver(twice, { target: '/double', isDeclared: true });
+    const { prove, notice, requested, standing } = aProver(twice, { target: '/double', isDeclared: true });
     await prove();
     notice('[{"x":1.5}]', '[{"x":1.5}]');
     await prove();
-    assert.deepEqual([asked, standing()], [[], 'open'], 'one row shows nothing');
+    assert.deepEqual([requested, standing()], [[], 'open'], 'one row shows nothing');
     notice('[{"x":2.5},{"x":3.5}]');
     await prove();
 
-    assert.deepEqual([asked.length, standing()], [4, 'proven']);
+    assert.deepEqual([requested.length, standing()], [4, 'proven']);
   });
 
   test('runs from the examples even where rows are declared to be independent', async () => {
-    const { prove, notice, asked } = aProver(twice, { isDeclared: true });
+    const { prove, notice, requested } = aProver(twice, { isDeclared: true });
     notice('[{"x":1.5}]', '[{"x":2.5}]');
     await prove();
 
-    assert.equal(asked[0], 'low GET /prototype');
+    assert.equal(requested[0], 'low GET /prototype');
   });
 
   test('goes on without the examples that the model does not answer well', async () => {
@@ -349,10 +353,10 @@ describe('a proof', () => {
       return xOf(message).some(x => !(x > 0 && x < 10)) ? { status: 500, text: '{}' } : twice(message);
     };
     const picky5: R = message => (xOf(message).some(x => x < 1) ? { status: 500, text: '{}' } : picky(message));
-    const { prove, notice, standing, told, clock } = aProver(picky5, { isDeclared: true });
+    const { prove, notice, standing, reported, clock } = aProver(picky5, { isDeclared: true });
     await prove();
     assert.deepEqual(
-      [standing(), told()],
+      [standing(), reported()],
       ['open', ['off /predict of version 1: with the examples of /prototype a row alone is answered with 500']],
     );
     notice('[{"x":1.5}]', '[{"x":2.5}]');
@@ -394,12 +398,15 @@ describe('a proof', () => {
   });
 
   test('asks for no examples where a caller’s query says, and tells nothing of the query', async () => {
-    const { prove, notice, asked, told } = aProver(twice, { target: '/reset?key=secret/predict', isDeclared: true });
+    const { prove, notice, requested, reported } = aProver(twice, {
+      target: '/reset?key=secret/predict',
+      isDeclared: true,
+    });
     notice('[{"x":1.5}]', '[{"x":2.5}]');
     await prove();
 
-    assert.deepEqual(new Set(asked), new Set(['low POST /reset?key=secret/predict']));
-    assert.deepEqual(told(), ['on /reset of version 1: rows together are answered as each alone']);
+    assert.deepEqual(new Set(requested), new Set(['low POST /reset?key=secret/predict']));
+    assert.deepEqual(reported(), ['on /reset of version 1: rows together are answered as each alone']);
   });
 
   test('is not made of rows so long that keeping them would fill the memory', () => {
@@ -413,12 +420,12 @@ describe('a proof', () => {
   });
 
   test('that got no answer is tried again, ever more seldom', async () => {
-    const { prove, asked, clock, standing } = aProver(() => ({ status: 503, text: '' }));
+    const { prove, requested, clock, standing } = aProver(() => ({ status: 503, text: '' }));
     const tries: number[] = [];
     for (let s = 0; s < 64; s++) {
-      const before = asked.length;
+      const before = requested.length;
       await prove();
-      if (asked.length > before) tries.push(s);
+      if (requested.length > before) tries.push(s);
       clock.advance(1_000);
     }
 
@@ -449,14 +456,14 @@ describe('a proof', () => {
   });
 
   test('of many paths of one service leaves room for those of another', () => {
-    const asked: string[] = [];
+    const requested: string[] = [];
     const none: Via = { instance: null, version: null, attempts: 0, queueMs: 0, connectMs: null, firstByteMs: null };
-    const ask: SendUpstream = options => {
-      asked.push(`${options.route.service.name} ${options.message().target}`);
+    const send: SendUpstream = options => {
+      requested.push(`${options.route.service.name} ${options.message().target}`);
       return { ...none, isSent: false, leave: () => undefined, extend: () => undefined };
     };
     const clock = manualClock();
-    const own = new OwnRequests({ send: ask, clock, deadlines: new Deadlines(clock) });
+    const own = new OwnRequests({ send: send, clock, deadlines: new Deadlines(clock) });
     const prover = new Prover({ own, clock, observe: () => undefined });
     for (const [service, target] of [
       ['fuel', '/a/predict'],
@@ -474,16 +481,16 @@ describe('a proof', () => {
       });
     }
 
-    assert.deepEqual(asked, ['fuel /a/prototype', 'fuel /b/prototype', 'iris /prototype']);
+    assert.deepEqual(requested, ['fuel /a/prototype', 'fuel /b/prototype', 'iris /prototype']);
     own.close();
   });
 
   test('is broken off when the gateway ends, and none begins', async () => {
-    const { prove, asked, own } = aProver(twice);
+    const { prove, requested, own } = aProver(twice);
     own.close();
     await prove();
 
-    assert.deepEqual(asked, []);
+    assert.deepEqual(requested, []);
   });
 });
 

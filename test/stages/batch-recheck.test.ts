@@ -30,17 +30,17 @@ function aWorld(traits: { readonly sizeMax?: number; readonly rowsMax?: number }
   const clock = manualClock();
   const deadlines = new Deadlines(clock);
   const events: GatewayEvent[] = [];
-  const asked: number[][] = [];
+  const requested: number[][] = [];
   const policy = aBatchPolicy({ sizeMax });
   const route = aBatchRoute({ batch: policy, isIdle: () => world.isIdle });
   const subjects = createSubjects();
   const subject = subjects.of('fuel');
   subject.judge('1', { kind: 'proven', form: FORM, fields: '', rowsMax }, 0);
-  const ask: SendUpstream = options => {
+  const send: SendUpstream = options => {
     const { waiting, priority } = options;
     assert.equal(priority, 'low');
     const xs = (JSON.parse(options.message().body.toString()) as { x: number }[]).map(({ x }) => x);
-    asked.push(xs);
+    requested.push(xs);
     const said = world.r(xs);
     const via: Via = {
       instance: 'r',
@@ -57,7 +57,7 @@ function aWorld(traits: { readonly sizeMax?: number; readonly rowsMax?: number }
     });
     return { ...via, isSent: true, leave: () => undefined, extend: () => undefined };
   };
-  const own = new OwnRequests({ send: ask, clock, deadlines });
+  const own = new OwnRequests({ send: send, clock, deadlines });
   const states = new BatchingStates({ routes: () => [route], subjects, clock });
   const rechecks = new Rechecks({ own, clock, random: seeded(7), observe: event => events.push(event), states });
   const answered = (
@@ -75,19 +75,33 @@ function aWorld(traits: { readonly sizeMax?: number; readonly rowsMax?: number }
   const results = () => events.flatMap(event => (event.kind === 'batch-recheck' ? [event.result] : []));
   const off = () => events.flatMap(event => (event.kind === 'batching' && !event.isOn ? [event.reason] : []));
   const trust = () => subject.trustOf('1');
-  return { world, clock, asked, rechecks, answered, settle, results, off, trust, subject, states, route, own };
+  return {
+    world,
+    clock,
+    requested,
+    rechecks,
+    answered,
+    settle,
+    results,
+    off,
+    trust,
+    subject,
+    states,
+    route,
+    own,
+  };
 }
 
 describe('rows that were answered alone', () => {
   test('are asked together with others, in numbers that grow to the largest, until they are trusted', async () => {
-    const { rechecks, answered, settle, asked, trust, results } = aWorld();
+    const { rechecks, answered, settle, requested, trust, results } = aWorld();
     const rows = readRows(Buffer.from(bodyOf(3)), 'array', 64) ?? assert.fail();
     for (let i = 0; i < 160; i++) {
       rechecks.answeredAlone(answered([i % 8]));
       if (i % 8 === 7) await settle();
     }
 
-    const counts = asked.map(xs => xs.length);
+    const counts = requested.map(xs => xs.length);
     assert.deepEqual(new Set(counts), new Set([2, 3, 4, 5, 7, 8, 9]));
     assert.equal(trust()?.rowsMax, 9);
     assert.equal(trust()?.has(rows), true);
@@ -95,15 +109,15 @@ describe('rows that were answered alone', () => {
   });
 
   test('are not asked together with themselves alone', async () => {
-    const { rechecks, answered, settle, asked } = aWorld();
+    const { rechecks, answered, settle, requested } = aWorld();
     rechecks.answeredAlone(answered([1]));
     await settle();
 
-    assert.deepEqual(asked, []);
+    assert.deepEqual(requested, []);
   });
 
   test('stay within their group: none meets what R is sent for another', async () => {
-    const { rechecks, answered, settle, asked } = aWorld();
+    const { rechecks, answered, settle, requested } = aWorld();
     for (const [group, xs] of [
       ['alice', [1]],
       ['bob', [101]],
@@ -114,8 +128,8 @@ describe('rows that were answered alone', () => {
     }
     await settle();
 
-    assert.ok(asked.length > 1);
-    for (const xs of asked) assert.equal(new Set(xs.map(x => x > 100)).size, 1, xs.join());
+    assert.ok(requested.length > 1);
+    for (const xs of requested) assert.equal(new Set(xs.map(x => x > 100)).size, 1, xs.join());
   });
 
   test('end batching for the version where they are answered otherwise together, without their values in what is said', async () => {
@@ -145,14 +159,14 @@ describe('rows that were answered alone', () => {
     ['another version', (xs: readonly number[]) => ({ ...twice(xs), version: '2' })],
   ] as const) {
     test(`win no trust by ${what}, which is tried again ever more seldom`, async () => {
-      const { world, rechecks, answered, settle, asked, subject, trust, clock } = aWorld();
+      const { world, rechecks, answered, settle, requested, subject, trust, clock } = aWorld();
       world.r = r;
       const tries: number[] = [];
       for (let s = 0; s < 40; s++) {
-        const before = asked.length;
+        const before = requested.length;
         for (const x of [1, 2, 3]) rechecks.answeredAlone(answered([x]));
         await settle();
-        if (asked.length > before) tries.push(s);
+        if (requested.length > before) tries.push(s);
         clock.advance(1_000);
       }
 
@@ -162,45 +176,45 @@ describe('rows that were answered alone', () => {
   }
 
   test('that are long are not kept', async () => {
-    const { rechecks, answered, settle, asked } = aWorld();
+    const { rechecks, answered, settle, requested } = aWorld();
     const text = JSON.stringify(['a'.repeat(33_000)]);
     for (const x of [1, 2]) rechecks.answeredAlone(answered([x], { text }));
     await settle();
 
-    assert.deepEqual(asked, []);
+    assert.deepEqual(requested, []);
   });
 });
 
 describe('rows that travelled together', () => {
   test('are asked again alone where an instance is idle', async () => {
-    const { world, rechecks, answered, settle, asked, clock, results } = aWorld();
+    const { world, rechecks, answered, settle, requested, clock, results } = aWorld();
     world.isIdle = false;
     rechecks.answeredTogether(answered([1, 2]));
     clock.advance(9_000);
-    assert.deepEqual(asked, []);
+    assert.deepEqual(requested, []);
     world.isIdle = true;
     clock.advance(50);
     await settle();
 
-    assert.deepEqual([asked, results()], [[[1, 2]], ['agreed']]);
+    assert.deepEqual([requested, results()], [[[1, 2]], ['agreed']]);
     clock.advance(11_000);
     assert.equal(clock.alarms, 0, 'nothing waits any more');
   });
 
   test('are asked again after all callers where none has been idle for ten seconds, one at a time', async () => {
-    const { world, rechecks, answered, settle, asked, clock } = aWorld();
+    const { world, rechecks, answered, settle, requested, clock } = aWorld();
     world.isIdle = false;
     for (const x of [1, 2]) rechecks.answeredTogether(answered([x]));
     clock.advance(10_000);
     await settle();
-    assert.equal(asked.length, 1);
+    assert.equal(requested.length, 1);
     clock.advance(9_900);
     await settle();
-    assert.equal(asked.length, 1);
+    assert.equal(requested.length, 1);
     clock.advance(100);
     await settle();
 
-    assert.equal(asked.length, 2);
+    assert.equal(requested.length, 2);
   });
 
   for (const [what, r, reason] of [
@@ -238,7 +252,7 @@ describe('rows that travelled together', () => {
   }
 
   test('are not asked again once the version has been refuted, nor when the gateway ends', async () => {
-    const { rechecks, answered, settle, asked, clock, subject } = aWorld();
+    const { rechecks, answered, settle, requested, clock, subject } = aWorld();
     rechecks.answeredTogether(answered([1]));
     subject.judge('1', { kind: 'refuted', reason: 'of the test' }, 0);
     clock.advance(50);
@@ -246,6 +260,6 @@ describe('rows that travelled together', () => {
     rechecks.answeredTogether(answered([1]));
     rechecks.close();
 
-    assert.deepEqual([asked, clock.alarms], [[], 0]);
+    assert.deepEqual([requested, clock.alarms], [[], 0]);
   });
 });

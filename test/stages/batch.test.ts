@@ -17,7 +17,7 @@ import { manualClock } from '../support/manual-clock.ts';
 import { aBatchPolicy } from '../support/sharing.ts';
 
 /** An upstream request that waits for R, until the test lets it through. */
-interface Asked {
+interface SentBatch {
   readonly options: UpstreamRequestOptions;
   /** What waited has left. */
   leftFor: FailureCode | undefined;
@@ -91,7 +91,7 @@ function aBatchingRoute({ batch = {}, policy = {}, isProven = true, isTrusted = 
   const clock = manualClock();
   const deadlines = new Deadlines(clock);
   const events: GatewayEvent[] = [];
-  const waiting: Asked[] = [];
+  const waiting: SentBatch[] = [];
   const considered: RouteProof[] = [];
   const alone: Answered[] = [];
   const together: Answered[] = [];
@@ -107,12 +107,12 @@ function aBatchingRoute({ batch = {}, policy = {}, isProven = true, isTrusted = 
   if (isProven) prove(subject, isTrusted, format);
   const states = new BatchingStates({ routes: () => [route], subjects, clock });
 
-  const ask: SendUpstream = options => {
+  const send: SendUpstream = options => {
     const via: Via = { instance: 'fuel-1', version: '1', attempts: 1, queueMs: 3, connectMs: 1, firstByteMs: 2 };
     const depart = () => options.message().body.toString();
-    const answer: Asked['answer'] = ({ text = '', status = 200, fields = [] }) => {
+    const answer: SentBatch['answer'] = ({ text = '', status = 200, fields = [] }) => {
       const given = { status, fields: [...fields], body: Buffer.from(text), via };
-      if (asked.leftFor === undefined) options.waiting.answered(given);
+      if (requested.leftFor === undefined) options.waiting.answered(given);
       else options.keepLate?.(given);
     };
     const serve = () => {
@@ -120,24 +120,24 @@ function aBatchingRoute({ batch = {}, policy = {}, isProven = true, isTrusted = 
       answer(predicted(sent));
       return sent;
     };
-    const asked: Asked = {
+    const requested: SentBatch = {
       ...{ options, leftFor: undefined, endsMs: options.endsMs, depart, answer, serve },
       fail: failure => options.waiting.failed(failure, via),
     };
-    waiting.push(asked);
+    waiting.push(requested);
     return {
       ...via,
       isSent: false,
       leave: ({ code }) => {
-        asked.leftFor = code;
+        requested.leftFor = code;
       },
       extend: endsMs => {
-        asked.endsMs = Math.max(asked.endsMs, endsMs);
+        requested.endsMs = Math.max(requested.endsMs, endsMs);
       },
     };
   };
   const batchOf = createBatch({
-    ...{ send: ask, subjects, states, deadlines, clock, observe: event => events.push(event) },
+    ...{ send: send, subjects, states, deadlines, clock, observe: event => events.push(event) },
     prover: { consider: wanted => considered.push(wanted) },
     rechecks: { answeredAlone: call => alone.push(call), answeredTogether: call => together.push(call) },
   });
@@ -180,7 +180,7 @@ function aBatchingRoute({ batch = {}, policy = {}, isProven = true, isTrusted = 
     );
     return called;
   };
-  const told = (kind: GatewayEvent['kind']) => events.filter(event => event.kind === kind);
+  const reported = (kind: GatewayEvent['kind']) => events.filter(event => event.kind === kind);
   /** Serves until nothing waits; what R was sent. */
   const serveAll = () => {
     const sent: string[] = [];
@@ -193,7 +193,7 @@ function aBatchingRoute({ batch = {}, policy = {}, isProven = true, isTrusted = 
   let served = 0;
   const serveRest = (): string[] => serveAll();
   const isOn = () => states.read().get('fuel');
-  return { clock, subject, waiting, inLine, considered, alone, together, call, told, serveAll, isOn };
+  return { clock, subject, waiting, inLine, considered, alone, together, call, reported, serveAll, isOn };
 }
 
 const X_ROW = /"x":(-?\d+)/g;
@@ -217,14 +217,14 @@ function at<T>(items: readonly T[], i: number): T {
 
 describe('calls that wait', () => {
   test('travel as one, and each gets its own answers', () => {
-    const { call, waiting, told } = aBatchingRoute();
+    const { call, waiting, reported } = aBatchingRoute();
     const calls = [call(rows(1)), call(rows(2, 3)), call(rows(4))];
 
     const sent = at(waiting, 0).serve();
 
     assert.equal(sent, rows(1, 2, 3, 4));
     assert.deepEqual(all(calls), ['200 {".pred":2}', '200 {".pred":[4,6]}', '200 {".pred":8}']);
-    assert.deepEqual([waiting.length, told('batch')], [1, [{ kind: 'batch', service: 'fuel', rows: 4 }]]);
+    assert.deepEqual([waiting.length, reported('batch')], [1, [{ kind: 'batch', service: 'fuel', rows: 4 }]]);
   });
 
   test('are all told of the one exchange, each with its own time in the queue', () => {
@@ -390,12 +390,12 @@ describe('whoever leaves', () => {
     const keepLate = (answer: Answer) => kept.push(bodyTextOf(answer) ?? '');
     const { call, waiting } = aBatchingRoute();
     const calls = [call(rows(1), { keepLate, budgetMs: 10 }), call(rows(2)), call(rows(3), { keepLate })];
-    const asked = at(waiting, 0);
-    asked.depart();
+    const requested = at(waiting, 0);
+    requested.depart();
     for (const { hangUp } of calls) hangUp();
 
-    assert.equal(asked.leftFor, 'CALLER_GONE');
-    asked.answer({ text: '{".pred":[2,4,6]}' });
+    assert.equal(requested.leftFor, 'CALLER_GONE');
+    requested.answer({ text: '{".pred":[2,4,6]}' });
     assert.deepEqual([all(calls), kept], [Array(3).fill('CALLER_GONE'), ['{".pred":2}', '{".pred":6}']]);
   });
 
@@ -413,15 +413,15 @@ describe('whoever leaves', () => {
   test('since their time is over is told so, while the batch has the time of the most patient', () => {
     const { call, waiting, clock } = aBatchingRoute();
     const calls = [call(rows(1), { budgetMs: 100 }), call(rows(2), { budgetMs: 500 })];
-    const asked = at(waiting, 0);
-    assert.equal(asked.endsMs, 500);
-    asked.depart();
+    const requested = at(waiting, 0);
+    assert.equal(requested.endsMs, 500);
+    requested.depart();
     clock.advance(100);
 
-    assert.equal(asked.leftFor, undefined);
+    assert.equal(requested.leftFor, undefined);
     clock.advance(400);
     assert.deepEqual(all(calls), ['DEADLINE_EXCEEDED', 'DEADLINE_EXCEEDED']);
-    assert.equal(asked.leftFor, 'DEADLINE_EXCEEDED');
+    assert.equal(requested.leftFor, 'DEADLINE_EXCEEDED');
   });
 });
 
@@ -522,15 +522,15 @@ describe('a batch that fails', () => {
   });
 
   test('again and again by the calls of one makes those travel singly, and nobody else’s', () => {
-    const { call, serveAll, waiting, told, clock } = aBatchingRoute();
+    const { call, serveAll, waiting, reported, clock } = aBatchingRoute();
     for (let i = 0; i < 8; i++) {
       call(rows(1));
       call(rows(-1), { caller: 'mallory' });
       call(rows(2), { caller: 'bob' });
       serveAll();
     }
-    assert.deepEqual(told('batching'), []);
-    assert.deepEqual(told('notice'), [
+    assert.deepEqual(reported('batching'), []);
+    assert.deepEqual(reported('notice'), [
       {
         kind: 'notice',
         level: 'warn',
@@ -554,7 +554,7 @@ describe('a batch that fails', () => {
   });
 
   test('again and again, an instance each, by the calls of one makes those travel singly', () => {
-    const { call, waiting, told } = aBatchingRoute();
+    const { call, waiting, reported } = aBatchingRoute();
     for (let i = 0; i < 8; i++) {
       const from = waiting.length;
       call(rows(1));
@@ -566,19 +566,19 @@ describe('a batch that fails', () => {
       at(waiting, from + 1).serve();
     }
 
-    assert.deepEqual([told('batching').length, told('notice').length], [0, 1]);
+    assert.deepEqual([reported('batching').length, reported('notice').length], [0, 1]);
   });
 
   test('again and again makes calls travel singly for a while, and says so', () => {
-    const { call, serveAll, waiting, told, clock } = aBatchingRoute();
+    const { call, serveAll, waiting, reported, clock } = aBatchingRoute();
     const failOnce = () => {
       call(rows(1));
       call(rows(-1));
       serveAll();
     };
     for (let i = 0; i < 8; i++) failOnce();
-    assert.equal(told('batching').length, 1);
-    assert.deepEqual(told('batching')[0], {
+    assert.equal(reported('batching').length, 1);
+    assert.deepEqual(reported('batching')[0], {
       kind: 'batching',
       route: 'fuel',
       isOn: false,
@@ -595,7 +595,7 @@ describe('a batch that fails', () => {
     call(rows(1));
     call(rows(2));
     assert.equal(serveAll().at(-1), rows(1, 2));
-    assert.deepEqual(told('batching').at(-1), {
+    assert.deepEqual(reported('batching').at(-1), {
       kind: 'batching',
       route: 'fuel',
       isOn: true,
@@ -743,8 +743,8 @@ describe('a batch that one call makes a mistake of its caller', () => {
         outcomes.push(all(calls));
       }
 
-      for (const heard of outcomes) {
-        assert.deepEqual(heard, ['200 {".pred":2}', `${status} x must not be negative`, '200 {".pred":4}']);
+      for (const received of outcomes) {
+        assert.deepEqual(received, ['200 {".pred":2}', `${status} x must not be negative`, '200 {".pred":4}']);
       }
       call(rows(5));
       call(rows(6), { caller: 'bob' });

@@ -21,7 +21,7 @@ const good = (body = '[1]', fields: string[] = ['Content-Type', 'application/jso
   body: Buffer.from(body),
 });
 
-interface Asked {
+interface Requested {
   readonly method?: string;
   readonly path?: string;
   /** `Cache-Control`. */
@@ -37,9 +37,9 @@ function aCache(policy: Partial<CachePolicy> = {}, ...answers: (Answer | Gateway
   const route = aSharingRoute(sharing);
   caches.adopt([route]);
   const calls: Complete[] = [];
-  let asked = 0;
+  let requested = 0;
 
-  const aCall = ({ method = 'GET', path = '/predict', saying }: Asked = {}): Complete => {
+  const aCall = ({ method = 'GET', path = '/predict', saying }: Requested = {}): Complete => {
     const call = aCompleteCall(route, {
       request: { method, path, fields: saying === undefined ? [] : ['Cache-Control', saying] },
       clock,
@@ -48,8 +48,8 @@ function aCache(policy: Partial<CachePolicy> = {}, ...answers: (Answer | Gateway
     return call;
   };
   /** A call looks into the cache; where that has nothing for it, it waits for R. */
-  const begin = (asked?: Asked) => {
-    const call = aCall(asked);
+  const begin = (requested?: Requested) => {
+    const call = aCall(requested);
     return { call, hit: cache(new SharedCall(call, sharing, sha256)) };
   };
   const finish = ({ lookup }: Complete, given: Answer | GatewayError): Answer => {
@@ -64,15 +64,15 @@ function aCache(policy: Partial<CachePolicy> = {}, ...answers: (Answer | Gateway
   return {
     ...{ clock, caches, route, aCall, begin, finish },
     /** What a call is answered, its `Cache-Status` and body. */
-    ask(traits?: Asked) {
+    send(traits?: Requested) {
       const { call, hit } = begin(traits);
-      if (hit === undefined) asked += 1;
-      const answer = hit ?? finish(call, answers[Math.min(asked, answers.length) - 1] ?? good());
+      if (hit === undefined) requested += 1;
+      const answer = hit ?? finish(call, answers[Math.min(requested, answers.length) - 1] ?? good());
       const status = fieldOf(answer.fields, 'cache-status')?.replace('Penstock; ', '');
       return { call, answer, status, text: (answer.body as Buffer).toString() };
     },
-    get asked() {
-      return asked;
+    get requested() {
+      return requested;
     },
     results: () => calls.flatMap(call => call.record.cache ?? []),
   };
@@ -85,11 +85,11 @@ describe('a route with a cache', () => {
   test('asks R once, and answers what it has stored with age, tag and status', () => {
     const run = aCache();
 
-    const first = run.ask();
+    const first = run.send();
     run.clock.advance(2_500);
-    const second = run.ask();
+    const second = run.send();
 
-    assert.equal(run.asked, 1);
+    assert.equal(run.requested, 1);
     const tag = fieldOf(first.answer.fields, 'etag');
     assert.match(tag ?? '', /^"[\w-]{43}"$/);
     assert.deepEqual([first.status, first.text], ['fwd=uri-miss; stored', '[1]']);
@@ -108,18 +108,18 @@ describe('a route with a cache', () => {
 
   test('gives each caller a list of fields of its own', () => {
     const run = aCache();
-    run.ask().answer.fields.push('X-Filtered', 'first');
-    run.ask().answer.fields.push('X-Filtered', 'second');
+    run.send().answer.fields.push('X-Filtered', 'first');
+    run.send().answer.fields.push('X-Filtered', 'second');
 
-    assert.equal(fieldOf(run.ask().answer.fields, 'x-filtered'), undefined);
+    assert.equal(fieldOf(run.send().answer.fields, 'x-filtered'), undefined);
   });
 
   test('keeps R’s own tag, and puts its status after those of caches behind', () => {
     const fields = ['ETag', 'W/"7"', 'Age', '50', 'Cache-Status', 'Other; hit'];
     const run = aCache({}, good('[1]', fields));
-    run.ask();
+    run.send();
 
-    const { answer } = run.ask();
+    const { answer } = run.send();
 
     assert.deepEqual(fieldsOf(answer.fields, 'etag'), ['W/"7"']);
     assert.deepEqual(fieldsOf(answer.fields, 'age'), ['0']);
@@ -128,36 +128,36 @@ describe('a route with a cache', () => {
 
   test('gives an answer without a body no tag', () => {
     const run = aCache({}, good('', [], 204));
-    run.ask();
+    run.send();
 
-    const { answer, status } = run.ask();
+    const { answer, status } = run.send();
 
     assert.deepEqual([answer.status, status, fieldOf(answer.fields, 'etag')], [204, 'hit; ttl=60', undefined]);
   });
 
   test('asks again when the time is over', () => {
     const run = aCache({}, good('[1]'), good('[2]'));
-    run.ask();
+    run.send();
     run.clock.advance(60_000);
 
-    assert.deepEqual(pick(run.ask()), ['fwd=stale; stored', '[2]']);
-    assert.deepEqual(pick(run.ask()), ['hit; ttl=60', '[2]']);
-    assert.equal(run.asked, 2);
+    assert.deepEqual(pick(run.send()), ['fwd=stale; stored', '[2]']);
+    assert.deepEqual(pick(run.send()), ['hit; ttl=60', '[2]']);
+    assert.equal(run.requested, 2);
     assert.deepEqual(run.results(), ['miss', 'miss', 'hit']);
   });
 
   test('tells apart what has another key', () => {
     const run = aCache();
 
-    run.ask({ path: '/a' });
+    run.send({ path: '/a' });
 
-    assert.equal(run.ask({ path: '/b' }).status, 'fwd=uri-miss; stored');
+    assert.equal(run.send({ path: '/b' }).status, 'fwd=uri-miss; stored');
   });
 
   test('has nothing to do with methods that it does not store', () => {
     const run = aCache({ methods: new Set(['GET']) });
 
-    const { status } = run.ask({ method: 'POST' });
+    const { status } = run.send({ method: 'POST' });
 
     assert.equal(status, undefined);
     assert.deepEqual(run.results(), []);
@@ -173,9 +173,9 @@ describe('a route with a cache', () => {
     test(`does not store an answer that ${name}`, () => {
       const run = aCache({ bytesMax: 1_500 }, answer);
 
-      assert.equal(run.ask().status, 'fwd=uri-miss');
-      assert.equal(run.ask().status, 'fwd=uri-miss');
-      assert.equal(run.asked, 2);
+      assert.equal(run.send().status, 'fwd=uri-miss');
+      assert.equal(run.send().status, 'fwd=uri-miss');
+      assert.equal(run.requested, 2);
     });
   }
 
@@ -183,7 +183,7 @@ describe('a route with a cache', () => {
     const body = new Readable({ read: () => undefined });
     const run = aCache({}, { ...good(), body });
 
-    const { answer, status } = run.ask();
+    const { answer, status } = run.send();
 
     assert.equal(answer.body, body);
     assert.equal(body.destroyed, false);
@@ -199,7 +199,7 @@ describe('a route with a cache', () => {
 
     keepLate?.(good('[late]'));
 
-    assert.deepEqual(pick(run.ask()), ['hit; ttl=60', '[late]']);
+    assert.deepEqual(pick(run.send()), ['hit; ttl=60', '[late]']);
   });
 
   test('says what it made of a call that fails, too', () => {
@@ -215,7 +215,7 @@ describe('a route with a cache', () => {
   test('is asked on the way back once: what fails after it has spoken is not its business', () => {
     const run = aCache();
 
-    const { call } = run.ask();
+    const { call } = run.send();
 
     assert.equal(call.lookup, undefined);
   });
@@ -230,11 +230,11 @@ describe('what a caller says to caches', () => {
   ] as const) {
     test(`has R asked past an answer that is fresh: ${saying}`, () => {
       const run = aCache({}, good('[1]'), good('[2]'));
-      run.ask();
+      run.send();
       run.clock.advance(5_000);
 
-      assert.deepEqual(pick(run.ask({ saying })), expected);
-      assert.deepEqual(pick(run.ask()), saying === 'no-store' ? ['hit; ttl=55', '[1]'] : ['hit; ttl=60', '[2]']);
+      assert.deepEqual(pick(run.send({ saying })), expected);
+      assert.deepEqual(pick(run.send()), saying === 'no-store' ? ['hit; ttl=55', '[1]'] : ['hit; ttl=60', '[2]']);
       assert.deepEqual(run.results(), ['miss', 'bypass', 'hit']);
     });
   }
@@ -242,33 +242,33 @@ describe('what a caller says to caches', () => {
   test('is refused where it would have a stored answer or none', () => {
     const run = aCache();
 
-    assert.throws(() => run.ask({ saying: 'only-if-cached' }), {
+    assert.throws(() => run.send({ saying: 'only-if-cached' }), {
       code: 'NOT_CACHED',
       status: 504,
       fields: ['Cache-Status', 'Penstock; detail=only-if-cached'],
     });
     assert.deepEqual(run.results(), ['miss']);
     assert.equal(run.aCall({ saying: 'only-if-cached' }).lookup, undefined, 'so that nothing stale serves instead');
-    run.ask();
-    assert.equal(run.ask({ saying: 'only-if-cached' }).status, 'hit; ttl=60');
+    run.send();
+    assert.equal(run.send({ saying: 'only-if-cached' }).status, 'hit; ttl=60');
   });
 
   test('may take an answer past its time, which is told by a time below zero', () => {
     const run = aCache();
-    run.ask();
+    run.send();
     run.clock.advance(62_500);
 
-    const { status, answer } = run.ask({ saying: 'max-stale=5' });
+    const { status, answer } = run.send({ saying: 'max-stale=5' });
 
     assert.deepEqual([status, fieldOf(answer.fields, 'age')], ['hit; ttl=-3', '62']);
   });
 
   test('for a new answer deletes the old one where the new one may not be stored', () => {
     const run = aCache({}, good('[1]'), good('[2]', ['Cache-Control', 'no-store']), good('[3]'));
-    run.ask();
-    run.ask({ saying: 'no-cache' });
+    run.send();
+    run.send({ saying: 'no-cache' });
 
-    assert.deepEqual(pick(run.ask()), ['fwd=uri-miss; stored', '[3]']);
+    assert.deepEqual(pick(run.send()), ['fwd=uri-miss; stored', '[3]']);
   });
 });
 
@@ -282,14 +282,14 @@ describe('the versions of a model', () => {
     run.finish(call, good('[2]'));
     setVersions('1'); // the new one is taken back
 
-    assert.deepEqual(pick(run.ask()), ['fwd=uri-miss; stored', '[1]']);
+    assert.deepEqual(pick(run.send()), ['fwd=uri-miss; stored', '[1]']);
   });
 });
 
 describe('an answer past its time', () => {
   const STALE: Partial<CachePolicy> = { ttlMs: 10_000, staleIfErrorMs: 20_000 };
 
-  for (const [name, end, told] of [
+  for (const [name, end, reported] of [
     ['answers with an error', good('oh', [], 500), 'fwd-status=500'],
     ['says that it is unavailable', good('', [], 503), 'fwd-status=503'],
     ['takes no connection', failure('CONNECT_FAILED'), 'detail=CONNECT_FAILED'],
@@ -299,12 +299,12 @@ describe('an answer past its time', () => {
   ] as const) {
     test(`serves where R ${name}`, () => {
       const run = aCache(STALE, good('[1]'), end);
-      run.ask();
+      run.send();
       run.clock.advance(15_000);
 
-      const { status, text, answer } = run.ask();
+      const { status, text, answer } = run.send();
 
-      assert.deepEqual([status, text, answer.status], [`fwd=stale; ttl=-5; ${told}`, '[1]', 200]);
+      assert.deepEqual([status, text, answer.status], [`fwd=stale; ttl=-5; ${reported}`, '[1]', 200]);
       assert.equal(fieldOf(answer.fields, 'age'), '15');
       assert.deepEqual(run.results(), ['miss', 'stale']);
     });
@@ -317,19 +317,19 @@ describe('an answer past its time', () => {
   ] as const) {
     test(`does not hide that ${name}`, () => {
       const run = aCache(STALE, good('[1]'), end);
-      run.ask();
+      run.send();
       run.clock.advance(15_000);
 
-      assert.throws(() => run.ask(), { code: end.code });
+      assert.throws(() => run.send(), { code: end.code });
     });
   }
 
   test('does not hide what R says of the request', () => {
     const run = aCache(STALE, good('[1]'), good('gone', [], 404));
-    run.ask();
+    run.send();
     run.clock.advance(15_000);
 
-    assert.deepEqual(pick(run.ask()), ['fwd=stale', 'gone']);
+    assert.deepEqual(pick(run.send()), ['fwd=stale', 'gone']);
   });
 
   test('serves no longer than the route says, and never against R’s word', () => {
@@ -338,35 +338,35 @@ describe('an answer past its time', () => {
       [['Cache-Control', 'must-revalidate'], 15_000],
     ] as const) {
       const run = aCache(STALE, good('[1]', [...fields]), failure('CONNECT_FAILED'));
-      run.ask();
+      run.send();
       run.clock.advance(ms);
 
-      assert.throws(() => run.ask(), { code: 'CONNECT_FAILED' });
+      assert.throws(() => run.send(), { code: 'CONNECT_FAILED' });
       assert.deepEqual(run.results(), ['miss', 'miss']);
     }
   });
 
   test('tells which instance failed it', () => {
     const run = aCache(STALE, good('[1]'), good('oh', [], 500));
-    run.ask();
+    run.send();
     run.clock.advance(15_000);
 
-    assert.equal(run.ask().answer.via, VIA);
+    assert.equal(run.send().answer.via, VIA);
   });
 
   test('lets go of the body of the error that it stands for', () => {
     const body = new Readable({ read: () => undefined });
     const run = aCache(STALE, good('[1]'), { ...good('', [], 500), body });
-    run.ask();
+    run.send();
     run.clock.advance(15_000);
 
-    assert.equal(run.ask().text, '[1]');
+    assert.equal(run.send().text, '[1]');
     assert.equal(body.destroyed, true);
   });
 
   test('is not given when it was purged while R was asked', () => {
     const run = aCache(STALE, good('[1]'));
-    run.ask();
+    run.send();
     run.clock.advance(15_000);
     const { call } = run.begin();
     run.caches.purge(run.route.id);
@@ -382,33 +382,33 @@ describe('a route that follows HTTP', () => {
   test('stores what R says how long, and nothing else', () => {
     const run = aCache(HTTP, good('[1]', FRESH), good('[2]', []));
 
-    assert.equal(run.ask({ path: '/a' }).status, 'fwd=uri-miss; stored');
-    assert.equal(run.ask({ path: '/b' }).status, 'fwd=uri-miss');
-    assert.equal(run.ask({ path: '/a' }).status, 'hit; ttl=60');
+    assert.equal(run.send({ path: '/a' }).status, 'fwd=uri-miss; stored');
+    assert.equal(run.send({ path: '/b' }).status, 'fwd=uri-miss');
+    assert.equal(run.send({ path: '/a' }).status, 'hit; ttl=60');
   });
 
   test('deletes what is written to', () => {
     const run = aCache(HTTP, good('[1]', FRESH));
     const noteWrite = createNoteWrite(run);
-    for (const path of ['/a', '/b', '/c']) run.ask({ path });
+    for (const path of ['/a', '/b', '/c']) run.send({ path });
 
     noteWrite(run.aCall({ method: 'POST', path: '/a' }), 201);
     noteWrite(run.aCall({ method: 'PUT', path: '/b' }), 200);
     run.clock.advance(1);
 
-    const statuses = ['/a', '/b', '/c'].map(path => run.ask({ path }).status);
+    const statuses = ['/a', '/b', '/c'].map(path => run.send({ path }).status);
     assert.deepEqual(statuses, ['fwd=uri-miss; stored', 'fwd=uri-miss; stored', 'hit; ttl=59']);
   });
 
   test('deletes nothing for a write that failed, or for a read', () => {
     const run = aCache(HTTP, good('[1]', FRESH));
     const noteWrite = createNoteWrite(run);
-    run.ask({ path: '/a' });
+    run.send({ path: '/a' });
 
     noteWrite(run.aCall({ method: 'POST', path: '/a' }), 404);
     noteWrite(run.aCall({ method: 'OPTIONS', path: '/a' }), 200);
 
-    assert.equal(run.ask({ path: '/a' }).status, 'hit; ttl=60');
+    assert.equal(run.send({ path: '/a' }).status, 'hit; ttl=60');
   });
 
   test('deletes what is written to by a call that another route stores', () => {
@@ -416,7 +416,7 @@ describe('a route that follows HTTP', () => {
     const sharing = aSharing({ cache: aCachePolicy() });
     const posting = aSharingRoute(sharing, { id: 'posting' });
     run.caches.adopt([run.route, posting]);
-    run.ask({ path: '/a' });
+    run.send({ path: '/a' });
     const call = aCompleteCall(posting, { request: { method: 'POST', path: '/a' }, clock: run.clock });
     const cache = createCache({ caches: run.caches, clock: run.clock, digest: sha256 });
     assert.equal(cache(new SharedCall(call, sharing, sha256)), undefined);
@@ -424,6 +424,6 @@ describe('a route that follows HTTP', () => {
     run.finish(call, good('[2]'));
     run.clock.advance(1);
 
-    assert.equal(run.ask({ path: '/a' }).status, 'fwd=uri-miss; stored');
+    assert.equal(run.send({ path: '/a' }).status, 'fwd=uri-miss; stored');
   });
 });

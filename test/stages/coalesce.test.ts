@@ -21,7 +21,7 @@ const saying = (text: string, fields: string[] = [], via = VIA): Answer => ({
 });
 const failure = (code: FailureCode) => new GatewayError(code, 'of the test');
 
-interface Asking {
+interface Sending {
   readonly path?: string;
   readonly timeoutMs?: number;
   readonly fields?: readonly string[];
@@ -54,7 +54,7 @@ function aCoalescing({ coalesce = true, cached = false, atOnce, onBegin }: Setti
   const route = aSharingRoute(sharing);
   caches.adopt([route]);
   const puts: Put[] = [];
-  const ask = (_: SharedCall, options: UpstreamRequestOptions): UpstreamRequest => {
+  const send = (_: SharedCall, options: UpstreamRequestOptions): UpstreamRequest => {
     const put = {
       ...{ ...VIA, options, leftFor: undefined as FailureCode | undefined, endsMs: options.endsMs, isSent: false },
       leave: ({ code }: GatewayError) => void (put.leftFor = code),
@@ -64,13 +64,13 @@ function aCoalescing({ coalesce = true, cached = false, atOnce, onBegin }: Setti
     atOnce?.(options, puts.length);
     return put;
   };
-  const begin = ({ path = '/a', timeoutMs = 1_000, fields = [], caller = 'alice' }: Asking = {}): Complete => {
+  const begin = ({ path = '/a', timeoutMs = 1_000, fields = [], caller = 'alice' }: Sending = {}): Complete => {
     const call = aCompleteCall(route, { request: { path, fields }, caller: { id: caller }, clock, back, deadlines });
     call.arm(timeoutMs);
     onBegin?.(call);
     const shared = new SharedCall(call, sharing, sha256);
     const stored = cache(shared);
-    if (stored === undefined) stage(shared, ask);
+    if (stored === undefined) stage(shared, send);
     else back.answered(call, stored);
     return call;
   };

@@ -109,12 +109,12 @@ describe('respond', () => {
 
 describe('receive', () => {
   test('takes the body in up to the route’s bound', () => {
-    const asked: number[] = [];
+    const requested: number[] = [];
     const received: Complete[] = [];
     const body = {
       length: 5,
       read(bytesMax: number, reader: BodyReader) {
-        asked.push(bytesMax);
+        requested.push(bytesMax);
         reader.onBody(Buffer.from('hello'));
       },
       leave: () => undefined,
@@ -128,7 +128,7 @@ describe('receive', () => {
       received.map(({ content, record }) => [String(content), record.bytesIn]),
       [['hello', 5]],
     );
-    assert.deepEqual(asked, [77]);
+    assert.deepEqual(requested, [77]);
   });
 
   test('asks for nothing where there is no body', () => {

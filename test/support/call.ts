@@ -10,7 +10,7 @@ export interface CallTraits {
 }
 
 /** What a caller heard, its body in whole. */
-export interface Heard {
+export interface Received {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
@@ -20,7 +20,7 @@ export interface Heard {
 }
 
 /** One call on a connection of its own, to its end. Rejects when the connection is cut. */
-export async function call(url: string, traits: CallTraits = {}): Promise<Heard> {
+export async function call(url: string, traits: CallTraits = {}): Promise<Received> {
   const { answered } = beginCall(url, traits);
   const answer = await answered;
   const chunks: Buffer[] = [];

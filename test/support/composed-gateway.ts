@@ -9,7 +9,7 @@ import type { Log } from '../../gateway/edges/winston.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import { loadRoutesApart } from '../../gateway/load-apart.ts';
 import { isUsable, judgedBy, loadContract } from '../../gateway/load.ts';
-import { call, type CallTraits, type Heard } from './call.ts';
+import { call, type CallTraits, type Received } from './call.ts';
 import { createGatewayLog, type GatewayLog } from './log-lines.ts';
 import { operatorOf, type Operator } from './operator.ts';
 import { until } from './until.ts';
@@ -40,7 +40,7 @@ export interface ComposedGateway extends Operator {
   readonly port: number;
   readonly log: GatewayLog;
   readonly routesFile: string;
-  call(path: string, traits?: CallTraits): Promise<Heard>;
+  call(path: string, traits?: CallTraits): Promise<Received>;
   /** The access lines so far. */
   requests(): ReturnType<GatewayLog['of']>;
 }

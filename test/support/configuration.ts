@@ -54,7 +54,7 @@ export function soundRoutes(text: string, options: Partial<CompileOptions> & Aro
 }
 
 /** Problems as `line:column severity path: message`. */
-export function told(problems: readonly Problem[]): string[] {
+export function reported(problems: readonly Problem[]): string[] {
   return problems.map(
     ({ line, column, severity, path, message }) =>
       `${line}:${column} ${severity} ${path === '' ? '' : `${path}: `}${message}`,

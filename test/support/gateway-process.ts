@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { call, type CallTraits, type Heard } from './call.ts';
+import { call, type CallTraits, type Received } from './call.ts';
 import { createGatewayLog, type GatewayLog } from './log-lines.ts';
 import { operatorOf, type Operator } from './operator.ts';
 
@@ -39,7 +39,7 @@ export interface GatewayProcess extends Operator {
   readonly log: GatewayLog;
   readonly folder: string;
   readonly routesFile: string;
-  call(path: string, traits?: CallTraits): Promise<Heard>;
+  call(path: string, traits?: CallTraits): Promise<Received>;
   /** The code it ended with, or the signal. */
   readonly ended: Promise<number | NodeJS.Signals>;
   /** Where its inspector listens, of one that was told to have one. */

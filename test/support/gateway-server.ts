@@ -25,7 +25,7 @@ export interface TestServer {
   readonly server: GatewayServer;
   readonly port: number;
   readonly url: string;
-  readonly told: GatewayEvent[];
+  readonly reported: GatewayEvent[];
   /** The first access line, as soon as there is one. */
   readonly line: () => Promise<RequestEvent>;
 }
@@ -33,10 +33,10 @@ export interface TestServer {
 /** Starts a listener on a free port of the loopback; it ends with the test. */
 export async function startServer(t: TestContext, traits: ServerTraits): Promise<TestServer> {
   const clock = traits.clock ?? systemClock;
-  const told: GatewayEvent[] = [];
-  const news = new EventEmitter<{ told: [] }>();
+  const reported: GatewayEvent[] = [];
+  const news = new EventEmitter<{ reported: [] }>();
   const observe = (event: GatewayEvent) => {
-    told.push(event);
+    reported.push(event);
     news.emit('told');
   };
   const flow = aFlow(traits, clock, observe);
@@ -52,10 +52,10 @@ export async function startServer(t: TestContext, traits: ServerTraits): Promise
     server,
     port,
     url: `http://127.0.0.1:${port}`,
-    told,
+    reported,
     async line() {
       for (;;) {
-        const line = told.find(event => event.kind === 'request');
+        const line = reported.find(event => event.kind === 'request');
         if (line !== undefined) return line;
         await once(news, 'told');
       }

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { callCommand } from '../../gateway/edges/rserve/qap.ts';
-import { post, type Heard } from './call.ts';
+import { post, type Received } from './call.ts';
 import { startGateway, type ComposedGateway } from './composed-gateway.ts';
 import { diceFrom, type Dice } from './corpus.ts';
 import { ensureOnnxRuntime } from './onnx/runtime.mjs';
@@ -85,9 +85,9 @@ async function seeBodies(gateway: ComposedGateway, door: string, count: number):
     const bodies = [mutated(ROWS, dice), mutated(ROWS, dice)];
     const calls = bodies.map(body => gateway.call(`/${door}/predict`, { ...post(''), body }));
     if (i % 10 === 0) calls.push(sane(gateway, door));
-    for (const [at, heard] of (await Promise.all(calls)).entries()) {
+    for (const [at, received] of (await Promise.all(calls)).entries()) {
       const body = bodies[at];
-      if (body !== undefined) seeClear(heard, `${door} ${JSON.stringify(body.subarray(0, 200).toString('latin1'))}`);
+      if (body !== undefined) seeClear(received, `${door} ${JSON.stringify(body.subarray(0, 200).toString('latin1'))}`);
     }
   }
   const bombs = [
@@ -102,16 +102,16 @@ async function seeBodies(gateway: ComposedGateway, door: string, count: number):
   assert.equal(tooLarge.code, 'BODY_TOO_LARGE');
 }
 
-function seeClear({ status, code, text }: Heard, of: string): void {
+function seeClear({ status, code, text }: Received, of: string): void {
   const outcome = status === 200 ? '200' : `${status} ${code ?? text}`;
   assert.match(outcome, /^(?:200|400 BAD_REQUEST|422 INVALID_INPUT|500 MODEL_FAILED)$/, of);
 }
 
-async function sane(gateway: ComposedGateway, door: string): Promise<Heard> {
-  const heard = await gateway.call(`/${door}/predict`, post(ROWS));
-  assert.equal(heard.status, 200, `${door}: ${heard.text}`);
-  assert.match(heard.text, SANE[door] ?? /./);
-  return heard;
+async function sane(gateway: ComposedGateway, door: string): Promise<Received> {
+  const received = await gateway.call(`/${door}/predict`, post(ROWS));
+  assert.equal(received.status, 200, `${door}: ${received.text}`);
+  assert.match(received.text, SANE[door] ?? /./);
+  return received;
 }
 
 async function seeSane(gateway: ComposedGateway): Promise<void> {
@@ -211,15 +211,15 @@ async function startAlmostRserve(t: TestContext, dice: Dice): Promise<string> {
   const fine = Buffer.alloc(16);
   fine.writeUInt32LE(0x10001);
   const server = createServer(socket => {
-    let heard = 0;
+    let received = 0;
     socket.on('error', () => undefined);
     socket.write('Rsrv0103QAP1\r\n\r\n--------------\r\n');
     socket.on('data', () => {
-      heard += 1;
-      if (heard <= 2)
+      received += 1;
+      if (received <= 2)
         socket.write(fine); // what sets the connection up
       else socket.write(mutatedBytes(answer, dice), () => (dice(3) === 0 ? socket.destroy() : undefined));
-      if (heard > 2) setImmediate(() => socket.end()); // half an answer would be waited for
+      if (received > 2) setImmediate(() => socket.end()); // half an answer would be waited for
     });
   });
   return `rserve://127.0.0.1:${await listen(t, server)}`;

@@ -104,29 +104,29 @@ export function data(stream: number, content: string | Buffer, flags = END_STREA
 /** What a caller of HTTP/2 hears, in words: `settings`, `answers 200 on 1`, `reset CANCEL on 1`, `goaway NO_ERROR`, `pong`, `closed`. */
 export interface FrameCaller {
   readonly socket: Socket;
-  readonly heard: readonly string[];
+  readonly received: readonly string[];
   say(...frames: readonly Buffer[]): void;
   /** Waits until one of what is heard fits, or all is over; gives whether one did. */
-  hear(expected: string | RegExp): Promise<boolean>;
+  receive(expected: string | RegExp): Promise<boolean>;
 }
 
 /** Connects to a port of the loopback; the connection ends with the test. */
 export async function frameCaller(t: TestContext, port: number): Promise<FrameCaller> {
   const socket = connect({ host: '127.0.0.1', port });
   const news = new EventEmitter<{ more: [] }>();
-  const heard: string[] = [];
+  const received: string[] = [];
   let rest = Buffer.alloc(0);
   socket.on('data', (chunk: Buffer) => {
     rest = Buffer.concat([rest, chunk]);
     for (let length = frameLength(rest); length <= rest.length; length = frameLength(rest)) {
-      heard.push(toWords(rest.subarray(0, length)));
+      received.push(toWords(rest.subarray(0, length)));
       rest = rest.subarray(length);
     }
     news.emit('more');
   });
   socket.on('error', () => undefined);
   socket.on('close', () => {
-    heard.push('closed');
+    received.push('closed');
     news.emit('more');
   });
   t.after(() => socket.destroy());
@@ -136,13 +136,13 @@ export async function frameCaller(t: TestContext, port: number): Promise<FrameCa
 
   return {
     socket,
-    heard,
+    received,
     say(...frames) {
       if (socket.writable) socket.write(Buffer.concat(frames));
     },
-    async hear(expected) {
-      while (!heard.some(fits(expected))) {
-        if (heard.includes('closed')) return false;
+    async receive(expected) {
+      while (!received.some(fits(expected))) {
+        if (received.includes('closed')) return false;
         await once(news, 'more');
       }
       return true;

@@ -9,7 +9,7 @@ import { aToken, asymmetric } from './tokens.ts';
 export interface ScriptedProvider {
   readonly url: string;
   /** Paths, in the order in which they were asked for. */
-  readonly asked: string[];
+  readonly requests: string[];
   /** What it does from now on. */
   answer: (request: IncomingMessage, response: ServerResponse, body: string) => void;
 }
@@ -19,12 +19,12 @@ export async function startScriptedProvider(
   t: TestContext,
   answer: ScriptedProvider['answer'],
 ): Promise<ScriptedProvider> {
-  const provider = { url: '', asked: [] as string[], answer };
+  const provider = { url: '', requests: [] as string[], answer };
   const server = createServer((request, response) => {
     let body = '';
     request.on('data', chunk => (body += String(chunk)));
     request.on('end', () => {
-      provider.asked.push(request.url ?? '');
+      provider.requests.push(request.url ?? '');
       provider.answer(request, response, body);
     });
   });

@@ -80,10 +80,10 @@ routes:
 ${routes}`,
   });
   /** What R was asked, but for the gateway's own questions. */
-  const asked = () => upstream.requests.filter(({ head }) => !head.startsWith('GET /prototype '));
+  const requested = () => upstream.requests.filter(({ head }) => !head.startsWith('GET /prototype '));
   const infer = (body: unknown, headers = {}) => gateway.call('/v2/models/fuel/infer', post(body, headers));
   /** A method of gRPC, by Connect's JSON. */
   const rpc = (method: string, message: unknown, headers = {}) =>
     gateway.call(`/${INFERENCE_SERVICE}/${method}`, post(message, headers));
-  return { gateway, asked, infer, rpc };
+  return { gateway, requested, infer, rpc };
 }

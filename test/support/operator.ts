@@ -1,20 +1,20 @@
 import type { Readiness } from '../../gateway/domain/operating/life.ts';
 import type { InstanceView, ServiceView } from '../../gateway/domain/service.ts';
-import { call, type Heard } from './call.ts';
+import { call, type Received } from './call.ts';
 import { until } from './until.ts';
 
 /** What an operator sees and does through the admin listener. */
 export interface Operator {
   readonly adminUrl: string;
-  get(path: string): Promise<Heard>;
+  get(path: string): Promise<Received>;
   readyz(): Promise<{ readonly status: number; readonly body: Readiness }>;
   services(): Promise<readonly ServiceView[]>;
   service(name: string): Promise<ServiceView>;
   instance(service: string, id: string): Promise<InstanceView>;
   /** Waits until the instance has nothing in hand. */
   untilIdleAt(service: string, id: string): Promise<void>;
-  order(service: string, id: string, order: 'eject' | 'readmit' | 'drain'): Promise<Heard>;
-  reload(): Promise<Heard>;
+  order(service: string, id: string, order: 'eject' | 'readmit' | 'drain'): Promise<Received>;
+  reload(): Promise<Received>;
   /** The sum of a metric's series with these labels. */
   metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
   /** Waits until no permit, stream or place in a queue is taken, and no request is in flight. */

@@ -96,7 +96,7 @@ export interface RequestTraits extends Partial<
 }
 
 /** A request for a permit, and what became of it. */
-export class AskedFor implements PermitRequest {
+export class Acquired implements PermitRequest {
   readonly tried: readonly Instance[];
   readonly affinity: string;
   readonly callerId: string;
@@ -172,7 +172,7 @@ class AtWork {
   }
 
   /** The events of one kind. */
-  readonly told = <K extends GatewayEvent['kind']>(kind: K): Extract<GatewayEvent, { kind: K }>[] =>
+  readonly reported = <K extends GatewayEvent['kind']>(kind: K): Extract<GatewayEvent, { kind: K }>[] =>
     this.events.filter((event): event is Extract<GatewayEvent, { kind: K }> => event.kind === kind);
 
   readonly state = (instanceId: string): InstanceState | undefined => {
@@ -184,8 +184,8 @@ class AtWork {
   };
 
   /** Asks for a permit, which may have to wait, or be refused. */
-  readonly ask = (traits: RequestTraits = {}): AskedFor => {
-    const request = new AskedFor(traits);
+  readonly acquire = (traits: RequestTraits = {}): Acquired => {
+    const request = new Acquired(traits);
     try {
       const permit = this.service.acquire(request);
       if (permit !== undefined) request.onPermit(permit);
@@ -198,7 +198,7 @@ class AtWork {
 
   /** A permit at once; throws its refusal. */
   readonly take = (traits: RequestTraits = {}): Permit => {
-    const { permit, failure } = this.ask(traits);
+    const { permit, failure } = this.acquire(traits);
     if (permit !== undefined) return permit;
     throw failure ?? new Error('no permit is free');
   };
@@ -220,7 +220,7 @@ class AtWork {
   };
 
   /** Lets it see, one after the other, calls that take so long. */
-  readonly learn = (durationsMs: readonly number[], traits: RequestTraits = {}): void => {
+  readonly warmUp = (durationsMs: readonly number[], traits: RequestTraits = {}): void => {
     for (const durationMs of durationsMs) {
       const permit = this.take(traits);
       permit.begin();

@@ -45,13 +45,13 @@ describe('docs/adding-a-model.md, followed to the letter,', () => {
     // Section 4 says who may call, from which pages, how often and how much.
     writeFileSync(gateway.routesFile, JSON.stringify({ routes: yamlOf(OF_4, 'yaml') }));
     assert.equal((await gateway.reload()).status, 200);
-    const ask = (traits: object) => gateway.call('/api/mpg/predict', traits);
+    const send = (traits: object) => gateway.call('/api/mpg/predict', traits);
     const origin = 'https://app.example.org';
 
-    const stranger = await ask(post([]));
-    const preflight = await ask({ method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST' } });
-    const large = await ask(post(' '.repeat(8 * 1024 * 1024 + 1), CALLER));
-    const many = await Promise.all(Array.from({ length: 100 }, () => ask(post([{ wt: 2.62, hp: 110 }], CALLER))));
+    const stranger = await send(post([]));
+    const preflight = await send({ method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST' } });
+    const large = await send(post(' '.repeat(8 * 1024 * 1024 + 1), CALLER));
+    const many = await Promise.all(Array.from({ length: 100 }, () => send(post([{ wt: 2.62, hp: 110 }], CALLER))));
 
     assert.equal(stranger.status, 401);
     assert.equal(preflight.headers['access-control-allow-origin'], origin);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import type { Random } from '../../gateway/domain/clock.ts';
 import { seeded } from '../support/service-at-work.ts';
-import { call, type Heard } from '../support/call.ts';
+import { call, type Received } from '../support/call.ts';
 import { startGateway, type ComposedGateway } from '../support/composed-gateway.ts';
 import { misbehave, startPlumberService } from '../support/plumber/serve.ts';
 import { until } from '../support/until.ts';
@@ -119,17 +119,17 @@ const TYPES = [
   undefined,
 ];
 
-interface Asked {
+interface RowRequest {
   readonly body: string;
   readonly type: string | undefined;
 }
 
-function ask(url: string, { body, type }: Asked): Promise<Heard> {
+function send(url: string, { body, type }: RowRequest): Promise<Received> {
   return call(url, { method: 'POST', body, ...(type !== undefined && { headers: { 'content-type': type } }) });
 }
 
 /** What an answer is to a caller. */
-function seen({ status, headers, text }: Heard): string {
+function seen({ status, headers, text }: Received): string {
   return `${status} ${headers['content-type'] ?? ''} ${text}`;
 }
 
@@ -163,25 +163,25 @@ describe('calls that travel together', () => {
     test(`get, byte for byte, what ${name} would have answered to each alone`, async t => {
       const { service, gateway } = await startModel(t, name);
       const random = seeded(20_261_122);
-      const asked = Array.from({ length: bodies }, (): Asked => ({
+      const requested = Array.from({ length: bodies }, (): RowRequest => ({
         body: aBody(columns, random),
         type: one(random, TYPES),
       }));
       const wanted: string[] = [];
-      for (const each of asked) wanted.push(seen(await ask(`${service.url}/predict`, each)));
+      for (const each of requested) wanted.push(seen(await send(`${service.url}/predict`, each)));
       await until(() => isBatching(gateway, name), 'rows together were proven');
       await untilTrusted(gateway, { name, columns, random });
 
       const before = await metOf(gateway, name);
-      const heard: string[] = [];
-      for (let i = 0; i < asked.length; i += 64) {
+      const received: string[] = [];
+      for (let i = 0; i < requested.length; i += 64) {
         const together = await Promise.all(
-          asked.slice(i, i + 64).map(each => ask(`${gateway.url}/api/${name}/predict`, each)),
+          requested.slice(i, i + 64).map(each => send(`${gateway.url}/api/${name}/predict`, each)),
         );
-        heard.push(...together.map(seen));
+        received.push(...together.map(seen));
       }
 
-      for (const [i, each] of asked.entries()) assert.equal(heard[i], wanted[i], JSON.stringify(each));
+      for (const [i, each] of requested.entries()) assert.equal(received[i], wanted[i], JSON.stringify(each));
       assert.ok(wanted.filter(line => line.startsWith('200')).length > bodies / 2);
       assert.ok(wanted.some(line => line.startsWith('422')));
       const after = await metOf(gateway, name);
@@ -202,10 +202,10 @@ interface Trusting extends Pick<Model, 'name' | 'columns'> {
 async function untilTrusted(gateway: ComposedGateway, { name, columns, random }: Trusting): Promise<void> {
   const rightCalls = async () => {
     const bodies = Array.from({ length: 64 }, () => `[${aRow(columns, { random, oddOneIn: 0 })}]`);
-    const heard = await Promise.all(
-      bodies.map(body => ask(`${gateway.url}/api/${name}/predict`, { body, type: 'application/json' })),
+    const received = await Promise.all(
+      bodies.map(body => send(`${gateway.url}/api/${name}/predict`, { body, type: 'application/json' })),
     );
-    for (const { status, text } of heard) assert.equal(status, 200, text);
+    for (const { status, text } of received) assert.equal(status, 200, text);
     const { batches, rows } = await metOf(gateway, name);
     return rows > batches + 64;
   };
@@ -233,10 +233,10 @@ test('whether rows may travel together', async t => {
   await t.test('is shown by the live model, and where it shows the contrary each travels alone', async own => {
     const gateway = await startMisbehaving(own, MISBEHAVING);
     const both = async (path: string, body: string) => {
-      const asked = { body, type: 'application/json' };
+      const requested = { body, type: 'application/json' };
       return {
-        heard: seen(await ask(`${gateway.url}${path}`, asked)),
-        wanted: seen(await ask(`${service.url}${path}`, asked)),
+        received: seen(await send(`${gateway.url}${path}`, requested)),
+        wanted: seen(await send(`${service.url}${path}`, requested)),
       };
     };
     const verdictOf = (route: string) => gateway.log.of('batching').find(line => line['route'] === route);
@@ -260,20 +260,20 @@ test('whether rows may travel together', async t => {
 
     const calls = Array.from({ length: 24 }, (_, i) => `[{"x":${i}.5}]`);
     const together = await Promise.all(calls.map(body => both('/centred/predict', body)));
-    for (const { heard, wanted } of together) assert.equal(heard, wanted);
+    for (const { received, wanted } of together) assert.equal(received, wanted);
   });
 
   await t.test(
     'is learned from what callers send, where the model publishes nothing and its rows are declared to be independent',
     async own => {
       const gateway = await startMisbehaving(own, MISBEHAVING);
-      const heardOf = async (path: string, body: string) => {
-        const asked = { body, type: 'application/json' };
-        const [heard, wanted] = await Promise.all([
-          ask(`${gateway.url}${path}`, asked),
-          ask(`${service.url}${path}`, asked),
+      const receivedFrom = async (path: string, body: string) => {
+        const requested = { body, type: 'application/json' };
+        const [received, wanted] = await Promise.all([
+          send(`${gateway.url}${path}`, requested),
+          send(`${service.url}${path}`, requested),
         ]);
-        assert.equal(seen(heard), seen(wanted), body);
+        assert.equal(seen(received), seen(wanted), body);
       };
       const bodies = {
         double: (i: number) => `[{"x":${i}.5}]`,
@@ -284,8 +284,8 @@ test('whether rows may travel together', async t => {
 
       for (const [route, bodyOf] of Object.entries(bodies)) {
         let i = 0;
-        await until(async () => (await heardOf(`/${route}`, bodyOf(i++)), isTold(route)), `a verdict on ${route}`);
-        await Promise.all(Array.from({ length: 24 }, (_, k) => heardOf(`/${route}`, bodyOf(k))));
+        await until(async () => (await receivedFrom(`/${route}`, bodyOf(i++)), isTold(route)), `a verdict on ${route}`);
+        await Promise.all(Array.from({ length: 24 }, (_, k) => receivedFrom(`/${route}`, bodyOf(k))));
       }
 
       assert.deepEqual(
@@ -298,7 +298,7 @@ test('whether rows may travel together', async t => {
       );
       await until(async () => {
         await Promise.all(
-          Array.from({ length: 24 }, (_, k) => heardOf('/double', `[{"x":${k === 7 ? '-1.5' : `${k}.5`}}]`)),
+          Array.from({ length: 24 }, (_, k) => receivedFrom('/double', `[{"x":${k === 7 ? '-1.5' : `${k}.5`}}]`)),
         );
         const { batches, rows } = await metOf(gateway, 'misbehave');
         return rows > batches;
@@ -313,7 +313,7 @@ test('whether rows may travel together', async t => {
       const gateway = await startMisbehaving(own, routes);
       const isSaid = () => gateway.log.of('batching').find(line => line['route'] === 'double');
       await until(async () => {
-        await ask(`${gateway.url}/double`, { body: '[{"x":1.5}]', type: 'application/json' });
+        await send(`${gateway.url}/double`, { body: '[{"x":1.5}]', type: 'application/json' });
         return isSaid() !== undefined;
       }, 'what to write is said');
 

@@ -35,10 +35,10 @@ async function startFrontEnd(
   cookie?: string,
 ): Promise<{ origin: string; show: (script: string) => void; said: Promise<string> }> {
   let script = '';
-  let told: (text: string) => void = () => undefined;
-  const said = new Promise<string>(resolve => (told = resolve));
+  let reported: (text: string) => void = () => undefined;
+  const said = new Promise<string>(resolve => (reported = resolve));
   const server = createServer(({ url }, res) => {
-    if (url?.startsWith('/told?') === true) told(decodeURIComponent(url.slice('/told?'.length)));
+    if (url?.startsWith('/told?') === true) reported(decodeURIComponent(url.slice('/told?'.length)));
     res.setHeader('content-type', 'text/html');
     if (cookie !== undefined) res.setHeader('set-cookie', cookie);
     res.end(`<body><pre id="seen"></pre><script type="module">

@@ -19,10 +19,10 @@ routes: [{ uri: 'lb://${MISBEHAVE}', timeout: 6m, retry: { attempts: 1 } }]
   assert.ok(r);
   const id = cluster.idOf(r);
   const traits = { headers: bearer('alice') };
-  const ask = (path: string) => cluster.gateway.call(path, traits);
+  const send = (path: string) => cluster.gateway.call(path, traits);
   /** Resolves when R has begun. */
   const begin = async (path: string) => {
-    const answered = ask(path);
+    const answered = send(path);
     const early = answered.then(({ status, text }) => {
       throw new Error(`answered before R began: ${status} ${text}`);
     });
@@ -30,7 +30,7 @@ routes: [{ uri: 'lb://${MISBEHAVE}', timeout: 6m, retry: { attempts: 1 } }]
     early.catch(() => undefined);
     return { answered };
   };
-  return { ...cluster, r, id, traits, ask, begin };
+  return { ...cluster, r, id, traits, send, begin };
 }
 
 /** What Consul's check of the instance says. */
@@ -42,12 +42,12 @@ async function checkOf({ consul }: Cluster, id: string): Promise<string | undefi
 describe('an instance under checks that it cannot answer', { concurrency: true }, () => {
   test('stays in rotation while it computes for 20 s, and goes on with who waits', async t => {
     const at = await startBusy(t, '5m');
-    const { gateway, id, ask, begin } = at;
+    const { gateway, id, send, begin } = at;
     const seen = new Set<InstanceState>();
     const { answered: long } = await begin('/busy?ms=20000');
     let isOver = false;
     void long.finally(() => (isOver = true));
-    const next = ask('/who');
+    const next = send('/who');
 
     await until(
       async () => {
@@ -85,10 +85,10 @@ describe('an instance under checks that it cannot answer', { concurrency: true }
 
   test('keeps its call, its place and its callers when Consul drops it for being critical', async t => {
     const at = await startBusy(t, '5m');
-    const { consul, gateway, id, ask, begin } = at;
+    const { consul, gateway, id, send, begin } = at;
     const held = heldCalls(t);
     const { answered: long } = await begin(held.path);
-    const next = ask('/who');
+    const next = send('/who');
     await until(async () => (await checkOf(at, id)) === 'critical', 'the check has failed');
 
     // What Consul does by itself after DeregisterCriticalServiceAfter, a minute at least.

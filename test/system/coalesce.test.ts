@@ -23,15 +23,15 @@ describe('a thousand callers who ask the same', () => {
     assert.ok(service);
     const callers = ['alice', 'bob', 'carol'].map(name => bearer(name));
     const held = heldCalls(t);
-    const ask = (i: number) => gateway.call(`/slow${held.path}`, { headers: { ...callers[i % 3] } });
+    const send = (i: number) => gateway.call(`/slow${held.path}`, { headers: { ...callers[i % 3] } });
 
-    const calls = Array.from({ length: CROWD }, (_, i) => ask(i));
+    const calls = Array.from({ length: CROWD }, (_, i) => send(i));
     await until(async () => (await gateway.metric('penstock_requests_in_flight')) === CROWD, 'all have joined');
     held.release();
-    const heard = await Promise.all(calls);
+    const received = await Promise.all(calls);
 
     assert.deepEqual(
-      [...new Set(heard.map(({ status, text }) => `${status} ${text}`))],
+      [...new Set(received.map(({ status, text }) => `${status} ${text}`))],
       [`200 {"pid":${service.rPid}}`],
     );
     assert.equal(await gateway.metric('penstock_coalesced_total', { route: 'slow' }), CROWD - 1);
@@ -63,16 +63,16 @@ describe('R', () => {
       for (const type of types) {
         const traits = { method: 'POST', body, headers: type === undefined ? {} : { 'content-type': type } };
         const wanted = await call(`${services[0]?.url ?? ''}/predict`, traits);
-        const heard = await Promise.all([
+        const received = await Promise.all([
           gateway.call('/fuel/predict', traits),
           gateway.call('/fuel/predict', { ...traits, headers: { ...traits.headers, ...bearer('bob') } }),
           gateway.call('/fuel/predict', post(rows[0] ?? '')),
         ]);
 
-        for (const { status, body: bytes } of heard.slice(0, 2)) {
+        for (const { status, body: bytes } of received.slice(0, 2)) {
           assert.deepEqual([status, bytes], [wanted.status, wanted.body], `${body} as ${type ?? 'nothing'}`);
         }
-        assert.equal(heard[2].status, 200);
+        assert.equal(received[2].status, 200);
       }
     }
   });

@@ -92,9 +92,9 @@ test('Consul', async t => {
     const next = await startGatewayProcess(own, {
       ...{ folder: gateway.folder, routes: misbehavingRoutes(), more: IDENTITY, discovery: consulDiscovery(consul) },
     });
-    const heard = await next.call('/once/who', { headers: bearer('alice') });
+    const received = await next.call('/once/who', { headers: bearer('alice') });
 
-    assert.equal(heard.status, 200);
+    assert.equal(received.status, 200);
     const { status, body } = await next.readyz();
     assert.deepEqual([status, body.roster['consul']?.stale], [200, true]);
   });

@@ -12,11 +12,11 @@ const traits = { headers: bearer('alice') };
 /** How a new connection fares: refused, or what came over it. */
 function knock(port: number): Promise<string> {
   return new Promise(resolve => {
-    let heard = '';
+    let received = '';
     const socket = connect(port, '127.0.0.1');
     socket.on('error', error => resolve('code' in error ? String(error.code) : String(error)));
-    socket.on('data', chunk => (heard += chunk.toString('latin1')));
-    socket.on('close', () => resolve(heard));
+    socket.on('data', chunk => (received += chunk.toString('latin1')));
+    socket.on('close', () => resolve(received));
     socket.end('GET /once/who HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
   });
 }

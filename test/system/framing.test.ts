@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { startGateway } from '../support/composed-gateway.ts';
 import { FRAMING_CASES } from '../support/framing-cases.ts';
 import { misbehave, startPlumberService } from '../support/plumber/serve.ts';
-import { sayAndHearOut } from '../support/raw-caller.ts';
+import { sendAndReceive } from '../support/raw-caller.ts';
 
 const AT_ONCE = 8;
 
@@ -26,8 +26,8 @@ const NEVER = [
   'X_PENSTOCK_SUBJECT',
 ].map(name => `HTTP_${name}`);
 
-function echoesIn(heard: string): Echo[] {
-  return [...heard.matchAll(/\{"method":.*?\}(?=HTTP\/1\.1|$)/gs)].map(([text]) => JSON.parse(text) as Echo);
+function echoesIn(received: string): Echo[] {
+  return [...received.matchAll(/\{"method":.*?\}(?=HTTP\/1\.1|$)/gs)].map(([text]) => JSON.parse(text) as Echo);
 }
 
 describe('before a real R', () => {
@@ -46,14 +46,14 @@ routes:
     for (let at = 0; at < FRAMING_CASES.length; at += AT_ONCE) {
       const some = FRAMING_CASES.slice(at, at + AT_ONCE).map(([name, say, expected]) =>
         t.test(`${name}: ${expected}`, async t => {
-          const heard = await sayAndHearOut(t, gateway.port, Buffer.from(say, 'latin1'));
+          const received = await sendAndReceive(t, gateway.port, Buffer.from(say, 'latin1'));
 
           assert.equal(
-            [...heard.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => status).join(' '),
+            [...received.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => status).join(' '),
             expected,
-            heard,
+            received,
           );
-          const echoes = echoesIn(heard);
+          const echoes = echoesIn(received);
           if (expected === '200') assert.equal(echoes.length, 1);
           for (const { path, headers } of echoes) {
             assert.equal(path, '/echo');

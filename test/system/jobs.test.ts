@@ -12,12 +12,12 @@ const rowsOf = (body: Buffer) => (JSON.parse(body.toString()) as { x: number }[]
 
 describe('a gateway that is killed amid a job', () => {
   test('goes on with it: rows that were answered are not asked again, those in hand are', async t => {
-    const asked: number[][] = [];
+    const requested: number[][] = [];
     let isHeld = false;
     const upstream = await startUpstream(t, (socket, request) => {
       const isCall = request.body.length > 0;
-      if (isCall) asked.push(rowsOf(request.body));
-      if (isCall && asked.length === 3)
+      if (isCall) requested.push(rowsOf(request.body));
+      if (isCall && requested.length === 3)
         isHeld = true; // and gets no answer
       else answer(isCall ? JSON.stringify(rowsOf(request.body)) : '{}')(socket, request);
     });
@@ -48,7 +48,7 @@ routes: [{ id: fuel, uri: lb://fuel, predicates: ['Path=/fuel/**'], pure: true, 
     const second = await startGatewayProcess(t, traits);
     await until(async () => (await second.call(location)).text.includes('"state":"done"'), 'the job to be done');
 
-    assert.deepEqual(asked, [[1, 2], [3, 4], [5, 6], [5, 6], [7]]); // prettier-ignore
+    assert.deepEqual(requested, [[1, 2], [3, 4], [5, 6], [5, 6], [7]]); // prettier-ignore
     const result = await second.call(`${location}/result`);
     assert.equal(result.text, '.pred,error\r\n1,\r\n2,\r\n3,\r\n4,\r\n5,\r\n6,\r\n7,\r\n');
   });

@@ -61,13 +61,13 @@ test('an operator', async t => {
       const caller = bearer('alice');
       const headers = { ...caller, 'x-request-id': 'a-request-of-alices' };
 
-      const heard = await gateway.call('/pure/predict?password=hunter2', post([{ n: 1 }], headers));
+      const received = await gateway.call('/pure/predict?password=hunter2', post([{ n: 1 }], headers));
       const line = await gateway.log.line(({ id }) => id === 'a-request-of-alices');
       await gateway.call('/pure/predict', post('{', caller));
       await gateway.call('/pure/predict', post([]));
       await gateway.untilIdle();
 
-      assert.equal(heard.headers['x-request-id'], 'a-request-of-alices');
+      assert.equal(received.headers['x-request-id'], 'a-request-of-alices');
       const { time, queueMs, connectMs, firstByteMs, totalMs, ...said } = line;
       assert.deepEqual(said, {
         ...{ level: 'info', event: 'request', id: 'a-request-of-alices', caller: 'penstock-dev/alice', method: 'POST' },

@@ -41,17 +41,17 @@ describe('what R says', () => {
       for (const body of [[row], [row, row], ...(BAD_BODIES[name] ?? [])]) {
         const id = { 'x-request-id': `${name}-${statuses.length}` };
         const wanted = await call(`${direct}/predict`, post(body, id));
-        const heard = await gateway.call(`/api/${name}/predict`, post(body, { ...caller, ...id }));
-        statuses.push(heard.status);
+        const received = await gateway.call(`/api/${name}/predict`, post(body, { ...caller, ...id }));
+        statuses.push(received.status);
 
-        assert.equal(heard.status, wanted.status);
-        assert.deepEqual(heard.body, wanted.body, `${name} of ${JSON.stringify(body)}`);
-        assert.equal(heard.headers['content-type'], wanted.headers['content-type']);
+        assert.equal(received.status, wanted.status);
+        assert.deepEqual(received.body, wanted.body, `${name} of ${JSON.stringify(body)}`);
+        assert.equal(received.headers['content-type'], wanted.headers['content-type']);
       }
       for (const path of ['metadata', 'prototype']) {
         const wanted = await call(`${direct}/${path}`);
-        const heard = await gateway.call(`/api/${name}/${path}`, { headers: caller });
-        assert.deepEqual(heard.body, wanted.body);
+        const received = await gateway.call(`/api/${name}/${path}`, { headers: caller });
+        assert.deepEqual(received.body, wanted.body);
       }
       assert.deepEqual(statuses.slice(0, 2), [200, 200]);
       assert.ok(
@@ -74,15 +74,15 @@ describe('what R says', () => {
       routes: ROUTES.replace(/.*(iris|ozone).*\n/g, ''),
     });
     const body = [{ wt: 2.62, hp: 110 }];
-    const ask = (headers: Readonly<Record<string, string>>) => gateway.call('/api/fuel/predict', post(body, headers));
+    const send = (headers: Readonly<Record<string, string>>) => gateway.call('/api/fuel/predict', post(body, headers));
 
-    const nobody = await ask({});
-    const forged = await ask({
+    const nobody = await send({});
+    const forged = await send({
       authorization: `${bearer('alice', { scope: 'predict' }).authorization.slice(0, -4)}AAAA`,
     });
-    const late = await ask(bearer('alice', { scope: 'predict', exp: Math.floor(Date.now() / 1000) - 3_600 }));
-    const poor = await ask(bearer('alice', { scope: 'read' }));
-    const good = await ask(bearer('alice', { scope: 'read predict' }));
+    const late = await send(bearer('alice', { scope: 'predict', exp: Math.floor(Date.now() / 1000) - 3_600 }));
+    const poor = await send(bearer('alice', { scope: 'read' }));
+    const good = await send(bearer('alice', { scope: 'read predict' }));
 
     assert.deepEqual([nobody.status, forged.status, late.status, poor.status, good.status], [401, 401, 401, 403, 200]);
     assert.match(String(nobody.headers['www-authenticate']), /^Bearer/);

@@ -40,10 +40,10 @@ test('what Consul says of an instance', async t => {
   await t.test('is skipped where it makes no sense, and reported; the others serve', async () => {
     await consul.put('/v1/agent/service/register', { ID: 'nonsense', Name: MISBEHAVE, Port: 0 });
     const line = await gateway.log.line(({ event }) => event === 'registration-malformed');
-    const heard = await gateway.call('/once/who', { headers: bearer('alice') });
+    const received = await gateway.call('/once/who', { headers: bearer('alice') });
 
     assert.equal(line['instance'], 'nonsense');
-    assert.equal(heard.status, 200);
+    assert.equal(received.status, 200);
     assert.equal((await gateway.service(MISBEHAVE)).instances.length, 2);
   });
 

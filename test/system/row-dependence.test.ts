@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { test, type TestContext } from 'node:test';
 import type { Random } from '../../gateway/domain/clock.ts';
 import { seeded } from '../support/service-at-work.ts';
-import { call, post, type Heard } from '../support/call.ts';
+import { call, post, type Received } from '../support/call.ts';
 import { startGateway, type ComposedGateway } from '../support/composed-gateway.ts';
 import { startPlumberService, type PlumberService } from '../support/plumber/serve.ts';
 import { until } from '../support/until.ts';
@@ -60,7 +60,7 @@ ${[...MODELS.map(({ name }) => name), 'twice']
   .join('\n')}
 `;
 
-const seen = ({ status, text }: Heard) => `${status} ${text}`;
+const seen = ({ status, text }: Received) => `${status} ${text}`;
 
 /** A refusal or a failure may come of a busy machine, and misleads no caller. */
 const isWrong = (line: string, right: string | undefined) =>
@@ -74,18 +74,18 @@ interface Run {
 
 /** All bodies in their order, by so many callers at once, each of which goes on when it is answered. */
 async function callWith({ gateway, name, bodies }: Run): Promise<string[]> {
-  const heard: string[] = [];
+  const received: string[] = [];
   let next = 0;
   const caller = async () => {
     for (let i = next++; i < bodies.length; i = next++) {
-      heard[i] = seen(await call(`${gateway.url}/${name}`, post(bodies[i] ?? '')));
+      received[i] = seen(await call(`${gateway.url}/${name}`, post(bodies[i] ?? '')));
     }
   };
   await Promise.all(Array.from({ length: CALLERS }, caller));
-  return heard;
+  return received;
 }
 
-async function askEach(url: string, bodies: readonly string[]): Promise<Map<string, string>> {
+async function sendEach(url: string, bodies: readonly string[]): Promise<Map<string, string>> {
   const answers = new Map<string, string>();
   for (const body of new Set(bodies)) answers.set(body, seen(await call(url, post(body))));
   return answers;
@@ -115,30 +115,30 @@ const verdictsOn = (gateway: ComposedGateway, name: string) =>
 async function refute(t: TestContext, { service, gateway }: Started, { name, bodyOf, isFickle = false }: Model) {
   const random = seeded(20_261_128);
   const bodies = Array.from({ length: CALLERS * CALLS_EACH }, (_, i) => bodyOf(random, i));
-  const wanted = isFickle ? new Map<string, string>() : await askEach(`${service.url}/${name}`, bodies);
+  const wanted = isFickle ? new Map<string, string>() : await sendEach(`${service.url}/${name}`, bodies);
   const refuted = () => verdictsOn(gateway, name).find(({ isOn }) => isOn === false);
 
-  let [wrong, asked] = [0, 0];
+  let [wrong, requested] = [0, 0];
   await until(async () => {
-    const heard = await callWith({ gateway, name, bodies });
-    asked += heard.length;
-    wrong += heard.filter((line, i) => isWrong(line, isFickle ? undefined : wanted.get(bodies[i] ?? ''))).length;
+    const received = await callWith({ gateway, name, bodies });
+    requested += received.length;
+    wrong += received.filter((line, i) => isWrong(line, isFickle ? undefined : wanted.get(bodies[i] ?? ''))).length;
     return refuted() !== undefined;
   }, `${name} is refuted`);
 
-  t.diagnostic(`${wrong} of ${asked} answers were wrong; ${String(refuted()?.['reason'])}`);
-  assert.ok(wrong < 100, `${wrong} of ${asked} answers were wrong`);
+  t.diagnostic(`${wrong} of ${requested} answers were wrong; ${String(refuted()?.['reason'])}`);
+  assert.ok(wrong < 100, `${wrong} of ${requested} answers were wrong`);
   assert.equal(await gateway.metric('penstock_batching', { route: name }), 0);
 }
 
 async function trust({ service, gateway }: Started) {
   const random = seeded(20_261_128);
   const bodies = Array.from({ length: CALLERS * CALLS_EACH }, () => weights(random));
-  const wanted = await askEach(`${service.url}/twice`, bodies);
+  const wanted = await sendEach(`${service.url}/twice`, bodies);
 
   await until(async () => {
-    const heard = await callWith({ gateway, name: 'twice', bodies });
-    for (const [i, body] of bodies.entries()) assert.equal(heard[i], wanted.get(body));
+    const received = await callWith({ gateway, name: 'twice', bodies });
+    for (const [i, body] of bodies.entries()) assert.equal(received[i], wanted.get(body));
     return (await gateway.metric('penstock_batching', { route: 'twice' })) === 1;
   }, 'most calls travel with others');
 

@@ -66,9 +66,9 @@ describe('a gateway that root started', { skip }, () => {
       more: 'user: nobody\njobs: { folder: . }',
     });
 
-    const told = await gateway.log.line(({ text }) => String(text).startsWith('what was read as root'));
-    assert.equal(told['level'], 'warn');
-    assert.match(JSON.stringify(told['about']), /secrets\/fuel cannot be read.*EACCES/);
+    const reported = await gateway.log.line(({ text }) => String(text).startsWith('what was read as root'));
+    assert.equal(reported['level'], 'warn');
+    assert.match(JSON.stringify(reported['about']), /secrets\/fuel cannot be read.*EACCES/);
     const closed = gateway.log.of('notice').find(({ text }) => String(text).includes('cannot write'));
     assert.match(String(closed?.['text']), /^nobody cannot write what `jobs.folder` names: give that user its folder/);
   });
@@ -78,7 +78,7 @@ describe('a gateway that root started', { skip }, () => {
 
     const gateway = await startGatewayProcess(t, { discovery, routes: ROUTES });
 
-    const told = gateway.log.of('notice').find(({ text }) => String(text).includes('run as root'));
-    assert.equal(told?.['level'], 'warn');
+    const reported = gateway.log.of('notice').find(({ text }) => String(text).includes('run as root'));
+    assert.equal(reported?.['level'], 'warn');
   });
 });

@@ -54,19 +54,19 @@ test('a thousand malformed bodies never reach R, and a thousand well-formed ones
         gateway.call(path, { method: 'POST', headers: TYPES[n % TYPES.length] ?? {}, body });
 
       for (const [n, { how, body }] of malformed(columns, MALFORMED[i] ?? 0, { dice, rowsMax: ROWS_MAX }).entries()) {
-        const heard = await send(body, n);
-        const said = () => `${model}, ${how}: ${heard.status} ${heard.text} to ${body.toString().slice(0, 200)}`;
-        assert.ok(heard.code === 'INVALID_INPUT' || heard.code === 'BAD_REQUEST', said());
-        if (heard.code !== 'INVALID_INPUT') continue;
-        const { errors } = JSON.parse(heard.text) as { errors: { pointer: string; detail: string }[] };
+        const received = await send(body, n);
+        const said = () => `${model}, ${how}: ${received.status} ${received.text} to ${body.toString().slice(0, 200)}`;
+        assert.ok(received.code === 'INVALID_INPUT' || received.code === 'BAD_REQUEST', said());
+        if (received.code !== 'INVALID_INPUT') continue;
+        const { errors } = JSON.parse(received.text) as { errors: { pointer: string; detail: string }[] };
         assert.ok(errors.length > 0 && errors.length <= 20, said());
       }
       for (const [n, { body }] of wellFormed(columns, WELL_FORMED[i] ?? 0, dice).entries()) {
         const headers = TYPES[n % TYPES.length] ?? {};
         const own = await call(`${service.url}/predict`, { method: 'POST', headers, body });
-        const heard = await send(body, n);
+        const received = await send(body, n);
         assert.equal(own.status, 200, `${own.text} to ${body.toString()}`);
-        assert.deepEqual([heard.status, heard.text], [own.status, own.text], body.toString());
+        assert.deepEqual([received.status, received.text], [own.status, own.text], body.toString());
       }
     }),
   );
@@ -94,9 +94,9 @@ async function followPage(t: TestContext, service: PlumberService) {
   const send = (body: string) =>
     gateway.call('/api/ozone/predict', { method: 'POST', headers: { 'x-request-id': 'docs-1' }, body });
 
-  const [, asked = ''] = /This is the answer to `(.+)`:/.exec(PAGE) ?? [];
+  const [, requested = ''] = /This is the answer to `(.+)`:/.exec(PAGE) ?? [];
   const [answered = ''] = blocksOf('json');
-  assert.deepEqual(JSON.parse((await send(asked)).text), JSON.parse(answered));
+  assert.deepEqual(JSON.parse((await send(requested)).text), JSON.parse(answered));
   const rows = [...PAGE.matchAll(/^\| `([[{].*)` \| (.+) \|$/gm)];
   for (const [, body = '', said] of rows) {
     const { status, text } = await send(body);

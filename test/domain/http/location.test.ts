@@ -8,10 +8,10 @@ import { aMatched, aRoute } from '../../support/requests.ts';
 
 const ADDRESS = 'http://10.0.0.5:8000';
 
-type Asked = readonly [filters: readonly string[], path: string, location: string, ...unknown[]];
+type LocationCase = readonly [filters: readonly string[], path: string, location: string, ...unknown[]];
 
 /** What the caller of the path gets, where R answers with this `Location`. */
-function ledBack([filters, path, location]: Asked, status = 302): string | undefined {
+function ledBack([filters, path, location]: LocationCase, status = 302): string | undefined {
   const written = JSON.stringify(filters);
   const [spec] = soundRoutes(`routes: [{ uri: lb://a, predicates: ['Path=/**'], filters: ${written} }]`).specs;
   const route = aRoute({ filters: spec?.filters ?? [] });

@@ -10,87 +10,87 @@ const back: GatewayEvent = { kind: 'source-back', source: 'consul' };
 
 function startHolding() {
   const clock = manualClock();
-  const told: [GatewayEvent, number][] = [];
-  const held = createHeldEvents(clock, (event, wallMs) => told.push([event, wallMs]));
-  return { clock, told, held, startMs: clock.wallMs() };
+  const reported: [GatewayEvent, number][] = [];
+  const held = createHeldEvents(clock, (event, wallMs) => reported.push([event, wallMs]));
+  return { clock, reported, held, startMs: clock.wallMs() };
 }
 
 describe('held events', () => {
   test('are told together, in their order, each with the time it happened', () => {
-    const { clock, told, held, startMs } = startHolding();
+    const { clock, reported, held, startMs } = startHolding();
 
     held.observe(one);
     clock.advance(4);
     held.observe(other);
-    assert.deepEqual(told, []);
+    assert.deepEqual(reported, []);
     clock.advance(6);
 
-    assert.deepEqual(told, [
+    assert.deepEqual(reported, [
       [one, startMs],
       [other, startMs + 4],
     ]);
   });
 
   test('do not let what is rare wait, nor overtake them', () => {
-    const { clock, told, held } = startHolding();
+    const { clock, reported, held } = startHolding();
 
     held.observe(one);
     held.observe(back);
     assert.deepEqual(
-      told.map(([event]) => event),
+      reported.map(([event]) => event),
       [one, back],
     );
     clock.advance(1_000);
 
-    assert.equal(told.length, 2);
+    assert.equal(reported.length, 2);
   });
 
   test('are told when somebody asks, and not again', () => {
-    const { clock, told, held } = startHolding();
+    const { clock, reported, held } = startHolding();
 
     held.observe(one);
     held.flush();
     held.flush();
     clock.advance(1_000);
 
-    assert.equal(told.length, 1);
+    assert.equal(reported.length, 1);
   });
 
   test('take no more memory than that of a few hundred', () => {
-    const { told, held } = startHolding();
+    const { reported, held } = startHolding();
 
     for (let i = 0; i < 1_000; i += 1) held.observe(one);
 
-    assert.ok(told.length >= 744, `${told.length} told`);
+    assert.ok(reported.length >= 744, `${reported.length} told`);
   });
 
   test('are not lost where telling of one fails', () => {
     const clock = manualClock();
-    const told: GatewayEvent[] = [];
+    const reported: GatewayEvent[] = [];
     const held = createHeldEvents(clock, event => {
       if (event === other) throw new Error('no');
-      told.push(event);
+      reported.push(event);
     });
 
     for (const event of [one, other, one]) held.observe(event);
     assert.throws(() => held.flush(), /no/);
     held.flush();
 
-    assert.deepEqual(told, [one, one]);
+    assert.deepEqual(reported, [one, one]);
   });
 
   test('keep their order where telling brings another', () => {
     const clock = manualClock();
-    const told: GatewayEvent[] = [];
+    const reported: GatewayEvent[] = [];
     const held = createHeldEvents(clock, event => {
-      told.push(event);
-      if (told.length === 1) held.observe(back);
+      reported.push(event);
+      if (reported.length === 1) held.observe(back);
     });
 
     held.observe(one);
     held.observe(other);
     held.flush();
 
-    assert.deepEqual(told, [one, other, back]);
+    assert.deepEqual(reported, [one, other, back]);
   });
 });

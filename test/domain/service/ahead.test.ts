@@ -10,7 +10,7 @@ const STEADY = Array.from({ length: 40 }, () => 10);
 /** One instance that has learned how long calls take, and works on alice's since now. */
 function aBusy(durationsMs: readonly number[] = STEADY, policy: PolicyTraits = {}) {
   const at = aService({ entries: [anEntry('a')], policy: { ahead: 'auto', ...policy } });
-  at.learn(durationsMs);
+  at.warmUp(durationsMs);
   const present = at.take();
   present.begin();
   return { ...at, present };
@@ -18,33 +18,33 @@ function aBusy(durationsMs: readonly number[] = STEADY, policy: PolicyTraits = {
 
 describe('a call sent ahead', () => {
   test('is sent a moment before the present one should be done', () => {
-    const { ask, clock, told, service } = aBusy();
-    const waiting = ask({ callerId: 'bob' });
+    const { acquire, clock, reported, service } = aBusy();
+    const waiting = acquire({ callerId: 'bob' });
 
     clock.advance(7.9);
     assert.equal(waiting.waits, true);
     clock.advance(0.1);
 
     assert.deepEqual([waiting.at, waiting.permit?.isAhead], ['a', true]);
-    assert.deepEqual(told('sent-ahead'), [{ kind: 'sent-ahead', service: 'fuel' }]);
+    assert.deepEqual(reported('sent-ahead'), [{ kind: 'sent-ahead', service: 'fuel' }]);
     assert.equal(service.view().permits.inUse, 2);
     assert.equal(service.view().instances[0]?.inFlight, 2);
   });
 
   test('is sent though it came only while R was at work', () => {
-    const { ask, clock } = aBusy();
+    const { acquire, clock } = aBusy();
     clock.advance(5);
 
-    const waiting = ask({ callerId: 'bob' });
+    const waiting = acquire({ callerId: 'bob' });
     clock.advance(3);
 
     assert.equal(waiting.at, 'a');
   });
 
   test('is one and no more, and becomes the present one when that ends', () => {
-    const { ask, clock, present, service } = aBusy();
-    const bob = ask({ callerId: 'bob' });
-    const [carol, dave] = [ask({ callerId: 'carol' }), ask({ callerId: 'dave' })];
+    const { acquire, clock, present, service } = aBusy();
+    const bob = acquire({ callerId: 'bob' });
+    const [carol, dave] = [acquire({ callerId: 'carol' }), acquire({ callerId: 'dave' })];
     clock.advance(9);
     bob.permit?.begin();
     assert.deepEqual([bob.at, carol.waits], ['a', true]);
@@ -65,8 +65,8 @@ describe('a call sent ahead', () => {
   });
 
   test('is not followed by another when it ends first', () => {
-    const { ask, clock, present, service } = aBusy();
-    const [bob, carol] = [ask({ callerId: 'bob' }), ask({ callerId: 'carol' })];
+    const { acquire, clock, present, service } = aBusy();
+    const [bob, carol] = [acquire({ callerId: 'bob' }), acquire({ callerId: 'carol' })];
     clock.advance(8);
 
     bob.permit?.release();
@@ -77,9 +77,9 @@ describe('a call sent ahead', () => {
   });
 
   test('is none of the same caller while another waits', () => {
-    const { ask, clock } = aBusy(STEADY, { isFair: false });
-    const again = ask({ callerId: 'alice' });
-    const bob = ask({ callerId: 'bob' });
+    const { acquire, clock } = aBusy(STEADY, { isFair: false });
+    const again = acquire({ callerId: 'alice' });
+    const bob = acquire({ callerId: 'bob' });
 
     clock.advance(9);
 
@@ -87,8 +87,8 @@ describe('a call sent ahead', () => {
   });
 
   test('is one of the same caller where no other waits', () => {
-    const { ask, clock } = aBusy();
-    const again = ask({ callerId: 'alice' });
+    const { acquire, clock } = aBusy();
+    const again = acquire({ callerId: 'alice' });
 
     clock.advance(8);
 
@@ -96,9 +96,9 @@ describe('a call sent ahead', () => {
   });
 
   test('is taken up by another where it is given back at once', () => {
-    const { ask, clock, present, service } = aBusy();
-    ask({ callerId: 'bob', onPermit: permit => permit.release() });
-    const carol = ask({ callerId: 'carol' });
+    const { acquire, clock, present, service } = aBusy();
+    acquire({ callerId: 'bob', onPermit: permit => permit.release() });
+    const carol = acquire({ callerId: 'carol' });
     clock.advance(9);
 
     present.release();
@@ -119,23 +119,23 @@ describe('no call is sent ahead', () => {
     ['where the instance takes two at once', STEADY, { concurrency: 2 }],
   ] as [string, number[], PolicyTraits][]) {
     test(name, () => {
-      const { ask, clock, present, told } = aBusy(durationsMs, policy);
-      const others: (Permit | undefined)[] = policy.concurrency === 2 ? [ask({ callerId: 'carol' }).permit] : [];
-      const waiting = ask({ callerId: 'bob' });
+      const { acquire, clock, present, reported } = aBusy(durationsMs, policy);
+      const others: (Permit | undefined)[] = policy.concurrency === 2 ? [acquire({ callerId: 'carol' }).permit] : [];
+      const waiting = acquire({ callerId: 'bob' });
 
       clock.advance(100);
 
       assert.equal(waiting.waits, true);
-      assert.equal(told('sent-ahead').length, 0);
+      assert.equal(reported('sent-ahead').length, 0);
       for (const permit of [present, ...others]) permit?.release();
     });
   }
 
   test('behind one that has taken longer than usual', () => {
-    const { ask, clock } = aBusy();
+    const { acquire, clock } = aBusy();
     clock.advance(11);
 
-    const waiting = ask({ callerId: 'bob' });
+    const waiting = acquire({ callerId: 'bob' });
     clock.advance(100);
 
     assert.equal(waiting.waits, true);
@@ -146,20 +146,20 @@ describe('no call is sent ahead', () => {
     const both = [anEntry('a'), anEntry('b')];
     failed.service.reconcile(both);
     failed.take();
-    const again = failed.ask({ callerId: 'bob', tried: [failed.present.instance] });
+    const again = failed.acquire({ callerId: 'bob', tried: [failed.present.instance] });
     failed.clock.advance(9);
     assert.equal(again.waits, true);
 
     const doubted = aBusy();
-    const waiting = doubted.ask({ callerId: 'bob' });
+    const waiting = doubted.acquire({ callerId: 'bob' });
     doubted.service.checked('a', false, 'no answer');
     doubted.clock.advance(9);
     assert.equal(waiting.waits, true);
 
     const other = aService({ entries: [anEntry('a')], policy: { ahead: 'auto' } });
-    other.learn(STEADY);
+    other.warmUp(STEADY);
     other.take({ routeId: 'train' }).begin();
-    const behind = other.ask({ callerId: 'bob' });
+    const behind = other.acquire({ callerId: 'bob' });
     other.clock.advance(9);
     assert.equal(behind.waits, true);
   });
@@ -169,10 +169,10 @@ describe('no call is sent ahead', () => {
     const traits = { clock, permits, entries: [anEntry('a')], policy: { ahead: 'auto' } as const };
     const fuel = aService(traits);
     aService({ ...traits, name: 'iris' });
-    fuel.learn(STEADY);
+    fuel.warmUp(STEADY);
     fuel.take().begin();
 
-    const waiting = fuel.ask({ callerId: 'bob' });
+    const waiting = fuel.acquire({ callerId: 'bob' });
     clock.advance(9);
 
     assert.equal(waiting.waits, true);
@@ -189,15 +189,15 @@ describe('no call is sent ahead', () => {
     }
     at.take().begin();
 
-    const waiting = at.ask({ callerId: 'bob' });
+    const waiting = at.acquire({ callerId: 'bob' });
     at.clock.advance(9);
 
     assert.equal(waiting.waits, true);
   });
 
   test('and nothing is left behind when the service closes', () => {
-    const { ask, clock, service, present, deadlines } = aBusy();
-    ask({ callerId: 'bob' });
+    const { acquire, clock, service, present, deadlines } = aBusy();
+    acquire({ callerId: 'bob' });
 
     service.close();
     present.release();
@@ -216,7 +216,7 @@ test('permits sent ahead are neither lost nor given twice, and R has less to wai
     const inHand = new Map<string, number>();
     let done = 0;
     const send = (callerId: string) => {
-      const asked = at.ask({
+      const asked = at.acquire({
         callerId,
         onPermit: permit => {
           const { id } = permit.instance;

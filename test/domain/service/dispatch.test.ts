@@ -6,10 +6,10 @@ import { manualClock } from '../../support/manual-clock.ts';
 
 describe('permits of a service', () => {
   test('are one at a time at each instance, and the next one waits', () => {
-    const { take, service, ask } = aService();
+    const { take, service, acquire } = aService();
     const first = take();
     const second = take();
-    const third = ask();
+    const third = acquire();
 
     assert.notEqual(first.instance, second.instance);
     assert.equal(third.waits, true);
@@ -18,21 +18,21 @@ describe('permits of a service', () => {
   });
 
   test('are handed to the queue before any newcomer, at once', () => {
-    const { take, ask, service } = aService({ entries: [anEntry('a')] });
+    const { take, acquire, service } = aService({ entries: [anEntry('a')] });
     const permit = take();
-    const waiting = ask();
+    const waiting = acquire();
 
     permit.release();
-    const newcomer = ask();
+    const newcomer = acquire();
 
     assert.deepEqual([waiting.at, newcomer.waits], ['a', true]);
     assert.equal(service.view().queue.depth, 1);
   });
 
   test('are given first to who came first', () => {
-    const { take, ask } = aService({ entries: [anEntry('a')] });
+    const { take, acquire } = aService({ entries: [anEntry('a')] });
     const permit = take();
-    const waiting = [ask(), ask(), ask()];
+    const waiting = [acquire(), acquire(), acquire()];
 
     permit.release();
     for (const [index, each] of waiting.entries()) {
@@ -68,9 +68,9 @@ describe('permits of a service', () => {
   });
 
   test('become more for who waits when the concurrency is raised', () => {
-    const { take, service, ask } = aService({ entries: [anEntry('a')] });
+    const { take, service, acquire } = aService({ entries: [anEntry('a')] });
     take();
-    const waiting = ask();
+    const waiting = acquire();
 
     service.adopt(aServicePolicy({ concurrency: 2 }));
 
@@ -90,9 +90,9 @@ describe('permits of a service', () => {
 
 describe('the queue of a service', () => {
   test('is left at once by who gives up, and frees their room', () => {
-    const { take, ask, service, deadlines } = aService({ entries: [anEntry('a')], policy: { queueDepthMax: 1 } });
+    const { take, acquire, service, deadlines } = aService({ entries: [anEntry('a')], policy: { queueDepthMax: 1 } });
     take();
-    const waiting = ask();
+    const waiting = acquire();
 
     service.leave(waiting);
     service.leave(waiting);
@@ -100,13 +100,13 @@ describe('the queue of a service', () => {
     assert.equal(service.view().queue.depth, 0);
     assert.equal(deadlines.size, 0);
     assert.deepEqual([waiting.waits, waiting.queued], [true, undefined]); // it is told nothing
-    assert.equal(ask().waits, true);
+    assert.equal(acquire().waits, true);
   });
 
   test('is not left by a request that has its permit, or waits for another service', () => {
     const [fuel, iris] = [aService({ entries: [anEntry('a')] }), aService({ name: 'iris' })];
-    const held = fuel.ask();
-    const waiting = fuel.ask();
+    const held = fuel.acquire();
+    const waiting = fuel.acquire();
 
     fuel.service.leave(held);
     iris.service.leave(waiting);
@@ -117,10 +117,10 @@ describe('the queue of a service', () => {
 
   test('refuses one more than it holds, and says when to come again', () => {
     const at = aService({ entries: [anEntry('a')], policy: { queueDepthMax: 2 } });
-    at.learn([900, 900, 900, 900, 900]);
+    at.warmUp([900, 900, 900, 900, 900]);
     at.take();
-    at.ask();
-    at.ask();
+    at.acquire();
+    at.acquire();
 
     assert.throws(() => at.take(), { code: 'QUEUE_FULL', status: 503, retryAfterMs: 2_700 });
   });
@@ -133,9 +133,9 @@ describe('the queue of a service', () => {
   });
 
   test('ends the waiting after waitMax', () => {
-    const { take, ask, clock, service, deadlines } = aService({ entries: [anEntry('a')] });
+    const { take, acquire, clock, service, deadlines } = aService({ entries: [anEntry('a')] });
     const permit = take();
-    const waiting = ask();
+    const waiting = acquire();
 
     clock.advance(4_999);
     assert.equal(waiting.waits, true);
@@ -148,10 +148,10 @@ describe('the queue of a service', () => {
   });
 
   test('goes on where one that is told gives its permit straight back', () => {
-    const { take, ask, service } = aService({ entries: [anEntry('a')] });
+    const { take, acquire, service } = aService({ entries: [anEntry('a')] });
     const permit = take();
-    const gone = Array.from({ length: 100 }, () => ask({ onPermit: given => given.release() }));
-    const last = ask();
+    const gone = Array.from({ length: 100 }, () => acquire({ onPermit: given => given.release() }));
+    const last = acquire();
 
     permit.release();
 
@@ -161,9 +161,9 @@ describe('the queue of a service', () => {
   });
 
   test('is refused whole when the service leaves the configuration', () => {
-    const { take, ask, service, deadlines, permits } = aService({ entries: [anEntry('a')] });
+    const { take, acquire, service, deadlines, permits } = aService({ entries: [anEntry('a')] });
     const permit = take();
-    const waiting = ask();
+    const waiting = acquire();
 
     service.close();
 
@@ -191,10 +191,10 @@ describe('who has tried an instance', () => {
   });
 
   test('waits for another that is busy rather than take it again', () => {
-    const { take, ask } = aService({ entries: both });
+    const { take, acquire } = aService({ entries: both });
     const [one, other] = [take(), take()];
     one.release();
-    const waiting = ask({ tried: [one.instance] });
+    const waiting = acquire({ tried: [one.instance] });
 
     other.release();
 
@@ -202,10 +202,10 @@ describe('who has tried an instance', () => {
   });
 
   test('does not keep others from taking it', () => {
-    const { take, service, ask } = aService({ entries: both });
+    const { take, service, acquire } = aService({ entries: both });
     const [one] = [take(), take()];
-    ask({ tried: [one.instance] });
-    const newcomer = ask();
+    acquire({ tried: [one.instance] });
+    const newcomer = acquire();
 
     one.release();
 
@@ -222,10 +222,10 @@ describe('who has tried an instance', () => {
   });
 
   test('takes it again once the other is out of rotation', () => {
-    const { take, service, ask } = aService({ entries: both });
+    const { take, service, acquire } = aService({ entries: both });
     const [one, other] = [take(), take()];
     one.release();
-    const waiting = ask({ tried: [one.instance] });
+    const waiting = acquire({ tried: [one.instance] });
 
     service.report(other.instance, aFinding({ callerId: 'bob', outcome: 'refused' }));
 
@@ -233,10 +233,10 @@ describe('who has tried an instance', () => {
   });
 
   test('takes it again rather than be refused when the time in the queue is over', () => {
-    const { take, clock, ask } = aService({ entries: both });
+    const { take, clock, acquire } = aService({ entries: both });
     const [one] = [take(), take()];
     one.release();
-    const waiting = ask({ tried: [one.instance] });
+    const waiting = acquire({ tried: [one.instance] });
 
     clock.advance(5_000);
 
@@ -264,10 +264,10 @@ describe('a service without anyone in rotation', () => {
   });
 
   test('lets who waits wait on: an instance may come back', () => {
-    const { take, service, clock, ask } = aService({ entries: [anEntry('a')] });
+    const { take, service, clock, acquire } = aService({ entries: [anEntry('a')] });
     const permit = take();
-    const waiting = ask();
-    const late = ask();
+    const waiting = acquire();
+    const late = acquire();
 
     service.reconcile([]);
     permit.release();
@@ -302,7 +302,7 @@ describe('one R behind two names', () => {
     const fuel = aService({ permits, clock, entries: [anEntry('a', shared)] });
     const iris = aService({ permits, clock, name: 'iris', entries: [anEntry('x', shared)] });
     const permit = fuel.take();
-    const waiting = [iris, fuel, iris].map(({ ask }) => ask());
+    const waiting = [iris, fuel, iris].map(({ acquire }) => acquire());
 
     permit.release();
     for (const [index, each] of waiting.entries()) {

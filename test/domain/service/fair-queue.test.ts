@@ -38,14 +38,14 @@ class Table {
   readonly queue = new FairQueue<Item>(() => (this.#ticket += 1));
   readonly items = new Map<string, Item>();
 
-  join(name: string, traits: Partial<Rank> = {}): void {
+  add(name: string, traits: Partial<Rank> = {}): void {
     const item = new Item(name, aNewcomer({ flowKey: name.replace(/\d+$/, ''), ...traits }));
     this.items.set(name, item);
     this.queue.add(item);
   }
 
-  joinMany(flowKey: string, count: number, traits: Partial<Rank> = {}): void {
-    for (let i = 1; i <= count; i++) this.join(`${flowKey}${i}`, traits);
+  addMany(flowKey: string, count: number, traits: Partial<Rank> = {}): void {
+    for (let i = 1; i <= count; i++) this.add(`${flowKey}${i}`, traits);
   }
 
   leave(name: string): void {
@@ -87,41 +87,41 @@ const inits = (names: readonly string[]) => names.map(name => name.charAt(0)).jo
 describe('callers', () => {
   test('take turns: ten thousand of one delay a single call of another by one', () => {
     const table = new Table();
-    table.joinMany('greedy', 10_000);
-    table.join('bob');
+    table.addMany('greedy', 10_000);
+    table.add('bob');
 
     assert.deepEqual(table.serve(3), ['greedy1', 'bob', 'greedy2']);
   });
 
   test('are served in the order in which they came, each its own first come first', () => {
     const table = new Table();
-    for (const name of ['a1', 'a2', 'a3', 'b1', 'c1', 'c2']) table.join(name);
+    for (const name of ['a1', 'a2', 'a3', 'b1', 'c1', 'c2']) table.add(name);
 
     assert.deepEqual(table.serve(), ['a1', 'b1', 'c1', 'a2', 'c2', 'a3']);
   });
 
   test('who have just been served and come again come after those who waited', () => {
     const table = new Table();
-    table.joinMany('a', 2);
-    table.join('b');
+    table.addMany('a', 2);
+    table.add('b');
 
     assert.deepEqual(table.serve(1), ['a1']);
-    table.join('c');
-    table.join('a3');
+    table.add('c');
+    table.add('a3');
 
     assert.deepEqual(table.serve(), ['b', 'a2', 'c', 'a3']);
   });
 
   test('lose no turn to those of them who leave', () => {
     const table = new Table();
-    table.joinMany('a', 100);
-    table.joinMany('b', 2);
+    table.addMany('a', 100);
+    table.addMany('b', 2);
     const left = table.itemOf('a1');
     for (let i = 1; i < 100; i++) table.leave(`a${i}`);
 
     table.queue.remove(left);
     assert.deepEqual(table.serve(), ['a100', 'b1', 'b2']);
-    table.joinMany('a', 2);
+    table.addMany('a', 2);
     table.leave('a1');
     table.leave('a2');
     assert.equal(table.queue.length, 0);
@@ -130,7 +130,7 @@ describe('callers', () => {
 
   test('keep their turn while what is offered is nothing for them', () => {
     const table = new Table();
-    table.joinMany('a', 2);
+    table.addMany('a', 2);
 
     assert.deepEqual(
       table.serve(1, () => false),
@@ -141,7 +141,7 @@ describe('callers', () => {
 
   test('who do not take turns are one flowKey, served as they came', () => {
     const table = new Table();
-    for (const name of ['a1', 'a2', 'b1', 'a3', 'b2']) table.join(name, { flowKey: ONE_FLOW });
+    for (const name of ['a1', 'a2', 'b1', 'a3', 'b2']) table.add(name, { flowKey: ONE_FLOW });
 
     assert.deepEqual(table.serve(), ['a1', 'a2', 'b1', 'a3', 'b2']);
   });
@@ -150,9 +150,9 @@ describe('callers', () => {
 describe('priorities', () => {
   test('share the turns as 16 to 4 to 1: the low one gets its share under a constant load of the others', () => {
     const table = new Table();
-    table.joinMany('h', 1_000, { priority: 'high' });
-    table.joinMany('n', 1_000);
-    table.joinMany('l', 1_000, { priority: 'low' });
+    table.addMany('h', 1_000, { priority: 'high' });
+    table.addMany('n', 1_000);
+    table.addMany('l', 1_000, { priority: 'low' });
 
     const served = inits(table.serve(210));
 
@@ -163,18 +163,18 @@ describe('priorities', () => {
 
   test('let a high call pass all others but the one whose turn it is', () => {
     const table = new Table();
-    table.joinMany('l', 10_000, { priority: 'low' });
+    table.addMany('l', 10_000, { priority: 'low' });
     table.serve(7);
-    table.join('high', { priority: 'high' });
+    table.add('high', { priority: 'high' });
 
     assert.ok(table.serve(2).includes('high'));
   });
 
   test('save nothing up while nobody waits', () => {
     const table = new Table();
-    table.joinMany('h', 500, { priority: 'high' });
+    table.addMany('h', 500, { priority: 'high' });
     table.serve(400);
-    table.joinMany('l', 100, { priority: 'low' });
+    table.addMany('l', 100, { priority: 'low' });
 
     assert.equal(inits(table.serve(34)).split('l').length - 1, 2);
   });
@@ -182,9 +182,9 @@ describe('priorities', () => {
   test('are outside, and callers inside: none gets more for being low and high at once', () => {
     const table = new Table();
     for (const flowKey of ['x', 'y']) {
-      for (let i = 0; i < 50; i++) table.join(`${flowKey}-h${i}`, { flowKey, priority: 'high' });
+      for (let i = 0; i < 50; i++) table.add(`${flowKey}-h${i}`, { flowKey, priority: 'high' });
     }
-    table.joinMany('x', 50, { priority: 'low' });
+    table.addMany('x', 50, { priority: 'low' });
 
     const served = inits(table.serve(34));
 
@@ -194,9 +194,9 @@ describe('priorities', () => {
   test('never starve anyone, whoever comes (seeded)', () => {
     const table = new Table();
     const random = seeded(11);
-    table.join('l-first', { priority: 'low', flowKey: 'low' });
+    table.add('l-first', { priority: 'low', flowKey: 'low' });
     for (let step = 0; step < 30; step++) {
-      for (let i = 0; i < 3; i++) table.join(`h${step}-${i}`, { priority: 'high', flowKey: `h${random.below(9)}` });
+      for (let i = 0; i < 3; i++) table.add(`h${step}-${i}`, { priority: 'high', flowKey: `h${random.below(9)}` });
       if (table.serve(1).includes('l-first')) return;
     }
     assert.fail('the low one was never served');
@@ -206,16 +206,16 @@ describe('priorities', () => {
 describe('who was failed by an instance', () => {
   test('comes before those who have not had a turn', () => {
     const table = new Table();
-    table.joinMany('a', 3);
-    table.join('again', { isReturning: true });
+    table.addMany('a', 3);
+    table.add('again', { isReturning: true });
 
     assert.deepEqual(table.serve(2), ['again', 'a1']);
   });
 
   test('keeps its turn while it would not take what is offered, and holds nobody up', () => {
     const table = new Table();
-    table.join('choosy', { isReturning: true });
-    table.joinMany('a', 2);
+    table.add('choosy', { isReturning: true });
+    table.addMany('a', 2);
 
     assert.deepEqual(
       table.serve(1, ({ name }) => name !== 'choosy'),
@@ -226,8 +226,8 @@ describe('who was failed by an instance', () => {
 
   test('of a lower priority does not pass those of a higher', () => {
     const table = new Table();
-    table.joinMany('h', 3, { priority: 'high' });
-    table.join('again', { isReturning: true, priority: 'low' });
+    table.addMany('h', 3, { priority: 'high' });
+    table.add('again', { isReturning: true, priority: 'low' });
 
     assert.deepEqual(table.serve(1), ['h1']);
   });
@@ -236,8 +236,8 @@ describe('who was failed by an instance', () => {
 describe('the number of a turn', () => {
   test('is that of the caller, given out when its last turn was over', () => {
     const table = new Table();
-    table.joinMany('a', 2);
-    table.join('b');
+    table.addMany('a', 2);
+    table.add('b');
     table.serve(1);
 
     assert.ok(table.number('a2') > table.number('b'));
@@ -245,8 +245,8 @@ describe('the number of a turn', () => {
 
   test('is one’s own where callers do not take turns', () => {
     const table = new Table();
-    table.joinMany('a', 2, { flowKey: ONE_FLOW });
-    table.join('b', { flowKey: ONE_FLOW });
+    table.addMany('a', 2, { flowKey: ONE_FLOW });
+    table.add('b', { flowKey: ONE_FLOW });
     table.serve(1);
 
     assert.ok(table.number('a2') < table.number('b'));
@@ -256,8 +256,8 @@ describe('the number of a turn', () => {
 describe('the turns before a newcomer’s', () => {
   test('are one for each other caller, however many wait', () => {
     const table = new Table();
-    table.joinMany('a', 10_000);
-    table.joinMany('b', 10);
+    table.addMany('a', 10_000);
+    table.addMany('b', 10);
 
     assert.equal(table.queue.servedBefore(aNewcomer()), 2);
     assert.equal(table.queue.servedBefore(aNewcomer({ flowKey: 'b' })), 20);
@@ -266,12 +266,12 @@ describe('the turns before a newcomer’s', () => {
 
   test('are foretold to the first of a priority, too: it has saved nothing up, and owes nothing', () => {
     const table = new Table();
-    table.join('h1', { priority: 'high' });
-    table.joinMany('n', 10);
+    table.add('h1', { priority: 'high' });
+    table.addMany('n', 10);
     table.serve(1);
 
     const foretold = table.queue.servedBefore(aNewcomer({ priority: 'low' }));
-    table.join('newcomer', { priority: 'low' });
+    table.add('newcomer', { priority: 'low' });
 
     assert.deepEqual([foretold, table.serve().indexOf('newcomer')], [4, 4]);
   });
@@ -287,13 +287,13 @@ describe('the turns before a newcomer’s', () => {
       });
       const table = new Table();
       for (let i = 0; i < 200; i++) {
-        table.join(`w${i}`, someone());
+        table.add(`w${i}`, someone());
         if (random.below(3) === 0) table.serve(1);
       }
       const newcomer = someone();
 
       const foretold = table.queue.servedBefore(newcomer);
-      table.join('newcomer', newcomer);
+      table.add('newcomer', newcomer);
       const come = table.serve().indexOf('newcomer');
 
       // Where a caller waits already, it is not looked at how far the round has come: never too many are foretold.
@@ -305,8 +305,8 @@ describe('the turns before a newcomer’s', () => {
 describe('where there is no room', () => {
   test('the greediest caller’s newest goes for one of whom fewer wait', () => {
     const table = new Table();
-    table.joinMany('greedy', 8);
-    table.joinMany('b', 2);
+    table.addMany('greedy', 8);
+    table.addMany('b', 2);
 
     assert.equal(nameOf(table.queue.leastEntitled(aNewcomer({ flowKey: 'b' }))), 'greedy8');
     assert.equal(nameOf(table.queue.leastEntitled(aNewcomer())), 'greedy8');
@@ -315,9 +315,9 @@ describe('where there is no room', () => {
 
   test('each caller’s share of it is known, over all priorities', () => {
     const table = new Table();
-    table.joinMany('a', 3);
-    table.join('a4', { priority: 'low' });
-    table.join('b1');
+    table.addMany('a', 3);
+    table.add('a4', { priority: 'low' });
+    table.add('b1');
     table.leave('a2');
     table.serve(1);
 
@@ -329,7 +329,7 @@ describe('where there is no room', () => {
 
   test('nobody goes for one who would have as much: that would be fairer to nobody', () => {
     const table = new Table();
-    for (const name of ['a', 'b', 'c', 'd']) table.join(name);
+    for (const name of ['a', 'b', 'c', 'd']) table.add(name);
 
     assert.equal(nameOf(table.queue.leastEntitled(aNewcomer())), undefined);
     assert.equal(nameOf(table.queue.leastEntitled(aNewcomer({ priority: 'low' }))), undefined);
@@ -337,18 +337,18 @@ describe('where there is no room', () => {
 
   test('priorities have room by their weights, low ones too', () => {
     const table = new Table();
-    table.joinMany('n', 21);
+    table.addMany('n', 21);
 
     assert.equal(nameOf(table.queue.leastEntitled(aNewcomer({ priority: 'high' }))), 'n21');
     assert.equal(nameOf(table.queue.leastEntitled(aNewcomer({ priority: 'low' }))), 'n21');
-    table.joinMany('l', 5, { priority: 'low' });
+    table.addMany('l', 5, { priority: 'low' });
     assert.equal(nameOf(table.queue.leastEntitled(aNewcomer({ priority: 'low', flowKey: 'l' }))), undefined);
     assert.equal(nameOf(table.queue.leastEntitled(aNewcomer({ priority: 'low', flowKey: 'other' }))), 'l5');
   });
 
   test('nobody goes where callers do not take turns and all have one priority', () => {
     const table = new Table();
-    for (const name of ['a1', 'a2', 'a3']) table.join(name, { flowKey: ONE_FLOW });
+    for (const name of ['a1', 'a2', 'a3']) table.add(name, { flowKey: ONE_FLOW });
 
     assert.equal(nameOf(table.queue.leastEntitled(aNewcomer({ flowKey: ONE_FLOW }))), undefined);
   });
@@ -362,7 +362,7 @@ describe('where there is no room', () => {
       const own = waiting.get(flowKey) ?? [];
       waiting.set(flowKey, own);
       if (random.below(2) === 0) {
-        table.join(`${flowKey}${i}`, { flowKey });
+        table.add(`${flowKey}${i}`, { flowKey });
         own.push(`${flowKey}${i}`);
       } else if (own.length > 0) {
         table.leave(own.splice(random.below(own.length), 1)[0] ?? '');

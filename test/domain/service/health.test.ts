@@ -13,8 +13,8 @@ function aServiceOf(count: number, policy: PolicyTraits = {}) {
 }
 
 /** One call to this instance that does not end within `hangMax`. */
-function hang({ service, ask }: Pick<ServiceAtWork, 'service' | 'ask'>, id: string): Permit {
-  const asked = [ask(), ask()];
+function hang({ service, acquire }: Pick<ServiceAtWork, 'service' | 'acquire'>, id: string): Permit {
+  const asked = [acquire(), acquire()];
   const hung = asked.find(({ at }) => at === id)?.permit;
   assert.ok(hung);
   for (const { permit } of asked) {
@@ -32,19 +32,19 @@ function failTimes(times: number, fail: () => void): void {
 
 describe('ejection', () => {
   test('follows a refused connection at once', () => {
-    const { find, state, told } = aServiceOf(2);
+    const { find, state, reported } = aServiceOf(2);
 
     find('a', { outcome: 'refused' });
 
     assert.equal(state('a'), 'ejected');
-    assert.deepEqual(told('ejected'), [
+    assert.deepEqual(reported('ejected'), [
       { kind: 'ejected', service: 'fuel', instance: 'a', reason: 'refused', forMs: 30_000 },
     ]);
   });
 
   test('does not follow a hang, which one caller can bring about, but the next check that fails', () => {
-    const { find, state, service, ask, clock } = aServiceOf(2);
-    const permit = hang({ service, ask }, 'a');
+    const { find, state, service, acquire, clock } = aServiceOf(2);
+    const permit = hang({ service, acquire }, 'a');
     find('a', { outcome: 'hung', status: null, callerId: 'bob' });
     assert.equal(state('a'), 'in-rotation');
 
@@ -56,7 +56,7 @@ describe('ejection', () => {
   });
 
   test('does not follow a certificate that does not verify; but that is shown, and told loudly once', () => {
-    const { find, state, view, service, told } = aServiceOf(2);
+    const { find, state, view, service, reported } = aServiceOf(2);
 
     failTimes(50, () => find('a', { outcome: 'untrusted', status: null }));
     failTimes(50, () => find('a', { outcome: 'untrusted', status: null, callerId: 'bob' }));
@@ -67,7 +67,7 @@ describe('ejection', () => {
     service.untrusted('a', 'it has expired');
     assert.deepEqual([state('a'), view('a')?.why], ['in-rotation', 'untrusted: it has expired']);
     assert.deepEqual(
-      told('notice').map(({ about }) => about['problem']),
+      reported('notice').map(({ about }) => about['problem']),
       ['its certificate does not verify', 'it has expired'],
     );
     find('a', { outcome: 'ok' });
@@ -131,12 +131,12 @@ describe('ejection', () => {
   });
 
   test('happens once, however many failures were under way', () => {
-    const { find, told, clock } = aServiceOf(2);
+    const { find, reported, clock } = aServiceOf(2);
 
     failTimes(3, () => find('a', { outcome: 'refused' }));
     clock.advance(29_999);
 
-    assert.equal(told('ejected').length, 1);
+    assert.equal(reported('ejected').length, 1);
   });
 
   test('sends the work elsewhere', () => {
@@ -150,17 +150,17 @@ describe('ejection', () => {
 
 describe('the bounds of ejection', () => {
   test('one instance is never ejected, and that is said once', () => {
-    const { find, state, told, clock } = aServiceOf(1);
+    const { find, state, reported, clock } = aServiceOf(1);
 
     failTimes(10, () => find('a', { outcome: 'refused' }));
 
     assert.equal(state('a'), 'in-rotation');
-    assert.deepEqual(told('ejection-withheld'), [
+    assert.deepEqual(reported('ejection-withheld'), [
       { kind: 'ejection-withheld', service: 'fuel', instance: 'a', reason: 'refused' },
     ]);
     clock.advance(30_000);
     find('a', { outcome: 'refused' });
-    assert.equal(told('ejection-withheld').length, 2);
+    assert.equal(reported('ejection-withheld').length, 2);
   });
 
   test('of two instances one may be ejected', () => {
@@ -227,7 +227,7 @@ describe('the bounds of ejection', () => {
 
 describe('probation', () => {
   test('follows an ejection, and is ended by one good answer', () => {
-    const { find, state, clock, told, call } = aServiceOf(2);
+    const { find, state, clock, reported, call } = aServiceOf(2);
     find('a', { outcome: 'refused' });
 
     clock.advance(29_999);
@@ -238,29 +238,29 @@ describe('probation', () => {
     call();
 
     assert.equal(state('a'), 'in-rotation');
-    assert.equal(told('probation').length, 1);
-    assert.deepEqual(told('readmitted'), [
+    assert.equal(reported('probation').length, 1);
+    assert.deepEqual(reported('readmitted'), [
       { kind: 'readmitted', service: 'fuel', instance: 'a', reason: 'a good answer' },
     ]);
     assert.equal(clock.alarms, 0);
   });
 
   test('is one request at a time, whatever the concurrency', () => {
-    const { find, take, ask, clock, service } = aServiceOf(1, { concurrency: 4, outlier: { keepMin: 0 } });
+    const { find, take, acquire, clock, service } = aServiceOf(1, { concurrency: 4, outlier: { keepMin: 0 } });
     find('a', { outcome: 'refused' });
     clock.advance(30_000);
-    const trial = take();
-    const waiting = [ask(), ask()];
+    const attempt = take();
+    const waiting = [acquire(), acquire()];
 
     assert.equal(service.view().queue.depth, 2);
-    service.report(trial.instance, aFinding());
-    trial.release();
+    service.report(attempt.instance, aFinding());
+    attempt.release();
 
     assert.equal(waiting.filter(({ permit }) => permit !== undefined).length, 2);
   });
 
   test('ends in a longer ejection when the trial fails, up to a bound', () => {
-    const { find, clock, told } = aServiceOf(2, { outlier: { ejectForMsMax: 75_000 } });
+    const { find, clock, reported } = aServiceOf(2, { outlier: { ejectForMsMax: 75_000 } });
 
     for (const waitMs of [30_000, 60_000, 75_000, 75_000]) {
       find('a', { outcome: 'lost' });
@@ -269,13 +269,13 @@ describe('probation', () => {
     }
 
     assert.deepEqual(
-      told('ejected').map(({ forMs }) => forMs),
+      reported('ejected').map(({ forMs }) => forMs),
       [30_000, 60_000, 75_000, 75_000],
     );
   });
 
   test('is forgotten step by step while the instance is well', () => {
-    const { find, clock, told } = aServiceOf(2);
+    const { find, clock, reported } = aServiceOf(2);
     find('a', { outcome: 'refused' });
     clock.advance(30_000);
     find('a', { outcome: 'refused' });
@@ -290,7 +290,7 @@ describe('probation', () => {
     find('a', { outcome: 'refused' });
 
     assert.deepEqual(
-      told('ejected').map(({ forMs }) => forMs),
+      reported('ejected').map(({ forMs }) => forMs),
       [30_000, 60_000, 60_000, 30_000],
     );
   });
@@ -316,18 +316,18 @@ describe('probation', () => {
 
 describe('orders by hand', () => {
   test('eject until readmitted, even the last, and say what that leaves', () => {
-    const { service, state, told, clock, take } = aServiceOf(1);
+    const { service, state, reported, clock, take } = aServiceOf(1);
 
     assert.equal(service.command('a', 'eject'), true);
     clock.advance(3_600_000);
     service.checked('a', true, '');
 
     assert.equal(state('a'), 'ejected');
-    assert.equal(told('notice').at(-1)?.level, 'warn');
+    assert.equal(reported('notice').at(-1)?.level, 'warn');
     assert.throws(() => take(), { code: 'SERVICE_UNAVAILABLE', retryAfterMs: undefined });
     service.command('a', 'readmit');
     assert.equal(state('a'), 'in-rotation');
-    assert.equal(told('readmitted').at(-1)?.reason, 'by hand');
+    assert.equal(reported('readmitted').at(-1)?.reason, 'by hand');
   });
 
   test('drain: what is in hand is finished, nothing new is begun', () => {
@@ -371,7 +371,7 @@ describe('what checks say', () => {
   const critical = (id: string) => anEntry(id, { health: 'critical', healthNote: 'ping: timed out' });
 
   test('takes an idle instance out, and back', () => {
-    const { service, state, told } = aServiceOf(2);
+    const { service, state, reported } = aServiceOf(2);
 
     service.reconcile([critical('a'), anEntry('b')]);
     assert.equal(state('a'), 'unhealthy');
@@ -380,7 +380,7 @@ describe('what checks say', () => {
 
     assert.equal(state('a'), 'in-rotation');
     assert.deepEqual(
-      told('instance-health').map(({ isWell, note }) => [isWell, note]),
+      reported('instance-health').map(({ isWell, note }) => [isWell, note]),
       [
         [false, 'ping: timed out'],
         [true, ''],
@@ -416,9 +416,9 @@ describe('what checks say', () => {
   });
 
   test('hands its place on to who waits when a busy one has answered well', () => {
-    const { service, take, ask } = aServiceOf(1);
+    const { service, take, acquire } = aServiceOf(1);
     const permit = take();
-    const waiting = ask();
+    const waiting = acquire();
     service.reconcile([critical('a')]);
 
     service.report(permit.instance, aFinding());
@@ -468,7 +468,7 @@ describe('what checks say', () => {
   });
 
   test('keeps one that answers well, though under full load no check of the roster’s ever passes', () => {
-    const { service, state, take, ask, clock } = aServiceOf(1);
+    const { service, state, take, acquire, clock } = aServiceOf(1);
     let permit = take();
     service.reconcile([critical('a')]);
 
@@ -478,7 +478,7 @@ describe('what checks say', () => {
         service.reconcile([critical('a')]);
       }
       assert.equal(state('a'), 'busy-unchecked');
-      const next = ask();
+      const next = acquire();
       service.report(permit.instance, aFinding({ durationMs: 20_000 }));
       permit.release();
       assert.ok(next.permit);
@@ -519,7 +519,7 @@ describe('a call that hangs', () => {
     hang(at, 'a');
 
     assert.deepEqual(at.service.view().permits, { inUse: 1, abandoned: 1 });
-    assert.deepEqual([at.take().instance.id, at.ask().waits], ['b', true]);
+    assert.deepEqual([at.take().instance.id, at.acquire().waits], ['b', true]);
     at.service.checked('a', true, '');
 
     assert.deepEqual(at.service.view().permits, { inUse: 2, abandoned: 0 }); // handed to the call that waits
@@ -547,7 +547,7 @@ describe('a call that hangs', () => {
     at.service.checked('a', false, 'no answer');
 
     at.clock.advance(300_000);
-    assert.deepEqual([at.take().instance.id, at.ask().waits], ['b', true]);
+    assert.deepEqual([at.take().instance.id, at.acquire().waits], ['b', true]);
     at.service.checked('a', true, '');
 
     assert.equal(at.state('a'), 'probation');
@@ -563,7 +563,7 @@ describe('a call that hangs', () => {
     at.service.checked('a', false, 'no answer within 2000 ms');
 
     assert.deepEqual([at.state('a'), at.view('a')?.why], ['busy-unchecked', 'no answer within 2000 ms']);
-    assert.equal(at.told('ejection-withheld').length, 1);
+    assert.equal(at.reported('ejection-withheld').length, 1);
   });
 });
 
@@ -632,7 +632,7 @@ describe('a change of roster', () => {
   });
 
   test('lets those who leave finish their work, and tells when they are gone', () => {
-    const { service, take, told, state } = aServiceOf(1);
+    const { service, take, reported, state } = aServiceOf(1);
     const permit = take();
     const stream = service.acquireStream({ affinity: '', callerId: 'alice' });
 
@@ -640,14 +640,14 @@ describe('a change of roster', () => {
 
     assert.equal(state('a'), 'draining');
     permit.release();
-    assert.equal(told('instance-left').length, 0);
+    assert.equal(reported('instance-left').length, 0);
     stream.release();
-    assert.deepEqual(told('instance-left'), [{ kind: 'instance-left', service: 'fuel', instance: 'a' }]);
+    assert.deepEqual(reported('instance-left'), [{ kind: 'instance-left', service: 'fuel', instance: 'a' }]);
     assert.deepEqual(service.view().instances, []);
   });
 
   test('takes one back that returns while it drains', () => {
-    const { service, take, told, state } = aServiceOf(1);
+    const { service, take, reported, state } = aServiceOf(1);
     const permit = take();
 
     service.reconcile([]);
@@ -656,8 +656,8 @@ describe('a change of roster', () => {
     assert.equal(state('a'), 'in-rotation');
     permit.release();
     assert.equal(take().instance, permit.instance);
-    assert.equal(told('instance-left').length, 0);
-    assert.equal(told('instance-joined').length, 1);
+    assert.equal(reported('instance-left').length, 0);
+    assert.equal(reported('instance-joined').length, 1);
   });
 
   test('tells newcomers apart from those who only move: an order stays with the name, permits with the address', () => {

@@ -100,7 +100,7 @@ describe('an instance whose share of errors stands out', () => {
 
     assert.equal(at.state('a'), 'in-rotation');
     assert.match(at.view('a')?.why ?? '', /^errors: 30 of 30 against 0 of 40 of its peers$/);
-    assert.equal(at.told('ejection-withheld').length, 1);
+    assert.equal(at.reported('ejection-withheld').length, 1);
     at.clock.advance(30_000);
     assert.equal(at.view('a')?.why, null);
   });
@@ -183,7 +183,7 @@ describe('errors eject no instance', () => {
       at.clock.advance(15_000);
     }
 
-    assert.ok(at.told('ejected').length <= 6, `${at.told('ejected').length} ejections`);
+    assert.ok(at.reported('ejected').length <= 6, `${at.reported('ejected').length} ejections`);
   });
 });
 
@@ -194,7 +194,7 @@ function errorsOf(calls: number, status: number): number {
   let errors = 0;
   const send = (callerId: string) => {
     if (sent++ >= calls) return;
-    at.ask({
+    at.acquire({
       callerId,
       onPermit: permit => {
         const isBad = permit.instance.id === 'a';
@@ -211,7 +211,7 @@ function errorsOf(calls: number, status: number): number {
   };
   for (let i = 0; i < 16; i++) send(`caller-${i}`);
   at.clock.advance(60_000);
-  assert.match(at.told('ejected')[0]?.reason ?? '', /^errors: /);
+  assert.match(at.reported('ejected')[0]?.reason ?? '', /^errors: /);
   return errors;
 }
 
@@ -241,7 +241,7 @@ describe('an instance that fails fast', () => {
 
   test('teaches nothing of how long calls take', () => {
     const at = aService({ entries: [anEntry('a')] });
-    at.learn(Array.from({ length: 50 }, () => 1_000));
+    at.warmUp(Array.from({ length: 50 }, () => 1_000));
     for (let i = 0; i < 50; i++) {
       const permit = at.take();
       permit.begin();
@@ -250,7 +250,7 @@ describe('an instance that fails fast', () => {
     }
     at.take();
 
-    const hasty = at.ask({ usefulUntilMs: at.clock.nowMs() + 500 });
+    const hasty = at.acquire({ usefulUntilMs: at.clock.nowMs() + 500 });
 
     assert.equal(hasty.failure?.code, 'QUEUE_TIMEOUT');
   });

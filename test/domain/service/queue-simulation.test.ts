@@ -10,7 +10,7 @@ import {
   anEntry,
   aService,
   seeded,
-  type AskedFor,
+  type Acquired,
   type ServiceAtWork,
 } from '../../support/service-at-work.ts';
 
@@ -27,7 +27,7 @@ class Simulation {
   readonly random: Random;
   readonly services: readonly ServiceAtWork[];
   readonly held: Permit[] = [];
-  readonly waiting = new Map<AskedFor, ServiceAtWork>();
+  readonly waiting = new Map<Acquired, ServiceAtWork>();
   readonly inFlight = new Map<string, number>();
   inFlightMax = 0;
   served = 0;
@@ -64,26 +64,26 @@ class Simulation {
     return items[this.random.below(items.length)];
   }
 
-  ask(): void {
+  acquire(): void {
     const at = this.any(this.services);
     if (at === undefined) return;
     const tried = this.random.below(4) === 0 ? this.held.slice(0, 1).map(permit => permit.instance) : [];
-    const asked = at.ask({
+    const acquiring = at.acquire({
       ...{ tried, callerId: `caller-${this.random.below(5)}`, priority: this.any(PRIORITIES) ?? 'normal' },
       usefulUntilMs: this.clock.nowMs() + this.random.below(1_000),
       onPermit: permit => this.hold(permit),
       onRefused: () => (this.refused += 1),
     });
-    if (asked.waits) this.waiting.set(asked, at);
+    if (acquiring.waits) this.waiting.set(acquiring, at);
   }
 
   leave(): void {
-    const waiting = [...this.waiting].filter(([asked]) => asked.waits);
-    const [asked, at] = this.any(waiting) ?? [];
-    if (asked === undefined) return;
-    at?.service.leave(asked);
-    this.waiting.delete(asked);
-    assert.equal(asked.waits, true);
+    const waiting = [...this.waiting].filter(([acquiring]) => acquiring.waits);
+    const [acquiring, at] = this.any(waiting) ?? [];
+    if (acquiring === undefined) return;
+    at?.service.leave(acquiring);
+    this.waiting.delete(acquiring);
+    assert.equal(acquiring.waits, true);
   }
 
   hold(permit: Permit): void {
@@ -110,7 +110,7 @@ class Simulation {
 
   /** What can happen, each as often as its number says. */
   readonly #acts: readonly (readonly [number, () => void])[] = [
-    [45, () => this.ask()],
+    [45, () => this.acquire()],
     [35, () => this.finish()],
     [8, () => this.leave()],
     [6, () => this.clock.advance(this.random.below(200))],
@@ -150,7 +150,7 @@ for (const seed of [7, 42, 1_234]) {
       assert.ok(simulation.inFlightMax <= CONCURRENCY, `${simulation.inFlightMax} in flight at once`);
     }
 
-    for (const [asked, { service }] of simulation.waiting) service.leave(asked);
+    for (const [acquiring, { service }] of simulation.waiting) service.leave(acquiring);
     while (simulation.held.length > 0) simulation.finish();
     simulation.clock.advance(1);
     for (const { service } of simulation.services) for (const id of LISTED) service.checked(id, true, 'ping');
@@ -186,7 +186,7 @@ class Crowd {
   readonly random: Random;
   readonly at: ServiceAtWork;
   readonly held: Permit[] = [];
-  readonly waiting = new Map<One, AskedFor>();
+  readonly waiting = new Map<One, Acquired>();
   readonly lone = new Map<One, Lone>();
   served = 0;
   lonesServed = 0;
@@ -201,7 +201,7 @@ class Crowd {
     });
   }
 
-  ask(): void {
+  acquire(): void {
     const isGreedy = this.random.below(10) < 7;
     const caller = isGreedy ? 'greedy' : `caller-${this.random.below(20)}`;
     const priority = PRIORITIES[this.random.below(3)] ?? 'normal';
@@ -211,7 +211,7 @@ class Crowd {
       const othersAtFirst = new Set(same.map(other => other.caller)).size;
       this.lone.set(one, { caller, priority, othersAtFirst, servedSince: [] });
     }
-    const asked = this.at.ask({
+    const acquiring = this.at.acquire({
       ...{ callerId: caller, priority },
       onPermit: permit => {
         this.serve(permit, one);
@@ -223,13 +223,13 @@ class Crowd {
         this.waiting.delete(one);
       },
     });
-    if (asked.waits) this.waiting.set(one, asked);
+    if (acquiring.waits) this.waiting.set(one, acquiring);
   }
 
   leave(): void {
-    const [one, asked] = [...this.waiting][this.random.below(this.waiting.size)] ?? [];
-    if (asked === undefined || one === undefined) return;
-    this.at.service.leave(asked);
+    const [one, acquiring] = [...this.waiting][this.random.below(this.waiting.size)] ?? [];
+    if (acquiring === undefined || one === undefined) return;
+    this.at.service.leave(acquiring);
     this.waiting.delete(one);
     this.lone.delete(one);
   }
@@ -254,7 +254,7 @@ class Crowd {
 
   step(): void {
     const dice = this.random.below(100);
-    if (dice < 52) this.ask();
+    if (dice < 52) this.acquire();
     else if (dice < 96) this.held.splice(this.random.below(this.held.length), 1)[0]?.release();
     else this.leave();
   }

@@ -104,7 +104,7 @@ describe('which gateway comes first', () => {
     const permits = [];
     for (let i = 0; i < 4; i++) permits.push(shared.take());
     const others = permits.find(({ instance }) => idsPreferring(shared, 'g-2').includes(instance.id));
-    const waiting = shared.ask();
+    const waiting = shared.acquire();
 
     others?.release();
 

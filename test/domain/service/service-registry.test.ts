@@ -26,27 +26,27 @@ function aRegistry() {
     retireAfterMs: () => 30_000,
     clock,
   });
-  const heard = (source: SourceName, services: Record<string, RosterEntry[]>) =>
+  const received = (source: SourceName, services: Record<string, RosterEntry[]>) =>
     registry.onRoster({ source, services: new Map(Object.entries(services)), updatedMs: 0 });
   const idsOf = (name: string) =>
     registry
       .find(name)
       ?.view()
       .instances.map(({ id }) => id);
-  return { registry, clock, heard, idsOf };
+  return { registry, clock, received, idsOf };
 }
 
 const policies = (...names: string[]) => new Map(names.map(name => [name, aServicePolicy()]));
 
 describe('the registry of services', () => {
   test('tells every service which gateways there are, those that come later too', () => {
-    const { registry, heard } = aRegistry();
+    const { registry, received } = aRegistry();
     const ownersOf = (name: string) =>
       registry
         .find(name)
         ?.view()
         .instances.map(({ preferredBy }) => preferredBy);
-    heard('consul', { fuel: [anEntry('fuel-1'), anEntry('fuel-2')], iris: [anEntry('iris-1'), anEntry('iris-2')] });
+    received('consul', { fuel: [anEntry('fuel-1'), anEntry('fuel-2')], iris: [anEntry('iris-1'), anEntry('iris-2')] });
     registry.adopt(policies('fuel'));
 
     registry.meet({ self: 'g-1', gateways: ['g-1', 'g-2'] });
@@ -77,8 +77,8 @@ describe('the registry of services', () => {
   });
 
   test('gives a new service the instances that its sources told of before', () => {
-    const { registry, heard, idsOf } = aRegistry();
-    heard('consul', { fuel: [anEntry('fuel-1')] });
+    const { registry, received, idsOf } = aRegistry();
+    received('consul', { fuel: [anEntry('fuel-1')] });
 
     registry.adopt(policies('fuel'));
 
@@ -86,11 +86,11 @@ describe('the registry of services', () => {
   });
 
   test('unites what several sources list', () => {
-    const { registry, heard, idsOf } = aRegistry();
+    const { registry, received, idsOf } = aRegistry();
     registry.adopt(policies('fuel'));
 
-    heard('static', { fuel: [anEntry('s', { origin: 'http://127.0.0.1:1', source: 'static' })] });
-    heard('consul', { fuel: [anEntry('c', { origin: 'http://127.0.0.1:2', source: 'consul' })] });
+    received('static', { fuel: [anEntry('s', { origin: 'http://127.0.0.1:1', source: 'static' })] });
+    received('consul', { fuel: [anEntry('c', { origin: 'http://127.0.0.1:2', source: 'consul' })] });
 
     assert.deepEqual(idsOf('fuel')?.sort(), ['c', 's']);
   });
@@ -133,9 +133,9 @@ describe('the registry of services', () => {
   });
 
   test('leaves no alarm behind when it closes', () => {
-    const { registry, clock, heard } = aRegistry();
+    const { registry, clock, received } = aRegistry();
     registry.adopt(policies('fuel', 'iris'));
-    heard('consul', { fuel: [anEntry('fuel-1')] });
+    received('consul', { fuel: [anEntry('fuel-1')] });
     registry.adopt(policies('fuel'));
 
     registry.close();

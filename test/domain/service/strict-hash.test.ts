@@ -21,11 +21,11 @@ function aStrict(strict = true) {
 
 describe('a strict hash', () => {
   test('lets a call wait for its own instance while others are free', () => {
-    const { take, ask, ownedBy } = aStrict();
+    const { take, acquire, ownedBy } = aStrict();
     const [first, second] = ownedBy('a');
     const permit = take({ affinity: first ?? '' });
 
-    const waiting = ask({ affinity: second ?? '' });
+    const waiting = acquire({ affinity: second ?? '' });
     assert.equal(waiting.waits, true);
     permit.release();
 
@@ -33,18 +33,18 @@ describe('a strict hash', () => {
   });
 
   test('goes to one that is free where it is not strict', () => {
-    const { take, ask, ownedBy } = aStrict(false);
+    const { take, acquire, ownedBy } = aStrict(false);
     const [first, second] = ownedBy('a');
     take({ affinity: first ?? '' });
 
-    assert.notEqual(ask({ affinity: second ?? '' }).at, 'a');
+    assert.notEqual(acquire({ affinity: second ?? '' }).at, 'a');
   });
 
   test('lets no call of one instance hold up those of another, of the same caller too', () => {
-    const { take, ask, ownedBy } = aStrict();
+    const { take, acquire, ownedBy } = aStrict();
     const held = IDS.map(id => take({ affinity: ownedBy(id)[0] ?? '' }));
-    const forA = ask({ affinity: ownedBy('a')[1] ?? '' });
-    const forB = ask({ affinity: ownedBy('b')[1] ?? '' });
+    const forA = acquire({ affinity: ownedBy('a')[1] ?? '' });
+    const forB = acquire({ affinity: ownedBy('b')[1] ?? '' });
 
     held[1]?.release();
 
@@ -52,10 +52,10 @@ describe('a strict hash', () => {
   });
 
   test('sends calls on to the next when their own instance goes out of rotation, and back when it returns', () => {
-    const { take, ask, ownedBy, service } = aStrict();
+    const { take, acquire, ownedBy, service } = aStrict();
     const [first = '', second = ''] = ownedBy('a');
     take({ affinity: first });
-    const waiting = ask({ affinity: second });
+    const waiting = acquire({ affinity: second });
 
     service.command('a', 'drain');
 
@@ -64,7 +64,7 @@ describe('a strict hash', () => {
     waiting.permit.release();
     assert.equal(take({ affinity: second }).instance.id, substitute);
     service.command('a', 'readmit');
-    assert.equal(ask({ affinity: first }).waits, true);
+    assert.equal(acquire({ affinity: first }).waits, true);
   });
 
   test('sends a retry to the next, since its own instance has failed it', () => {
@@ -93,11 +93,11 @@ describe('a strict hash', () => {
   });
 
   test('refuses no call early for the calls that wait for other instances', () => {
-    const { learn, take, ask, ownedBy, clock } = aStrict();
+    const { warmUp: learn, take, acquire, ownedBy, clock } = aStrict();
     learn(Array.from({ length: 50 }, () => 1_000));
     for (const id of IDS) take({ affinity: ownedBy(id)[0] ?? '' });
-    for (let i = 0; i < 50; i++) ask({ affinity: ownedBy('a')[0] ?? '' });
+    for (let i = 0; i < 50; i++) acquire({ affinity: ownedBy('a')[0] ?? '' });
 
-    assert.equal(ask({ affinity: ownedBy('b')[1] ?? '', usefulUntilMs: clock.nowMs() + 3_000 }).waits, true);
+    assert.equal(acquire({ affinity: ownedBy('b')[1] ?? '', usefulUntilMs: clock.nowMs() + 3_000 }).waits, true);
   });
 });

@@ -241,7 +241,7 @@ describe('whether a stored answer fits', () => {
   const strict: Freshness = { ...freshness, mayBeStale: false, staleIfErrorMs: 0 };
   const saying = (text: string) => directivesOf(['Cache-Control', text]);
 
-  for (const [name, asked, ageSeconds, expected] of [
+  for (const [name, requested, ageSeconds, expected] of [
     ['while it is fresh', '', 59, 'hit'],
     ['and at the end of its time no more', '', 60, 'stale'],
     ['not to a caller who would have R asked', 'no-cache', 1, 'request'],
@@ -255,7 +255,7 @@ describe('whether a stored answer fits', () => {
     ['not further past its time', 'max-stale=10', 71, 'stale'],
     ['stale or not, it must be as young as asked for', 'max-stale, max-age=61', 62, 'stale'],
   ] as const) {
-    test(name, () => assert.equal(verdictOn(freshness, saying(asked), ageSeconds * 1000), expected));
+    test(name, () => assert.equal(verdictOn(freshness, saying(requested), ageSeconds * 1000), expected));
   }
 
   test('never past its time where R forbids that', () => {
@@ -268,9 +268,9 @@ describe('whether a stored answer fits', () => {
     assert.equal(mayServeOnError(strict, saying(''), 61_000), false);
   });
 
-  for (const asked of ['no-cache', 'no-store', 'max-age=3600', 'min-fresh=1']) {
-    test(`but not to a caller who said how fresh it must be: ${asked}`, () => {
-      assert.equal(mayServeOnError(freshness, saying(asked), 61_000), false);
+  for (const requested of ['no-cache', 'no-store', 'max-age=3600', 'min-fresh=1']) {
+    test(`but not to a caller who said how fresh it must be: ${requested}`, () => {
+      assert.equal(mayServeOnError(freshness, saying(requested), 61_000), false);
     });
   }
 });

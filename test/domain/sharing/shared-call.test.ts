@@ -6,7 +6,7 @@ import { SharedCall } from '../../../gateway/domain/sharing/shared-call.ts';
 import { sha256 } from '../../../gateway/edges/digest.ts';
 import { aCompleteCall, aSharing, aSharingRoute } from '../../support/sharing.ts';
 
-interface Asked {
+interface CallTraits {
   readonly method?: string;
   readonly path?: string;
   readonly query?: string;
@@ -24,7 +24,7 @@ interface Asked {
 
 const USUAL = { method: 'POST', path: '/predict', query: '', host: 'a.test', fields: [], id: 'one', routeId: 'fuel' };
 
-function shared(asked: Asked = {}): SharedCall {
+function shared(requested: CallTraits = {}): SharedCall {
   const {
     method,
     path,
@@ -39,7 +39,7 @@ function shared(asked: Asked = {}): SharedCall {
     ...traits
   } = {
     ...{ ...USUAL, caller: 'alice', body: '{"a":1}' },
-    ...asked,
+    ...requested,
   };
   const sharing = aSharing({ varyBy });
   const call = aCompleteCall(aSharingRoute(sharing, { versions: '1.0.0', ...traits, id: routeId }), {
@@ -50,7 +50,7 @@ function shared(asked: Asked = {}): SharedCall {
   return new SharedCall(call, sharing, sha256);
 }
 
-const keyOf = (asked: Asked = {}) => shared(asked).key;
+const keyOf = (requested: CallTraits = {}) => shared(requested).key;
 const json = (type: string) => ['Content-Type', type];
 const caller = { kind: 'caller' } as const;
 const header = (name: string) => ({ kind: 'header', name }) as const;
@@ -58,7 +58,7 @@ const writing = (change: (draft: RequestDraft) => void): Filter => ({ name: 'F',
 const FORM = 'application/x-www-form-urlencoded';
 
 describe('the key of a request that shares', () => {
-  const equal: readonly (readonly [what: string, one: Asked, other: Asked])[] = [
+  const equal: readonly (readonly [what: string, one: CallTraits, other: CallTraits])[] = [
     ['members in another order', { body: '{"a":1,"b":2}' }, { body: '{"b":2,"a":1}' }],
     ['JSON with no type and with its own', {}, { fields: json('application/json') }],
     ['JSON in UTF-8, said or not', { fields: json('Application/JSON; charset="utf-8"') }, {}],
@@ -86,7 +86,7 @@ describe('the key of a request that shares', () => {
     });
   }
 
-  const differing: readonly (readonly [what: string, one: Asked, other: Asked])[] = [
+  const differing: readonly (readonly [what: string, one: CallTraits, other: CallTraits])[] = [
     ['values', { body: '{"a":1}' }, { body: '{"a":1.0}' }],
     ['methods', { method: 'GET', body: '' }, { method: 'POST', body: '' }],
     ['paths', { path: '/a' }, { path: '/b' }],
@@ -246,15 +246,15 @@ describe('what R is sent of a request that shares', () => {
 
 describe('how a call that shares is put to R', () => {
   test('is in the flow of its own caller, for as long as those that share it wait, and open to others', () => {
-    const asked = shared({ method: 'HEAD', body: '', caller: 'bob', id: 'two' });
+    const requested = shared({ method: 'HEAD', body: '', caller: 'bob', id: 'two' });
     const share: { endsMs: number; keepLate: UpstreamRequestOptions['keepLate'] } = { endsMs: 7, keepLate: undefined };
 
-    const options = asked.requestOptions(asked.call, share);
+    const options = requested.requestOptions(requested.call, share);
 
     const { id, method, callerId, affinity, endsMs, isShared, waiting } = options;
     assert.deepEqual([id, method, callerId, affinity, endsMs, isShared], ['two', 'HEAD', 'bob', '', 7, true]);
-    assert.equal(waiting, asked.call);
-    assert.equal(options.message(), asked.message);
+    assert.equal(waiting, requested.call);
+    assert.equal(options.message(), requested.message);
     assert.equal(options.keepLate, undefined);
     share.keepLate = () => undefined;
     assert.equal(options.keepLate, share.keepLate, 'a call that would store the answer came later');

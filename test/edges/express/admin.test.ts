@@ -8,7 +8,7 @@ import type { GatewayEvent } from '../../../gateway/domain/events.ts';
 import type { LogLevel } from '../../../gateway/domain/operating/log-line.ts';
 import { createAdminServer } from '../../../gateway/edges/express/admin.ts';
 
-interface Ask {
+interface Request {
   method?: string;
   headers?: Record<string, string | string[]>;
   body?: string;
@@ -35,9 +35,9 @@ interface AdminTraits {
 
 /** An admin listener of a gateway of which only what it was told is remembered. */
 async function startAdmin(t: TestContext, { host = '127.0.0.1', traits = {} }: AdminTraits = {}) {
-  const told = {
+  const reported = {
     level: 'info' as LogLevel,
-    questions: [] as ExplainInput[],
+    explained: [] as ExplainInput[],
     orders: [] as string[],
     rechecked: [] as string[],
     changes: [] as unknown[],
@@ -57,8 +57,8 @@ async function startAdmin(t: TestContext, { host = '127.0.0.1', traits = {} }: A
     ],
     config: () => ({ identity: { jwt: [{ secret: '[redacted]' }] } }),
     reload: async () => ({ kind: 'loaded', generation: 2, warnings: [] }),
-    explain: async question => {
-      told.questions.push(question);
+    explain: async input => {
+      reported.explained.push(input);
       return { answers: 'fuel' };
     },
     purge: route => {
@@ -68,20 +68,20 @@ async function startAdmin(t: TestContext, { host = '127.0.0.1', traits = {} }: A
     command: (service, instance, order) => {
       if (service !== 'fuel') return 'no-service';
       if (instance !== 'fuel/1') return 'no-instance';
-      told.orders.push(order);
+      reported.orders.push(order);
       return 'done';
     },
     recheck: service => {
       if (service === 'gone') return 'no-service';
-      told.rechecked.push(service);
+      reported.rechecked.push(service);
       return { batching: 1, validation: 2 };
     },
     serviceOf: route => (route === 'fuel/a b' ? 'fuel' : route),
-    level: () => told.level,
+    level: () => reported.level,
     setLevel: level => {
-      told.level = level;
+      reported.level = level;
     },
-    changed: change => void told.changes.push(change),
+    changed: change => void reported.changes.push(change),
     auditLines: () => Promise.resolve(['{"seq":1}']),
     ...traits,
   };
@@ -89,27 +89,27 @@ async function startAdmin(t: TestContext, { host = '127.0.0.1', traits = {} }: A
   const { port } = await server.listen();
   t.after(() => server.close());
 
-  const ask = async (path: string, { method = 'GET', headers = {}, body }: Ask = {}) => {
+  const send = async (path: string, { method = 'GET', headers = {}, body }: Request = {}) => {
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-      const asked = request({ host: '127.0.0.1', port, path, method, headers, agent: false }, resolve);
-      asked.once('error', reject);
-      asked.end(body);
+      const requested = request({ host: '127.0.0.1', port, path, method, headers, agent: false }, resolve);
+      requested.once('error', reject);
+      requested.end(body);
     });
     const content = await text(answer);
     const json = String(answer.headers['content-type']).includes('json') ? (JSON.parse(content) as unknown) : undefined;
     return { status: answer.statusCode, headers: answer.headers, content, json: json as Record<string, unknown> };
   };
-  return { ask, told, events };
+  return { send, reported, events };
 }
 
 const as = (token: string) => ({ authorization: `Bearer ${token}` });
 
 describe('admin listener', () => {
   test('says that it lives, and whether it is ready', async t => {
-    const { ask } = await startAdmin(t);
+    const { send } = await startAdmin(t);
 
-    assert.equal((await ask('/livez')).status, 200);
-    const { status, json } = await ask('/readyz');
+    assert.equal((await send('/livez')).status, 200);
+    const { status, json } = await send('/readyz');
     assert.equal(status, 200);
     assert.deepEqual(Object.keys(json), ['ready', 'config', 'roster', 'reasons']);
   });
@@ -121,39 +121,39 @@ describe('admin listener', () => {
       roster: {},
       reasons: ['draining'],
     };
-    const { ask } = await startAdmin(t, { traits: { readiness: () => readiness } });
+    const { send } = await startAdmin(t, { traits: { readiness: () => readiness } });
 
-    const { status, json } = await ask('/readyz');
+    const { status, json } = await send('/readyz');
 
     assert.equal(status, 503);
     assert.deepEqual(json, readiness);
   });
 
   test('shows metrics, routes, services and the redacted configuration', async t => {
-    const { ask } = await startAdmin(t);
+    const { send } = await startAdmin(t);
 
-    const metrics = await ask('/metrics');
+    const metrics = await send('/metrics');
     assert.equal(metrics.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
     assert.equal(metrics.content, 'penstock_x 1\n');
-    assert.deepEqual((await ask('/api/routes')).json, [{ id: 'fuel' }]);
-    assert.equal(((await ask('/api/services')).json as unknown as { service: string }[])[0]?.service, 'fuel');
-    assert.deepEqual((await ask('/api/config')).json, { identity: { jwt: [{ secret: '[redacted]' }] } });
+    assert.deepEqual((await send('/api/routes')).json, [{ id: 'fuel' }]);
+    assert.equal(((await send('/api/services')).json as unknown as { service: string }[])[0]?.service, 'fuel');
+    assert.deepEqual((await send('/api/config')).json, { identity: { jwt: [{ secret: '[redacted]' }] } });
   });
 
   test('reloads, and answers 422 with the problems where the file has errors', async t => {
     const good = await startAdmin(t);
-    assert.deepEqual((await good.ask('/api/reload', { method: 'POST' })).json, { generation: 2, warnings: [] });
+    assert.deepEqual((await good.send('/api/reload', { method: 'POST' })).json, { generation: 2, warnings: [] });
 
     const bad = await startAdmin(t, {
       traits: { reload: async () => ({ kind: 'refused', generation: 1, problems: ['routes.yaml:1:1: error: x'] }) },
     });
-    const { status, json } = await bad.ask('/api/reload', { method: 'POST' });
+    const { status, json } = await bad.send('/api/reload', { method: 'POST' });
     assert.equal(status, 422);
     assert.deepEqual(json['problems'], ['routes.yaml:1:1: error: x']);
   });
 
   test('explains a request given as JSON, whatever its content type', async t => {
-    const { ask, told } = await startAdmin(t);
+    const { send, reported } = await startAdmin(t);
     const body = JSON.stringify({
       method: 'POST',
       url: '/api/fuel?x=1',
@@ -161,40 +161,40 @@ describe('admin listener', () => {
       body: '[]',
     });
 
-    const { json } = await ask('/api/explain', {
+    const { json } = await send('/api/explain', {
       method: 'POST',
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
       body,
     });
 
     assert.deepEqual(json, { answers: 'fuel' });
-    assert.deepEqual(told.questions, [
+    assert.deepEqual(reported.explained, [
       { method: 'POST', url: '/api/fuel?x=1', fields: ['A', 'b', 'C', 'd', 'C', 'e'], body: '[]' },
     ]);
   });
 
   test('ejects, readmits and drains by hand, and tells the log who did', async t => {
-    const { ask, told, events } = await startAdmin(t);
+    const { send, reported, events } = await startAdmin(t);
 
     for (const order of ['eject', 'readmit', 'drain']) {
-      const { status } = await ask(`/api/services/fuel/instances/fuel%2F1/${order}`, { method: 'POST' });
+      const { status } = await send(`/api/services/fuel/instances/fuel%2F1/${order}`, { method: 'POST' });
       assert.equal(status, 200);
     }
 
-    assert.deepEqual(told.orders, ['eject', 'readmit', 'drain']);
+    assert.deepEqual(reported.orders, ['eject', 'readmit', 'drain']);
     assert.equal(events.filter(event => event.kind === 'notice' && event.about['by'] === 'loopback').length, 3);
   });
 
   test('finds out anew what is known of a service, and tells the audit trail who asked for it', async t => {
-    const { ask, told } = await startAdmin(t);
+    const { send, reported } = await startAdmin(t);
 
-    const { status, json } = await ask('/api/services/fuel/recheck', { method: 'POST' });
+    const { status, json } = await send('/api/services/fuel/recheck', { method: 'POST' });
 
     assert.deepEqual([status, json], [200, { service: 'fuel', batching: 1, validation: 2 }]);
-    assert.deepEqual(told.changes, [
+    assert.deepEqual(reported.changes, [
       { by: 'loopback', from: '127.0.0.1', what: 'recheck fuel', before: null, after: null, outcome: 'done' },
     ]);
-    assert.equal((await ask('/api/services/gone/recheck', { method: 'POST' })).status, 404);
+    assert.equal((await send('/api/services/gone/recheck', { method: 'POST' })).status, 404);
   });
 
   for (const [path, detail] of [
@@ -203,18 +203,18 @@ describe('admin listener', () => {
     ['/api/services/fuel/instances/x/kill', 'An instance can be told to eject, readmit, drain; not to "kill".'],
   ] as const) {
     test(`answers 404 that names what is not there: ${path}`, async t => {
-      const { ask } = await startAdmin(t);
+      const { send } = await startAdmin(t);
 
-      const { status, json } = await ask(path, { method: 'POST' });
+      const { status, json } = await send(path, { method: 'POST' });
 
       assert.deepEqual([status, json['detail']], [404, detail]);
     });
   }
 
   test('purges what a route remembers, and tells the log who did', async t => {
-    const { ask, events } = await startAdmin(t);
+    const { send, events } = await startAdmin(t);
 
-    const { status, json } = await ask('/api/cache/purge?route=fuel%2Fa%20b', { method: 'POST' });
+    const { status, json } = await send('/api/cache/purge?route=fuel%2Fa%20b', { method: 'POST' });
 
     assert.deepEqual([status, json], [200, { route: 'fuel/a b', entries: 7 }]);
     const about = { by: 'loopback', method: 'POST', path: '/api/cache/purge', route: 'fuel/a b', entries: 7 };
@@ -231,26 +231,26 @@ describe('admin listener', () => {
     ['?route=a&route=b', 400, 'One `route` is wanted: `/api/cache/purge?route=ID`.'],
   ] as const) {
     test(`answers ${expected} where there is nothing to purge: ${JSON.stringify(query)}`, async t => {
-      const { ask, events } = await startAdmin(t);
+      const { send, events } = await startAdmin(t);
 
-      const { status, json } = await ask(`/api/cache/purge${query}`, { method: 'POST' });
+      const { status, json } = await send(`/api/cache/purge${query}`, { method: 'POST' });
 
       assert.deepEqual([status, json['detail'], events], [expected, detail, []]);
     });
   }
 
   test('changes the level of the log, and refuses one it does not know', async t => {
-    const { ask, told } = await startAdmin(t);
+    const { send, reported } = await startAdmin(t);
 
-    const changed = await ask('/api/log/level', { method: 'PUT', body: '{"level":"debug"}' });
-    assert.deepEqual([changed.json, told.level], [{ level: 'debug' }, 'debug']);
-    assert.deepEqual((await ask('/api/log/level')).json, { level: 'debug' });
+    const changed = await send('/api/log/level', { method: 'PUT', body: '{"level":"debug"}' });
+    assert.deepEqual([changed.json, reported.level], [{ level: 'debug' }, 'debug']);
+    assert.deepEqual((await send('/api/log/level')).json, { level: 'debug' });
 
-    const refused = await ask('/api/log/level', { method: 'PUT', body: '{"level":"loud"}' });
-    assert.deepEqual([refused.status, told.level], [400, 'debug']);
+    const refused = await send('/api/log/level', { method: 'PUT', body: '{"level":"loud"}' });
+    assert.deepEqual([refused.status, reported.level], [400, 'debug']);
   });
 
-  const notAsked: [string, Ask & { path: string }, number, string][] = [
+  const notAsked: [string, Request & { path: string }, number, string][] = [
     ['an unknown path', { path: '/nothing' }, 404, 'NO_ROUTE'],
     ['a slash too many', { path: '/livez/' }, 404, 'NO_ROUTE'],
     ['a method it is not there for', { path: '/metrics', method: 'POST' }, 405, 'METHOD_NOT_ALLOWED'],
@@ -271,11 +271,11 @@ describe('admin listener', () => {
       'BODY_TOO_LARGE',
     ],
   ];
-  for (const [name, { path, ...ask }, status, code] of notAsked) {
+  for (const [name, { path, ...send }, status, code] of notAsked) {
     test(`answers ${status} to ${name}, as problem+json`, async t => {
       const admin = await startAdmin(t);
 
-      const answer = await admin.ask(path, ask);
+      const answer = await admin.send(path, send);
 
       assert.deepEqual([answer.status, answer.json['code']], [status, code]);
       assert.match(String(answer.headers['content-type']), /^application\/problem\+json/);
@@ -284,13 +284,13 @@ describe('admin listener', () => {
   }
 
   test('names the methods that a path is there for', async t => {
-    const { ask } = await startAdmin(t);
+    const { send } = await startAdmin(t);
 
-    assert.equal((await ask('/api/log/level', { method: 'DELETE' })).headers.allow, 'GET, HEAD, PUT');
+    assert.equal((await send('/api/log/level', { method: 'DELETE' })).headers.allow, 'GET, HEAD, PUT');
   });
 
   test('answers 500 to a mistake of ours, tells the log, and says nothing of its insides', async t => {
-    const { ask, events } = await startAdmin(t, {
+    const { send, events } = await startAdmin(t, {
       traits: {
         routes: () => {
           throw new TypeError('inside');
@@ -298,7 +298,7 @@ describe('admin listener', () => {
       },
     });
 
-    const { status, content } = await ask('/api/routes');
+    const { status, content } = await send('/api/routes');
 
     assert.equal(status, 500);
     assert.doesNotMatch(content, /inside/);
@@ -308,7 +308,7 @@ describe('admin listener', () => {
 
 describe('admin listener on loopback', () => {
   test('answers to addresses, to localhost and to no other name', async t => {
-    const { ask } = await startAdmin(t);
+    const { send } = await startAdmin(t);
 
     for (const [host, status] of [
       ['localhost:9090', 200],
@@ -318,12 +318,12 @@ describe('admin listener on loopback', () => {
       ['evil.example:9090', 403],
       ['localhost.evil.example', 403],
     ] as const) {
-      assert.equal((await ask('/api/config', { headers: { host } })).status, status, host);
+      assert.equal((await send('/api/config', { headers: { host } })).status, status, host);
     }
   });
 
   test('lets pages of other sites change nothing', async t => {
-    const { ask } = await startAdmin(t);
+    const { send } = await startAdmin(t);
     const host = 'localhost:9090';
 
     for (const [headers, status] of [
@@ -334,7 +334,7 @@ describe('admin listener on loopback', () => {
       [{ origin: 'http://localhost:9090', 'sec-fetch-site': 'same-origin' }, 200],
       [{}, 200],
     ] as const) {
-      const answer = await ask('/api/reload', { method: 'POST', headers: { host, ...headers } });
+      const answer = await send('/api/reload', { method: 'POST', headers: { host, ...headers } });
       assert.equal(answer.status, status, JSON.stringify(headers));
     }
   });
@@ -342,21 +342,21 @@ describe('admin listener on loopback', () => {
 
 describe('admin listener that others can reach', () => {
   test('opens what is listed as open, and asks for a token elsewhere', async t => {
-    const { ask } = await startAdmin(t, { host: '0.0.0.0' });
+    const { send } = await startAdmin(t, { host: '0.0.0.0' });
 
-    for (const path of ['/livez', '/readyz', '/metrics']) assert.equal((await ask(path)).status, 200);
-    const refused = await ask('/api/services');
+    for (const path of ['/livez', '/readyz', '/metrics']) assert.equal((await send(path)).status, 200);
+    const refused = await send('/api/services');
     assert.equal(refused.status, 401);
     assert.equal(refused.headers['www-authenticate'], 'Bearer realm="penstock-admin"');
     for (const headers of [as('wrong'), as(digestOf('do')), { authorization: 'Basic ZG86' }]) {
-      assert.equal((await ask('/api/services', { headers })).status, 401);
+      assert.equal((await send('/api/services', { headers })).status, 401);
     }
   });
 
   test('takes no request with two credentials, whichever comes first', async t => {
-    const { ask } = await startAdmin(t, { host: '0.0.0.0' });
+    const { send } = await startAdmin(t, { host: '0.0.0.0' });
     const twice = (...tokens: string[]) =>
-      ask('/api/services', { headers: { authorization: tokens.map(token => `Bearer ${token}`) } });
+      send('/api/services', { headers: { authorization: tokens.map(token => `Bearer ${token}`) } });
 
     assert.equal((await twice('do')).status, 200);
     for (const tokens of [
@@ -369,27 +369,27 @@ describe('admin listener that others can reach', () => {
   });
 
   test('lets a viewer read and explain, and an operator change as well', async t => {
-    const { ask, told } = await startAdmin(t, { host: '0.0.0.0' });
+    const { send, reported } = await startAdmin(t, { host: '0.0.0.0' });
     const change = { method: 'PUT', body: '{"level":"debug"}' };
-    const question = { method: 'POST', body: '{"url":"/"}' };
+    const explain = { method: 'POST', body: '{"url":"/"}' };
 
-    assert.equal((await ask('/api/services', { headers: as('see') })).status, 200);
-    assert.equal((await ask('/api/explain', { ...question, headers: as('see') })).status, 200);
-    assert.equal((await ask('/api/log/level', { ...change, headers: as('see') })).status, 403);
-    assert.equal((await ask('/api/log/level', { ...change, headers: as('read') })).status, 403);
-    assert.equal((await ask('/api/audit', { headers: as('read') })).status, 200);
-    for (const other of ['see', 'do']) assert.equal((await ask('/api/audit', { headers: as(other) })).status, 403);
-    assert.equal((await ask('/api/cache/purge?route=iris', { method: 'POST', headers: as('see') })).status, 403);
-    assert.equal(told.level, 'info');
-    assert.equal((await ask('/api/log/level', { ...change, headers: as('do') })).status, 200);
-    assert.equal(told.level, 'debug');
+    assert.equal((await send('/api/services', { headers: as('see') })).status, 200);
+    assert.equal((await send('/api/explain', { ...explain, headers: as('see') })).status, 200);
+    assert.equal((await send('/api/log/level', { ...change, headers: as('see') })).status, 403);
+    assert.equal((await send('/api/log/level', { ...change, headers: as('read') })).status, 403);
+    assert.equal((await send('/api/audit', { headers: as('read') })).status, 200);
+    for (const other of ['see', 'do']) assert.equal((await send('/api/audit', { headers: as(other) })).status, 403);
+    assert.equal((await send('/api/cache/purge?route=iris', { method: 'POST', headers: as('see') })).status, 403);
+    assert.equal(reported.level, 'info');
+    assert.equal((await send('/api/log/level', { ...change, headers: as('do') })).status, 200);
+    assert.equal(reported.level, 'debug');
   });
 
   test('lets a scientist look, and purge and recheck the services named for them, and nothing else', async t => {
-    const { ask, told } = await startAdmin(t, { host: '0.0.0.0' });
+    const { send, reported } = await startAdmin(t, { host: '0.0.0.0' });
     const status = async (method: string, path: string, token = 'tend') =>
       (
-        await ask(path, {
+        await send(path, {
           method,
           headers: as(token),
           ...(method !== 'GET' && { body: '{"level":"debug","url":"/"}' }),
@@ -416,19 +416,19 @@ describe('admin listener that others can reach', () => {
     assert.equal(await status('GET', '/api/audit'), 403);
     assert.equal(await status('POST', '/api/services/fuel/recheck', 'see'), 403);
     assert.equal(await status('POST', '/api/services/iris/recheck', 'do'), 200);
-    assert.deepEqual(told.rechecked, ['fuel', 'a/b', 'iris']);
+    assert.deepEqual(reported.rechecked, ['fuel', 'a/b', 'iris']);
   });
 
   test('is called by whatever name it is known by', async t => {
-    const { ask } = await startAdmin(t, { host: '0.0.0.0' });
+    const { send } = await startAdmin(t, { host: '0.0.0.0' });
 
-    assert.equal((await ask('/metrics', { headers: { host: 'penstock.monitoring.svc' } })).status, 200);
+    assert.equal((await send('/metrics', { headers: { host: 'penstock.monitoring.svc' } })).status, 200);
   });
 
   test('reads no body of a stranger', async t => {
-    const { ask } = await startAdmin(t, { host: '0.0.0.0' });
+    const { send } = await startAdmin(t, { host: '0.0.0.0' });
 
-    assert.equal((await ask('/api/explain', { method: 'POST', body: '{' })).status, 401);
+    assert.equal((await send('/api/explain', { method: 'POST', body: '{' })).status, 401);
   });
 });
 

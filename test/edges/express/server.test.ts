@@ -10,7 +10,7 @@ import type { GatewayEvent } from '../../../gateway/domain/events.ts';
 import type { Answer } from '../../../gateway/domain/upstream.ts';
 import { createApp, entranceOf, type Handle } from '../../../gateway/edges/express/server.ts';
 import { anAnswer, bodyOf, startServer } from '../../support/gateway-server.ts';
-import { codeIn, rawCaller, sayAndHearOut } from '../../support/raw-caller.ts';
+import { codeIn, rawCaller, sendAndReceive } from '../../support/raw-caller.ts';
 import { until } from '../../support/until.ts';
 
 const MIB = 1024 * 1024;
@@ -34,7 +34,7 @@ describe('the way in', () => {
     const server = createServer(entranceOf(app, handle, event => events.push(event)));
     await once(server.listen(0, '127.0.0.1'), 'listening');
     t.after(() => server.close());
-    return { events, ask: () => fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`) };
+    return { events, send: () => fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`) };
   };
 
   test('leads through what is mounted on Express before the flow', async t => {
@@ -44,18 +44,18 @@ describe('the way in', () => {
       next();
     });
     app.use(answered).use(answered);
-    const { ask } = await startEntrance(t, app, answered);
+    const { send } = await startEntrance(t, app, answered);
 
-    assert.equal(await (await ask()).text(), 'yes');
+    assert.equal(await (await send()).text(), 'yes');
   });
 
   test('answers 500 for what fails outside the flow, where nothing is mounted', async t => {
     const fails: Handle = () => {
       throw new Error('a mistake');
     };
-    const { ask, events } = await startEntrance(t, createApp(fails, ignore), fails);
+    const { send, events } = await startEntrance(t, createApp(fails, ignore), fails);
 
-    const { status } = await ask();
+    const { status } = await send();
 
     assert.equal(status, 500);
     assert.deepEqual(
@@ -71,13 +71,13 @@ describe('a request', () => {
   test('reaches the flow as the caller sent it', async t => {
     const { port } = await startServer(t, { travel: mirror });
 
-    const heard = await sayAndHearOut(
+    const received = await sendAndReceive(
       t,
       port,
       'POST /a%20b/c?x=1&y=%20 HTTP/1.1\r\nHost: api.example.org:81\r\nX-Request-Id: abc.1\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}',
     );
 
-    assert.deepEqual(JSON.parse(heard.split('\r\n\r\n')[1] ?? ''), {
+    assert.deepEqual(JSON.parse(received.split('\r\n\r\n')[1] ?? ''), {
       id: 'abc.1',
       method: 'POST',
       path: '/a%20b/c',
@@ -89,32 +89,35 @@ describe('a request', () => {
       length: 2,
       isUpgrade: false,
     });
-    assert.match(heard, /\r\nX-Request-Id: abc\.1\r\n/);
+    assert.match(received, /\r\nX-Request-Id: abc\.1\r\n/);
   });
 
   test('gets an id of ours where its own could not stand in a log', async t => {
     const { port } = await startServer(t, { travel: mirror });
 
     for (const bad of ['a b', 'x'.repeat(129), '"><script>', '']) {
-      const heard = await sayAndHearOut(
+      const received = await sendAndReceive(
         t,
         port,
         `GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: ${bad}\r\nConnection: close\r\n\r\n`,
       );
-      assert.match(heard, /\r\nX-Request-Id: [0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\r\n/);
+      assert.match(
+        received,
+        /\r\nX-Request-Id: [0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\r\n/,
+      );
     }
   });
 
   test('in the absolute form is for the host that its target names', async t => {
     const { port } = await startServer(t, { travel: mirror });
 
-    const heard = await sayAndHearOut(
+    const received = await sendAndReceive(
       t,
       port,
       'GET http://other.example.org/x?y HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
     );
 
-    const { path, query, host } = JSON.parse(heard.split('\r\n\r\n')[1] ?? '') as Record<string, string>;
+    const { path, query, host } = JSON.parse(received.split('\r\n\r\n')[1] ?? '') as Record<string, string>;
     assert.deepEqual({ path, query, host }, { path: '/x', query: 'y', host: 'other.example.org' });
   });
 
@@ -122,7 +125,7 @@ describe('a request', () => {
     const { port } = await startServer(t, { travel: call => anAnswer(String(call.hasQuery)) });
 
     const [bare, none] = await Promise.all(
-      ['/x?', '/x'].map(url => sayAndHearOut(t, port, `GET ${url} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)),
+      ['/x?', '/x'].map(url => sendAndReceive(t, port, `GET ${url} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)),
     );
 
     assert.match(bare ?? '', /\r\n\r\ntrue$/);
@@ -132,9 +135,9 @@ describe('a request', () => {
   test('about the server as a whole is for the flow to answer', async t => {
     const { port } = await startServer(t, { travel: mirror });
 
-    const heard = await sayAndHearOut(t, port, 'OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    const received = await sendAndReceive(t, port, 'OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
 
-    assert.match(heard, /"method":"OPTIONS","path":"\*"/);
+    assert.match(received, /"method":"OPTIONS","path":"\*"/);
   });
 
   describe('that is followed by what is none', () => {
@@ -152,10 +155,10 @@ describe('a request', () => {
           },
         });
 
-        const heard = await sayAndHearOut(t, port, text);
+        const received = await sendAndReceive(t, port, text);
 
-        assert.match(heard, /^HTTP\/1\.1 200 [^]*Connection: close\r\n[^]*"path":"\/first"/);
-        assert.equal(heard.match(/HTTP\/1\.1/g)?.length, 1);
+        assert.match(received, /^HTTP\/1\.1 200 [^]*Connection: close\r\n[^]*"path":"\/first"/);
+        assert.equal(received.match(/HTTP\/1\.1/g)?.length, 1);
         await until(() => server.inFlight === 0, 'none in flight');
       });
     }
@@ -167,11 +170,11 @@ describe('a request', () => {
 
       caller.say(`${kept}garbage\r\n\r\n`); // in one packet: the head is out when the garbage is looked at
       body.push('begun, ');
-      await caller.hear(/begun/);
+      await caller.receive(/begun/);
       body.push('and over');
       body.push(null);
 
-      assert.match(await caller.hearOut(), /and over\r\n0\r\n\r\n$/);
+      assert.match(await caller.receiveAll(), /and over\r\n0\r\n\r\n$/);
     });
   });
 
@@ -182,9 +185,9 @@ describe('a request', () => {
     test('is answered', async t => {
       const { port } = await startServer(t, { travel: mirror });
 
-      const heard = await sayAndHearOut(t, port, `GET /first HTTP/1.1\r\n${offer}\r\n${last}`);
+      const received = await sendAndReceive(t, port, `GET /first HTTP/1.1\r\n${offer}\r\n${last}`);
 
-      assert.match(heard, /"path":"\/first"[^]*"path":"\/last"/);
+      assert.match(received, /"path":"\/first"[^]*"path":"\/last"/);
     });
 
     test('is answered on a kept connection, however often', async t => {
@@ -193,33 +196,37 @@ describe('a request', () => {
 
       for (let i = 1; i <= 20; i += 1) {
         caller.say(`GET /x${i} HTTP/1.1\r\n${offer}\r\n`);
-        await caller.hear(new RegExp(`"path":"/x${i}"`));
+        await caller.receive(new RegExp(`"path":"/x${i}"`));
       }
       caller.say(last);
 
-      assert.doesNotMatch(await caller.hearOut(), /HTTP\/1\.1 400/);
+      assert.doesNotMatch(await caller.receiveAll(), /HTTP\/1\.1 400/);
     });
 
     test('can be sent again where it was lost: a body before it closes the connection', async t => {
       const { port } = await startServer(t, { travel: readAll });
 
-      const heard = await sayAndHearOut(t, port, `POST / HTTP/1.1\r\n${offer}Content-Length: 5\r\n\r\nhello${last}`);
+      const received = await sendAndReceive(
+        t,
+        port,
+        `POST / HTTP/1.1\r\n${offer}Content-Length: 5\r\n\r\nhello${last}`,
+      );
 
-      assert.match(heard, /^HTTP\/1\.1 200 [^]*Connection: close\r\n[^]*\r\n\r\n5$/);
+      assert.match(received, /^HTTP\/1\.1 200 [^]*Connection: close\r\n[^]*\r\n\r\n5$/);
     });
   });
 
   test('that offers another protocol than WebSocket is answered in the one it speaks', async t => {
     const { port } = await startServer(t, { travel: mirror });
 
-    const heard = await sayAndHearOut(
+    const received = await sendAndReceive(
       t,
       port,
       'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n\r\n',
     );
 
-    assert.match(heard, /^HTTP\/1\.1 200 /);
-    assert.match(heard, /"isUpgrade":false/);
+    assert.match(received, /^HTTP\/1\.1 200 /);
+    assert.match(received, /"isUpgrade":false/);
   });
 
   const refused: Record<string, { head: string; status: number; code: string }> = {
@@ -314,12 +321,12 @@ describe('a request', () => {
 
       const caller = await rawCaller(t, port);
       caller.say(`${head}\r\n`);
-      const heard = await caller.hear(/"message":/);
+      const received = await caller.receive(/"message":/);
 
-      assert.match(heard, new RegExp(`^HTTP/1\\.1 ${status} `));
-      assert.equal(codeIn(heard), code);
-      assert.match(heard, /content-type: application\/problem\+json/i);
-      assert.match(heard, /X-Request-Id: /);
+      assert.match(received, new RegExp(`^HTTP/1\\.1 ${status} `));
+      assert.equal(codeIn(received), code);
+      assert.match(received, /content-type: application\/problem\+json/i);
+      assert.match(received, /X-Request-Id: /);
       assert.equal(isReached, false);
       assert.deepEqual({ status: (await line()).status, code: (await line()).code }, { status, code });
     });
@@ -334,18 +341,18 @@ describe('a request', () => {
       caller.socket.resetAndDestroy();
     }
 
-    const heard = await sayAndHearOut(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    const received = await sendAndReceive(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
 
-    assert.match(heard, / 200 /); // and nothing was uncaught, which fails a test
+    assert.match(received, / 200 /); // and nothing was uncaught, which fails a test
   });
 
   test('whose head comes too slowly is refused with REQUEST_TIMEOUT', async t => {
     const { port } = await startServer(t, { listen: { headersTimeoutMs: 100 }, travel: mirror });
 
-    const heard = await sayAndHearOut(t, port, 'GET / HTTP/1.1\r\nHo');
+    const received = await sendAndReceive(t, port, 'GET / HTTP/1.1\r\nHo');
 
-    assert.match(heard, /^HTTP\/1\.1 408 /);
-    assert.equal(codeIn(heard), 'REQUEST_TIMEOUT');
+    assert.match(received, /^HTTP\/1\.1 408 /);
+    assert.equal(codeIn(received), 'REQUEST_TIMEOUT');
   });
 
   test('keeps others out of its connection when there are connections enough', async t => {
@@ -354,23 +361,23 @@ describe('a request', () => {
 
     const second = await rawCaller(t, port);
 
-    assert.equal(await second.hearOut(), '');
+    assert.equal(await second.receiveAll(), '');
     first.say('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
-    await first.hear(/^HTTP\/1\.1 200 /);
+    await first.receive(/^HTTP\/1\.1 200 /);
   });
 });
 
 describe('where a request comes from', () => {
-  const ask = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n';
-  const told =
+  const send = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n';
+  const reported =
     'X-Forwarded-For: 6.6.6.6, 203.0.113.9, 10.0.0.2\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: api.example.org\r\n';
 
   test('is believed of nobody by default', async t => {
     const { port } = await startServer(t, { travel: mirror });
 
-    const heard = await sayAndHearOut(t, port, `${ask}${told}\r\n`);
+    const received = await sendAndReceive(t, port, `${send}${reported}\r\n`);
 
-    assert.match(heard, /"host":"a","scheme":"http","callerAddress":"127.0.0.1","isPeerTrusted":false/);
+    assert.match(received, /"host":"a","scheme":"http","callerAddress":"127.0.0.1","isPeerTrusted":false/);
   });
 
   test('is believed of trusted proxies, up to the first stranger from the right', async t => {
@@ -379,9 +386,12 @@ describe('where a request comes from', () => {
       travel: mirror,
     });
 
-    const heard = await sayAndHearOut(t, port, `${ask}${told}\r\n`);
+    const received = await sendAndReceive(t, port, `${send}${reported}\r\n`);
 
-    assert.match(heard, /"host":"api.example.org","scheme":"https","callerAddress":"203.0.113.9","isPeerTrusted":true/);
+    assert.match(
+      received,
+      /"host":"api.example.org","scheme":"https","callerAddress":"203.0.113.9","isPeerTrusted":true/,
+    );
   });
 });
 
@@ -391,10 +401,10 @@ describe('a body', () => {
     const caller = await rawCaller(t, port);
 
     caller.say('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello');
-    await caller.hear(/\r\n\r\n5$/);
+    await caller.receive(/\r\n\r\n5$/);
     caller.say('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n');
     caller.say('4\r\ndefg\r\n0\r\n\r\n');
-    await caller.hear(/\r\n\r\n7$/);
+    await caller.receive(/\r\n\r\n7$/);
   });
 
   test('too large is refused by its length, and the caller who sends it all the same hears the answer', async t => {
@@ -405,11 +415,11 @@ describe('a body', () => {
     caller.say(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${4 * MIB}\r\n\r\n`);
     await new Promise(resolve => caller.socket.write(Buffer.alloc(4 * MIB), resolve));
     caller.socket.resume();
-    const heard = await caller.hearOut();
+    const received = await caller.receiveAll();
 
-    assert.match(heard, /^HTTP\/1\.1 413 /);
-    assert.match(heard, /Connection: close/);
-    assert.equal(codeIn(heard), 'BODY_TOO_LARGE');
+    assert.match(received, /^HTTP\/1\.1 413 /);
+    assert.match(received, /Connection: close/);
+    assert.equal(codeIn(received), 'BODY_TOO_LARGE');
   });
 
   test('too large in chunks is refused when it has become so', async t => {
@@ -419,17 +429,17 @@ describe('a body', () => {
     caller.say(`POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n`);
     for (let i = 0; i < 3; i += 1) caller.say(`1f4\r\n${'x'.repeat(500)}\r\n`);
 
-    assert.equal(codeIn(await caller.hear(/"message":/)), 'BODY_TOO_LARGE');
+    assert.equal(codeIn(await caller.receive(/"message":/)), 'BODY_TOO_LARGE');
   });
 
   test('that pauses too long is refused with REQUEST_TIMEOUT', async t => {
     const { port } = await startServer(t, { listen: { bodyIdleTimeoutMs: 50 }, travel: readAll });
 
-    const heard = await sayAndHearOut(t, port, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc');
+    const received = await sendAndReceive(t, port, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc');
 
-    assert.match(heard, /^HTTP\/1\.1 408 /);
-    assert.match(heard, /connection: close/i);
-    assert.equal(codeIn(heard), 'REQUEST_TIMEOUT');
+    assert.match(received, /^HTTP\/1\.1 408 /);
+    assert.match(received, /connection: close/i);
+    assert.equal(codeIn(received), 'REQUEST_TIMEOUT');
   });
 
   test('with a chunk that is none is refused with BAD_REQUEST', async t => {
@@ -439,7 +449,7 @@ describe('a body', () => {
     caller.say('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
     caller.say('zz\r\nabc\r\n');
 
-    assert.equal(codeIn(await caller.hearOut()), 'BAD_REQUEST');
+    assert.equal(codeIn(await caller.receiveAll()), 'BAD_REQUEST');
   });
 
   for (const [name, fields, body] of [
@@ -450,9 +460,9 @@ describe('a body', () => {
     test(`with ${name}, together with its head, is refused with BAD_REQUEST as well`, async t => {
       const { port, line } = await startServer(t, { travel: readAll });
 
-      const heard = await sayAndHearOut(t, port, `POST / HTTP/1.1\r\nHost: a\r\n${fields}\r\n\r\n${body}`);
+      const received = await sendAndReceive(t, port, `POST / HTTP/1.1\r\nHost: a\r\n${fields}\r\n\r\n${body}`);
 
-      assert.equal(codeIn(heard), 'BAD_REQUEST');
+      assert.equal(codeIn(received), 'BAD_REQUEST');
       assert.equal((await line()).status, 400);
     });
   }
@@ -469,24 +479,24 @@ describe('a body', () => {
 
     caller.say('POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n');
     while (gate.listenerCount('open') === 0) await new Promise(resolve => setImmediate(resolve));
-    assert.equal(caller.heard, '');
+    assert.equal(caller.received, '');
     gate.emit('open');
-    await caller.hear(/^HTTP\/1\.1 100 Continue\r\n\r\n$/);
+    await caller.receive(/^HTTP\/1\.1 100 Continue\r\n\r\n$/);
     caller.say('hello');
 
-    await caller.hear(/\r\n\r\n5$/);
+    await caller.receive(/\r\n\r\n5$/);
   });
 
   test('held back and not wanted is never called for', async t => {
     const { port } = await startServer(t, { travel: () => anAnswer('no', 403) });
 
-    const heard = await sayAndHearOut(
+    const received = await sendAndReceive(
       t,
       port,
       'POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n',
     );
 
-    assert.match(heard, /^HTTP\/1\.1 403 [^]*\r\nConnection: close\r\n/);
+    assert.match(received, /^HTTP\/1\.1 403 [^]*\r\nConnection: close\r\n/);
   });
 
   test('short and not wanted does not cost the connection', async t => {
@@ -494,10 +504,10 @@ describe('a body', () => {
     const caller = await rawCaller(t, port);
 
     caller.say('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n');
-    await caller.hear(/403[^]*\r\n\r\nno$/);
+    await caller.receive(/403[^]*\r\n\r\nno$/);
     caller.say('helloGET /again HTTP/1.1\r\nHost: a\r\n\r\n');
 
-    await caller.hear(/\r\n\r\nno[^]*\r\n\r\nno$/);
+    await caller.receive(/\r\n\r\nno[^]*\r\n\r\nno$/);
   });
 });
 
@@ -505,10 +515,10 @@ describe('an answer', () => {
   test('to HEAD has the fields of the one to GET, and no body', async t => {
     const { port, line } = await startServer(t, { travel: () => anAnswer('hello') });
 
-    const heard = await sayAndHearOut(t, port, 'HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    const received = await sendAndReceive(t, port, 'HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
 
-    assert.match(heard, /Content-Length: 5\r\n/);
-    assert.match(heard, /\r\n\r\n$/);
+    assert.match(received, /Content-Length: 5\r\n/);
+    assert.match(received, /\r\n\r\n$/);
     assert.equal((await line()).bytesOut, 0);
   });
 
@@ -516,15 +526,15 @@ describe('an answer', () => {
     test(`with status ${status} has neither body nor length`, async t => {
       const { port } = await startServer(t, { travel: () => anAnswer('hello', status) });
 
-      const heard = await sayAndHearOut(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+      const received = await sendAndReceive(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
 
-      assert.doesNotMatch(heard, /content-length|transfer-encoding/i);
-      assert.match(heard, /\r\n\r\n$/);
+      assert.doesNotMatch(received, /content-length|transfer-encoding/i);
+      assert.match(received, /\r\n\r\n$/);
     });
   }
 
   test('that is a stream goes out as fast as it is read, and is told of when it is over', async t => {
-    const { url, told, line } = await startServer(t, {
+    const { url, reported, line } = await startServer(t, {
       travel: () => {
         const body = Readable.from(Array.from({ length: 64 }, () => Buffer.alloc(64 * 1024)));
         return anAnswer(body);
@@ -533,7 +543,7 @@ describe('an answer', () => {
 
     const response = await fetch(url, { headers: { connection: 'close' } });
     assert.equal(
-      told.some(event => event.kind === 'request'),
+      reported.some(event => event.kind === 'request'),
       false,
     );
     assert.equal((await response.arrayBuffer()).byteLength, 4 * MIB);
@@ -570,8 +580,8 @@ describe('an answer', () => {
       },
     });
 
-    const known = await sayAndHearOut(t, port, 'GET /known HTTP/1.0\r\n\r\n');
-    const whole = await sayAndHearOut(t, port, 'GET /whole HTTP/1.0\r\n\r\n');
+    const known = await sendAndReceive(t, port, 'GET /known HTTP/1.0\r\n\r\n');
+    const whole = await sendAndReceive(t, port, 'GET /whole HTTP/1.0\r\n\r\n');
     const caller = await rawCaller(t, port);
     const failed = once(caller.socket, 'error');
     caller.say('GET /cut HTTP/1.0\r\n\r\n');
@@ -590,7 +600,7 @@ describe('an answer', () => {
     });
     const caller = await rawCaller(t, port);
     caller.say('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
-    await caller.hear(/begin/);
+    await caller.receive(/begin/);
 
     const closed = new Promise(resolve => body.once('close', resolve));
     caller.socket.destroy();
@@ -687,10 +697,10 @@ describe('requests sent ahead', () => {
     const caller = await rawCaller(t, port);
 
     caller.say(one.repeat(5_000));
-    const heard = await caller.hear(/\(5000\)$/);
+    const received = await caller.receive(/\(5000\)$/);
 
     assert.deepEqual(
-      [...heard.matchAll(/\((\d+)\)/g)].map(([, number]) => Number(number)),
+      [...received.matchAll(/\((\d+)\)/g)].map(([, number]) => Number(number)),
       Array.from({ length: 5_000 }, (_, i) => i + 1),
     );
     assert.equal(most, 4);
@@ -713,10 +723,10 @@ describe('requests sent ahead', () => {
     caller.say('TP/1.1\r\nHost: a\r\n\r\nGET /half HT');
     await new Promise(resolve => setTimeout(resolve, 500)); // five times what a head may take
     gate.emit('open');
-    const heard = await caller.hearOut();
+    const received = await caller.receiveAll();
 
-    assert.match(heard, /\/slow[^]*\/next[^]*\/whole[^]*HTTP\/1\.1 408 /);
-    assert.equal(codeIn(heard), 'REQUEST_TIMEOUT');
+    assert.match(received, /\/slow[^]*\/next[^]*\/whole[^]*HTTP\/1\.1 408 /);
+    assert.equal(codeIn(received), 'REQUEST_TIMEOUT');
   });
 
   test('are no calls in flight, however many, and cost little', async t => {
@@ -771,7 +781,7 @@ describe('requests sent ahead', () => {
     await new Promise(resolve => setTimeout(resolve, 300)); // three times what an answer may wait to be taken
     gate.emit('open');
 
-    await caller.hear(/\/slow[^]*\/next$/);
+    await caller.receive(/\/slow[^]*\/next$/);
   });
 });
 
@@ -789,9 +799,9 @@ describe('an interim answer', () => {
         },
       });
 
-      const heard = await sayAndHearOut(t, port, `GET / HTTP/${version}\r\nHost: a\r\nConnection: close\r\n\r\n`);
+      const received = await sendAndReceive(t, port, `GET / HTTP/${version}\r\nHost: a\r\nConnection: close\r\n\r\n`);
 
-      assert.match(heard, expected);
+      assert.match(received, expected);
     });
   }
 });
@@ -799,7 +809,7 @@ describe('an interim answer', () => {
 describe('a mistake of ours', () => {
   test('is a 500 with nothing of our insides, and the next request is none the worse', async t => {
     let count = 0;
-    const { port, told } = await startServer(t, {
+    const { port, reported } = await startServer(t, {
       travel: () => {
         count += 1;
         if (count === 1) throw new TypeError('secret insides');
@@ -807,29 +817,29 @@ describe('a mistake of ours', () => {
       },
     });
 
-    const first = await sayAndHearOut(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
-    const second = await sayAndHearOut(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
-    const third = await sayAndHearOut(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    const first = await sendAndReceive(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    const second = await sendAndReceive(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    const third = await sendAndReceive(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
 
     assert.equal(codeIn(first), 'INTERNAL');
     assert.doesNotMatch(first, /insides/);
     assert.equal(second, ''); // an answer that cannot be written is none
     assert.match(third, /fine$/);
-    assert.equal(told.filter(event => event.kind === 'internal-error').length, 2);
+    assert.equal(reported.filter(event => event.kind === 'internal-error').length, 2);
   });
 });
 
 describe('an upgrade', () => {
-  const ask =
+  const send =
     'GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n';
 
   test('passes through the flow, and its refusal is an answer like any other', async t => {
     const { port, server } = await startServer(t, { travel: mirror });
 
-    const heard = await sayAndHearOut(t, port, ask);
+    const received = await sendAndReceive(t, port, send);
 
-    assert.match(heard, /^HTTP\/1\.1 200 OK\r\n[^]*Connection: close\r\n\r\n\{/);
-    assert.match(heard, /"isUpgrade":true/);
+    assert.match(received, /^HTTP\/1\.1 200 OK\r\n[^]*Connection: close\r\n\r\n\{/);
+    assert.match(received, /"isUpgrade":true/);
     assert.equal(server.inFlight, 0);
   });
 });
@@ -848,13 +858,13 @@ describe('an end in good order', () => {
     while (gate.listenerCount('open') === 0) await new Promise(resolve => setImmediate(resolve));
 
     server.refuse();
-    const refused = await sayAndHearOut(t, port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    const refused = await sendAndReceive(t, port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n');
     const closed = server.close(60_000);
     gate.emit('open');
 
-    assert.match(await working.hearOut(), /Connection: close\r\n[^]*finished$/);
+    assert.match(await working.receiveAll(), /Connection: close\r\n[^]*finished$/);
     await closed;
-    assert.equal(await idle.hearOut(), '');
+    assert.equal(await idle.receiveAll(), '');
     assert.match(refused, /^HTTP\/1\.1 503 [^]*Connection: close/);
     assert.match(refused, /Retry-After: 1/);
     assert.equal(codeIn(refused), 'DRAINING');
@@ -868,7 +878,7 @@ describe('an end in good order', () => {
 
     await server.close(10);
 
-    assert.equal(await caller.hearOut(), '');
+    assert.equal(await caller.receiveAll(), '');
   });
 
   test('says what is wrong when it cannot listen', async t => {

@@ -396,7 +396,7 @@ for (const [about, cases] of Object.entries({ FRAMES, REQUESTS, HPACK, ABUSE }))
   describe(`HTTP/2 in frames: ${about.toLowerCase()}`, () => {
     for (const [name, said, expected] of cases) {
       test(name, async t => {
-        const { port, told } = await startServer(t, {
+        const { port, reported } = await startServer(t, {
           listen: { h2c: true, requestsPerConnectionMax: 2, urlBytesMax: 256, headerBytesMax: 1024 },
           travel: async call => {
             const content = await bodyOf(call, 64 * 1024);
@@ -407,12 +407,12 @@ for (const [about, cases] of Object.entries({ FRAMES, REQUESTS, HPACK, ABUSE }))
         const caller = await frameCaller(t, port);
         caller.say(PREFACE, settings(), ...said);
 
-        assert.ok(await caller.hear(expected), `heard ${caller.heard.join('; ')}`);
+        assert.ok(await caller.receive(expected), `heard ${caller.received.join('; ')}`);
         const next = await frameCaller(t, port);
         next.say(PREFACE, settings(), good);
-        assert.ok(await next.hear(ANSWERED), 'the next connection is served');
+        assert.ok(await next.receive(ANSWERED), 'the next connection is served');
         assert.deepEqual(
-          told.filter(({ kind }) => kind === 'internal-error'),
+          reported.filter(({ kind }) => kind === 'internal-error'),
           [],
         );
       });

@@ -59,8 +59,8 @@ describe('HTTP/2 without TLS', () => {
     const newer = await frameCaller(t, port);
     for (const byte of Buffer.concat([PREFACE, settings(), headers(1, head())])) newer.say(Buffer.from([byte]));
 
-    assert.match(await older.hear(/POST \/ 1$/), /200 OK/);
-    assert.ok(await newer.hear('answers 200 on 1'));
+    assert.match(await older.receive(/POST \/ 1$/), /200 OK/);
+    assert.ok(await newer.receive('answers 200 on 1'));
   });
 
   test('leaves HTTP/1.1 beside it to its bounds: a connection that is read no further stays so', async t => {
@@ -90,21 +90,21 @@ describe('HTTP/2 without TLS', () => {
 
     caller.say(PREFACE);
 
-    assert.match(await caller.hearOut(), /^HTTP\/1\.1 400 /);
+    assert.match(await caller.receiveAll(), /^HTTP\/1\.1 400 /);
   });
 
   test('ends a connection that does not show what it speaks', async t => {
-    const { port, told } = await startPlain(t, { listen: { headersTimeoutMs: 100 } });
+    const { port, reported } = await startPlain(t, { listen: { headersTimeoutMs: 100 } });
 
     for (const said of ['', 'PRI * HT']) {
       const caller = await rawCaller(t, port);
       caller.say(said);
-      assert.equal(await caller.hearOut(), '');
+      assert.equal(await caller.receiveAll(), '');
     }
     const silent = await frameCaller(t, port);
     silent.say(PREFACE, settings(), headers(1, head()).subarray(0, 20));
-    assert.ok(await silent.hear('goaway NO_ERROR'));
-    assert.deepEqual(told, []);
+    assert.ok(await silent.receive('goaway NO_ERROR'));
+    assert.deepEqual(reported, []);
   });
 });
 
@@ -299,9 +299,9 @@ describe('a connection that speaks HTTP/2', () => {
     const caller = await frameCaller(t, port);
     caller.say(PREFACE, settings(), headers(1, head()));
 
-    assert.ok(await caller.hear('answers 200 on 1'));
-    assert.ok(await caller.hear('goaway NO_ERROR'));
-    assert.ok(await caller.hear('closed'));
+    assert.ok(await caller.receive('answers 200 on 1'));
+    assert.ok(await caller.receive('goaway NO_ERROR'));
+    assert.ok(await caller.receive('closed'));
   });
 
   test('ends with the calls in hand when the gateway drains', async t => {
@@ -315,10 +315,10 @@ describe('a connection that speaks HTTP/2', () => {
     const client = begin();
     const inHand = answerOf(client.request({ ':path': '/in-hand' }));
     await until(() => answers.length === 1, 'the call');
-    const told = once(client, 'goaway');
+    const reported = once(client, 'goaway');
 
     const closed = server.close(5_000);
-    await told;
+    await reported;
     answers[0]?.();
 
     assert.equal((await inHand).text, '/in-hand');

@@ -27,8 +27,8 @@ test('what is wrong with an ONNX file is said at its key, and a package that is 
 
   const { problems } = loadContract(join(folder, 'gateway.yaml'), {});
 
-  const told = problems.map(({ line, column, severity, message }) => `${line}:${column} ${severity} ${message}`);
-  assert.deepEqual(told, [
+  const reported = problems.map(({ line, column, severity, message }) => `${line}:${column} ${severity} ${message}`);
+  assert.deepEqual(reported, [
     `3:27 error ${folder}/absent.onnx cannot be read: no such file or directory (ENOENT)`,
     `4:27 error ${folder}/text.onnx is no ONNX file: there is no wire type 6`,
     `5:27 error ${folder}/complex.onnx takes elements of type complex64 as its input \`z\``,

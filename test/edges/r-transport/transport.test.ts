@@ -34,7 +34,7 @@ interface Message extends Partial<UpstreamMessage> {
 }
 
 /** One exchange, as a test awaits it. */
-interface Sending {
+interface TestExchange {
   /** At its head for a stream, at its end for a whole one; rejects with the failure. */
   readonly answer: Promise<UpstreamAnswer>;
   readonly settled: Promise<ExchangeEnd['kind']>;
@@ -59,7 +59,7 @@ function send(
   transport: ReturnType<typeof createTransport>,
   { origin, ...traits }: Message,
   bounds: ExchangeBounds,
-): Sending {
+): TestExchange {
   const message = { method: 'GET', target: '/', host: undefined, fields: [], body: Buffer.alloc(0), ...traits };
   const interim: { status: number; fields: string[] }[] = [];
   const { answer, head, failure, settled, settle } = promises();
@@ -122,17 +122,17 @@ function someBounds(traits: Partial<ExchangeBounds> = {}): ExchangeBounds {
 }
 
 /** The answer's body, whole. */
-async function textOf(sending: Sending): Promise<string> {
-  const { body } = await sending.answer;
+async function textOf(sent: TestExchange): Promise<string> {
+  const { body } = await sent.answer;
   return (Buffer.isBuffer(body) ? body : await buffer(body)).toString();
 }
 
-async function failureOf(sending: Sending) {
-  const code = await sending.answer.then(
+async function failureOf(sent: TestExchange) {
+  const code = await sent.answer.then(
     () => 'no failure',
     (error: unknown) => (error as { code: string }).code,
   );
-  return { code, settled: await sending.settled };
+  return { code, settled: await sent.settled };
 }
 
 /** No connection is open there any more. */
@@ -220,14 +220,14 @@ describe('an answer', () => {
   test('comes with its status, its fields as they were spelled, and its body', async t => {
     const upstream = await startUpstream(t, answer('[1,2]', { status: 422, fields: 'X-A: 1\r\nx-a: 2\r\n' }));
 
-    const sending = aTransport(t).send(aRequest(upstream.origin), someBounds());
+    const sent = aTransport(t).send(aRequest(upstream.origin), someBounds());
 
-    assert.deepEqual(await sending.answer, {
+    assert.deepEqual(await sent.answer, {
       status: 422,
       fields: ['X-A', '1', 'x-a', '2', 'Content-Length', '5'],
       body: Buffer.from('[1,2]'),
     });
-    assert.equal(await sending.settled, 'answered');
+    assert.equal(await sent.settled, 'answered');
   });
 
   const framings = {
@@ -239,17 +239,17 @@ describe('an answer', () => {
     test(`is taken in ${name}`, async t => {
       const upstream = await startUpstream(t, bytesThenEnd(text));
 
-      const sending = aTransport(t).send(aRequest(upstream.origin), someBounds());
+      const sent = aTransport(t).send(aRequest(upstream.origin), someBounds());
 
-      assert.equal((await sending.answer).status, 200);
-      assert.equal(await textOf(sending), 'abcdef');
+      assert.equal((await sent.answer).status, 200);
+      assert.equal(await textOf(sent), 'abcdef');
     });
   }
 
   test('tells how long the connection and the first byte took', async t => {
     const upstream = await startUpstream(t, stall);
     const clock = manualClock();
-    const sending = aTransport(t, clock).send(aRequest(upstream.origin), someBounds());
+    const sent = aTransport(t, clock).send(aRequest(upstream.origin), someBounds());
     await once(upstream.events, 'request');
 
     clock.advance(25);
@@ -257,28 +257,28 @@ describe('an answer', () => {
     const other = aTransport(t, clock).send(aRequest(upstream.origin), someBounds());
     await other.answer;
 
-    assert.deepEqual([sending.sentMs, sending.firstByteMs], [0, undefined]);
+    assert.deepEqual([sent.sentMs, sent.firstByteMs], [0, undefined]);
     assert.deepEqual([other.sentMs, other.firstByteMs], [25, 25]);
   });
 
   test('is off the instance’s hands however slowly it is read, while it fits the buffer', async t => {
     const upstream = await startUpstream(t, flood(MIB));
 
-    const sending = aTransport(t).send(aRequest(upstream.origin), someBounds({ bufferBytesMax: MIB }));
+    const sent = aTransport(t).send(aRequest(upstream.origin), someBounds({ bufferBytesMax: MIB }));
 
-    assert.equal(await sending.settled, 'answered');
-    const { body } = await sending.answer;
+    assert.equal(await sent.settled, 'answered');
+    const { body } = await sent.answer;
     assert.ok(Buffer.isBuffer(body));
     assert.equal(body.length, MIB);
   });
 
   test('flows on as it is read once it outgrows the buffer, and holds the instance until then', async t => {
     const upstream = await startUpstream(t, flood(8 * MIB));
-    const sending = aTransport(t).send(aRequest(upstream.origin), someBounds({ bufferBytesMax: 64 * KIB }));
-    const { body } = await sending.answer;
+    const sent = aTransport(t).send(aRequest(upstream.origin), someBounds({ bufferBytesMax: 64 * KIB }));
+    const { body } = await sent.answer;
     assert.ok(body instanceof Readable);
     let isSettled = false;
-    void sending.settled.then(() => {
+    void sent.settled.then(() => {
       isSettled = true;
     });
 
@@ -287,18 +287,18 @@ describe('an answer', () => {
     assert.ok(body.readableLength < MIB, 'no more is taken than there is room for');
 
     assert.equal((await buffer(body)).length, 8 * MIB);
-    assert.equal(await sending.settled, 'answered');
+    assert.equal(await sent.settled, 'answered');
   });
 
   test('ends when its reader leaves it, and the connection with it', async t => {
     const upstream = await startUpstream(t, flood(64 * MIB));
-    const sending = aTransport(t).send(aRequest(upstream.origin), someBounds({ bufferBytesMax: KIB }));
-    const { body } = await sending.answer;
+    const sent = aTransport(t).send(aRequest(upstream.origin), someBounds({ bufferBytesMax: KIB }));
+    const { body } = await sent.answer;
     assert.ok(body instanceof Readable);
 
     body.destroy();
 
-    assert.equal(await sending.settled, 'answered');
+    assert.equal(await sent.settled, 'answered');
     if (upstream.open > 0) await once(upstream.events, 'disconnection');
     assert.equal(upstream.open, 0);
   });
@@ -309,49 +309,49 @@ describe('an answer', () => {
       bytes('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n'),
     );
 
-    const sending = aTransport(t).send(aRequest(upstream.origin), someBounds());
-    const { body } = await sending.answer;
+    const sent = aTransport(t).send(aRequest(upstream.origin), someBounds());
+    const { body } = await sent.answer;
     assert.ok(body instanceof Readable);
-    sending.discard();
+    sent.discard();
 
-    assert.equal(await sending.settled, 'answered');
+    assert.equal(await sent.settled, 'answered');
   });
 });
 
 describe('an exchange nobody waits for', () => {
   test('holds the instance until it has answered, and keeps nothing of the answer', async t => {
     const upstream = await startUpstream(t, stall);
-    const sending = aTransport(t).send(aRequest(upstream.origin), someBounds());
+    const sent = aTransport(t).send(aRequest(upstream.origin), someBounds());
     let isSettled = false;
-    void sending.settled.then(() => {
+    void sent.settled.then(() => {
       isSettled = true;
     });
     const socket = await new Promise<Socket>(resolve => upstream.play(resolve));
 
-    sending.discard();
+    sent.discard();
     await setImmediate();
     assert.equal(isSettled, false);
 
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello');
-    assert.equal(await sending.settled, 'answered');
-    assert.equal(await textOf(sending), '');
+    assert.equal(await sent.settled, 'answered');
+    assert.equal(await textOf(sent), '');
   });
 
   test('does not take in an answer without end', async t => {
     const upstream = await startUpstream(t, flood(1024 * MIB));
-    const sending = aTransport(t).send(aRequest(upstream.origin), someBounds({ bufferBytesMax: 64 * KIB }));
+    const sent = aTransport(t).send(aRequest(upstream.origin), someBounds({ bufferBytesMax: 64 * KIB }));
 
-    sending.discard();
+    sent.discard();
 
-    assert.equal(await sending.settled, 'answered');
+    assert.equal(await sent.settled, 'answered');
   });
 });
 
 describe('a failure', () => {
   test('to connect is told apart: nobody there', async t => {
-    const sending = aTransport(t).send(aRequest(await deadOrigin()), someBounds());
+    const sent = aTransport(t).send(aRequest(await deadOrigin()), someBounds());
 
-    assert.deepEqual(await failureOf(sending), { code: 'CONNECT_FAILED', settled: 'refused' });
+    assert.deepEqual(await failureOf(sent), { code: 'CONNECT_FAILED', settled: 'refused' });
   });
 
   test('to connect is told apart: no connection in time', async t => {
@@ -363,14 +363,14 @@ describe('a failure', () => {
     const origin = `https://127.0.0.1:${(silent.address() as AddressInfo).port}`; // the handshake never comes about
 
     const transport = aTransport(t, clock);
-    const sending = transport.send(aRequest(origin), someBounds({ connectTimeoutMs: 1_000 }));
+    const sent = transport.send(aRequest(origin), someBounds({ connectTimeoutMs: 1_000 }));
     const [socket] = (await arrival) as [Socket];
     socket.on('error', () => undefined).resume();
     clock.advance(999);
     assert.equal(transport.deadlines.size, 1);
     clock.advance(1);
 
-    assert.deepEqual(await failureOf(sending), { code: 'CONNECT_FAILED', settled: 'connect-timeout' });
+    assert.deepEqual(await failureOf(sent), { code: 'CONNECT_FAILED', settled: 'connect-timeout' });
     assert.equal(transport.deadlines.size, 0);
   });
 
@@ -424,12 +424,12 @@ describe('a failure', () => {
       test(`of the instance is told for what it is: ${name}${reuse ? ', on a reused connection' : ''}`, async t => {
         const upstream = await startUpstream(t, script);
 
-        const sending = aTransport(t).send(
+        const sent = aTransport(t).send(
           aRequest(upstream.origin, { method: 'POST', body: Buffer.from('x') }),
           someBounds({ reuse }),
         );
 
-        assert.deepEqual(await failureOf(sending), { code, settled });
+        assert.deepEqual(await failureOf(sent), { code, settled });
       });
     }
   }
@@ -442,10 +442,10 @@ describe('a failure', () => {
     test(`is none where the instance switches protocols unasked, ${name}: that is its answer`, async t => {
       const upstream = await startUpstream(t, bytes(text));
 
-      const sending = aTransport(t).send(aRequest(upstream.origin), someBounds());
+      const sent = aTransport(t).send(aRequest(upstream.origin), someBounds());
 
-      assert.equal((await sending.answer).status, 101);
-      assert.equal(await sending.settled, 'answered');
+      assert.equal((await sent.answer).status, 101);
+      assert.equal(await sent.settled, 'answered');
       await closed(upstream);
     });
   }
@@ -453,38 +453,38 @@ describe('a failure', () => {
   test('within a body that is being read breaks the reading', async t => {
     const text = `HTTP/1.1 200 OK\r\nContent-Length: ${MIB}\r\n\r\n${'x'.repeat(128 * KIB)}`;
     const upstream = await startUpstream(t, bytesThenEnd(text));
-    const sending = aTransport(t).send(aRequest(upstream.origin), someBounds({ bufferBytesMax: KIB }));
-    const { body } = await sending.answer;
+    const sent = aTransport(t).send(aRequest(upstream.origin), someBounds({ bufferBytesMax: KIB }));
+    const { body } = await sent.answer;
 
     await assert.rejects(buffer(body as Readable), { code: 'CONNECTION_LOST' });
-    assert.equal(await sending.settled, 'lost');
+    assert.equal(await sent.settled, 'lost');
   });
 
   test('to end within hangMsMax ends the exchange, whoever still waits', async t => {
     const upstream = await startUpstream(t, stall);
     const clock = manualClock();
-    const sending = aTransport(t, clock).send(aRequest(upstream.origin), someBounds({ hangMsMax: 120_000 }));
+    const sent = aTransport(t, clock).send(aRequest(upstream.origin), someBounds({ hangMsMax: 120_000 }));
     await once(upstream.events, 'request');
     const left = once(upstream.events, 'disconnection');
 
-    sending.discard();
+    sent.discard();
     clock.advance(120_000);
 
-    assert.deepEqual(await failureOf(sending), { code: 'ATTEMPT_TIMEOUT', settled: 'hung' });
+    assert.deepEqual(await failureOf(sent), { code: 'ATTEMPT_TIMEOUT', settled: 'hung' });
     await left;
   });
 
   test('of the reader to read is not the instance’s hang', async t => {
     const upstream = await startUpstream(t, flood(8 * MIB));
     const clock = manualClock();
-    const sending = aTransport(t, clock).send(aRequest(upstream.origin), someBounds({ bufferBytesMax: KIB }));
-    const { body } = await sending.answer;
+    const sent = aTransport(t, clock).send(aRequest(upstream.origin), someBounds({ bufferBytesMax: KIB }));
+    const { body } = await sent.answer;
     await once(body as Readable, 'readable');
     await setImmediate();
 
     clock.advance(60_000);
 
-    assert.equal(await sending.settled, 'answered');
+    assert.equal(await sent.settled, 'answered');
     await assert.rejects(buffer(body as Readable), { code: 'ATTEMPT_TIMEOUT' });
   });
 
@@ -493,10 +493,10 @@ describe('a failure', () => {
     const transport = aTransport(t, clock);
     const origin = await deadOrigin();
 
-    const sendings = Array.from({ length: 300 }, (_, i) =>
+    const exchanges = Array.from({ length: 300 }, (_, i) =>
       transport.send(aRequest(origin), someBounds({ reuse: i % 2 === 0 })),
     );
-    const settled = await Promise.all(sendings.map(sending => sending.settled));
+    const settled = await Promise.all(exchanges.map(sent => sent.settled));
 
     assert.deepEqual(new Set(settled), new Set(['refused']));
     assert.equal(transport.deadlines.size, 0);
@@ -531,18 +531,18 @@ describe('a connection opened ahead', () => {
     const send = () => transport.send(aRequest(upstream.origin, POST), someBounds());
     await send().answer;
     const second = new Promise<Socket>(resolve => upstream.play(resolve));
-    const sending = send();
+    const sent = send();
     while (upstream.taken < 3) await once(upstream.events, 'connection');
-    return { upstream, transport, send, sending, socket: await second };
+    return { upstream, transport, send, sending: sent, socket: await second };
   }
 
   test('is there before the call in hand is answered, has nothing written on it, and is the next call’s', async t => {
-    const { upstream, send, sending, socket } = await inTheMiddle(t);
+    const { upstream, send, sending: sent, socket } = await inTheMiddle(t);
     assert.equal(upstream.requests.length, 2);
 
     upstream.play(answer('third'));
     answer('second')(socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
-    assert.equal(await textOf(sending), 'second');
+    assert.equal(await textOf(sent), 'second');
     const third = send();
 
     assert.equal(await textOf(third), 'third');
@@ -573,19 +573,19 @@ describe('a connection opened ahead', () => {
     await transport.send(aRequest(upstream.origin), someBounds()).answer;
     upstream.play(stall);
 
-    const sendings = [1, 2, 3].map(() => transport.send(aRequest(upstream.origin), someBounds()));
+    const exchanges = [1, 2, 3].map(() => transport.send(aRequest(upstream.origin), someBounds()));
     while (upstream.requests.length < 4) await once(upstream.events, 'request');
     while (upstream.open < 6) await once(upstream.events, 'connection');
     await setImmediate();
 
-    assert.deepEqual([sendings.length, upstream.open], [3, 6]);
+    assert.deepEqual([exchanges.length, upstream.open], [3, 6]);
   });
 
   test('is closed where nobody needs it', async t => {
     const clock = manualClock();
-    const { upstream, transport, sending, socket } = await inTheMiddle(t, clock);
+    const { upstream, transport, sending: sent, socket } = await inTheMiddle(t, clock);
     answer('second')(socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
-    await sending.settled;
+    await sent.settled;
     assert.equal(transport.deadlines.size, 1);
 
     clock.advance(1_000);
@@ -595,9 +595,9 @@ describe('a connection opened ahead', () => {
   });
 
   test('is passed over when the instance has ended it', async t => {
-    const { upstream, send, sending, socket } = await inTheMiddle(t);
+    const { upstream, send, sending: sent, socket } = await inTheMiddle(t);
     answer('second')(socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
-    await sending.answer;
+    await sent.answer;
 
     upstream.play(answer('third'));
     upstream.hangUp();
@@ -608,9 +608,9 @@ describe('a connection opened ahead', () => {
   });
 
   test('is passed over when the instance has ended it, though nobody has read that yet', async t => {
-    const { upstream, send, sending, socket } = await inTheMiddle(t);
+    const { upstream, send, sending: sent, socket } = await inTheMiddle(t);
     answer('second')(socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
-    await sending.answer;
+    await sent.answer;
 
     upstream.play(answer('third'));
     await setTimeout(1); // in a timer's turn: what has come by now is read before the turn is over
@@ -622,8 +622,8 @@ describe('a connection opened ahead', () => {
   });
 
   test('that takes nothing any more costs a call one of its own, and nothing else', async t => {
-    const { upstream, send, sending, socket } = await inTheMiddle(t);
-    const third = new Promise<Sending>(resolve => {
+    const { upstream, send, sending: sent, socket } = await inTheMiddle(t);
+    const third = new Promise<TestExchange>(resolve => {
       // Within one turn of the event loop, so that the gateway's side cannot have heard of it.
       upstream.play(() => {
         upstream.reset();
@@ -635,24 +635,24 @@ describe('a connection opened ahead', () => {
 
     assert.equal(await textOf(await third), 'third');
     assert.equal(upstream.requests.at(-1)?.body.toString(), '{"x":1}');
-    assert.deepEqual([socket.destroyed, await sending.settled, await other.settled], [true, 'lost', 'lost']);
+    assert.deepEqual([socket.destroyed, await sent.settled, await other.settled], [true, 'lost', 'lost']);
   });
 
   test('goes with the call that is lost: who comes after it is told that nobody is there', async t => {
-    const { upstream, send, sending } = await inTheMiddle(t);
+    const { upstream, send, sending: sent } = await inTheMiddle(t);
 
     void upstream.stop();
 
-    assert.equal(await sending.settled, 'lost');
+    assert.equal(await sent.settled, 'lost');
     assert.deepEqual(await failureOf(send()), { code: 'CONNECT_FAILED', settled: 'refused' });
   });
 
   test('goes with a call that broke, though it looks sound itself', async t => {
-    const { upstream, sending, socket } = await inTheMiddle(t, manualClock());
+    const { upstream, sending: sent, socket } = await inTheMiddle(t, manualClock());
 
     socket.resetAndDestroy();
 
-    assert.equal(await sending.settled, 'lost');
+    assert.equal(await sent.settled, 'lost');
     await closed(upstream);
   });
 
@@ -701,23 +701,23 @@ describe('a kept connection', () => {
     const clock = manualClock();
     const upstream = await startUpstream(t, stall);
     const transport = aTransport(t, clock);
-    const ask = async (lateMs: number) => {
+    const sendOne = async (lateMs: number) => {
       const socket = new Promise<Socket>(resolve => upstream.play(resolve));
-      const sending = transport.send(aRequest(upstream.origin), AUTO);
+      const sent = transport.send(aRequest(upstream.origin), AUTO);
       (await socket).write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n');
-      while (sending.firstByteMs === undefined) await setImmediate();
+      while (sent.firstByteMs === undefined) await setImmediate();
       clock.advance(lateMs);
       (await socket).write('ok');
-      await sending.answer;
+      await sent.answer;
     };
 
-    for (const lateMs of [40, 40, 0, 40]) await ask(lateMs); // the first is on a connection of its own
+    for (const lateMs of [40, 40, 0, 40]) await sendOne(lateMs); // the first is on a connection of its own
     assert.equal(transport.modeOf(upstream.origin), 'kept');
-    await ask(40);
+    await sendOne(40);
 
     assert.equal(transport.modeOf(upstream.origin), 'fresh');
     assert.equal(upstream.taken, 1);
-    await ask(0);
+    await sendOne(0);
     assert.equal(transport.modeOf(upstream.origin), 'fresh');
     assert.equal(upstream.taken, 2);
   });
@@ -804,7 +804,7 @@ describe('a kept connection', () => {
     const upstream = await startUpstream(t, answer('first'));
     const transport = aTransport(t);
     await transport.send(aRequest(upstream.origin), KEPT).answer;
-    const second = new Promise<Sending>(resolve => {
+    const second = new Promise<TestExchange>(resolve => {
       // Within one turn of the event loop, so that the gateway's side cannot have heard of it.
       upstream.play(() => {
         upstream.reset();
@@ -837,10 +837,10 @@ describe('interim answers', () => {
       'HTTP/1.1 100 Go\r\n\r\nHTTP/1.1 103 Early\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
     const upstream = await startUpstream(t, bytes(text));
 
-    const sending = aTransport(t).send(aRequest(upstream.origin), someBounds());
+    const sent = aTransport(t).send(aRequest(upstream.origin), someBounds());
 
-    assert.equal(await textOf(sending), 'ok');
-    assert.deepEqual(sending.interim, [{ status: 103, fields: ['Link', '</a>'] }]);
+    assert.equal(await textOf(sent), 'ok');
+    assert.deepEqual(sent.interim, [{ status: 103, fields: ['Link', '</a>'] }]);
   });
 });
 
@@ -924,10 +924,10 @@ describe('an https origin', () => {
       if (isTrusted) trust(t);
       const { port } = await startTls(t);
 
-      const sending = aTransport(t).send(aRequest(`https://${name}:${port}`), someBounds());
+      const sent = aTransport(t).send(aRequest(`https://${name}:${port}`), someBounds());
 
-      assert.deepEqual(await failureOf(sending), { code: 'UPSTREAM_UNTRUSTED', settled: 'untrusted' });
-      await assert.rejects(sending.answer, /certificate/);
+      assert.deepEqual(await failureOf(sent), { code: 'UPSTREAM_UNTRUSTED', settled: 'untrusted' });
+      await assert.rejects(sent.answer, /certificate/);
     });
   }
 });
@@ -936,13 +936,13 @@ describe('letting go', () => {
   test('of an origin lets what is under way end by itself, and begins anew when asked again', async t => {
     const upstream = await startUpstream(t, stall);
     const transport = aTransport(t);
-    const sending = transport.send(aRequest(upstream.origin), someBounds({ reuse: true }));
+    const sent = transport.send(aRequest(upstream.origin), someBounds({ reuse: true }));
     const socket = await new Promise<Socket>(resolve => upstream.play(resolve));
 
     transport.forget(upstream.origin);
     answer('late')(socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
 
-    assert.equal(await textOf(sending), 'late');
+    assert.equal(await textOf(sent), 'late');
     upstream.play(answer('anew'));
     const again = transport.send(aRequest(upstream.origin), someBounds({ reuse: true }));
     assert.equal(await textOf(again), 'anew');
@@ -952,12 +952,12 @@ describe('letting go', () => {
   test('of everything breaks off what is under way, and takes nothing new', async t => {
     const upstream = await startUpstream(t, stall);
     const transport = aTransport(t);
-    const sending = transport.send(aRequest(upstream.origin), someBounds());
+    const sent = transport.send(aRequest(upstream.origin), someBounds());
     await once(upstream.events, 'request');
 
     await transport.close();
 
-    assert.deepEqual(await failureOf(sending), { code: 'CONNECTION_LOST', settled: 'abandoned' });
+    assert.deepEqual(await failureOf(sent), { code: 'CONNECTION_LOST', settled: 'abandoned' });
     const late = transport.send(aRequest(upstream.origin), someBounds());
     assert.deepEqual(await failureOf(late), { code: 'CONNECT_FAILED', settled: 'abandoned' });
     assert.equal(upstream.requests.length, 1);

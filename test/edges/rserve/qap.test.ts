@@ -84,8 +84,8 @@ describe('QAP1', () => {
   test('reads an answer in any pieces, and nothing but an answer within its bound', () => {
     const whole = answer(bytesOf(VALUE));
     const reader = new ResponseReader(1_000);
-    const heard = [...whole].map(byte => reader.take(Buffer.from([byte])));
-    assert.deepEqual(valueIn(heard.at(-1)?.body ?? Buffer.alloc(0)), VALUE);
+    const received = [...whole].map(byte => reader.take(Buffer.from([byte])));
+    assert.deepEqual(valueIn(received.at(-1)?.body ?? Buffer.alloc(0)), VALUE);
 
     assert.throws(() => new ResponseReader(10).take(whole), TooLarge);
     assert.throws(() => new ResponseReader(1_000).take(answer(Buffer.alloc(0), { length: 0xffffffff })), TooLarge);
@@ -135,11 +135,11 @@ describe('QAP1', () => {
   });
 
   test('logs in with what crypt(3) makes of the password, where that alone is taken', async t => {
-    let heard = '';
+    let received = '';
     const origin = await startFalse(t, socket => {
       socket.write('Rsrv0103QAP1\r\n\r\nARucKrl ------\r\n');
       socket.on('data', chunk => {
-        heard += chunk.toString('latin1');
+        received += chunk.toString('latin1');
         socket.write(answer(Buffer.alloc(0)));
       });
     });
@@ -150,7 +150,7 @@ describe('QAP1', () => {
     });
     connection.destroy();
 
-    assert.ok(heard.includes('rasmus\nrl.3StKT.4T8M\0'), heard);
+    assert.ok(received.includes('rasmus\nrl.3StKT.4T8M\0'), received);
     assert.deepEqual([unixCrypt('', './'), unixCrypt('päss wörd', 'Zz')], ['./Una9Fi.seRo', 'ZzMGIz2xZC912']);
   });
 });

@@ -53,10 +53,10 @@ async function shake(t: TestContext, port: number, options: ConnectionOptions = 
 }
 
 /** Says a request and gives the answer, on a connection that stays. */
-async function ask(socket: TLSSocket, host: string): Promise<string> {
+async function send(socket: TLSSocket, host: string): Promise<string> {
   socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
-  const [heard] = (await once(socket, 'data')) as [Buffer];
-  return heard.toString();
+  const [received] = (await once(socket, 'data')) as [Buffer];
+  return received.toString();
 }
 
 const nameOf = (socket: TLSSocket) => socket.getPeerCertificate().subjectaltname;
@@ -66,7 +66,7 @@ describe('a listener with TLS', () => {
     const { port } = await startTls(t);
     const socket = await shake(t, port);
 
-    assert.match(await ask(socket, '127.0.0.1'), /200 OK[\s\S]*https 127\.0\.0\.1$/);
+    assert.match(await send(socket, '127.0.0.1'), /200 OK[\s\S]*https 127\.0\.0\.1$/);
   });
 
   test('shows the certificate of the name that is asked for, a name of its own before a wildcard', async t => {
@@ -112,10 +112,10 @@ describe('a listener with TLS', () => {
   });
 
   test('takes new certificates when the files change, and loses no connection', async t => {
-    const { port, save, server, told } = await startTls(t);
+    const { port, save, server, reported } = await startTls(t);
     const renewed = aCertificate({ names: ['a.example.org', 'new.example.org'], days: 90 });
     const before = await shake(t, port, { servername: 'a.example.org' });
-    await ask(before, 'a.example.org');
+    await send(before, 'a.example.org');
     const expirySeconds = () => server.expiries()[0]?.atSeconds ?? 0;
     const beforeSeconds = expirySeconds();
 
@@ -123,19 +123,19 @@ describe('a listener with TLS', () => {
     save('wild', aCertificate({ names: ['*.c.example.org'] }));
 
     await until(() => server.expiries()[1]?.name === '*.c.example.org', 'the new certificates');
-    assert.match(await ask(before, 'a.example.org'), /200 OK/);
+    assert.match(await send(before, 'a.example.org'), /200 OK/);
     assert.equal(nameOf(await shake(t, port)), 'DNS:a.example.org, DNS:new.example.org');
     assert.equal(nameOf(await shake(t, port, { servername: 'y.c.example.org' })), 'DNS:*.c.example.org');
     assert.ok(expirySeconds() - beforeSeconds > 59 * 86_400);
-    assert.ok(told.some(event => event.kind === 'notice' && event.text.includes('read again')));
+    assert.ok(reported.some(event => event.kind === 'notice' && event.text.includes('read again')));
   });
 
   test('keeps the certificates it has where the new files do not fit together, and says so', async t => {
-    const { port, save, told } = await startTls(t);
+    const { port, save, reported } = await startTls(t);
 
     save('first', { cert: first.cert, key: wild.key });
 
-    const findNotice = () => told.find(event => event.kind === 'notice' && event.level === 'error');
+    const findNotice = () => reported.find(event => event.kind === 'notice' && event.level === 'error');
     await until(() => findNotice() !== undefined, 'the notice');
     assert.match(JSON.stringify(findNotice()), /those in force stay.*first\.cert.*does not belong to the certificate/);
     assert.equal(nameOf(await shake(t, port)), 'DNS:a.example.org');
@@ -154,10 +154,10 @@ describe('a listener with TLS', () => {
     const { port, line } = await startTls(t);
     const socket = await shake(t, port, { servername: 'a.example.org' });
 
-    assert.match(await ask(socket, 'y.b.example.org'), /421 Misdirected Request[\s\S]*"code":"MISDIRECTED"/);
+    assert.match(await send(socket, 'y.b.example.org'), /421 Misdirected Request[\s\S]*"code":"MISDIRECTED"/);
     assert.equal((await line()).code, 'MISDIRECTED');
-    assert.match(await ask(socket, 'A.example.org.:443'), /200 OK/);
-    assert.match(await ask(socket, 'x.b.example.org'), /421 /);
+    assert.match(await send(socket, 'A.example.org.:443'), /200 OK/);
+    assert.match(await send(socket, 'x.b.example.org'), /421 /);
   });
 
   test('takes a host that the certificate names, or that was asked for, or any where none was asked for', async t => {
@@ -168,7 +168,7 @@ describe('a listener with TLS', () => {
       ['elsewhere.example.org', 'elsewhere.example.org'],
       ['', 'anything.example.org'],
     ] as const) {
-      assert.match(await ask(await shake(t, port, { servername }), host), /200 OK/, host);
+      assert.match(await send(await shake(t, port, { servername }), host), /200 OK/, host);
     }
   });
 
@@ -176,7 +176,7 @@ describe('a listener with TLS', () => {
     const { port } = await startTls(t, { listen: { trustedProxies: ['127.0.0.0/8'] } });
     const socket = await shake(t, port, { servername: 'a.example.org' });
 
-    assert.match(await ask(socket, 'y.b.example.org'), /200 OK/);
+    assert.match(await send(socket, 'y.b.example.org'), /200 OK/);
   });
 
   test('tells browsers to stay with https where that is wanted, on refusals as well', async t => {
@@ -184,18 +184,18 @@ describe('a listener with TLS', () => {
     const socket = await shake(t, port, { servername: 'a.example.org' });
 
     for (const host of ['a.example.org', 'b.example.org']) {
-      assert.match(await ask(socket, host), /\r\nStrict-Transport-Security: max-age=3600\r\n/, host);
+      assert.match(await send(socket, host), /\r\nStrict-Transport-Security: max-age=3600\r\n/, host);
     }
   });
 
   test('says nothing of it unless that is wanted', async t => {
     const { port } = await startTls(t);
 
-    assert.doesNotMatch(await ask(await shake(t, port), 'a.example.org'), /Strict-Transport-Security/i);
+    assert.doesNotMatch(await send(await shake(t, port), 'a.example.org'), /Strict-Transport-Security/i);
   });
 
   test('ends a handshake that does not come, and waits for none when it closes', async t => {
-    const { port, server, told } = await startTls(t, { listen: { headersTimeoutMs: 200 } });
+    const { port, server, reported } = await startTls(t, { listen: { headersTimeoutMs: 200 } });
     const silent = connectTcp({ host: '127.0.0.1', port });
     silent.on('error', () => undefined);
     await once(silent, 'close');
@@ -207,18 +207,18 @@ describe('a listener with TLS', () => {
     await server.close(0);
 
     await lateClosed;
-    assert.deepEqual(told, []);
+    assert.deepEqual(reported, []);
   });
 
   test('ends a connection that does not speak TLS', async t => {
-    const { port, told } = await startTls(t);
+    const { port, reported } = await startTls(t);
     const plain = connectTcp({ host: '127.0.0.1', port });
     plain.on('error', () => undefined);
     plain.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
 
     await once(plain.resume(), 'close');
 
-    assert.deepEqual(told, []);
+    assert.deepEqual(reported, []);
   });
 
   test('keeps a connection for the next request', async t => {
@@ -238,18 +238,18 @@ describe('a listener with TLS', () => {
 });
 
 describe('the plain port of redirectFrom', () => {
-  const redirectOf = async (t: TestContext, ask: { path: string; host: string; method?: string }) => {
+  const redirectOf = async (t: TestContext, send: { path: string; host: string; method?: string }) => {
     const { server, port } = await startTls(t, { listen: { redirectFrom: 0 } });
     const sent = request({
-      ...{ host: '127.0.0.1', port: server.redirectPort, path: ask.path, method: ask.method ?? 'GET', agent: false },
-      headers: { host: ask.host, ...(ask.method === 'POST' && { 'content-length': 3 }) },
-    }).end(ask.method === 'POST' ? 'abc' : undefined);
+      ...{ host: '127.0.0.1', port: server.redirectPort, path: send.path, method: send.method ?? 'GET', agent: false },
+      headers: { host: send.host, ...(send.method === 'POST' && { 'content-length': 3 }) },
+    }).end(send.method === 'POST' ? 'abc' : undefined);
     const [answer] = (await once(sent, 'response')) as [IncomingMessage];
     answer.resume();
     return { status: answer.statusCode, location: answer.headers.location?.replace(`:${port}`, ':PORT') };
   };
 
-  for (const [name, asked, expected] of [
+  for (const [name, requested, expected] of [
     ['a path with its query', { path: '/a/b?c=%20d', host: 'a.example.org' }, 'https://a.example.org:PORT/a/b?c=%20d'],
     ['a host with its port', { path: '/', host: 'a.example.org:8081' }, 'https://a.example.org:PORT/'],
     ['an address', { path: '/', host: '[::1]:8081' }, 'https://[::1]:PORT/'],
@@ -258,17 +258,17 @@ describe('the plain port of redirectFrom', () => {
     ['an absolute target', { path: 'http://b.example.org/x', host: 'a' }, 'https://b.example.org:PORT/x'],
   ] as const) {
     test(`redirects ${name}`, async t => {
-      assert.deepEqual(await redirectOf(t, asked), { status: 308, location: expected });
+      assert.deepEqual(await redirectOf(t, requested), { status: 308, location: expected });
     });
   }
 
-  for (const [name, asked] of [
+  for (const [name, requested] of [
     ['a malformed host', { path: '/', host: 'a/b' }],
     ['an asterisk', { path: '*', host: 'a', method: 'OPTIONS' }],
     ['an address without a host', { path: 'http:///a', host: 'a' }],
   ] as const) {
     test(`refuses ${name}`, async t => {
-      assert.deepEqual(await redirectOf(t, asked), { status: 400, location: undefined });
+      assert.deepEqual(await redirectOf(t, requested), { status: 400, location: undefined });
     });
   }
 });
