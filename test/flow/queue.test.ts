@@ -235,29 +235,6 @@ routes:
     assert.ok((await Promise.all(calls)).every(({ status }) => status === 200));
   });
 
-  test('of whom one has filled the queue make room for another', async t => {
-    const { hand, send, depth, reached } = await amongCallers(t, '{ depthMax: 4 }');
-    const calls = [send('greedy', '/first')];
-    await reached(1);
-    for (let i = 1; i <= 4; i += 1) {
-      calls.push(send('greedy', `/greedy/${i}`));
-      await until(async () => (await depth()) === i, `${i} wait`);
-    }
-
-    const bob = send('bob', '/bob');
-    const last = await calls[4];
-    const once = await send('greedy', '/greedy/5');
-    for (let count = 2; count <= 5; count += 1) {
-      hand.release();
-      await reached(count);
-    }
-    hand.release();
-
-    assert.deepEqual([last?.code, once.code], ['QUEUE_FULL', 'QUEUE_FULL']);
-    assert.match(String(last?.headers['retry-after']), /^[1-9]\d*$/);
-    assert.equal((await bob).status, 200);
-  });
-
   test('are refused at once where their turn would come too late, and told when to come again', async t => {
     const { hand, send, reached, gateway } = await amongCallers(t, '{ waitMax: 1m }');
     for (let count = 1; count <= 6; count += 1) {

@@ -29,21 +29,6 @@ describe('permits of a service', () => {
     assert.equal(service.view().queue.depth, 1);
   });
 
-  test('are given first to who came first', () => {
-    const { take, acquire } = aService({ entries: [anEntry('a')] });
-    const permit = take();
-    const waiting = [acquire(), acquire(), acquire()];
-
-    permit.release();
-    for (const [index, each] of waiting.entries()) {
-      assert.deepEqual(
-        waiting.map(({ waits }) => waits),
-        waiting.map((_, i) => i > index),
-      );
-      each.permit?.release();
-    }
-  });
-
   test('are taken back once, however often they are returned', () => {
     const { take, service } = aService({ entries: [anEntry('a')], policy: { queueDepthMax: 0 } });
     const permit = take();

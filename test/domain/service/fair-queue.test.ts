@@ -138,13 +138,6 @@ describe('callers', () => {
     );
     assert.deepEqual(table.serve(), ['a1', 'a2']);
   });
-
-  test('who do not take turns are one flowKey, served as they came', () => {
-    const table = new Table();
-    for (const name of ['a1', 'a2', 'b1', 'a3', 'b2']) table.add(name, { flowKey: ONE_FLOW });
-
-    assert.deepEqual(table.serve(), ['a1', 'a2', 'b1', 'a3', 'b2']);
-  });
 });
 
 describe('priorities', () => {
@@ -303,16 +296,6 @@ describe('the turns before a newcomer’s', () => {
 });
 
 describe('where there is no room', () => {
-  test('the greediest caller’s newest goes for one of whom fewer wait', () => {
-    const table = new Table();
-    table.addMany('greedy', 8);
-    table.addMany('b', 2);
-
-    assert.equal(nameOf(table.queue.leastEntitled(aNewcomer({ flowKey: 'b' }))), 'greedy8');
-    assert.equal(nameOf(table.queue.leastEntitled(aNewcomer())), 'greedy8');
-    assert.equal(nameOf(table.queue.leastEntitled(aNewcomer({ flowKey: 'greedy' }))), undefined);
-  });
-
   test('each caller’s share of it is known, over all priorities', () => {
     const table = new Table();
     table.addMany('a', 3);
@@ -344,13 +327,6 @@ describe('where there is no room', () => {
     table.addMany('l', 5, { priority: 'low' });
     assert.equal(nameOf(table.queue.leastEntitled(aNewcomer({ priority: 'low', flowKey: 'l' }))), undefined);
     assert.equal(nameOf(table.queue.leastEntitled(aNewcomer({ priority: 'low', flowKey: 'other' }))), 'l5');
-  });
-
-  test('nobody goes where callers do not take turns and all have one priority', () => {
-    const table = new Table();
-    for (const name of ['a1', 'a2', 'a3']) table.add(name, { flowKey: ONE_FLOW });
-
-    assert.equal(nameOf(table.queue.leastEntitled(aNewcomer({ flowKey: ONE_FLOW }))), undefined);
   });
 
   test('the greediest are known, whatever came and went (seeded)', () => {
