@@ -1,5 +1,13 @@
-import type { FileDescriptor } from './descriptor.ts';
 import { CODES } from './status.ts';
+
+/** A `.proto` as a `google.protobuf.FileDescriptorProto`, and what it declares. */
+export interface FileDescriptor {
+  readonly name: string;
+  readonly imports: readonly string[];
+  /** Messages, enumerations, and services with their methods, by their full names. */
+  readonly symbols: readonly string[];
+  readonly content: Buffer;
+}
 
 /** A `ServerReflectionRequest`, of which one member is set beside `host`. */
 export type ReflectionRequest = Readonly<Partial<Record<string, unknown>>>;

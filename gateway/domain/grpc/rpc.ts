@@ -1,4 +1,4 @@
-import type { FileDescriptor } from './descriptor.ts';
+import type { FileDescriptor } from './reflection.ts';
 import type { HttpRule, JsonMessage } from './http-rule.ts';
 
 /** A type of message: its bytes and its JSON, by proto3's rules. A text instead: why that cannot be. */
