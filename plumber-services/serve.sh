@@ -140,6 +140,19 @@ start_r() { # task, folder: the process becomes R, and never holds the lifeline 
   exec $block Rscript --no-save --no-restore "$here/serve.R" "$1"
 }
 
+# An Rserve's forks outlive it while they compute: they end first, and it makes none meanwhile.
+end_r() { # its id
+  if [ "$PENSTOCK_TASK" = rserve ] && kill -STOP "$1"; then
+    for process in /proc/[0-9]*; do
+      read -r stat <"$process/stat" || continue
+      # shellcheck disable=SC2086 # words: behind the name in brackets come the state and the parent
+      set -- "$1" ${stat##*) }
+      [ "$3" != "$1" ] || kill -KILL "${process#/proc/}"
+    done
+  fi
+  kill -KILL "$1"
+} 2>/dev/null
+
 # Killed itself, this script can end nothing. The watchdog then kills R; the registrar sees the
 # directory gone, deregisters and ends.
 start_watchdog() {
@@ -147,7 +160,7 @@ start_watchdog() {
     trap '' TERM INT HUP
     exec 7>&- 8<&- 9>&-
     if ! read -r _; then
-      [ -f "$run/pid" ] && kill -KILL "$(cat "$run/pid")"
+      [ -f "$run/pid" ] && end_r "$(cat "$run/pid")"
       [ -z "$stdin_watch" ] || kill -KILL "$stdin_watch"
       rm -rf "$run"
     fi
@@ -226,7 +239,7 @@ deregister() {
 }
 
 drain() {
-  # An Rserve has nothing in hand itself: each connection is an R of its own, which ends with it.
+  # An Rserve has nothing in hand itself: each connection is an R of its own.
   [ "$PENSTOCK_TASK" = serve ] || return 0
   (start_r drain "$here") >&7 2>&1 &
   drainer=$!
@@ -239,7 +252,7 @@ stop() {
   log_event info stopping
   deregister
   drain
-  kill -KILL "$r" 2>/dev/null
+  end_r "$r"
   await "$r"
   finish 0 info stopped
 }

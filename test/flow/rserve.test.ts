@@ -201,7 +201,7 @@ describe('a function behind Rserve', () => {
     writeFileSync(
       join(folder, 'my fuel.R'),
       `loaded <- scan("loaded.txt", quiet = TRUE)
-announce <- function(rows) list(loaded = loaded, pid = Sys.getpid())`,
+announce <- function(rows) { for (s in rows$s) Sys.sleep(s); list(loaded = loaded, pid = Sys.getpid()) }`,
     );
     writeFileSync(join(folder, 'broken.R'), 'stop("no licence")');
     const { PATH = '', HOME = '' } = process.env;
@@ -223,12 +223,16 @@ routes: [{ uri: 'lb://fuel', predicates: ['Path=/fuel'], rserve: { call: announc
     assert.match((await instance())?.version ?? '', /^\S{12}$/);
     await until(() => gateway.log.of('notice').some(({ text }) => String(text).includes('no licence')), 'R says why');
     for (let i = 0; i < 3; i++)
-      await meet({ origin: String((await instance())?.address), tls: undefined }, AbortSignal.timeout(20_000));
+      await meet({ origin: String((await instance())?.address) }, AbortSignal.timeout(20_000));
     await until(() => siblingsOf(Number(pid)).length === 1, 'of those that ended no fork is left');
+    const endless = gateway.call('/fuel', post([{ s: 600 }])).catch(() => undefined);
+    await until(async () => (await instance())?.inFlight === 1, 'a fork computes');
+    const forks = siblingsOf(Number(pid));
     const drained = performance.now();
     await gateway.gateway.drain();
     assert.ok(performance.now() - drained < 9_000, 'it ended by itself');
-    await until(() => !isRunning(Number(pid)), 'its forks have ended');
+    await until(() => !forks.some(fork => isRunning(Number(fork))), 'its forks have ended');
+    await endless;
   });
 
   test('may be a script of FastRWeb: run() with the query as arguments, or .http.request where that is', async t => {
