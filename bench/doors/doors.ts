@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { connect } from 'node:http2';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { callRaw } from '../../test/support/grpc.ts';
 import { ensureOnnxRuntime } from '../../test/support/onnx/runtime.mjs';
 import { ensureServer } from '../../test/support/servers.mjs';
 import { rserveLibrary } from '../../test/support/rserve.ts';
@@ -286,6 +288,7 @@ function measureGrpc(what: string, path: string, message: Buffer) {
       'te: trailers',
       `http://${address}${path}`,
     ];
+    await seePrediction(address, path, message);
     for (const args of [asRest, asGrpc]) await cpuUsACall(opened, args);
     const [own, other]: [number[], number[]] = [[], []];
     for (let round = 0; round < opened.effort.rounds; round++) {
@@ -300,6 +303,14 @@ function measureGrpc(what: string, path: string, message: Buffer) {
     } as const;
     return rowOf(row, own, other);
   };
+}
+
+/** A refusal of gRPC's is a 200 to h2load. */
+async function seePrediction(address: string, path: string, message: Buffer): Promise<void> {
+  const session = connect(`http://${address}`);
+  const { head, trailers } = await callRaw(session, message, { ':path': path });
+  session.destroy();
+  if (trailers['grpc-status'] !== '0') throw new Error(`${path}: ${JSON.stringify({ ...head, ...trailers })}`);
 }
 
 /** The gateway's own processor time for a call by h2load. */
