@@ -247,6 +247,8 @@ async function seeOneBatch(gateway: ComposedGateway, requests: () => Promise<num
     return (await requests()) - before === 1;
   }, 'calls by all doors travel together');
 
+  const metadata = JSON.parse((await gateway.call('/v2/models/fuel')).text) as { platform: string };
+  assert.equal(metadata.platform, 'onnx_onnxv1');
   const alone = await gateway.call('/fuel/predict', post([2.125, 2.25, 2.375].map((wt, i) => ({ wt, hp: 101 + i }))));
   const wanted = (JSON.parse(alone.text) as { '.pred': number[] })['.pred'];
   const said = heard.map(({ text }) => JSON.parse(text) as Record<string, unknown>);

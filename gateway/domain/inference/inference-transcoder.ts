@@ -4,6 +4,7 @@ import { upstreamResourceOf } from '../http/upstream-request.ts';
 import type { Route } from '../route.ts';
 import type { ColumnsFor } from '../table/csv-transcoder.ts';
 import { dropBody, type Answer } from '../upstream.ts';
+import type { Service } from '../service.ts';
 import type { Column } from '../validation/prototype.ts';
 import type { InferenceForm, InferRequest } from './form.ts';
 import type { InferenceTarget, ModelTarget } from './inference-target.ts';
@@ -85,7 +86,7 @@ export class InferenceTranscoder implements Transcoder {
     return this.form.metadata({
       name: id,
       versions: versionsOf(service.versions),
-      platform: 'r_plumber',
+      platform: platformOf(service),
       inputs: inputsOf(columns),
       outputs: this.#ports.outputs.of(route),
     });
@@ -115,6 +116,14 @@ export class InferenceTranscoder implements Transcoder {
 
 function versionsOf(versions: string): string[] {
   return versions === '' ? [] : versions.split(',');
+}
+
+/** Project and format, as the protocol names platforms. */
+function platformOf(service: Service): string {
+  const address = service.view().instances[0]?.address ?? '';
+  if (address.startsWith('onnx:')) return 'onnx_onnxv1';
+  if (address.startsWith('script:')) return 'r_script';
+  return address.startsWith('rserve') ? 'r_rserve' : 'r_plumber';
 }
 
 function onlyOf(versions: readonly string[]): string | undefined {
