@@ -71,6 +71,7 @@ const DOORS: readonly (readonly [string, (opened: Measured) => Promise<DoorRow>]
   ['Rscript', measureScripts],
   ['ONNX', measureOnnx],
   ['jobs', measureJobs],
+  ['jobs beside a caller', measureCallerBesideJob],
   [
     'gRPC infer',
     measureGrpc(
@@ -272,6 +273,25 @@ async function measureJobs(opened: Measured): Promise<DoorRow> {
 }
 
 /** A method of gRPC beside the same as REST, which is what R is sent for it. */
+/** One who waits for an answer may wait for one call of a job, and for no more. */
+async function measureCallerBesideJob(opened: Measured): Promise<DoorRow> {
+  const [own, other]: [number[], number[]] = [[], []];
+  const { address, effort } = opened;
+  const jobUrl = `http://${address}`;
+  const caller = { prefix: '/onnx', connections: 1 };
+  for (let round = 0; round < effort.rounds; round++) {
+    const rate = await jobRate(jobUrl, 'onnx', JOB_ROWS);
+    const alone = await load(oneRow, opened, caller);
+    const rows = Math.ceil(2 * rate * effort.seconds); // more than it comes to meanwhile
+    const [beside] = await Promise.all([load(oneRow, opened, caller), jobRate(jobUrl, 'onnx', rows)]);
+    own.push(beside.p99Ms);
+    other.push(alone.p99Ms + (BATCH_ROWS * 1_000) / rate);
+  }
+  const against = 'without the job, and one of its calls more';
+  const what = `One caller beside a job of ${BATCH_ROWS} rows a call: p99`;
+  return rowOf({ what, unit: 'ms', against, atMost: 1 }, own, other);
+}
+
 function measureGrpc(what: string, path: string, message: Buffer) {
   return async (opened: Measured): Promise<DoorRow> => {
     const { place, address } = opened;
