@@ -5,7 +5,7 @@ import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { callRaw } from '../../test/support/grpc.ts';
-import { ensureOnnxRuntime } from '../../test/support/onnx/runtime.mjs';
+import { ensureOnnxRuntime } from '../../test/support/npm-package.mjs';
 import { ensureServer } from '../../test/support/servers.mjs';
 import { rserveLibrary } from '../../test/support/rserve.ts';
 import { INFERENCE_SERVICE } from '../../gateway/domain/inference/rpc-form.ts';

@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { enveloped } from '../../gateway/domain/grpc/envelope.ts';
 import { startGateway } from '../support/composed-gateway.ts';
-import { callRaw } from '../support/grpc.ts';
+import { ensureBuf } from '../support/npm-package.mjs';
 import { answer, startUpstream, type Script } from '../support/scripted-upstream.ts';
 import { until } from '../support/until.ts';
 
@@ -82,25 +80,17 @@ routes:
 - { id: events, uri: lb://fuel, predicates: ['Path=/api/events'], stream: true }
 ${route}`,
   });
-  const session = connect(gateway.url);
-  t.after(() => session.destroy());
-
-  /** As `buf curl` sends it, which is not here: its message in JSON. */
-  const byGrpc = async (command: string) => {
-    const [, message = '', path = ''] = /-d '(.*)' http:\/\/[^/]+(\/\S+)$/.exec(command) ?? [];
-    const fields = { ':path': path, 'content-type': 'application/grpc+json' };
-    const { body, trailers } = await callRaw(session, enveloped(Buffer.from(message)), fields);
-    return trailers['grpc-status'] === '0' ? body.subarray(5).toString() : JSON.stringify(trailers);
-  };
+  const env = { ...process.env, PATH: `${await ensureBuf()}:${process.env['PATH'] ?? ''}`, HOME: folder };
   const inShell = async (command: string) => {
     const here = command.replaceAll('http://127.0.0.1:8080', gateway.url);
     const [program, ...args] = here.startsWith('fetch(')
       ? [process.execPath, '-e', `${here}.then(answer => answer.text()).then(console.log)`]
       : ['bash', '-c', here];
-    return (await promisify(execFile)(program, args, { cwd: join(folder, 'at') })).stdout;
+    return (await promisify(execFile)(program, args, { cwd: join(folder, 'at'), env })).stdout;
   };
   for (const [who, command] of calls) {
-    let said = command.startsWith('buf ') ? await byGrpc(command) : await inShell(command);
+    let said = await inShell(command);
+    if (command.startsWith('buf ')) said = JSON.stringify(JSON.parse(said));
     if (command.startsWith('cp ')) {
       const result = join(folder, 'inbox', 'cars.result.csv');
       await until(() => existsSync(result), 'the answers are beside the file');
@@ -108,4 +98,11 @@ ${route}`,
     }
     assert.match(said, WANTED[who] ?? /never/, `${who}: ${command}`);
   }
+
+  const listing = /buf curl [^`]*--list-methods [^`]*/.exec(page)?.[0] ?? assert.fail('no listing of methods');
+  const methods = (await inShell(listing)).split('\n');
+  assert.deepEqual(
+    ['fuel.v1.Fuel/Predict', 'inference.GRPCInferenceService/ModelInfer'].filter(name => !methods.includes(name)),
+    [],
+  );
 });

@@ -9,7 +9,7 @@ import { INFERENCE_SERVICE } from '../../gateway/domain/inference/rpc-form.ts';
 import { onnxFlaws } from '../../gateway/edges/onnx/runtime.ts';
 import { post, type Received } from '../support/call.ts';
 import { startGateway, type ComposedGateway } from '../support/composed-gateway.ts';
-import { ensureOnnxRuntime } from '../support/onnx/runtime.mjs';
+import { ensureOnnxRuntime } from '../support/npm-package.mjs';
 import { isRunning } from '../support/plumber/serve.ts';
 import { until } from '../support/until.ts';
 

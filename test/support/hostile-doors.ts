@@ -11,7 +11,7 @@ import { callCommand } from '../../gateway/edges/rserve/qap.ts';
 import { post, type Received } from './call.ts';
 import { startGateway, type ComposedGateway } from './composed-gateway.ts';
 import { diceFrom, type Dice } from './corpus.ts';
-import { ensureOnnxRuntime } from './onnx/runtime.mjs';
+import { ensureOnnxRuntime } from './npm-package.mjs';
 import { startRserve } from './rserve.ts';
 import { until } from './until.ts';
 
