@@ -103,7 +103,7 @@ export class JobRun {
   #outputEnd: number;
   #apart = 0;
   /** Of CSV. */
-  #header: string | undefined = undefined;
+  #header: Promise<string> | undefined = undefined;
   #columns: readonly Column[] | undefined = undefined;
   #records: ReadRecords | undefined = undefined;
   #fault: unknown = undefined;
@@ -253,11 +253,12 @@ export class JobRun {
     if (job.form === 'parquet') return parquetRecords;
     const route = await this.#route();
     if (job.form !== 'csv' || route === undefined) return jsonRecords;
-    this.#header ??= await headerOf(files.read(job.id, 0));
+    this.#header ??= headerOf(files.read(job.id, 0)); // once, so that calls go out in the order of their rows
+    const header = await this.#header;
     const columns = await columnsFor(route, pathAtService(job, route));
     if (columns !== this.#columns || this.#records === undefined) {
       this.#columns = columns;
-      this.#records = csvRecords(this.#header, columns);
+      this.#records = csvRecords(header, columns);
     }
     return this.#records;
   }
@@ -302,7 +303,7 @@ export class JobRun {
   async #remedyOf(chunk: Askable, rows: readonly number[]): Promise<Remedy | typeof STOPPED> {
     let tries = 0;
     for (let waits = 1; ; waits += 1) {
-      const remedy = await this.#askOnce(chunk, rows);
+      const remedy = await this.#sendOnce(chunk, rows);
       if (remedy === STOPPED) return STOPPED;
       if (remedy.kind === 'again') tries += 1;
       const isToWait = remedy.kind === 'wait' || (remedy.kind === 'again' && tries < TRIES_MAX);
@@ -314,7 +315,7 @@ export class JobRun {
     }
   }
 
-  async #askOnce(chunk: Askable, rows: readonly number[]): Promise<Remedy | typeof STOPPED> {
+  async #sendOnce(chunk: Askable, rows: readonly number[]): Promise<Remedy | typeof STOPPED> {
     const { abort, stop } = this.#signals;
     const { clock } = this.#ports;
     const route = await this.#route();
