@@ -434,10 +434,10 @@ describe('a Consul source', { concurrency: false }, () => {
 
     const kept = JSON.parse(await readFile(path, 'utf8')) as {
       services: Record<string, RosterEntry[]>;
-      updatedAt: string;
+      heardAt: string;
     };
     assert.deepEqual([kept.services['fuel']?.length, kept.services['iris']?.[0]?.id], [0, 'fuel-1']);
-    assert.equal(kept.updatedAt, '1970-01-01T00:00:00.000Z');
+    assert.equal(kept.heardAt, '1970-01-01T00:00:00.000Z');
   });
 
   test('believes Consul, not the snapshot, where Consul answers', async t => {
