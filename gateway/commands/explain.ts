@@ -251,14 +251,14 @@ function cacheText({ ttlMs, methods }: CachePolicy): string {
 
 function authText({ auth }: RoutePolicy): string {
   if (auth === undefined) return 'open: gateway.yaml configures no identity';
-  const asks = [
+  const rules = [
     auth.allow.join(' or '),
     ...(auth.scopes.length === 0 ? [] : [`all of the scopes ${auth.scopes.join(', ')}`]),
     ...(auth.roles.length === 0 ? [] : [`any of the roles ${auth.roles.join(', ')}`]),
     ...(auth.from === undefined ? [] : [`in ${auth.from.map(placeText).join(', ')}`]),
     ...(auth.forwardToken ? ['the token is passed on'] : []),
   ];
-  return asks.join('; ');
+  return rules.join('; ');
 }
 
 function placeText(place: CredentialPlace): string {

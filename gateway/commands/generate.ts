@@ -33,7 +33,7 @@ export function run(args: readonly string[], io: Omit<CommandIo, 'env'>): Promis
     return Promise.resolve(USAGE_ERROR);
   }
   const stale = [...generatedFiles()].filter(([path, text]) => textOf(join(io.cwd, path)) !== text);
-  if (args.includes('--check')) return Promise.resolve(tellStale(stale, io));
+  if (args.includes('--check')) return Promise.resolve(reportStale(stale, io));
   for (const [path, text] of stale) {
     writeFileSync(join(io.cwd, path), text);
     io.stdout.write(`written: ${path}\n`);
@@ -41,7 +41,10 @@ export function run(args: readonly string[], io: Omit<CommandIo, 'env'>): Promis
   return Promise.resolve(0);
 }
 
-function tellStale(stale: readonly (readonly [string, string])[], { stderr: out }: Pick<CommandIo, 'stderr'>): number {
+function reportStale(
+  stale: readonly (readonly [string, string])[],
+  { stderr: out }: Pick<CommandIo, 'stderr'>,
+): number {
   for (const [path] of stale) out.write(`${path} is not what the code says; npm run generate writes it anew\n`);
   return stale.length === 0 ? 0 : 1;
 }

@@ -80,7 +80,7 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
     streamBodyBytesMax: Math.min(isBounded(written, context) ? full.body.max : Infinity, requestSize),
     answerBytesMax: full.answer.bufferMax,
     isAudited: full.audit,
-    tellsErrorMessages: full.answer.errorMessages,
+    showsErrorMessages: full.answer.errorMessages,
     timeoutMs: full.timeout,
     isPure: full.pure,
     retry: retryOf(full, written, context),
@@ -127,8 +127,8 @@ function rserveOf({ rserve }: FullPolicy): Pick<RoutePolicy, 'rserve'> {
 }
 
 /** A job's rows may be asked twice: after a failure, and after a restart. */
-function asyncOf({ async: asked, pure }: FullPolicy, { complain, placeOf, isStream, jobsConfigured }: Placed) {
-  if (asked !== 'always') return asked;
+function asyncOf({ async: mode, pure }: FullPolicy, { complain, placeOf, isStream, jobsConfigured }: Placed) {
+  if (mode !== 'always') return mode;
   const path = placeOf('async');
   if (isStream) complain({ path, message: 'makes jobs of calls, and the route is a stream' });
   else if (!pure) complain({ path, message: 'makes jobs of calls: that is done only where `pure: true`' });
@@ -136,7 +136,7 @@ function asyncOf({ async: asked, pure }: FullPolicy, { complain, placeOf, isStre
     const hint = 'write `jobs: {}` in gateway.yaml, or leave it out here';
     complain({ path, message: 'makes jobs of calls, and gateway.yaml has no `jobs`', hint });
   }
-  return asked;
+  return mode;
 }
 
 function complainOfAudit({ complain, placeOf }: Placed): void {
@@ -179,9 +179,9 @@ function warnOfToken({ varyBy }: FullPolicy, { complain, placeOf }: Placed): voi
 /** Secure by default: where there is an identity, a route without `auth` asks for a credential. */
 function authOf(full: FullPolicy, written: WrittenPolicy, context: PolicyContext): Auth | undefined {
   const { identityConfigured } = context;
-  const asks = full.auth !== undefined && full.auth.allow?.includes('anonymous') !== true;
+  const authenticates = full.auth !== undefined && full.auth.allow?.includes('anonymous') !== true;
   const needs = full.auth !== undefined && full.auth.scopes.length + full.auth.roles.length > 0;
-  if (!identityConfigured && (asks || needs)) {
+  if (!identityConfigured && (authenticates || needs)) {
     context.complain({
       path: placeOf('auth', written, context),
       message: 'asks for a credential, but gateway.yaml configures no `identity` to judge one by',

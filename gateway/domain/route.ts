@@ -224,7 +224,7 @@ export interface RoutePolicy {
   /** Every call of it stands in the audit trail. */
   readonly isAudited: boolean;
   /** R's own message on an error reaches the caller. */
-  readonly tellsErrorMessages: boolean;
+  readonly showsErrorMessages: boolean;
   readonly timeoutMs: number;
   /** True: calling twice does no harm, whatever the method. */
   readonly isPure: boolean;

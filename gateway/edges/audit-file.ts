@@ -206,7 +206,7 @@ class FileTrail implements AuditTrail {
   /** Entries that were lost since one could be held. */
   #gap = 0;
   #writing: Promise<void> | undefined = undefined;
-  #told = '';
+  #reportedHead = '';
   /** What follows `#size` is a write that failed. */
   #isDirty = false;
   #cancelReport: () => void;
@@ -344,8 +344,8 @@ class FileTrail implements AuditTrail {
     this.#cancelReport();
     this.#cancelReport = this.#parts.clock.after(REPORT_EVERY_MS, () => this.#report());
     const { seq, hash: head } = this.#written();
-    if (seq === 0 || head === this.#told) return;
-    this.#told = head;
+    if (seq === 0 || head === this.#reportedHead) return;
+    this.#reportedHead = head;
     const text = 'the audit trail stands here: `penstock audit verify --head` takes this hash';
     this.#parts.observe({ kind: 'notice', level: 'info', text, about: { seq, head } });
   }

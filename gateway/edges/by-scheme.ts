@@ -97,7 +97,7 @@ export function modelFailed(said: string, route: Route | undefined, observe: Obs
   const message = printable(said, MESSAGE_CHARS_MAX);
   const about = route === undefined ? {} : { service: route.service.name, route: route.id };
   observe({ kind: 'notice', level: 'warn', text: message, about });
-  const isShown = route?.policy.tellsErrorMessages === true;
+  const isShown = route?.policy.showsErrorMessages === true;
   return new GatewayError('MODEL_FAILED', message, isShown ? { detail: message } : {});
 }
 

@@ -32,7 +32,7 @@ export function createCarrier({ clock, grpc = new GrpcConnections() }: CarrierPa
       agent,
       selfHandleResponse: true,
       ejectPlugins: true,
-      plugins: [tellStreams(req => streams.get(req))],
+      plugins: [reportStreams(req => streams.get(req))],
     });
   const plain = proxyBy(false);
   const secureBy = (tls: UpstreamTls | undefined) => {
@@ -102,7 +102,7 @@ class OwnNameAgent extends Agent {
 }
 
 /** Passes what the proxy tells of a request on to the request's own stream. */
-function tellStreams(streamOf: (req: IncomingMessage) => ProxiedStream | undefined): Plugin {
+function reportStreams(streamOf: (req: IncomingMessage) => ProxiedStream | undefined): Plugin {
   return server => {
     const begin = (proxyReq: ClientRequest, req: IncomingMessage) => streamOf(req)?.begin(proxyReq);
     server.on('proxyReq', begin);

@@ -101,11 +101,11 @@ export class KeySet {
 
   /** One at a time; never rejects. */
   #fetch(): Promise<void> {
-    this.#fetching ??= this.#ask().finally(() => (this.#fetching = undefined));
+    this.#fetching ??= this.#refresh().finally(() => (this.#fetching = undefined));
     return this.#fetching;
   }
 
-  async #ask(): Promise<void> {
+  async #refresh(): Promise<void> {
     this.#cancel();
     try {
       const { algorithms } = this.#options;

@@ -116,7 +116,7 @@ export class Directory {
   async #bindAt(server: string, who: NameAndPassword): Promise<DirectoryAnswer> {
     const line = await this.#open(server);
     try {
-      const answer = await this.#ask(line, who);
+      const answer = await this.#query(line, who);
       this.#keep(line);
       return answer;
     } catch (error) {
@@ -157,7 +157,7 @@ export class Directory {
     return { client, server };
   }
 
-  async #ask({ client }: Line, { user, password }: NameAndPassword): Promise<DirectoryAnswer> {
+  async #query({ client }: Line, { user, password }: NameAndPassword): Promise<DirectoryAnswer> {
     const { userDn, groups, bindDn, bindPassword = '', clock, timeoutMs } = this.#options;
     const endsMs = clock.nowMs() + ANSWERS_MAX * timeoutMs;
     const isLate = () => clock.nowMs() >= endsMs;

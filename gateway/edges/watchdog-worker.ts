@@ -20,7 +20,7 @@ function look(nowMs: number): void {
     changes: Atomics.load(state, AT.changes),
     turns: Atomics.load(state, AT.turns),
   };
-  if (named !== undefined && changes !== named.changes) tellOver(named, nowMs);
+  if (named !== undefined && changes !== named.changes) reportOver(named, nowMs);
   if (turns !== seen.turns || changes !== seen.changes) seen = { turns, changes, sinceMs: nowMs };
   const plugin = names.get(running);
   if (plugin === undefined || named !== undefined || nowMs - seen.sinceMs < afterMs) return;
@@ -28,7 +28,7 @@ function look(nowMs: number): void {
   report(plugin, Math.round(nowMs - seen.sinceMs));
 }
 
-function tellOver({ plugin, sinceMs }: NonNullable<typeof named>, nowMs: number): void {
+function reportOver({ plugin, sinceMs }: NonNullable<typeof named>, nowMs: number): void {
   const over: Blocked = { plugin, forMs: Math.round(nowMs - sinceMs) };
   parentPort?.postMessage(over);
   named = undefined;

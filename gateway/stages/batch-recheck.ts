@@ -176,7 +176,7 @@ export class Rechecks {
       mix.map(({ rows }) => rows),
       first.policy.rows,
     );
-    const said = await this.#ask(first.route, { ...first.message, body });
+    const said = await this.#send(first.route, { ...first.message, body });
     this.#running -= 1;
     pool.isRunning = false;
     const isAgreed = said !== undefined && this.#judge(mix, said);
@@ -184,7 +184,7 @@ export class Rechecks {
     for (const each of [pool, ...this.#pools.values()]) this.#compareNext(each);
   }
 
-  async #ask(route: Route, message: UpstreamMessage): Promise<Said | undefined> {
+  async #send(route: Route, message: UpstreamMessage): Promise<Said | undefined> {
     try {
       return await this.#ports.own.put(route, message);
     } catch {
@@ -256,7 +256,7 @@ export class Rechecks {
     if (call?.subject.trustOf(call.version) === undefined) return; // it has been refuted meanwhile
     waiting.isAsking = true;
     waiting.sinceMs = this.#ports.clock.nowMs();
-    const said = await this.#ask(call.route, call.message);
+    const said = await this.#send(call.route, call.message);
     waiting.isAsking = false;
     if (said !== undefined) this.#judgeAlone(call, said);
     else this.#count(call.route, 'unanswered');

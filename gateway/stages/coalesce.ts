@@ -45,7 +45,7 @@ class Flights implements FlightOwner {
   }
 
   sendAlone(members: readonly FlightMember[], send: SendShared): void {
-    for (const member of members) this.#ask(new Flight(member.shared, this, send), [member]);
+    for (const member of members) this.#request(new Flight(member.shared, this, send), [member]);
   }
 
   /** In one flight: one by one, each that is refused would lead all the others in turn. */
@@ -61,10 +61,10 @@ class Flights implements FlightOwner {
     if (first === undefined) return;
     const flight = new Flight(first.shared, this, send);
     this.#open.set(first.shared.key, flight);
-    this.#ask(flight, members);
+    this.#request(flight, members);
   }
 
-  #ask(flight: Flight, members: readonly FlightMember[]): void {
+  #request(flight: Flight, members: readonly FlightMember[]): void {
     for (const member of members) flight.join(member);
     try {
       flight.send();

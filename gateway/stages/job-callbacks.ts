@@ -47,7 +47,7 @@ export class JobCallbacks {
   }
 
   #begin(job: Job): void {
-    const done = this.#tell(job)
+    const done = this.#notify(job)
       .catch((error: unknown) => {
         this.#ports.observe({ kind: 'internal-error', where: 'callback', error, requestId: job.id });
       })
@@ -55,7 +55,7 @@ export class JobCallbacks {
     this.#under.set(job.id, done);
   }
 
-  async #tell(job: Job): Promise<void> {
+  async #notify(job: Job): Promise<void> {
     const { rules, clock } = this.#ports;
     const rule = ruleFor(job.callback ?? '', rules);
     if (rule === undefined) this.#over(job, 'no rule of `jobs.callbacks` allows it any more');

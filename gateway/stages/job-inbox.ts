@@ -40,7 +40,7 @@ const LOOK_EVERY_MS = 1_000;
 export class JobInbox {
   readonly #ports: InboxPorts;
   readonly #settled = new Settled();
-  #told = '';
+  #reported = '';
   readonly #stop = new AbortController();
   #isClosed = false;
   #looking: Promise<void> = Promise.resolve();
@@ -138,8 +138,8 @@ export class JobInbox {
 
   /** Once, until it is another problem. */
   #say(problem: string): void {
-    if (problem === this.#told) return;
-    this.#told = problem;
+    if (problem === this.#reported) return;
+    this.#reported = problem;
     const text = problem === '' ? 'the inbox is looked at again' : 'the inbox cannot be worked off';
     const level = problem === '' ? 'info' : 'error';
     this.#ports.observe({ kind: 'notice', level, text, about: { problem, route: this.#ports.routeId } });

@@ -76,7 +76,7 @@ export class Jobs {
     store.change(id, { state: 'cancelled', note: null, endedMs: clock.wallMs() });
     const active = this.#active.get(id);
     active?.abort.abort();
-    this.#tell(job, 'cancelled');
+    this.#report(job, 'cancelled');
     this.#ports.ended();
     const ended = active?.done ?? Promise.resolve();
     ended.then(() => files.dropInput(id)).catch(() => undefined); // it goes with the job, when that is removed
@@ -121,14 +121,14 @@ export class Jobs {
     try {
       store.change(id, { state: 'failed', error: BROKEN, note: null, endedMs: clock.wallMs() });
       const job = store.find(id);
-      if (job !== undefined) this.#tell(job, 'failed');
+      if (job !== undefined) this.#report(job, 'failed');
       this.#ports.ended();
     } catch (cause) {
       observe({ kind: 'internal-error', where: 'job', error: cause, requestId: id });
     }
   }
 
-  #tell({ id: job, routeId: route, answeredRows: rows, failedRows: failed }: Job, state: JobState): void {
+  #report({ id: job, routeId: route, answeredRows: rows, failedRows: failed }: Job, state: JobState): void {
     this.#ports.observe({ kind: 'job', job, route, state, rows, failed });
   }
 

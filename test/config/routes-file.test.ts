@@ -93,7 +93,7 @@ describe('routes.yaml', () => {
       streamBodyBytesMax: 1_048_576,
       answerBytesMax: 1_048_576,
       isAudited: false,
-      tellsErrorMessages: false,
+      showsErrorMessages: false,
       timeoutMs: 30_000,
       isPure: false,
       retry: {
@@ -138,7 +138,7 @@ describe('routes.yaml', () => {
       streamBodyBytesMax: Infinity,
       answerBytesMax: 1_048_576,
       isAudited: false,
-      tellsErrorMessages: false,
+      showsErrorMessages: false,
       timeoutMs: 30_000,
       isPure: false,
       isStream: false,

@@ -25,7 +25,7 @@ export function aRoutePolicy(traits: Partial<RoutePolicy> = {}): RoutePolicy {
     answerBytesMax: 1024 * 1024,
     isAudited: false,
     async: 'allow',
-    tellsErrorMessages: false,
+    showsErrorMessages: false,
     timeoutMs: 30_000,
     isPure: false,
     retry: { attempts: 1, attemptTimeoutMs: 30_000, repeatableTimeoutMs: 30_000, on: new Set(), budgetPercent: 20 },

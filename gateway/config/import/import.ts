@@ -8,7 +8,7 @@ import { springDefaults } from '../spring-policy.ts';
 import { documentsInForce, type SourceDocument } from '../spring-profiles.ts';
 import { readDocuments } from '../yaml-file.ts';
 import { commentedYaml, originalOf, Comments } from './commented-yaml.ts';
-import { draftRoutes, mend, tellLess, type RoutesDraft } from './routes.ts';
+import { draftRoutes, mend, commentLosses, type RoutesDraft } from './routes.ts';
 import { propertyOf, type Properties } from '../placeholders.ts';
 
 type Fields = Record<string, unknown>;
@@ -76,7 +76,7 @@ export function importSpring(text: string, { surroundings, profiles, judge }: Im
     const errors = judge(routesText(), hasIdentity).filter(({ severity }) => severity === 'error');
     if (!mend(errors, draft)) break;
   }
-  tellLess(
+  commentLosses(
     judge(routesText(), hasIdentity).filter(({ severity }) => severity === 'warning'),
     draft,
   );

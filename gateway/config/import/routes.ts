@@ -221,7 +221,7 @@ function cut({ map, key, index }: Place, { message, hint }: Complaint | Problem,
 }
 
 /** What can be said of a part that stays, and means less than it did. */
-export function tellLess(problems: readonly Problem[], draft: RoutesDraft): void {
+export function commentLosses(problems: readonly Problem[], draft: RoutesDraft): void {
   for (const { path, message, hint } of problems) {
     const place = placeOf(path, draft);
     if (place?.index === undefined) continue;

@@ -104,17 +104,17 @@ interface Placed {
 
 /** What the route's patterns capture of the path is the call's from here on. */
 function publicPathFor(known: PublicPath | undefined, { path, route, call }: Placed): string {
-  const asked = known?.(path) ?? path;
+  const publicPath = known?.(path) ?? path;
   const variables = new Map<string, string>();
   const about = {
-    ...{ method: call.method, path: asked, query: '', fields: call.fields, host: call.host },
+    ...{ method: call.method, path: publicPath, query: '', fields: call.fields, host: call.host },
     ...addressesOf(call),
   };
   for (const predicate of route.predicates) {
     if (predicate.name === 'Path' && !predicate.holds(about, variables)) throw unknownMethod(call);
   }
   if (variables.size > 0) call.variables = variables;
-  return asked;
+  return publicPath;
 }
 
 function addressesOf({ peerAddress, callerAddress, wallMs }: Call) {
@@ -138,10 +138,10 @@ function queriedMessage(call: Call, { isSafe, name }: RpcMethod): Buffer {
     const detail = `${name} is called by POST: only a method with \`idempotency_level = NO_SIDE_EFFECTS\` is by GET.`;
     throw new GatewayError('METHOD_NOT_ALLOWED', `${name} is not called by GET`, { detail, fields: ['Allow', 'POST'] });
   }
-  const asked = new URLSearchParams(call.query);
-  if ((asked.get('compression') ?? 'identity') !== 'identity')
+  const query = new URLSearchParams(call.query);
+  if ((query.get('compression') ?? 'identity') !== 'identity')
     throw malformed('The message in the query is compressed.');
-  const message = asked.get('message') ?? '';
-  if (asked.get('base64') !== '1') return Buffer.from(message, 'utf8');
+  const message = query.get('message') ?? '';
+  if (query.get('base64') !== '1') return Buffer.from(message, 'utf8');
   return fromBase64(Buffer.from(message.replaceAll('-', '+').replaceAll('_', '/'), 'utf8'));
 }

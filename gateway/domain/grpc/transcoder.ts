@@ -44,12 +44,12 @@ export class RpcTranscoder implements Transcoder {
   request(call: Complete, next: (call: Complete) => void): void {
     const queried = this.#target?.queried;
     if (queried !== undefined) {
-      this.#ask(call, queried, next);
+      this.#forward(call, queried, next);
       return;
     }
     const { bodyBytesMax: bytesMax } = call.route.policy;
     takeMessage(call, { speech: this.speech, unpack: this.#unpack, bytesMax }, content =>
-      this.#ask(call, content, next),
+      this.#forward(call, content, next),
     );
   }
 
@@ -68,7 +68,7 @@ export class RpcTranscoder implements Transcoder {
   }
 
   /** The call goes on as the request of REST that its message is. */
-  #ask(call: Complete, content: Buffer, next: (call: Complete) => void): void {
+  #forward(call: Complete, content: Buffer, next: (call: Complete) => void): void {
     const target = this.#target;
     if (target === undefined) throw new Error('a call without a method went on');
     const message = this.#read(target.method, content);

@@ -40,7 +40,7 @@ function translateError(answer: Answer, { route, id }: Matched): void {
     const [code, detail] = own;
     const problem = toProblem(new GatewayError(code, 'answered by Plumber', { detail }), id);
     replaceBody(answer, problem.body, 'application/problem+json');
-  } else if ('message' in said && !route.policy.tellsErrorMessages) {
+  } else if ('message' in said && !route.policy.showsErrorMessages) {
     replaceBody(answer, Buffer.from(JSON.stringify({ error: words })), 'application/json');
   }
 }

@@ -53,7 +53,7 @@ export function composeUpstream(call: Admitted, content: Buffer): UpstreamMessag
   if (call.method === 'OPTIONS') sayForwards(fields);
   pushForwarding(fields, call);
   fields.push('X-Request-Id', call.id);
-  return compose(call, { fields, identity: identityFields(call.caller), content, tellsPrefix: true });
+  return compose(call, { fields, identity: identityFields(call.caller), content, withPrefix: true });
 }
 
 /** OPTIONS goes on for one hop less than its caller allows (RFC 9110 §7.6.2). */
@@ -70,16 +70,16 @@ interface Parts {
   readonly identity: readonly string[];
   readonly content: Buffer;
   /** R is told what of the path callers know it by. */
-  readonly tellsPrefix?: true;
+  readonly withPrefix?: true;
 }
 
 /** The message that these parts become once the route's filters have had their way. */
-export function compose(call: Admitted, { fields, identity, content, tellsPrefix }: Parts): UpstreamMessage {
+export function compose(call: Admitted, { fields, identity, content, withPrefix }: Parts): UpstreamMessage {
   const { route } = call;
   for (const part of identity) fields.push(part);
   const draft: RequestDraft = { path: call.path, query: call.query, fields, host: undefined, isPrefixed: false };
   if (route.filters.length > 0) filter(draft, call, identity);
-  if (tellsPrefix === true && (call.path !== draft.path || call.isPeerTrusted)) {
+  if (withPrefix === true && (call.path !== draft.path || call.isPeerTrusted)) {
     pushPrefix(fields, prefixOf(call.path, draft.path), call);
   }
   const { sharedSecret } = route.service.policy;

@@ -87,8 +87,8 @@ export function rpcTargetOf({ originalPath, said }: OwnRpc): InferenceTarget | u
   if (ofServer !== undefined) return { kind: ofServer };
   const kind = OF_MODEL.get(method);
   const { name, version, modelName, modelVersion } = said.message as Readonly<Record<string, string>>;
-  const [model = '', asked = ''] = kind === 'infer' ? [modelName, modelVersion] : [name, version];
-  return kind && { kind, model, version: asked === '' ? undefined : asked };
+  const [model = '', wanted = ''] = kind === 'infer' ? [modelName, modelVersion] : [name, version];
+  return kind && { kind, model, version: wanted === '' ? undefined : wanted };
 }
 
 /** The protocol's own file. */

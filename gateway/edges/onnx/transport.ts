@@ -73,7 +73,7 @@ class OnnxExchange implements WayExchange, WaitsForModel {
   begin(host: ModelHost): void {
     const door = doorOf(this.#parts.message);
     this.#host = host;
-    if (door !== 'predict') setImmediate(() => this.#tell(door, host.loaded));
+    if (door !== 'predict') setImmediate(() => this.#report(door, host.loaded));
     else queueMicrotask(() => host.wait(this));
     this.#parts.exchanges.time(this, this.#bounds.hangMsMax);
   }
@@ -114,7 +114,7 @@ class OnnxExchange implements WayExchange, WaitsForModel {
   }
 
   /** What is known of the model without asking it. */
-  #tell(door: Exclude<ReturnType<typeof doorOf>, 'predict'>, loaded: Loaded | undefined): void {
+  #report(door: Exclude<ReturnType<typeof doorOf>, 'predict'>, loaded: Loaded | undefined): void {
     this.sentMs = this.#parts.clock.nowMs();
     if (door instanceof GatewayError) this.#problem(door);
     else if (door === 'ping') this.#answer(Buffer.from('{"status":"online"}'));

@@ -100,7 +100,7 @@ export class Interpreter {
   /** Gives it its call: what it reads, and who takes what it writes. */
   run(input: Buffer | undefined, listener: RunListener): void {
     this.#listener = listener;
-    if (this.#end !== undefined) setImmediate(() => this.#tell());
+    if (this.#end !== undefined) setImmediate(() => this.#report());
     else this.#child.stdin?.end(input);
   }
 
@@ -144,10 +144,10 @@ export class Interpreter {
     if (this.#end !== undefined) return;
     this.#end = end;
     void rm(this.#folder, { recursive: true, force: true }).catch(ignore); // the system clears its temporary files
-    this.#tell();
+    this.#report();
   }
 
-  #tell(): void {
+  #report(): void {
     const [listener, end] = [this.#listener, this.#end];
     this.#listener = undefined;
     if (end !== undefined) listener?.onEnd(end);

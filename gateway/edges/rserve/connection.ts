@@ -91,14 +91,14 @@ export class RserveConnection {
       const response = this.#reader.take(chunk);
       if (response === undefined) return;
       this.#reader = undefined;
-      this.#told(response);
+      this.#received(response);
     } catch (error) {
       this.#end(error instanceof Error ? error : new Error(String(error)));
       this.#socket.destroy();
     }
   }
 
-  #told(response: QapResponse | Error): void {
+  #received(response: QapResponse | Error): void {
     const settle = this.#settle;
     this.#settle = undefined;
     settle?.(response);
@@ -106,7 +106,7 @@ export class RserveConnection {
 
   #end(error: Error): void {
     this.#isOver = true;
-    this.#told(error);
+    this.#received(error);
   }
 }
 

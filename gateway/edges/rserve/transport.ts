@@ -140,7 +140,7 @@ class RserveExchange implements WayExchange {
     try {
       const task = taskOf(this.#route);
       const command = this.#commandFor(task, message);
-      const answer = await this.#ask(command, task);
+      const answer = await this.#call(command, task);
       this.#end({ kind: 'answered', answer });
     } catch (error) {
       const { kind, failure } = error instanceof RserveFailure ? error : ownFailure(error);
@@ -177,7 +177,7 @@ class RserveExchange implements WayExchange {
     return callCommand('.penstock', [name, input, { type: 'double', values: [limit] }]);
   }
 
-  async #ask(command: Buffer, task: RserveTask): Promise<UpstreamAnswer> {
+  async #call(command: Buffer, task: RserveTask): Promise<UpstreamAnswer> {
     const { exchanges, pool } = this.#parts;
     const connection = await pool.take();
     if (exchanges.isOver(this)) {
