@@ -162,7 +162,7 @@ listen: { host: 127.0.0.1, port: ${port}, h2c: true }
 admin: { host: 127.0.0.1, port: ${adminPort} }
 discovery:
   local:
-    - { service: rserve, rserve: functions.R, instances: 2 }
+    - { service: rserve, rserve: functions.R, instances: 1 }
     - { service: cold, script: script.R }
     - { service: warm, script: script.R, warm: 1 }
     - { service: onnx, onnx: forest.onnx }
