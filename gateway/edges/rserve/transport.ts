@@ -32,8 +32,8 @@ const NOTE_CHARS_MAX = 200;
 const LIMIT_SPARE_MS = 1_000;
 
 /**
- * The way to the origins `rserve://HOST:PORT` and `rserves://HOST:PORT`: functions of R are called with values. A connection is an R of its own, so
- * there are as many as calls are let in at once, and each is kept for the next call.
+ * The way to the origins `rserve://HOST:PORT` and `rserves://HOST:PORT`: functions of R are called with values. A
+ * connection is an R of its own, so there are as many as calls are let in at once, and each is kept for the next call.
  */
 export function createRserve(parts: RserveParts): Way {
   const functions = readFileSync(new URL('./call.R', import.meta.url), 'utf8');
