@@ -34,7 +34,7 @@ export function composeGrpc({ config, hasRpcs, unpack, ...parts }: GrpcParts) {
   const reflections = once(() => REFLECTIONS.map(service => readOwnProto(fileOf(service), service)));
   const rpcs = once(() => {
     const methods = [...health().methods].map(([path, messages]) => ({ path, messages, bounds: () => OWN_BOUNDS }));
-    return new OwnRpcs(methods, unpack);
+    return new OwnRpcs(HEALTH, methods, unpack);
   });
   const published = once(() =>
     [...(speaksInference ? [readOwnProto(INFERENCE_FILE, INFERENCE_SERVICE)] : []), health(), ...reflections()].map(

@@ -37,7 +37,7 @@ export function composeInference({
   return createInference({
     ...parts,
     path: inference.path,
-    rpcs: inference.grpc ? new OwnRpcs(methodsOver(parts.routes), unpack) : undefined,
+    rpcs: inference.grpc ? new OwnRpcs(INFERENCE_SERVICE, methodsOver(parts.routes), unpack) : undefined,
     columnsFor: validation.columnsFor,
     outputs: new KnownOutputs(),
     isReady: route => hasInstance(route.service),

@@ -4,12 +4,18 @@ import { GatewayError } from '../domain/errors.ts';
 import { isPreflight } from '../domain/http/cors.ts';
 import { fieldOf } from '../domain/http/fields.ts';
 import type { FoundRpc, RpcTable } from '../domain/grpc/rpc-table.ts';
+import { notSpoken } from '../domain/grpc/speech.ts';
 import type { Route } from '../domain/route.ts';
 import type { FoundRoute, RouteTable } from '../domain/routing/route-table.ts';
 
+interface Generation {
+  readonly table: RouteTable<Route>;
+  readonly rpcs?: RpcTable | undefined;
+}
+
 interface MatchPorts {
-  /** The current generation. */
-  readonly current: () => { readonly table: RouteTable<Route>; readonly rpcs?: RpcTable | undefined };
+  /** The current one. */
+  readonly current: () => Generation;
   readonly clock: Clock;
   /** Draws among weighted routes. */
   readonly random: Random;
@@ -26,7 +32,8 @@ export type Match = (call: Call) => Matched;
  */
 export function createMatch({ current, clock, random }: MatchPorts): Match {
   return function match(call) {
-    const { table: routes, rpcs } = current();
+    const generation = current();
+    const { table: routes, rpcs } = generation;
     call.wallMs = clock.wallMs();
     if (rpcs !== undefined) {
       const rpc = rpcs.find(call, random);
@@ -37,7 +44,7 @@ export function createMatch({ current, clock, random }: MatchPorts): Match {
         ? (preflightedRpc(rpcs, call) ?? findPreflighted(routes, call, random))
         : undefined;
     call.isPreflight = preflighted !== undefined;
-    const { route, variables } = preflighted ?? findOrRefuse(routes, call, random);
+    const { route, variables } = preflighted ?? findOrRefuse(generation, call, random);
     if (!route.policy.isStream) call.arm(route.policy.timeoutMs);
     return call.matched(route, variables);
   };
@@ -63,9 +70,12 @@ function findPreflighted(routes: RouteTable<Route>, call: Call, random: Random):
   return found?.kind === 'route' && found.route.policy.cors !== undefined ? found : undefined;
 }
 
-function findOrRefuse(routes: RouteTable<Route>, call: Call, random: Random): FoundRoute<Route> {
-  const found = routes.find(call, random);
-  if (found === undefined) throw new GatewayError('NO_ROUTE', `no route for ${call.method} ${call.path}`);
+function findOrRefuse({ table, rpcs }: Generation, call: Call, random: Random): FoundRoute<Route> {
+  const found = table.find(call, random);
+  if (found === undefined) {
+    if (call.method === 'POST' && rpcs?.routeOfPath(call.path) !== undefined) throw notSpoken();
+    throw new GatewayError('NO_ROUTE', `no route for ${call.method} ${call.path}`);
+  }
   if (found.kind === 'route') return found;
   call.corsOf = found.route.policy.cors; // a script is to read the refusal, not a network error
   const allow = found.allow.join(', ');

@@ -2,6 +2,7 @@ import type { Call } from '../domain/call.ts';
 import type { GatewayError } from '../domain/errors.ts';
 import { PluginFailure } from '../domain/plugin/guard.ts';
 import type { Observe } from '../domain/events.ts';
+import { refusalsOf } from '../domain/grpc/transcoder.ts';
 import { type Answer, dropBody } from '../domain/upstream.ts';
 import { addReplyFields, toProblem } from '../domain/http/reply.ts';
 
@@ -35,6 +36,7 @@ export function createRespond({ observe }: { readonly observe: Observe }): Respo
       if (failure instanceof PluginFailure) {
         observe({ kind: 'plugin-failed', plugin: failure.plugin, error: failure, requestId: call.id });
       }
+      call.transcoder ??= refusalsOf(call);
       answer(call, call.transcoder?.failure?.(call, failure) ?? toProblem(failure, call.id));
     },
   };

@@ -504,6 +504,7 @@ describe('Connect', () => {
       ofLook({ message: Buffer.from('{"name":"b"}').toString('base64url'), base64: '1' }),
     );
     const refused = await gateway.call(path, post({ cars: CARS }));
+    const unknown = await gateway.call(path, { method: 'POST', headers: { 'content-type': 'text/plain' }, body: 'x' });
 
     assert.deepEqual(
       [json.status, json.headers['content-type'], JSON.parse(json.text)],
@@ -516,7 +517,7 @@ describe('Connect', () => {
       [looked, packed].map(({ text }) => text),
       ['{"found":"a car"}', '{"found":"a car"}'],
     );
-    assert.equal(refused.status, 429);
+    assert.deepEqual([unknown.code, refused.status], ['UNSUPPORTED_MEDIA_TYPE', 429]);
     const said = JSON.parse(refused.text) as { code: string; details: { type: string; value: string }[] };
     assert.deepEqual([said.code, said.details[0]?.type], ['resource_exhausted', 'google.rpc.ErrorInfo']);
     assert.match(Buffer.from(said.details[0]?.value ?? '', 'base64').toString(), /RATE_LIMITED.*penstock/s);

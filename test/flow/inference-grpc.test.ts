@@ -174,6 +174,31 @@ describe('the Open Inference Protocol over gRPC', () => {
     assert.equal(requested().length, 1);
   });
 
+  test('ends as its caller’s protocol does where there is no such method, service or path', async t => {
+    const { gateway, rpc } = await startModel(t);
+    const session = connect(gateway.url);
+    t.after(() => session.destroy());
+    const endOf = async (path: string, type = 'application/grpc') => {
+      const fields = { ':path': path, 'content-type': type };
+      const { head, trailers, body } = await callRaw(session, enveloped(Buffer.alloc(0)), fields);
+      const inBody = /grpc-status: *(\d+)/.exec(String(body))?.[1];
+      return [head[':status'], trailers['grpc-status'] ?? head['grpc-status'] ?? inBody];
+    };
+    const nothing = `/${INFERENCE_SERVICE}/Nothing`;
+
+    for (const path of [nothing, '/grpc.health.v1.Health/Nothing', '/no.Service/Method', '/api/none', '/open/%zz'])
+      assert.deepEqual(await endOf(path), [200, path.includes('%') ? '3' : '12'], path);
+    const line = gateway.requests().at(-2);
+    for (const path of [nothing, '/no.Service/Method'])
+      assert.deepEqual(await endOf(path, 'application/grpc-web+proto'), [200, '12'], path);
+    const byConnect = await rpc('Nothing', {});
+    const other = [await endOf('/no.Service/Method', 'application/json'), await endOf(nothing, 'text/plain')];
+
+    assert.deepEqual([line?.['path'], line?.['protocol'], line?.['status']], ['/api/none', 'grpc', 404]);
+    assert.deepEqual([byConnect.status, jsonIn(byConnect)['code']], [501, 'unimplemented']);
+    assert.deepEqual(other, [[404, undefined], [415, undefined]]); // prettier-ignore
+  });
+
   test('takes a key, a token or a certificate for who calls, and ends as each that does not hold should', async t => {
     const { listen, more, shown } = withSchemes(t);
     const { gateway, requested } = await startModel(t, {

@@ -5,9 +5,10 @@ import type { Answer } from '../upstream.ts';
 import { malformed } from './envelope.ts';
 import { takeMessage } from './message.ts';
 import { endReply, messageReply } from './reply.ts';
-import { speechOf, type Speech } from './speech.ts';
+import { notSpoken, speechOf, type Speech } from './speech.ts';
 import { statusOfFailure } from './status.ts';
 import { timeoutOf } from './timeout.ts';
+import { refusalsIn, unknownMethod } from './transcoder.ts';
 
 /** Reads and writes the messages of a method that the gateway itself serves. */
 export interface OwnMessages {
@@ -144,27 +145,35 @@ export class MessageWait {
   }
 }
 
-/** Finds calls of methods that the gateway itself serves. */
+/** Finds calls of the methods of a service that the gateway itself serves. */
 export class OwnRpcs {
+  readonly #service: string;
   readonly #methods: ReadonlyMap<string, OwnMethod>;
   readonly #unpack: Unpack;
 
-  constructor(methods: readonly OwnMethod[], unpack: Unpack) {
+  constructor(service: string, methods: readonly OwnMethod[], unpack: Unpack) {
+    this.#service = `/${service}/`;
     this.#methods = new Map(methods.map(method => [method.path, method]));
     this.#unpack = unpack;
   }
 
   /**
    * What a call of one of them says, or, as long as that is not known, the wait for it; undefined: it is a call like any
-   * other. Throws BAD_REQUEST, in the caller's protocol.
+   * other. Throws BAD_REQUEST, and NO_ROUTE for a method that the service does not have, in the caller's protocol;
+   * UNSUPPORTED_MEDIA_TYPE where it speaks none.
    */
   entered(call: Call): OwnRpc | MessageWait | undefined {
     const { transcoder } = call;
     if (transcoder instanceof OwnRpc && transcoder.isRead)
       return this.#methods.has(transcoder.originalPath) ? transcoder : undefined;
+    if (!call.path.startsWith(this.#service) || call.method !== 'POST') return undefined;
+    const speech = speechOf(call.fields);
+    if (speech === undefined) throw notSpoken();
     const method = this.#methods.get(call.path);
-    const speech = method === undefined || call.method !== 'POST' ? undefined : speechOf(call.fields);
-    if (method === undefined || speech === undefined) return undefined;
+    if (method === undefined) {
+      call.transcoder = refusalsIn(speech);
+      throw unknownMethod(call);
+    }
     const rpc = new OwnRpc(call, speech, method);
     call.transcoder = rpc;
     if (speech.protocol === 'grpc' && call.httpVersion !== '2.0')

@@ -10,7 +10,7 @@ import type { HttpRule } from './http-rule.ts';
 import type { RpcMethod } from './rpc.ts';
 import { connectSpeech, speechOf, type Speech } from './speech.ts';
 import { timeoutOf } from './timeout.ts';
-import { RpcTranscoder } from './transcoder.ts';
+import { RpcTranscoder, unknownMethod } from './transcoder.ts';
 
 /** The routes of one generation that callers of gRPC, gRPC-Web and Connect ask by a service's name. */
 export interface RpcTable {
@@ -19,7 +19,7 @@ export interface RpcTable {
    * call like any other. Throws NO_ROUTE for a method that is not there, in the caller's own protocol.
    */
   find(call: Call, random: Random): FoundRpc | undefined;
-  /** The route whose `cors` says whether a page may call a method. */
+  /** The first route of a method's service: its `cors` says whether a page may call it. */
   routeOfPath(path: string): Route | undefined;
 }
 
@@ -119,11 +119,6 @@ function publicPathFor(known: PublicPath | undefined, { path, route, call }: Pla
 
 function addressesOf({ peerAddress, callerAddress, wallMs }: Call) {
   return { peerAddress, callerAddress, wallMs };
-}
-
-function unknownMethod({ path }: Call): GatewayError {
-  const detail = 'No route of this gateway serves the method.';
-  return new GatewayError('NO_ROUTE', `no route serves the method ${path}`, { detail });
 }
 
 /** Connect's GET (connectrpc.com/docs/protocol, "Unary-Get-Request"). */

@@ -1,3 +1,4 @@
+import { GatewayError } from '../errors.ts';
 import { fieldOf, type RawFields } from '../http/fields.ts';
 
 /**
@@ -41,6 +42,16 @@ function envelopedSpeech(name: string, format: string | undefined): Speech {
 /** Connect's. */
 export function connectSpeech(format: 'proto' | 'json'): Speech {
   return { protocol: 'connect', format, isText: false, mediaType: `application/${format}` };
+}
+
+const TYPES = ['grpc', 'grpc-web', 'proto', 'json'].map(name => `application/${name}`).join(', ');
+
+/** Refuses a call of a method by a media type that is none of these (gRPC over HTTP/2, "Content-Type"). */
+export function notSpoken(): GatewayError {
+  return new GatewayError('UNSUPPORTED_MEDIA_TYPE', 'a method called by another media type', {
+    detail: `A method is called by ${TYPES}.`,
+    fields: ['Accept', TYPES],
+  });
 }
 
 /** Fields that say how the call is made: not R's to know, or not true of what R is sent. */

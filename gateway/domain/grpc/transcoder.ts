@@ -8,7 +8,7 @@ import { toAnswerMessage, toHttpRequest, type HttpRule, type JsonMessage } from 
 import { takeMessage } from './message.ts';
 import { endReply, messageReply } from './reply.ts';
 import type { RpcMethod } from './rpc.ts';
-import { withoutSpeech, type Speech } from './speech.ts';
+import { speechOf, withoutSpeech, type Speech } from './speech.ts';
 import { codeOfHttp, statusOfFailure } from './status.ts';
 
 /** What a call asks for, where a route serves it. */
@@ -127,6 +127,19 @@ export function refusalsIn(speech: Speech): Transcoder {
     answer: (_call, answer) => answer,
     failure: (_call, failure) => failureReply(speech, failure),
   };
+}
+
+/** The same for a call that no door took, and whose caller waits for an end of gRPC or gRPC-Web; undefined: it does not. */
+export function refusalsOf({ fields, httpVersion }: Call): Transcoder | undefined {
+  const speech = speechOf(fields);
+  if (speech === undefined || speech.protocol === 'connect') return undefined; // its JSON is anyone's
+  return speech.protocol === 'grpc' && httpVersion !== '2.0' ? undefined : refusalsIn(speech);
+}
+
+/** Refuses a call of a method that is not there. */
+export function unknownMethod({ path }: Call): GatewayError {
+  const detail = 'No route of this gateway serves the method.';
+  return new GatewayError('NO_ROUTE', `no route serves the method ${path}`, { detail });
 }
 
 /** A refusal or failure of the gateway's as the end of a call. */
