@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
@@ -167,6 +168,18 @@ cat(strrep("x", 1e6))`,
   }
 
   test('starts in an empty folder of its own, which is gone afterwards, and without the environment of the gateway', async t => {
+    const { pid } = spawnSync('true'); // it has ended
+    const among = readlinkSync('/proc/self/ns/pid').replace(/\D/g, '');
+    const planted = (name: string) => {
+      const path = join(tmpdir(), `penstock-script-${name}`);
+      t.after(() => rmSync(path, { recursive: true, force: true }));
+      return path;
+    };
+    const abandoned = planted(`${among}-${pid}-1-fOlder`);
+    const elsewhere = planted(`1-${pid}-1-fOlder`);
+    const link = planted(`${among}-${pid}-1-aLink0`);
+    for (const path of [abandoned, elsewhere]) mkdirSync(join(path, 'work'), { recursive: true });
+    symlinkSync(elsewhere, link);
     const { gateway } = await startScript(
       t,
       `cat(getwd(), length(dir(all.files = TRUE, no.. = TRUE)), Sys.getenv("IDP_KEY"), Sys.getenv("MODEL_DIR")); writeLines("left", "file.txt")`,
@@ -179,6 +192,8 @@ cat(strrep("x", 1e6))`,
     assert.deepEqual(first.slice(1), ['0', '', '/models']);
     assert.notEqual(first[0], second[0]);
     await until(() => ![first[0], second[0]].some(folder => existsSync(String(folder))), 'the folders are gone');
+    await until(() => !existsSync(abandoned), 'what a killed gateway has left is gone');
+    assert.deepEqual([existsSync(join(elsewhere, 'work')), existsSync(link)], [true, true]);
   });
 
   test('waits, warm, at its standard input, and is another when its file changes', async t => {

@@ -39,7 +39,7 @@ export async function startRserve(
 ): Promise<Rserve> {
   const folder = mkdtempSync(join(tmpdir(), 'penstock-rserve-'));
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
-  const given = Object.entries(settings).map(([name, value]) => {
+  const given = Object.entries({ workdir: join(folder, 'connections'), ...settings }).map(([name, value]) => {
     return `, ${name} = ${JSON.stringify(value in files ? join(folder, value) : value)}`;
   });
   writeFileSync(

@@ -1,11 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Clock } from '../../domain/clock.ts';
 import { createLineSplitter } from '../r-process.ts';
+import { makeWorkFolder, removeWorkFolder } from './work-folder.ts';
 
 /** An R script that answers calls, and what one run of it may take. */
 export interface ScriptSpec {
@@ -72,7 +71,7 @@ export class Interpreter {
   #lines = 0;
 
   constructor(spec: ScriptSpec, { argument, onLine, clock }: InterpreterParts) {
-    this.#folder = mkdtempSync(join(tmpdir(), 'penstock-script-'));
+    this.#folder = makeWorkFolder();
     const cwd = join(this.#folder, 'work'); // empty: R keeps its own temporary files beside it
     mkdirSync(cwd);
     const limits = [String(Math.ceil(spec.cpuMsMax / 1_000)), String(Math.ceil(spec.memoryBytesMax / 1_024))];
@@ -143,7 +142,7 @@ export class Interpreter {
   #over(end: RunEnd): void {
     if (this.#end !== undefined) return;
     this.#end = end;
-    void rm(this.#folder, { recursive: true, force: true }).catch(ignore); // the system clears its temporary files
+    void removeWorkFolder(this.#folder);
     this.#report();
   }
 

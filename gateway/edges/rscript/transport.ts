@@ -10,6 +10,7 @@ import { Exchanges, givenUp, Hosts, type Way, type WayExchange } from '../by-sch
 import { sha256 } from '../digest.ts';
 import type { RKeeper } from '../r-keeper.ts';
 import { Interpreter, type RunEnd, type RunListener, type ScriptSpec } from './interpreter.ts';
+import { removeAbandonedFolders } from './work-folder.ts';
 
 /** A script as `discovery.local` has it. */
 export interface LocalScript extends ScriptSpec {
@@ -45,6 +46,7 @@ const WARM_AGAIN_MS = 1_000;
 export function createScripts(parts: ScriptParts): Scripts {
   const hosts = new Hosts<ScriptHost>();
   const exchanges = new Exchanges(parts);
+  let keepsSome = false;
   return {
     transport: hosts.transport(
       'script',
@@ -53,7 +55,11 @@ export function createScripts(parts: ScriptParts): Scripts {
     ),
     // Whether its file can be read stands in the roster; there is nothing else to ask.
     probe: () => Promise.resolve({ isWell: true, note: 'a script is started for each call' }),
-    keep: (script, onChange) => hosts.keep(`${SCHEME}${script.service}`, new ScriptHost(script, parts, onChange)),
+    keep(script, onChange) {
+      if (!keepsSome) removeAbandonedFolders();
+      keepsSome = true;
+      return hosts.keep(`${SCHEME}${script.service}`, new ScriptHost(script, parts, onChange));
+    },
   };
 }
 

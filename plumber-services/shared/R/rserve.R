@@ -4,7 +4,8 @@
 #'
 #' It says that it listens before the entry is read, since nothing of ours is left then that the
 #' entry could replace: the functions of callers are in the same place. The gateway asks until
-#' Rserve greets.
+#' Rserve greets. Connections work in folders of their own, which end with them, and with serve.sh
+#' where they were killed: Rserve's usual place is anyone's.
 serve_functions <- function(settings) {
   use_own_library()
   require_package("Rserve", settings$entry)
@@ -14,7 +15,8 @@ serve_functions <- function(settings) {
   rm(list = ls(globalenv(), all.names = TRUE), envir = globalenv())
   source(settings$entry, local = globalenv(), encoding = "UTF-8")
   Rserve::run.Rserve(port = port, remote = if (is_remote) "enable" else "disable",
-                     encoding = "utf8", config.file = character())
+                     encoding = "utf8", config.file = character(), workdir.clean = "enable",
+                     workdir = file.path(Sys.getenv("PENSTOCK_RUN_DIR"), "connections"))
 }
 
 #' Without httpuv: its thread is not in the forks, and their end would wait for it for ever.
