@@ -66,6 +66,8 @@ type Parts = JobsParts & { readonly rules: Rules };
 const MODE = 0o700;
 /** What could not be opened is tried again. */
 const OPEN_AGAIN_MS = 10_000;
+/** Of a short row the answer, or what is wrong with it, takes more room than the row. */
+const ANSWERS_PER_BYTE = 4;
 /** Jobs whose time is over are looked for so often. */
 const SWEEP_EVERY_MS = 60_000;
 
@@ -148,6 +150,7 @@ class ComposedJobs implements GatewayJobs {
           .services()
           .find(service => service.name === name)
           ?.view(),
+      answersBytesMax: ANSWERS_PER_BYTE * rules.bytesMax,
       ...{ enterAdmitted: flow.enterAdmitted, back: flow.back, ended: () => this.#callbacks?.look() },
     });
     this.#callbacks = new JobCallbacks({
@@ -203,7 +206,7 @@ class ComposedJobs implements GatewayJobs {
   #takeIn({ wire, fields }: Admitted, { id, form, bytesMax }: NewFile): Intake {
     const { clock, config } = this.#parts;
     const about = { wire, fields, bytesMax, clock, idleMsMax: config.listen.bodyIdleTimeoutMs };
-    const upload = uploadBody({ ...about, file: this.#files.create(id) });
+    const upload = uploadBody({ ...about, create: () => this.#files.create(id) });
     const left = new AbortController();
     const whole = upload.done.then(bytes =>
       form === 'parquet' ? this.#files.toLines(id, { bytesMax, signal: left.signal }) : bytes,

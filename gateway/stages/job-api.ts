@@ -115,8 +115,8 @@ export class JobApi {
     const under = this.#uploads.get(call.caller.id) ?? 0;
     this.#makeRoom(atWork, call, under);
     const id = this.#ports.createId();
+    const intake = atWork.takeIn(call, { id, form, bytesMax }); // may throw
     this.#uploads.set(call.caller.id, under + 1);
-    const intake = atWork.takeIn(call, { id, form, bytesMax });
     call.waitsFor = intake;
     const done = intake.done.finally(() => {
       this.#forget(call.caller.id);

@@ -70,12 +70,18 @@ export class JobInbox {
   async #look(): Promise<void> {
     const { folder, store, filesMax } = this.#ports;
     const own = store.ofCaller(INBOX_CALLER.id);
-    for (const job of own.filter(({ state }) => isOver(state))) await this.#finish(job);
+    const faults: unknown[] = []; // of one file, which is no other's
+    const note = (error: unknown) => {
+      faults.push(error);
+      return false;
+    };
+    for (const job of own.filter(({ state }) => isOver(state))) await this.#finish(job).catch(note);
     const inHand = new Set(own.map(({ origin }) => origin.inbox));
     for (const file of this.#settled.of(await folder.list())) {
-      if (this.#isClosed || inHand.size >= filesMax) return;
-      if (!inHand.has(file.name) && (await this.#begin(file))) inHand.add(file.name);
+      if (this.#isClosed || inHand.size >= filesMax) break;
+      if (!inHand.has(file.name) && (await this.#begin(file).catch(note))) inHand.add(file.name);
     }
+    if (faults.length > 0) throw faults[0] as Error;
   }
 
   /** False: it is none of ours, or is done with. */

@@ -42,6 +42,8 @@ export interface JobRunPorts extends JobCallPorts {
   readonly routeOf: (routeId: string) => Route | undefined;
   readonly concurrency: (route: Route) => ConcurrencyLimit;
   readonly count: (routeId: string, results: readonly RowResult[]) => void;
+  /** Of what is written down of one job. */
+  readonly answersBytesMax: number;
   readonly random: Random;
   readonly clock: Clock;
   readonly observe: Observe;
@@ -339,10 +341,12 @@ export class JobRun {
 
   /** Until that is done, however long the disk is full; then these rows are not asked again. */
   async #writeDown({ row, from, to, texts }: Chunk, results: readonly RowResult[]): Promise<void> {
-    const { store, count } = this.#ports;
+    const { store, count, answersBytesMax } = this.#ports;
     const { id, routeId } = this.#job;
     const content = Buffer.from(results.map(toOutputLine).join(''));
     const at = this.#outputEnd;
+    if (at + content.length > answersBytesMax)
+      throw new RowsFault(`The answers are larger than ${answersBytesMax} bytes, the most for one job.`);
     this.#outputEnd += content.length;
     const part = { row, rows: texts.length, from, to, at, bytes: content.length };
     for (let waits = 1; !this.#signals.abort.aborted; waits += 1) {

@@ -3,6 +3,7 @@ import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -247,8 +248,8 @@ describe('a job', () => {
     assert.match(refused.text, /it does not end with PAR1: it was cut off/);
   });
 
-  test('whose file breaks off has failed, and what was answered before can be read', async t => {
-    const { gateway } = await gatewayWithJobs(t, { route: 'batch: { sizeMax: 2 }' });
+  test('whose file breaks off, or has too large answers, has failed, and what was answered before can be read', async t => {
+    const { gateway } = await gatewayWithJobs(t, { route: 'batch: { sizeMax: 2 }', jobs: 'bytesMax: 1KiB' });
 
     const made = await bring(gateway, '[{"x":1},{"x":2},{"x":', { 'content-type': 'application/json' });
     const view = await overOf(gateway, made);
@@ -256,6 +257,11 @@ describe('a job', () => {
     assert.equal(view['state'], 'failed');
     assert.deepEqual(view['error'], { code: 'BAD_REQUEST', detail: 'Row 3: the file ends within it.' });
     assert.deepEqual(JSON.parse((await resultOf(gateway, made)).text), [{ '.pred': 2 }, { '.pred': 4 }]);
+    const short = await bring(gateway, '1\n'.repeat(500)); // and why each is no record takes 40 times as much
+    const { state, error } = await overOf(gateway, short);
+    const detail = 'The answers are larger than 4096 bytes, the most for one job.';
+    assert.deepEqual([state, error], ['failed', { code: 'BAD_REQUEST', detail }]);
+    assert.match((await resultOf(gateway, short)).text, /^(?:\{"error":.*\}\n){40,60}$/);
   });
 
   test('is told of as it goes, and cancelled, and what it had in hand is let go of', async t => {
@@ -398,6 +404,7 @@ describe('a job', () => {
       await file('/jobs/fuel', gzipSync('{"x":1}').subarray(0, 12)),
       await file('/jobs/fuel', ''),
       await file('/jobs/fuel', 'x', { 'content-type': 'application/pdf' }),
+      await file('/jobs/fuel', 'x', { 'content-encoding': 'zstd' }), // and is none on its way from then on
       await file('/jobs/none'),
       await file('/jobs/plain'),
       await file('/jobs/never'),
@@ -413,6 +420,7 @@ describe('a job', () => {
         ...Array.from({ length: 4 }, () => [413, 'BODY_TOO_LARGE']),
         [400, 'BAD_REQUEST'],
         [400, 'BAD_REQUEST'],
+        [415, 'UNSUPPORTED_MEDIA_TYPE'],
         [415, 'UNSUPPORTED_MEDIA_TYPE'],
         ...Array.from({ length: 5 }, () => [404, 'NO_ROUTE']),
         [404, 'NO_JOB'],
@@ -509,7 +517,11 @@ routes:
     writeFileSync(join(inbox, 'part.parquet'), Buffer.from(parquetWriteBuffer({ columnData })));
     writeFileSync(join(inbox, 'bad.parquet'), 'PAR1');
     writeFileSync(join(inbox, 'no.csv.gz'), 'x\n1\n');
-    for (const name of ['notes.txt', '.hidden.csv', 'old.result.csv']) writeFileSync(join(inbox, name), 'x\n1\n');
+    const long = `${'é'.repeat(120)}.csv`;
+    for (const name of ['notes.txt', '.hidden.csv', 'old.result.csv', 'a.csv', long])
+      writeFileSync(join(inbox, name), 'x\n1\n');
+    mkdirSync(join(inbox, 'a.result.csv')); // which no file can replace
+    writeFileSync(join(inbox, '.cars.result.csv.part'), 'half'); // of a gateway that was killed
     symlinkSync('/etc/hostname', join(inbox, 'link.csv'));
     const { gateway, folder } = await gatewayWithJobs(t, { jobs: `inbox: { folder: ${inbox}, route: fuel }` });
     const read = (name: string) => (existsSync(join(inbox, name)) ? readFileSync(join(inbox, name), 'utf8') : '');
@@ -518,6 +530,8 @@ routes:
     const results = [...answered, 'broken.error.json', 'no.error.json', 'bad.error.json'];
 
     for (const name of results) await until(isThere(name), name);
+    rmSync(join(inbox, 'a.result.csv'), { recursive: true });
+    await until(isThere('a.result.csv'), 'it can be written');
     await until(
       () => readdirSync(folder).every(name => name.startsWith('jobs.db')),
       'nothing to be left in the folder',
@@ -531,6 +545,9 @@ routes:
     assert.match(broken, /^\{"code":"BAD_REQUEST","detail":"Row 1: the file must be a JSON array/);
     assert.match(packed, /^\{"code":"BAD_REQUEST"/);
     const left = [
+      long,
+      'a.csv',
+      'a.result.csv',
       '.hidden.csv',
       'bad.parquet',
       'broken.json',
@@ -542,7 +559,7 @@ routes:
       'old.result.csv',
     ];
     assert.deepEqual(readdirSync(inbox).toSorted(), [...left, ...results].toSorted());
-    assert.deepEqual(gateway.log.of('job').map(({ state }) => state).toSorted(), ['done', 'done', 'failed', 'queued', 'queued', 'queued']); // prettier-ignore
+    assert.deepEqual(gateway.log.of('job').map(({ state }) => state).toSorted(), ['done', 'done', 'done', 'failed', 'queued', 'queued', 'queued', 'queued']); // prettier-ignore
   });
 
   test('is told that it cannot be while its folder cannot be used, and all other calls are answered', async t => {

@@ -43,7 +43,7 @@ export const Jobs = z
     bytesMax: size({ min: '1KiB', max: '64GiB' })
       .prefault('1GiB')
       .describe(
-        'A larger file, unpacked, is refused with BODY_TOO_LARGE; of Parquet also one whose rows are larger as JSON.',
+        'A larger file, unpacked, is refused with BODY_TOO_LARGE; of Parquet also one whose rows are larger as JSON. Answers may take four times as much.',
       ),
     perCallerMax: whole(1, 10_000)
       .default(10)

@@ -22,6 +22,10 @@ export class CsvCutter extends Cutter {
       if (end === undefined && this.cursor === this.pending.length) return undefined;
       this.#isAtField = true;
       this.#isQuoted = false;
+      if (end?.at === this.cursor) {
+        this.pass(end.next);
+        continue;
+      }
       const cut = end === undefined ? this.cut(this.pending.length) : this.cut(end.at, end.next);
       if (cut.text !== '') return cut;
     }

@@ -87,11 +87,16 @@ export abstract class Cutter implements RowCutter {
 
   abstract next(isEnd: boolean): Cut | undefined;
 
+  /** Past what holds nothing. */
+  protected pass(to: number): void {
+    this.cursor = to;
+    this.seen = to;
+  }
+
   protected cut(end: number, to = end): Cut {
     this.refuseLong(end);
     const text = decoded(this.pending.subarray(this.cursor, end));
-    this.cursor = to;
-    this.seen = to;
+    this.pass(to);
     return { text, to: this.#at + to };
   }
 
@@ -122,6 +127,10 @@ class LineCutter extends Cutter {
         return undefined;
       }
       if (end < 0 && this.cursor === this.pending.length) return undefined;
+      if (end === this.cursor) {
+        this.pass(end + 1);
+        continue;
+      }
       const cut = end < 0 ? this.cut(this.pending.length) : this.cut(end, end + 1);
       if (cut.text.trim() !== '') return cut;
     }

@@ -47,14 +47,22 @@ const FORMS: ReadonlyMap<string, JobForm> = new Map([
   ['parquet', 'parquet'],
 ]);
 
-/** By its ending, and `.gz` behind it; undefined: it is none of ours, hidden, a result, or said to be half written. */
+/** In bytes; what is written half is called `.NAME.part`. */
+const NAME_MAX = 255 - '.'.length - '.part'.length;
+
+/**
+ * By its ending, and `.gz` behind it; undefined: it is none of ours, hidden, a result, said to be half written, or has a
+ * name too long for that of a result.
+ */
 export function namedFile(name: string): NamedFile | undefined {
   const isPacked = name.endsWith('.gz');
   const [, stem = '', ending = ''] =
     /^([^.].*)\.([A-Za-z]+)$/.exec(isPacked ? name.slice(0, -'.gz'.length) : name) ?? [];
   const form = FORMS.get(ending.toLowerCase());
   if (form === undefined || /\.(?:result|error)$/.test(stem)) return undefined;
-  return { form, isPacked, result: `${stem}.result.${ending}`, error: `${stem}.error.json` };
+  const [result, error] = [`${stem}.result.${ending}`, `${stem}.error.json`];
+  const bytes = Math.max(Buffer.byteLength(result), Buffer.byteLength(error));
+  return bytes > NAME_MAX ? undefined : { form, isPacked, result, error };
 }
 
 /** Files that were as they are when they were last looked at, and left alone since: what is still being written is not. */

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { lstat, open, readdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,7 +16,8 @@ interface FolderOptions {
 
 /** More files are looked at once these are worked off. */
 const FILES_MAX = 1_000;
-const GIVES_NO_LINK = constants.O_RDONLY | constants.O_NOFOLLOW;
+/** No link, and without waiting for who writes into a pipe that has taken the file's place. */
+const AS_IT_IS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** A folder that is shared with others: links in it are not followed. */
 export function createInboxFolder({ folder, out, create }: FolderOptions): InboxFolder {
@@ -33,8 +33,11 @@ export function createInboxFolder({ folder, out, create }: FolderOptions): Inbox
       return times.length === 0 ? undefined : Math.max(...times);
     },
     async take(name, id, { isPacked, bytesMax }) {
-      const source = await open(join(folder, name), GIVES_NO_LINK);
-      const target = await create(id);
+      const source = await open(join(folder, name), AS_IT_IS);
+      const target = await create(id).catch(async (error: unknown) => {
+        await source.close();
+        throw error;
+      });
       let bytes = 0;
       const bounded = async function* (pieces: AsyncIterable<Buffer>) {
         for await (const piece of pieces) {
@@ -54,8 +57,9 @@ export function createInboxFolder({ folder, out, create }: FolderOptions): Inbox
       }
     },
     async write(name, pieces) {
-      const half = join(out, `.${randomUUID()}.part`);
+      const half = join(out, `.${name}.part`); // where a gateway was killed with it, the next one writes it anew
       try {
+        await rm(half, { force: true });
         await writeFile(half, pieces, { flag: 'wx' });
         await rename(half, join(out, name));
       } catch (error) {

@@ -12,7 +12,8 @@ import { Http2Wire } from '../http2/wire.ts';
 interface UploadOptions {
   readonly wire: CallerSide;
   readonly fields: RawFields;
-  readonly file: Promise<FileHandle>;
+  /** Makes the file, once the request is one that can be written to it. */
+  readonly create: () => Promise<FileHandle>;
   /** Of the file, unpacked. */
   readonly bytesMax: number;
   /** Without a byte for so long the upload is over. */
@@ -29,7 +30,7 @@ export interface Upload {
 
 /**
  * Writes a request's body to a file as it comes, no faster than the disk takes it, and unpacked: gzip, by its first bytes
- * where the fields do not say it, or br.
+ * where the fields do not say it, or br. Throws UNSUPPORTED_MEDIA_TYPE for other codings.
  */
 export function uploadBody(options: UploadOptions): Upload {
   const { wire } = options;
@@ -50,7 +51,7 @@ interface Taking {
 }
 
 async function take(wire: HttpWire | Http2Wire, options: UploadOptions, { coding, signal }: Taking): Promise<number> {
-  const handle = await options.file.catch((error: unknown) => {
+  const handle = await options.create().catch((error: unknown) => {
     throw cannotWrite(error);
   });
   const arriving = new Arriving(wire.req, options);
