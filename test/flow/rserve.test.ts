@@ -165,23 +165,32 @@ describe('a function behind Rserve', () => {
     const functions = ['pid', 'wait', 'grow', 'crash'];
     const gateway = await startBefore(t, r, {
       functions,
-      service: 'concurrency: 2, rserve: { callsMax: 5, memoryMax: 256MiB }, outlier: { failures: 100 }',
+      service: 'concurrency: 2, rserve: { callsMax: 20, memoryMax: 256MiB }, outlier: { failures: 100 }',
       route: 'answer: { errorMessages: true }',
     });
     const pid = async (name = 'pid', rows: unknown = [{ s: 0.3 }]) => {
       const received = await gateway.call(`/${name}`, post(rows));
       return received.status === 200 ? Number(jsonOf(received.text)['pid']) : received.code;
     };
+    const pids = async (count: number) => {
+      const found = [];
+      while (found.length < count) found.push(await pid());
+      return found;
+    };
 
     const atOnce = await Promise.all([1, 2, 3, 4].map(() => pid('wait')));
     assert.equal(new Set(atOnce).size, 2, 'four calls at two Rs');
-    const inTurn = [await pid(), await pid(), await pid(), await pid()];
+    const inTurn = await pids(19);
     assert.deepEqual(
-      [new Set(inTurn.slice(0, 3)).size, inTurn[2] === inTurn[3]],
+      [new Set(inTurn.slice(0, 18)).size, inTurn[17] === inTurn[18]],
       [1, false],
-      'its fifth call was its last',
+      'its twentieth call was its last',
     );
-    assert.notEqual(await pid('grow'), await pid(), 'it has grown too large');
+    const grown = await pid('grow');
+    assert.ok(
+      (await pids(8)).some(its => its !== grown),
+      'it has grown too large',
+    );
     const alive = await pid();
     assert.equal(await pid('crash'), 'CONNECTION_LOST');
     assert.notEqual(await pid(), alive);

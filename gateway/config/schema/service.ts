@@ -191,7 +191,7 @@ const Rserve = z
     callsMax: whole(1, 1_000_000_000).default(1_000).describe('An R that has answered so many calls is replaced.'),
     memoryMax: size({ min: '1MiB', max: '1024GiB' })
       .prefault('1GiB')
-      .describe('An R that occupies more memory after a call is replaced.'),
+      .describe('An R that occupies more memory is replaced; it is looked at after each eighth of its calls.'),
   })
   .transform(({ user, password, callsMax, memoryMax }, { issues }): RservePolicy => {
     if ((user === undefined) !== (password === undefined))

@@ -173,7 +173,7 @@ class RserveExchange implements WayExchange {
     const input = inputOf(task, message);
     if (input instanceof GatewayError) throw failed(input);
     const limit = (this.#bounds.hangMsMax + LIMIT_SPARE_MS) / 1_000;
-    const name: RValue = task.kind === 'call' ? strings(task.name) : { type: 'null' };
+    const name: RValue = task.kind === 'call' ? strings(...task.name.split('::')) : { type: 'null' };
     return callCommand('.penstock', [name, input, { type: 'double', values: [limit] }]);
   }
 
@@ -214,7 +214,7 @@ class RserveExchange implements WayExchange {
     }
   }
 
-  /** One that has served too many calls, or has grown too large, is replaced by the next call. */
+  /** One that has served too many calls, or says with one of them that it has grown too large, is replaced by the next call. */
   #keepOrEnd(connection: RserveConnection, memory: RValue | undefined): void {
     const { callsMax, memoryBytesMax } = this.#route.service.policy.rserve;
     const [bytes] = memory?.type === 'double' ? memory.values : [];
