@@ -313,12 +313,12 @@ export class Call implements Timed, Waiting, BodyReader {
 
   /** The caller hung up before the reply was over. */
   hangUp(): void {
-    this.#end(new GatewayError('CALLER_GONE', 'the caller hung up'));
+    this.#end(() => new GatewayError('CALLER_GONE', 'the caller hung up'));
   }
 
   onTimeOver(): void {
     const afterMs = this.endsMs - this.record.arrivedMs;
-    this.#end(new GatewayError('DEADLINE_EXCEEDED', `no answer within ${afterMs} ms`));
+    this.#end(() => new GatewayError('DEADLINE_EXCEEDED', `no answer within ${afterMs} ms`));
   }
 
   /** The reply is over: nothing more is timed. */
@@ -327,12 +327,14 @@ export class Call implements Timed, Waiting, BodyReader {
     this.#back.over(this);
   }
 
-  #end(reason: GatewayError): void {
+  /** Most calls have had their whole answer by then: they need no error, which is dear to make. */
+  #end(toReason: () => GatewayError): void {
     this.#deadlines.remove(this);
     if (this.isReplied) {
-      this.poured?.destroy(reason);
+      this.poured?.destroy(toReason());
       return;
     }
+    const reason = toReason();
     const left = this.waitsFor;
     this.waitsFor = undefined;
     left?.leave(reason);
