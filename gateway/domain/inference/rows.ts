@@ -82,6 +82,7 @@ function missing(name: string): never {
 
 /** R reads infinities so beside numbers. */
 function jsonOf(element: Element): string {
+  if (typeof element === 'number' && Number.isFinite(element)) return String(element); // as JSON has it
   if (element === Infinity) return '"Inf"';
   return element === -Infinity ? '"-Inf"' : JSON.stringify(element);
 }

@@ -133,13 +133,13 @@ export class RpcForm implements InferenceForm {
   read({ route }: Complete): InferRequest {
     const { bodyBytesMax } = route.policy;
     if (this.#rpc.said.bytes > bodyBytesMax) throw bodyTooLarge(bodyBytesMax);
-    const { id, inputs, outputs, rawInputContents, ...message } = this.#message;
+    const { id, inputs, outputs, rawInputContents, parameters: said } = this.#message;
     if (inputs.length > TENSORS_MAX || outputs.length > TENSORS_MAX)
       throw malformed(`The message has more than ${TENSORS_MAX} tensors.`);
     const isRaw = rawInputContents.length > 0;
     if (isRaw && rawInputContents.length !== inputs.length)
       throw malformed('`raw_input_contents` must have one member for each of `inputs`.');
-    const parameters = parametersOf(message.parameters);
+    const parameters = parametersOf(said);
     const isBinary = isRaw || parameters['binary_data_output'] === true;
     const wanted = outputs.map(output => ({ name: output.name, isBinary: isBinary || isWantedRaw(output) }));
     return {
@@ -204,14 +204,19 @@ function readInput({ name, contents, ...input }: InputMessage, raw: Uint8Array |
   const datatype = datatypeOf(input.datatype, name);
   const about = { name, datatype, shape: input.shape.map(numberOf) };
   const field = FIELD_OF[datatype];
-  const others = CONTENTS.filter(each => (contents?.[each]?.length ?? 0) > 0 && (raw !== undefined || each !== field));
+  const hasOthers = hasContentsBeside(raw === undefined ? field : undefined, contents);
   if (raw !== undefined) {
-    if (others.length > 0) throw unfit(`${named(name)} has contents, though \`raw_input_contents\` are given`);
+    if (hasOthers) throw unfit(`${named(name)} has contents, though \`raw_input_contents\` are given`);
     return { ...about, elements: readRaw(Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength), about) };
   }
   if (field === undefined) throw unfit(`${named(name)}: ${datatype} comes in \`raw_input_contents\``);
-  if (others.length > 0) throw unfit(`${named(name)}: its contents are not those of ${datatype}`);
+  if (hasOthers) throw unfit(`${named(name)}: its contents are not those of ${datatype}`);
   return { ...about, elements: (contents?.[field] ?? []).map(value => elementIn(value, about)) };
+}
+
+function hasContentsBeside(own: ContentsField | undefined, contents: ContentsMessage | null | undefined): boolean {
+  if (contents === undefined || contents === null) return false;
+  return CONTENTS.some(each => each !== own && (contents[each]?.length ?? 0) > 0);
 }
 
 function elementIn(value: boolean | Int64 | Uint8Array, about: Pick<Tensor, 'name' | 'datatype'>): Element {
