@@ -22,7 +22,7 @@ async function startInstance(t: TestContext, listener: RequestListener): Promise
 }
 
 /** What the world says of these two files, as `path: message`. */
-async function askedOf(t: TestContext, { gateway, routes }: { gateway: string; routes: string }): Promise<string[]> {
+async function findingsOf(t: TestContext, { gateway, routes }: { gateway: string; routes: string }): Promise<string[]> {
   const folder = mkdtempSync(join(tmpdir(), 'penstock-online-'));
   t.after(() => rmSync(folder, { recursive: true }));
   writeFileSync(join(folder, 'gateway.yaml'), `routes: routes.yaml\n${gateway}`);
@@ -42,7 +42,7 @@ describe('asking the world', () => {
       response.writeHead(headers['plumber-shared-secret'] === 'open sesame' ? 200 : 400).end();
     });
 
-    const said = await askedOf(t, {
+    const said = await findingsOf(t, {
       gateway: `discovery: { static: [{ service: fuel, instances: ["http://${address}"] }] }`,
       routes: `${FUEL}\nservices: { fuel: { sharedSecret: "\${env:SHARED}" } }`,
     });
@@ -53,7 +53,7 @@ describe('asking the world', () => {
   test('an instance that is not well is told of in the file that names it', async t => {
     const address = await startInstance(t, (_request, response) => response.writeHead(503).end());
 
-    const said = await askedOf(t, {
+    const said = await findingsOf(t, {
       gateway: `discovery: { static: [{ service: fuel, instances: ["http://${address}"] }] }`,
       routes: `routes:\n  - { id: a, uri: "lb://fuel", predicates: ["Path=/a"] }\n  - { id: b, uri: "http://${address}", predicates: ["Path=/b"] }`,
     });
@@ -67,9 +67,9 @@ describe('asking the world', () => {
     const consul = await startConsulAgent(t);
     const files = { gateway: `discovery: { consul: { address: "${consul.url}" } }`, routes: FUEL };
 
-    const before = await askedOf(t, files);
+    const before = await findingsOf(t, files);
     await consul.put('/v1/agent/service/register', { Name: 'fuel', Address: '127.0.0.1', Port: 8000 });
-    const after = await askedOf(t, files);
+    const after = await findingsOf(t, files);
 
     assert.deepEqual(before, ['gateway.yaml discovery.consul: Consul knows no instance of fuel']);
     assert.deepEqual(after, []);
@@ -78,7 +78,10 @@ describe('asking the world', () => {
   test('a Consul that does not answer is told of', async t => {
     const address = await startInstance(t, request => request.socket.destroy());
 
-    const said = await askedOf(t, { gateway: `discovery: { consul: { address: "http://${address}" } }`, routes: FUEL });
+    const said = await findingsOf(t, {
+      gateway: `discovery: { consul: { address: "http://${address}" } }`,
+      routes: FUEL,
+    });
 
     assert.match(said.join(), /^gateway\.yaml discovery\.consul: Consul, asked for fuel: /);
   });
@@ -163,7 +166,7 @@ describe('asking the running gateway what it has found', () => {
     const port = admin.slice(admin.indexOf(':') + 1);
     const routeOf = (id: string) => `{ id: ${id}, uri: "lb://x", predicates: ["Path=/${id}"], batch: {}, pure: true }`;
 
-    const said = await askedOf(t, {
+    const said = await findingsOf(t, {
       gateway: `discovery: { static: [{ service: x, instances: ['http://${admin}'] }] }\nadmin: { port: ${port} }`,
       routes: `routes: [${routeOf('fuel')}, ${routeOf('well')}]`,
     });
@@ -194,7 +197,7 @@ describe('asking whether calls to R processes of the gateway’s own may travel 
       response.writeHead(url === '/api/services' ? 200 : 404).end(JSON.stringify(reported));
     });
 
-    const said = await askedOf(t, { gateway: gatewayAt(portOf(admin)), routes });
+    const said = await findingsOf(t, { gateway: gatewayAt(portOf(admin)), routes });
 
     assert.deepEqual(said, [
       `routes.yaml routes[0].batch: http://${model}/predict: a row is answered otherwise among others than alone: its calls cannot travel together`,
@@ -209,7 +212,7 @@ describe('asking whether calls to R processes of the gateway’s own may travel 
     test(`is warned of as not done where ${what}`, async t => {
       const admin = await startInstance(t, listener);
 
-      const said = await askedOf(t, { gateway: gatewayAt(portOf(admin)), routes });
+      const said = await findingsOf(t, { gateway: gatewayAt(portOf(admin)), routes });
 
       assert.deepEqual(said, [
         'routes.yaml routes[0].batch: not proven: no gateway of this configuration runs that would tell where its R processes are',

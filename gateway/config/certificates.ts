@@ -100,12 +100,12 @@ interface AboutMtls {
 
 /** Certificates are asked for in one place and count by another: neither does anything without the other. */
 export function complainOfMtls({ listen: { tls }, identity }: AboutMtls, complain: Complain): void {
-  const [isAsked, doesCount] = [tls?.clientCa !== undefined, identity?.mtls !== undefined];
-  if (doesCount && !isAsked) {
+  const [isRequested, doesCount] = [tls?.clientCa !== undefined, identity?.mtls !== undefined];
+  if (doesCount && !isRequested) {
     const hint = 'name the authorities of their certificates: `listen.tls.clientCa`';
     complain({ path: ['identity', 'mtls'], message: 'no caller is asked for a certificate', hint, isAboutKey: true });
   }
-  if (!isAsked || doesCount) return;
+  if (!isRequested || doesCount) return;
   const message = 'callers are asked for certificates that count nowhere';
   const hint = 'write `mtls: {}` in `identity`, or leave it out here';
   complain({ path: ['listen', 'tls', 'clientCa'], message, hint, severity: 'warning' });

@@ -13,7 +13,7 @@ interface ConsulServiceOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly observe: Observe;
-  /** Something was heard, missed or come to be believed; `isHeard` where Consul answered. */
+  /** Something was heard, missed or come to be believed; `isAnswered` where Consul answered. */
   readonly onNews: (isAnswered: boolean) => void;
 }
 

@@ -66,7 +66,7 @@ interface Waiting {
   readonly calls: Answered[];
   /** When one began to wait, or the last was asked. */
   sinceMs: number;
-  isAsking: boolean;
+  isSending: boolean;
 }
 
 /**
@@ -109,7 +109,7 @@ export class Rechecks {
     if (call.subject.trustOf(call.version)?.isDue(random.below(CHANCES) / CHANCES, { recheckShare, nowMs }) !== true)
       return;
     const { name } = call.route.service;
-    const waiting = this.#waiting.get(name) ?? { calls: [], sinceMs: nowMs, isAsking: false };
+    const waiting = this.#waiting.get(name) ?? { calls: [], sinceMs: nowMs, isSending: false };
     this.#waiting.set(name, waiting);
     if (waiting.calls.length === 0) waiting.sinceMs = nowMs;
     if (waiting.calls.length < WAITING_MAX) waiting.calls.push(call);
@@ -245,7 +245,7 @@ export class Rechecks {
     for (const [name, waiting] of this.#waiting) {
       const [call] = waiting.calls;
       if (call === undefined) this.#waiting.delete(name);
-      else if (!waiting.isAsking && (isIdle(call.route) || nowMs - waiting.sinceMs >= NO_IDLE_MS_MAX))
+      else if (!waiting.isSending && (isIdle(call.route) || nowMs - waiting.sinceMs >= NO_IDLE_MS_MAX))
         void this.#sendAgain(waiting);
     }
     if (this.#waiting.size > 0) this.#cancelLook = this.#ports.clock.after(LOOK_EVERY_MS, () => this.#look());
@@ -254,10 +254,10 @@ export class Rechecks {
   async #sendAgain(waiting: Waiting): Promise<void> {
     const call = waiting.calls.shift();
     if (call?.subject.trustOf(call.version) === undefined) return; // it has been refuted meanwhile
-    waiting.isAsking = true;
+    waiting.isSending = true;
     waiting.sinceMs = this.#ports.clock.nowMs();
     const said = await this.#send(call.route, call.message);
-    waiting.isAsking = false;
+    waiting.isSending = false;
     if (said !== undefined) this.#judgeAlone(call, said);
     else this.#count(call.route, 'unanswered');
   }

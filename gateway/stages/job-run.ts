@@ -302,7 +302,7 @@ export class JobRun {
   }
 
   /** Asks for some rows of a chunk, until there is something to be done with them. */
-  async #remedyOf(chunk: Askable, rows: readonly number[]): Promise<Remedy | typeof STOPPED> {
+  async #remedyOf(chunk: ReadRows, rows: readonly number[]): Promise<Remedy | typeof STOPPED> {
     let tries = 0;
     for (let waits = 1; ; waits += 1) {
       const remedy = await this.#sendOnce(chunk, rows);
@@ -317,7 +317,7 @@ export class JobRun {
     }
   }
 
-  async #sendOnce(chunk: Askable, rows: readonly number[]): Promise<Remedy | typeof STOPPED> {
+  async #sendOnce(chunk: ReadRows, rows: readonly number[]): Promise<Remedy | typeof STOPPED> {
     const { abort, stop } = this.#signals;
     const { clock } = this.#ports;
     const route = await this.#route();
@@ -449,7 +449,7 @@ function soundRows(records: readonly RowRecord[], results: RowResult[]): number[
 }
 
 /** Rows that were read, of which some may be asked. */
-interface Askable {
+interface ReadRows {
   readonly row: number;
   readonly records: readonly RowRecord[];
 }

@@ -33,18 +33,18 @@ function check(
       await setImmediate();
     }
   };
-  const askedOf = (id: string) => requested.filter(({ origin }) => origin.startsWith(`http://${id}.`)).length;
-  return { checks, requested, sick, pass, askedOf };
+  const probesOf = (id: string) => requested.filter(({ origin }) => origin.startsWith(`http://${id}.`)).length;
+  return { checks, requested, sick, pass, probesOf };
 }
 
 describe('active health checks', () => {
   test('ask each instance about once an interval, as the policy says', async t => {
     const fuel = aService({ policy: { sharedSecret: 's3cret' } });
-    const { requested, pass, askedOf } = check(t, [fuel]);
+    const { requested, pass, probesOf } = check(t, [fuel]);
 
     await pass(50_000);
 
-    for (const id of ['a', 'b']) assert.ok(askedOf(id) >= 9 && askedOf(id) <= 12, `${askedOf(id)} of ${id}`);
+    for (const id of ['a', 'b']) assert.ok(probesOf(id) >= 9 && probesOf(id) <= 12, `${probesOf(id)} of ${id}`);
     assert.deepEqual(
       [requested[0]?.path, requested[0]?.timeoutMs, requested[0]?.sharedSecret],
       ['/ping', 2_000, 's3cret'],
@@ -53,44 +53,44 @@ describe('active health checks', () => {
 
   test('take an instance out after as many failures as the policy says, and bring it back', async t => {
     const fuel = aService();
-    const { sick, pass, askedOf } = check(t, [fuel]);
+    const { sick, pass, probesOf } = check(t, [fuel]);
     sick.add('a');
 
-    while (askedOf('a') < 2) await pass(250);
+    while (probesOf('a') < 2) await pass(250);
     assert.equal(fuel.state('a'), 'in-rotation');
-    while (askedOf('a') < 3) await pass(250);
+    while (probesOf('a') < 3) await pass(250);
     assert.deepEqual([fuel.state('a'), fuel.state('b')], ['unhealthy', 'in-rotation']);
 
     sick.clear();
-    while (askedOf('a') < 4) await pass(250);
+    while (probesOf('a') < 4) await pass(250);
     assert.equal(fuel.state('a'), 'in-rotation');
   });
 
   test('want as many passes in a row as the policy says', async t => {
     const fuel = aService({ policy: { health: { ...aServicePolicy().health, passes: 2, fails: 1 } } });
-    const { sick, pass, askedOf } = check(t, [fuel]);
+    const { sick, pass, probesOf } = check(t, [fuel]);
     sick.add('a');
     while (fuel.state('a') !== 'unhealthy') await pass(250);
 
     sick.clear();
-    const before = askedOf('a');
-    while (askedOf('a') < before + 1) await pass(250);
+    const before = probesOf('a');
+    while (probesOf('a') < before + 1) await pass(250);
     assert.equal(fuel.state('a'), 'unhealthy');
-    while (askedOf('a') < before + 2) await pass(250);
+    while (probesOf('a') < before + 2) await pass(250);
     assert.equal(fuel.state('a'), 'in-rotation');
   });
 
   test('end an ejection with the first pass', async t => {
     const fuel = aService({ policy: { health: { ...aServicePolicy().health, passes: 9 } } });
-    const { pass, askedOf } = check(t, [fuel]);
+    const { pass, probesOf } = check(t, [fuel]);
     const permit = fuel.take();
     const { id } = permit.instance;
     fuel.service.report(permit.instance, aFinding({ outcome: 'refused' }));
     permit.release();
     assert.equal(fuel.state(id), 'ejected');
 
-    const before = askedOf(id);
-    while (askedOf(id) === before) await pass(250);
+    const before = probesOf(id);
+    while (probesOf(id) === before) await pass(250);
 
     assert.equal(fuel.state(id), 'probation');
   });
@@ -99,7 +99,7 @@ describe('active health checks', () => {
     const [clock, permits] = [manualClock(), new PermitRegistry()];
     const fuel = aService({ clock, permits, entries: [anEntry('a')], policy: oneFail });
     const alias = aService({ clock, permits, name: 'car', entries: [anEntry('a')], policy: oneFail });
-    const { sick, pass, askedOf } = check(t, [fuel, alias], clock);
+    const { sick, pass, probesOf } = check(t, [fuel, alias], clock);
     sick.add('a');
 
     for (let second = 0; second < 30; second++) {
@@ -107,7 +107,7 @@ describe('active health checks', () => {
       await pass(1_000);
       permit.release();
     }
-    assert.deepEqual([askedOf('a'), alias.state('a')], [0, 'in-rotation']);
+    assert.deepEqual([probesOf('a'), alias.state('a')], [0, 'in-rotation']);
 
     await pass(6_000);
     assert.equal(alias.state('a'), 'unhealthy');

@@ -37,7 +37,7 @@ routes: [{ id: fuel, uri: lb://fuel, pure: true, coalesce: true${policy && `, ${
     until(async () => (await gateway.metric('penstock_requests_in_flight')) === count + flights, `${count} joined`);
   const untilRequested = (count: number) =>
     until(() => upstream.requests.length === count, `R was asked ${count} times`);
-  return { gateway, upstream, hand, joined, untilJoined, untilAsked: untilRequested };
+  return { gateway, upstream, hand, joined, untilJoined, untilRequested };
 }
 
 const statuses = (received: readonly Received[]) => [...new Set(received.map(({ status }) => status))];
@@ -64,7 +64,7 @@ describe('equal requests in flight', () => {
   });
 
   test('show R nothing of the one who happens to ask', async t => {
-    const { gateway, upstream, hand, untilAsked: untilRequested } = await gatewayBefore(t);
+    const { gateway, upstream, hand, untilRequested } = await gatewayBefore(t);
     const personal = {
       cookie: 'a=b',
       authorization: 'x',
@@ -91,13 +91,11 @@ describe('equal requests in flight', () => {
   });
 
   test('are not those that differ in what R sees, nor those that agree only in that', async t => {
-    const {
-      gateway,
-      upstream,
-      hand,
-      joined,
-      untilAsked: untilRequested,
-    } = await gatewayBefore(t, "varyBy: ['header:X-Tenant', 'header:Authorization']", 'concurrency: 20');
+    const { gateway, upstream, hand, joined, untilRequested } = await gatewayBefore(
+      t,
+      "varyBy: ['header:X-Tenant', 'header:Authorization']",
+      'concurrency: 20',
+    );
     const differing = [
       () => gateway.call('/a', post('{"a":1}')),
       () => gateway.call('/a', post('{"a":1.0}')),
@@ -143,7 +141,7 @@ describe('equal requests in flight', () => {
 
 describe('who shares a flight', () => {
   test('may leave, and even who began it: the others get their answer', async t => {
-    const { gateway, upstream, hand, untilJoined, untilAsked: untilRequested } = await gatewayBefore(t);
+    const { gateway, upstream, hand, untilJoined, untilRequested } = await gatewayBefore(t);
     const first = beginCall(gateway.url);
     await untilRequested(1);
     const others = [gateway.call('/'), gateway.call('/')];
@@ -161,7 +159,7 @@ describe('who shares a flight', () => {
   });
 
   test('leaves R a call for nobody only when all have left, and then the queue at once', async t => {
-    const { gateway, upstream, hand, untilJoined, untilAsked: untilRequested } = await gatewayBefore(t);
+    const { gateway, upstream, hand, untilJoined, untilRequested } = await gatewayBefore(t);
     const blocking = gateway.call('/other');
     await untilRequested(1);
     const calls = [beginCall(gateway.url), beginCall(gateway.url)];
@@ -213,7 +211,7 @@ describe('an answer that may serve only one', () => {
     ['is not to be stored', 'Cache-Control: max-age=1, No-Store\r\n'],
   ] as const) {
     test(`serves one, and the others ask for themselves: it ${name}`, async t => {
-      const { gateway, upstream, hand, untilJoined, untilAsked: untilRequested } = await gatewayBefore(t);
+      const { gateway, upstream, hand, untilJoined, untilRequested } = await gatewayBefore(t);
       const calls = Array.from({ length: 3 }, () => gateway.call('/'));
       await untilJoined(2);
 
@@ -249,13 +247,7 @@ describe('an answer that may serve only one', () => {
 
 describe('who says no-cache', () => {
   test('joins none that flies already, and may be joined', async t => {
-    const {
-      gateway,
-      upstream,
-      hand,
-      untilJoined,
-      untilAsked: untilRequested,
-    } = await gatewayBefore(t, '', 'concurrency: 2');
+    const { gateway, upstream, hand, untilJoined, untilRequested } = await gatewayBefore(t, '', 'concurrency: 2');
     const first = gateway.call('/');
     await untilRequested(1);
     const anew = gateway.call('/', { headers: { 'cache-control': 'no-cache' } });

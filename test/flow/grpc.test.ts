@@ -130,7 +130,7 @@ const JSON_TYPE = { fields: 'Content-Type: application/json\r\n' };
 const PREDICTED = answer('{".pred":[23.5,18]}', JSON_TYPE);
 
 /** `POST /predict` and the body, which is all that REST and gRPC have in common by name. */
-function askedOf({ head, body }: WireRequest) {
+function partsOf({ head, body }: WireRequest) {
   return {
     line: head.slice(0, head.indexOf('\r\n')),
     type: /^content-type: (.*)$/im.exec(head)?.[1],
@@ -167,7 +167,7 @@ describe('gRPC', () => {
       ],
     );
     assert.ok(ends[0]?.initial.some(pair => pair.join() === 'x-request-id,mine-1'));
-    const [rest, grpc, packed, ...looked] = upstream.requests.map(askedOf);
+    const [rest, grpc, packed, ...looked] = upstream.requests.map(partsOf);
     assert.deepEqual(grpc, rest);
     assert.deepEqual(JSON.parse(packed?.body ?? ''), Array(200).fill({ wt: 2, hp: 100 }));
     assert.deepEqual(
@@ -522,7 +522,7 @@ describe('Connect', () => {
     assert.deepEqual([said.code, said.details[0]?.type], ['resource_exhausted', 'google.rpc.ErrorInfo']);
     assert.match(Buffer.from(said.details[0]?.value ?? '', 'base64').toString(), /RATE_LIMITED.*penstock/s);
     assert.deepEqual(
-      upstream.requests.map(askedOf).map(({ line }) => line),
+      upstream.requests.map(partsOf).map(({ line }) => line),
       ['POST /predict HTTP/1.1', 'POST /predict HTTP/1.1', 'GET /cars/a HTTP/1.1', 'GET /cars/b HTTP/1.1'],
     );
   });

@@ -31,7 +31,7 @@ routes:
   - { id: open, uri: lb://a, predicates: ['Path=/**'], auth: { allow: [anonymous] } }
 `;
 
-async function startAsking(t: TestContext, caller = 'san') {
+async function startWithCertificates(t: TestContext, caller = 'san') {
   const instance = createServer((req, res) => res.end(JSON.stringify(req.headers)));
   instance.on('upgrade', (req, socket) => {
     const said = `X-Said: ${String(req.headers['x-penstock-subject'])}`;
@@ -58,7 +58,7 @@ async function startAsking(t: TestContext, caller = 'san') {
     env: { S: SECRET },
     routes: ROUTES,
   });
-  const send = async (path: string, traits: Asking = {}) => {
+  const send = async (path: string, traits: Traits = {}) => {
     const { shown, headers, ...rest } = traits;
     const pems = { ca: [server.cert, more.cert], ...shown };
     const options = { host: '127.0.0.1', port: gateway.port, path, headers, agent: false, ...pems, ...rest };
@@ -75,19 +75,19 @@ async function startAsking(t: TestContext, caller = 'san') {
   return { gateway, send, file };
 }
 
-interface Asking {
+interface Traits {
   readonly shown?: TestCertificate | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   readonly servername?: string;
 }
 
-const as = (shown: TestCertificate, headers: Readonly<Record<string, string>> = {}): Asking => ({ shown, headers });
+const as = (shown: TestCertificate, headers: Readonly<Record<string, string>> = {}): Traits => ({ shown, headers });
 const token = () =>
   aToken({ alg: 'HS256' }, { iss: 'here', aud: 'penstock', sub: 'carol', exp: Date.now() / 1000 + 600 }, hmac(SECRET));
 
 describe('a client certificate', () => {
   test('lets its caller in where the route takes it, known to R, the log and limits by its name', async t => {
-    const { gateway, send } = await startAsking(t);
+    const { gateway, send } = await startWithCertificates(t);
 
     const { status, said } = await send('/mtls', as(alice));
 
@@ -97,7 +97,7 @@ describe('a client certificate', () => {
   });
 
   test('counts for each host that the gateway has a certificate for, for streams and for WebSockets', async t => {
-    const { send } = await startAsking(t, 'subject');
+    const { send } = await startWithCertificates(t, 'subject');
     const upgrade = { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': '13' };
 
     const other = await send('/mtls', { ...as(alice, { Host: 'other.example' }), servername: 'other.example' });
@@ -110,7 +110,7 @@ describe('a client certificate', () => {
   });
 
   test('that is not there, or of another authority, is a 401 that says so, and only where the route wants one', async t => {
-    const { gateway, send } = await startAsking(t);
+    const { gateway, send } = await startWithCertificates(t);
 
     const none = await send('/mtls');
     const untrusted = await send('/mtls', as(impostor));
@@ -126,7 +126,7 @@ describe('a client certificate', () => {
   });
 
   test('stands back behind a credential that the call itself brings', async t => {
-    const { send } = await startAsking(t);
+    const { send } = await startWithCertificates(t);
 
     const said = async (headers: Record<string, string>, path = '/either') =>
       (await send(path, as(alice, headers))).said;
@@ -138,7 +138,7 @@ describe('a client certificate', () => {
   });
 
   test('does not count for pages of other origins, which have any browser show it', async t => {
-    const { send } = await startAsking(t);
+    const { send } = await startWithCertificates(t);
     const status = async (headers: Record<string, string>) => (await send('/mtls', as(alice, headers))).status;
 
     assert.equal(await status({ Host: 'models.example', Origin: 'https://models.example' }), 200);
@@ -149,7 +149,7 @@ describe('a client certificate', () => {
   });
 
   test('counts by HTTP/2, for each call on the connection', async t => {
-    const { gateway } = await startAsking(t);
+    const { gateway } = await startWithCertificates(t);
     const say = async (options: ClientSessionOptions | SecureClientSessionOptions) => {
       const client = connectHttp2(`https://127.0.0.1:${gateway.port}`, { ca: server.cert, ...options });
       const texts: string[] = [];
@@ -176,7 +176,7 @@ describe('a client certificate', () => {
   });
 
   test('is never what a field says, and no such field reaches R', async t => {
-    const { send } = await startAsking(t);
+    const { send } = await startWithCertificates(t);
     const claims = {
       'X-Client-Cert': 'alice',
       'X-SSL-Client-Cert': 'alice',
@@ -204,7 +204,7 @@ describe('a client certificate', () => {
   });
 
   test('counts by the authorities as their file is now; a broken file leaves those in force', async t => {
-    const { gateway, send, file } = await startAsking(t);
+    const { gateway, send, file } = await startWithCertificates(t);
     const socket = connectTls({ port: gateway.port, ca: server.cert, ...alice, maxVersion: 'TLSv1.3' });
     const session = sessionOf(socket);
     socket.write('GET /mtls HTTP/1.1\r\nHost: localhost\r\n\r\n');

@@ -97,8 +97,8 @@ describe('a route with `validate`', () => {
   test('passes everything through while the service cannot say what it takes, and tells why', async t => {
     const { gateway, upstream, requested } = await gatewayBefore(t, {}, 'validate: {}');
     upstream.play((socket, request) => {
-      const isAsked = request.head.startsWith('GET /prototype ');
-      answer('[1]', { fields: JSON_FIELD, status: isAsked ? 500 : 200 })(socket, request);
+      const isPrototype = request.head.startsWith('GET /prototype ');
+      answer('[1]', { fields: JSON_FIELD, status: isPrototype ? 500 : 200 })(socket, request);
     });
 
     assert.deepEqual([(await gateway.call('/api/predict', post('[{'))).status, requested()], [200, 1]);

@@ -280,11 +280,14 @@ test('whether rows may travel together', async t => {
         'off-centre': (i: number) => `[{"x":${i}.5},{"x":1.0}]`,
         sum: (i: number) => `{"a":${i}.5,"b":2}`,
       };
-      const isTold = (route: string) => gateway.log.of('batching').some(line => line['route'] === route);
+      const hasVerdict = (route: string) => gateway.log.of('batching').some(line => line['route'] === route);
 
       for (const [route, bodyOf] of Object.entries(bodies)) {
         let i = 0;
-        await until(async () => (await receivedFrom(`/${route}`, bodyOf(i++)), isTold(route)), `a verdict on ${route}`);
+        await until(
+          async () => (await receivedFrom(`/${route}`, bodyOf(i++)), hasVerdict(route)),
+          `a verdict on ${route}`,
+        );
         await Promise.all(Array.from({ length: 24 }, (_, k) => receivedFrom(`/${route}`, bodyOf(k))));
       }
 

@@ -385,8 +385,8 @@ function answering(
   const call = callOf(found, attributes, parts);
   call.content = Buffer.from(input.body);
   const own = ownAnswerTo(call);
-  const isAsked = own === undefined && !isPreflight && isForService(speaking);
-  const transcoded = isAsked ? transcodedOf(call, speaking, parts.inference) : null;
+  const isForwarded = own === undefined && !isPreflight && isForService(speaking);
+  const transcoded = isForwarded ? transcodedOf(call, speaking, parts.inference) : null;
   const secrets = [...(parts.secrets ?? []), ...credentialsIn(route)];
   return {
     route: route.id,
@@ -400,7 +400,7 @@ function answering(
     answered: own === undefined ? null : { status: own.status, location: locationOf(own.fields, parts) },
     jobs: jobsOf(route, parts),
     transcoded,
-    sent: isAsked && (transcoded?.refusal ?? null) === null ? sentOf(call, secrets) : null,
+    sent: isForwarded && (transcoded?.refusal ?? null) === null ? sentOf(call, secrets) : null,
   };
 }
 
@@ -558,8 +558,8 @@ function securedView(origin: string, { tls }: ServicePolicy): SecuredView | null
 }
 
 function identityNames({ auth }: RoutePolicy): string[] {
-  const isAsked = auth?.allow.some(scheme => scheme !== 'anonymous') === true;
-  return isAsked ? ['X-Penstock-Issuer', 'X-Penstock-Subject', 'X-Penstock-Scopes', 'X-Penstock-Roles'] : [];
+  const isIdentified = auth?.allow.some(scheme => scheme !== 'anonymous') === true;
+  return isIdentified ? ['X-Penstock-Issuer', 'X-Penstock-Subject', 'X-Penstock-Scopes', 'X-Penstock-Roles'] : [];
 }
 
 function pairs(fields: RawFields): [string, string][] {

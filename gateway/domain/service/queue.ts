@@ -79,7 +79,7 @@ export class Queue {
     this.#forget(entry);
   }
 
-  /** The first, in the order of turns, that would take what is offered; `isEachAsked` as of `FairQueue.first`. */
+  /** The first, in the order of turns, that would take what is offered; `isEachTried` as of `FairQueue.first`. */
   first(wouldTake: (entry: QueueEntry) => boolean, isEachTried: boolean): QueueEntry | undefined {
     return this.#order.first(wouldTake, isEachTried);
   }
@@ -208,7 +208,7 @@ export class FairQueue<T extends Queueable<T>> {
 
   /**
    * The first in the order of turns that would take what is offered. Of those that return each is asked; of the others,
-   * which have tried nothing yet, the first speaks for all, unless `isEachAsked`.
+   * which have tried nothing yet, the first speaks for all, unless `isEachTried`.
    */
   first(wouldTake: (item: T) => boolean, isEachTried = false): T | undefined {
     for (const { returning, flows } of this.#byDue()) {

@@ -20,7 +20,7 @@ export interface CertificateExpiry {
 /** The certificates of a listener, as their files are now. */
 export interface Certificates {
   /** Callers are asked for theirs. */
-  readonly areAsked: boolean;
+  readonly areRequested: boolean;
   /** Reads them, and again whenever a file changes; throws where one cannot be used. */
   open(): void;
   /** The certificate for a host that was asked for by name; the first one where none names it, or no name was said. */
@@ -77,7 +77,7 @@ export function createCertificates({ files, clientCa, observe }: CertificatesPar
   }
 
   return {
-    areAsked: clientCa !== undefined,
+    areRequested: clientCa !== undefined,
     open() {
       take();
       const texts = shown.flatMap(({ files, texts }) => [

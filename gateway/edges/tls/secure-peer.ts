@@ -63,7 +63,7 @@ export function securePeerOf(socket: Socket, { certificates, hstsSeconds }: Abou
   const { servername } = socket as Socket & { readonly servername?: string | false };
   const serverName = typeof servername === 'string' ? nameOfHost(servername) : '';
   const hsts = hstsSeconds > 0 ? `max-age=${hstsSeconds}` : undefined;
-  const certificate = certificates.areAsked ? clientCertificateOf(socket) : undefined;
+  const certificate = certificates.areRequested ? clientCertificateOf(socket) : undefined;
   return new SecurePeer({ servername: serverName, names: certificates.of(serverName).names, hsts, certificate });
 }
 

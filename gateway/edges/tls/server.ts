@@ -21,7 +21,7 @@ interface TlsParts {
 export function createTlsServer(options: ServerOptions, { tls, takeHttp2 }: TlsParts): Server {
   const { certificates, handshakeTimeoutMs: handshakeTimeout } = tls;
   // Routes decide whether they want a certificate, and of whom: none ends the handshake.
-  const certificateRequest = { requestCert: certificates.areAsked, rejectUnauthorized: false };
+  const certificateRequest = { requestCert: certificates.areRequested, rejectUnauthorized: false };
   const choose = { SNICallback: chooserOf(certificates), handshakeTimeout, ...certificateRequest };
   const server = createSecureServer({ ...options, ...TLS_RULES, ...ALPN, ...choose });
   const http1 = server.listeners('secureConnection') as ((this: Server, socket: TLSSocket) => void)[];
