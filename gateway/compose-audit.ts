@@ -40,7 +40,7 @@ interface AuditParts {
   readonly observe: Observe;
 }
 
-/** Puts together who writes the trail, and who is asked for it. It takes nothing before it is opened. */
+/** Puts together the audit trail, its writer and its readers. It takes nothing before it is opened. */
 export function composeAudit({ config: { audit }, clock, observe }: AuditParts): GatewayAudit {
   let trail: AuditTrail | undefined;
   const changed: GatewayAudit['changed'] = change => trail?.append({ kind: 'change', ...change });

@@ -66,7 +66,7 @@ interface Reflected {
   readonly published: ConstructorParameters<typeof Reflection>[1];
 }
 
-/** What a route asks a credential for is not told to those who show none. */
+/** What is served behind a credential is not told to callers without one. */
 function reflectionOf(routes: readonly Route[], { own, published }: Reflected): Reflection {
   const open = routes.flatMap(({ policy: { auth, grpc } }) =>
     grpc === undefined || auth?.allow.includes('anonymous') === false ? [] : [grpc],

@@ -139,7 +139,7 @@ function* boundSteps(
   return { routes, table: yield* routeTableSteps(routes) };
 }
 
-/** Runs one at a time; all who call while one runs share the one after it. */
+/** Runs one at a time; all calls made while one runs share the one after it. */
 function oneByOne<T>(run: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined;
   let next: Promise<T> | undefined;

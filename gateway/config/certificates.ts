@@ -32,7 +32,7 @@ export interface TlsFlaw {
   readonly severity?: 'warning';
 }
 
-/** Complains of what is wrong with the `tls` of services, and warns where it makes the gateway believe anyone. */
+/** Complains of what is wrong with the `tls` of services, and warns where any certificate would be believed. */
 export function complainOfTls(
   services: ReadonlyMap<string, WrittenService>,
   tlsIn: TlsIn | undefined,

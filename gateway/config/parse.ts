@@ -271,7 +271,7 @@ function warnOfStrangers(
     if (url === undefined || !/^http:/i.test(url) || isLoopback(new URL(url).hostname)) continue;
     warn(
       key,
-      'fetches keys over plain HTTP: who is on the way can exchange them',
+      'fetches keys over plain HTTP: an attacker on the way can exchange them',
       'https:// shows whose keys they are',
     );
   }

@@ -41,7 +41,7 @@ export function unknownProfile(profile: string, known: Iterable<string>): Compla
   return { path: [], severity: 'warning', message: `no document is for the profile ${profile}`, hint };
 }
 
-/** For whom a document is. */
+/** The profiles that a document is for. */
 interface Condition {
   readonly path: KeyPath;
   /** Expressions, one of which must hold. */
@@ -50,7 +50,7 @@ interface Condition {
   readonly isOfPlatform: boolean;
 }
 
-/** Undefined: the document is for everybody. */
+/** Undefined: the document is for every profile. */
 function conditionOf({ root, at }: SourceDocument): Condition | undefined {
   const activate = entriesUnder(root, ['spring', 'config', 'activate'], at);
   // The way of before Spring Boot 2.4; where it is a map, `active` and `include` stand in it.

@@ -76,7 +76,7 @@ export interface CacheLookup {
   follow(other: CacheLookup): void;
   /** R's answer as the caller gets it, or a stored one in its place where it is an error. */
   answered(answer: Answer): Answer;
-  /** A stored answer in the place of a failure of R's; undefined: the failure is the caller's to hear. */
+  /** A stored answer in the place of a failure of R's; undefined: the caller gets the failure. */
   failed(failure: GatewayError): Answer | undefined;
 }
 

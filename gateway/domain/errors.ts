@@ -395,7 +395,7 @@ export function toGatewayError(error: unknown): GatewayError {
   return error instanceof GatewayError ? error : new GatewayError('INTERNAL', 'unexpected error', { cause: error });
 }
 
-/** What is wrong, in one line for those who read no other. */
+/** What is wrong, in one line, where no list of errors can be shown. */
 export function wordsOfFailure({ detail, errors }: GatewayError): string {
   return errors === undefined ? detail : errors.map(error => error.detail).join('; ');
 }

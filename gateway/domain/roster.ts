@@ -25,7 +25,7 @@ export interface RosterEntry {
 export interface Roster {
   readonly source: SourceName;
   readonly services: ReadonlyMap<string, readonly RosterEntry[]>;
-  /** Wall clock when the source was last heard; milliseconds since 1970. */
+  /** Wall clock when the source last answered; milliseconds since 1970. */
   readonly updatedMs: number;
 }
 
@@ -82,7 +82,7 @@ export interface Listing {
   readonly entries: readonly RosterEntry[];
   /** Entries of which nothing is known yet, whatever health stands beside them. */
   readonly unproven: ReadonlySet<string>;
-  /** The source was away since it was last heard, or its memory went back in time. */
+  /** The source was away since it last answered, or its memory went back in time. */
   readonly isSuspect: boolean;
 }
 
@@ -95,14 +95,14 @@ export interface Belief {
 
 interface Doubt {
   readonly untilMs: number;
-  /** Who was known before and has not been heard of since. */
+  /** Instances that were known before and have not been listed since. */
   readonly missing: ReadonlySet<string>;
 }
 
 /**
  * What to believe after the source spoke. It is taken at its word, except where it comes back from an outage, or with a
- * memory older than it had, and lists no instance: then those known before stand for `holdMs`, or until they are heard of
- * again. One who is heard of again and then leaves has left.
+ * memory older than it had, and lists no instance: then those known before stand for `holdMs`, or until they are listed
+ * again. An instance that is listed again and then leaves has left.
  */
 export function believe(held: Belief | undefined, listing: Listing, time: { nowMs: number; holdMs: number }): Belief {
   if (held === undefined || held.entries.length === 0) return { entries: listing.entries, doubt: null };

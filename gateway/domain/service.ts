@@ -75,7 +75,7 @@ export type AttemptOutcome =
 export interface Service {
   readonly name: string;
   readonly policy: ServicePolicy;
-  /** The model's versions that the roster lists now, each once, sorted, joined by commas: who shares an answer agrees in it. */
+  /** The model's versions that the roster lists now, each once, sorted, joined by commas: equal for calls that share. */
   readonly versions: string;
   /**
    * A permit at once; undefined: the request waits in the queue, and is told. Throws SERVICE_UNAVAILABLE, QUEUE_FULL, or
@@ -110,7 +110,7 @@ export interface ManagedService extends Service {
   steadyOf(routeId: string): Steady | undefined;
   /** By hand. False: no such instance. */
   command(instanceId: string, order: 'eject' | 'readmit' | 'drain'): boolean;
-  /** The service left the configuration: refuses who waits, stops its timers. */
+  /** The service left the configuration: refuses the calls that wait, stops its timers. */
   close(): void;
 }
 

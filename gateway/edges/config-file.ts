@@ -59,7 +59,7 @@ interface WatchOptions {
   readonly onChange: (file: string, text: string | undefined) => void;
   /** How long a file must be left alone before it is read: editors truncate first and write then. */
   readonly settleMs?: number;
-  /** How often files are read even when nothing was heard: network and container mounts may tell nothing. */
+  /** How often files are read even when no change was reported: network and container mounts may tell nothing. */
   readonly pollMs?: number;
 }
 

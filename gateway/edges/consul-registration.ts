@@ -12,7 +12,7 @@ export interface ConsulRegistration {
   readonly id: string;
   /** Registers, and keeps registered from now on. */
   start(): void;
-  /** What there is to report has changed: Consul hears of it at once. */
+  /** What there is to report has changed: Consul is told at once. */
   refresh(): Promise<void>;
   /** Deregisters, within two seconds. */
   close(): Promise<void>;
@@ -58,7 +58,7 @@ export function createConsulRegistration(options: ConsulRegistrationOptions): Co
     try {
       await bounded(signal => client.report(id, now, signal));
     } catch (error) {
-      // Consul says "no" to who it does not know, in different words in different versions.
+      // Consul says "no" to a token it does not know, in different words in different versions.
       if (!(error instanceof ConsulError && error.isAnswer)) throw error;
       const service = { id, ...advertise, status: now.status, ttlMs, forgetAfterMs: FORGET_AFTER_MS };
       await bounded(signal => client.register(service, signal));

@@ -13,7 +13,7 @@ interface ConsulServiceOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly observe: Observe;
-  /** Something was heard, missed or come to be believed; `isAnswered` where Consul answered. */
+  /** An answer came or failed to come, or a list is believed by now; `isAnswered` where Consul answered. */
   readonly onNews: (isAnswered: boolean) => void;
 }
 
@@ -21,7 +21,7 @@ interface ConsulServiceOptions {
 export class ConsulService {
   /** Wall clock of the last good answer; undefined before the first. */
   updatedMs: number | undefined;
-  /** Why Consul is not heard at present. */
+  /** Why Consul does not answer at present. */
   problem: string | undefined;
 
   readonly #options: ConsulServiceOptions;
@@ -82,7 +82,7 @@ export class ConsulService {
     this.#options.onNews(false);
   }
 
-  /** Decides what to believe of what was heard last, and when to stop doubting it. */
+  /** Decides what to believe of the last list, and when to stop doubting it. */
   #settle(listing: ConsulListing, isSuspect: boolean): void {
     const { clock, config, observe, service, onNews } = this.#options;
     this.#endDoubt?.();

@@ -69,7 +69,7 @@ export function watchConsul(options: ConsulWatchOptions): { stop(): void } {
   /** Undefined, or what went wrong. */
   async function queryOnce(): Promise<string | undefined> {
     const { client, service, tag } = options;
-    // Consul adds up to a sixteenth to the wait, lest all who wait come back at once.
+    // Consul adds up to a sixteenth to the wait, lest all that wait come back at once.
     const patienceMs = pace.answerMsMax + (nextIndex === 0n ? 0 : pace.waitMs * (17 / 16));
     const bounded = boundSignal(patienceMs);
     try {

@@ -136,7 +136,7 @@ function servicesOf(followed: Followed): ReadonlyMap<string, readonly RosterEntr
   return services;
 }
 
-/** Of several services, the one that was heard longest ago. */
+/** Of several services, the one whose last answer is the oldest. */
 function updatedMsOf(followed: Followed): number | undefined {
   const updated = [...followed.values()].map(state => state.updatedMs).filter(ms => ms !== undefined);
   return updated.length === 0 ? undefined : Math.min(...updated);

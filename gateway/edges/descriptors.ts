@@ -40,8 +40,8 @@ const RESERVE = 16;
 const LOOK_MS = 250;
 
 /**
- * Keeps some descriptors back for those who look at a process that has run out of them. The system does not say when it
- * has none left for a new connection (it closes that), so that it is tried, a few times a second.
+ * Keeps some descriptors back, so that operators can look at a process that has run out of them. The system does not
+ * say when it has none left for a new connection (it closes that), so that it is tried, a few times a second.
  */
 export function keepDescriptors(observe: Observe): DescriptorReserve {
   let held = take(RESERVE);

@@ -38,7 +38,7 @@ export class DirectoryError extends Error {
   override readonly name = 'DirectoryError';
 }
 
-/** Who wait for a connection; one more is refused. */
+/** Callers that wait for a connection; one more is refused. */
 const WAITING_MAX = 256;
 const GROUPS_MAX = 500;
 /** All that one server is asked about one caller may take so many times as long as one answer. */

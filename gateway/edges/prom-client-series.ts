@@ -113,7 +113,7 @@ interface Child {
 }
 
 /**
- * Histograms that hear of what was observed when they are read, or when much has gathered.
+ * Histograms that are given what was observed when they are read, or when much has gathered.
  *
  * Told of one at a time, between other work, each costs several times as much.
  */

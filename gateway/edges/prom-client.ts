@@ -151,7 +151,7 @@ function record(series: Series, event: GatewayEvent): void {
   else recordRare(series, event);
 }
 
-/** Who was asked. */
+/** Where the call was sent. */
 type Target = Pick<RequestEvent, 'service' | 'instance'>;
 
 function recordAttempt(series: Series, { service, instance }: Target, attempt: AttemptFacts): void {

@@ -19,7 +19,7 @@ export interface StreamKind {
   begin(proxyReq: ClientRequest): void;
   /** The instance has answered in HTTP. */
   respond(proxyRes: IncomingMessage): void;
-  /** Ends what the caller hears, at once. */
+  /** Ends what the caller is sent, at once. */
   cutOff(): void;
   /** It is over: whatever was held for it is let go. */
   over(): void;

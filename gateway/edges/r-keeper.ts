@@ -22,7 +22,7 @@ interface RKeeperOptions extends RStartOptions {
 }
 
 const BACK_OFF = { baseMs: 500, maxMs: 30_000 };
-/** Who ran for so long was well: what ends it afterwards is not why it ended before. */
+/** An R that ran for so long was well: what ends it afterwards is not why it ended before. */
 const WELL_AFTER_MS = 60_000;
 
 /** Starts an R process, watches it, and starts another whenever it ends, ever later while it fails again and again. */

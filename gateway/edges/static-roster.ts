@@ -9,7 +9,7 @@ export interface StaticService {
 
 /** A source that never changes by itself. */
 export interface StaticSource extends RosterSource {
-  /** Other instances may be written down now, as after a reload; they are listed when it is told next whom to follow. */
+  /** Other instances may be written down now, as after a reload; they are listed with the next `follow`. */
   replace(services: readonly StaticService[]): void;
 }
 

@@ -26,7 +26,7 @@ export function isProgram(path) {
 
 /**
  * Runs a command to its end and returns what it printed. It says nothing, unless it fails: then the error says all.
- * `onLine` hears each line, from both streams and from a third (fd 3) by which apt tells its progress.
+ * `onLine` is called with each line, from both streams and from a third (fd 3) by which apt tells its progress.
  */
 export function runQuietly(command, args, { onLine, ...options } = {}) {
   return new Promise((resolve, reject) => {

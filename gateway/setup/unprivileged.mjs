@@ -13,7 +13,7 @@ const OWN_FOLDER = join(STATE, 'gateway');
 const USUAL = 'nobody';
 
 /**
- * Started by root: the user to run as, with the folder it writes to; undefined for who it is.
+ * Started by root: the user to run as, with the folder it writes to; undefined: it stays the user it is.
  *
  * It is the user that the configuration names, or `nobody` where that can read all it needs. Else it stays root, and
  * says why.

@@ -13,14 +13,14 @@ interface AdmitPorts {
   readonly limits: Pick<Limits, 'planOf' | 'count' | 'keep'>;
 }
 
-/** Decides who is calling, whether they may, and whether too often; goes on with who is admitted. */
+/** Decides who is calling, whether they may, and whether too often; goes on with calls that are admitted. */
 export type Admit = (call: Matched, next: (call: Admitted) => void) => void;
 
 /**
  * Admission by each route's `auth` and `limits`.
  *
  * What refuses strangers counts strangers, before anything is verified, so that a flood of bad tokens costs no
- * signature; what protects R counts who got in. What was counted is told to the caller, however it ends.
+ * signature; what protects R counts calls that got in. What was counted is told to the caller, however it ends.
  */
 export function createAdmit({ schemes, limits }: AdmitPorts): Admit {
   return function admit(call, next) {

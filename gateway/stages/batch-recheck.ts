@@ -64,7 +64,7 @@ const NO_IDLE_MS_MAX = 10_000;
 /** Of one service. */
 interface Waiting {
   readonly calls: Answered[];
-  /** When one began to wait, or the last was asked. */
+  /** When one began to wait, or the last was sent. */
   sinceMs: number;
   isSending: boolean;
 }

@@ -132,7 +132,7 @@ export function createBatch(
 }
 
 function noop(): void {
-  // There is no one to be told.
+  // No call waits for it any more.
 }
 
 interface SizeParts {
@@ -506,7 +506,7 @@ class Batch implements Waiting, Timed, OpenBatch<BatchEntry>, Room {
     return true;
   }
 
-  /** What comes after all have left is stored for those of them who would. */
+  /** What comes after all callers have left is still stored where a call has a cache. */
   #late(answer: Answer): void {
     this.via = answer.via ?? NOWHERE;
     if (!this.#give(answer)) dropBody(answer);

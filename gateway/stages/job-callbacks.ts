@@ -23,7 +23,7 @@ interface CallbackPorts {
 /** Under way at once; the others wait. */
 const AT_ONCE_MAX = 32;
 
-/** Tells those whom the owners of jobs named that a job is over: signed, again where that fails, and never beyond the rules. */
+/** Calls the URLs that owners of jobs named, when these are over: signed, repeated, and never beyond the rules. */
 export class JobCallbacks {
   readonly #ports: CallbackPorts;
   readonly #under = new Map<string, Promise<void>>();

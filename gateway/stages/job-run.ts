@@ -448,7 +448,7 @@ function soundRows(records: readonly RowRecord[], results: RowResult[]): number[
   });
 }
 
-/** Rows that were read, of which some may be asked. */
+/** Rows that were read, of which some may be sent. */
 interface ReadRows {
   readonly row: number;
   readonly records: readonly RowRecord[];

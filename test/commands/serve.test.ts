@@ -90,7 +90,7 @@ describe('serve', () => {
     assert.deepEqual(did, ['start', 'reload SIGHUP', 'drain', 'close log']);
   });
 
-  test('tells of an error nobody caught, and lives', async () => {
+  test('reports an uncaught error, and lives', async () => {
     const { did, events, signals, code } = await startServe();
     const error = new TypeError('nobody caught me');
 

@@ -531,7 +531,7 @@ describe('the dialect, wrong', () => {
     [
       'about empty keys',
       { 'redis-rate-limiter.replenishRate': 5, 'deny-empty-key': false },
-      'no key is ever empty: who has no name is counted by address',
+      'no key is ever empty: a caller without a name is counted by address',
     ],
   ] as const) {
     test(`RequestRateLimiter ${what} is told`, () => {

@@ -50,7 +50,7 @@ describe('an issuer of tokens', () => {
     [
       'keys over plain HTTP, with a warning',
       "audience: p, algorithms: [RS256], jwks: 'http://b.example.org/k'",
-      ['warning identity.jwt[0].jwks: fetches keys over plain HTTP: who is on the way can exchange them'],
+      ['warning identity.jwt[0].jwks: fetches keys over plain HTTP: an attacker on the way can exchange them'],
     ],
     ['keys of this machine', "audience: p, algorithms: [RS256], jwks: 'http://127.0.0.1:1/k'", []],
     ['a secret in base64', `audience: p, algorithms: [HS256], secret: { base64: '\${env:B}' }`, []],

@@ -569,7 +569,7 @@ routes:
     ]);
   });
 
-  test('warns of a service entry that no route leads to, and of a service that nobody knows', () => {
+  test('warns of a service entry that no route leads to, and of a service that no source knows', () => {
     const text = 'services: { feul: {} }\nroutes: [{ uri: lb://fuel }]';
 
     const { problems, specs } = routesOf(text, { knownServices: new Set(['fual']) });

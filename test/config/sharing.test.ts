@@ -173,7 +173,7 @@ describe('what cannot be shared so', () => {
     });
   }
 
-  test('is told what else it may be: how long an answer is remembered', () => {
+  test('is told what else it may be: how long an answer is stored', () => {
     const [problem] = routesOf('routes: [{ uri: lb://a, cache: { ttl: htpp } }]').problems;
 
     assert.match(problem?.hint ?? '', /; or http$/);

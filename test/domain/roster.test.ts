@@ -35,7 +35,7 @@ describe('the belief in what a source tells', () => {
     assert.deepEqual(believe(known, reported([]), { nowMs: 0, holdMs }), { entries: [], doubt: null });
   });
 
-  test('is given at once after an outage, where the list names someone', () => {
+  test('is given at once after an outage, where the list names an instance', () => {
     const belief = believe(known, reported([anEntry('01')], { isSuspect: true }), { nowMs: 0, holdMs });
 
     assert.deepEqual([ids(belief), belief.doubt], [['01'], null]);
@@ -52,11 +52,11 @@ describe('the belief in what a source tells', () => {
     assert.deepEqual(convinced, { entries: [], doubt: null });
   });
 
-  test('is given to an empty list where nobody was known', () => {
+  test('is given to an empty list where no instance was known', () => {
     assert.deepEqual(believe(undefined, suspectEmpty, { nowMs: 0, holdMs }), { entries: [], doubt: null });
   });
 
-  test('keeps those who have not come back while others do, and ends when all are back', () => {
+  test('keeps the instances that have not come back while others do, and ends when all are back', () => {
     const doubting = believe(known, suspectEmpty, { nowMs: 0, holdMs });
 
     const half = believe(doubting, reported([anEntry('01', { weight: 9 })]), { nowMs: 1, holdMs });

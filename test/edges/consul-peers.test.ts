@@ -86,7 +86,7 @@ describe('the gateways in Consul', { concurrency: false }, () => {
     await watchPeers(t, agent.url).are('penstock-a', 'penstock-b');
   });
 
-  test('stand as they were while Consul is away, and while it comes back knowing nobody', async t => {
+  test('stand as they were while Consul is away, and while it comes back without any', async t => {
     const agent = await startConsulAgent(t);
     await register(agent, 'a');
     await register(agent, 'b');

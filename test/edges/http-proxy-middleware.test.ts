@@ -460,7 +460,7 @@ describe('a stream that does not come about', () => {
 
   const asks = { 'over HTTP': 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', 'as an upgrade': upgrade };
   for (const [how, ask] of Object.entries(asks)) {
-    test(`${how} is a 502 when nobody is there`, async t => {
+    test(`${how} is a 502 where nothing listens`, async t => {
       const { port, places, findings, server } = await startCarrying(t, { origin: await deadOrigin() });
 
       const received = await sendAndReceive(t, port, ask);

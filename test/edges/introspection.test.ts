@@ -112,7 +112,7 @@ describe('an opaque token', () => {
     ['for another audience', { aud: 'others' }, 'wrong-audience'],
     ['that is a refresh token', { token_type: 'refresh_token', aud: 'penstock' }, 'wrong-type'],
     ['that is one by Keycloak’s word', { typ: 'Refresh', aud: 'penstock' }, 'wrong-type'],
-    ['of nobody', { sub: ' ', aud: ['penstock'] }, 'no-subject'],
+    ['without a subject', { sub: ' ', aud: ['penstock'] }, 'no-subject'],
     ['whose end is written as text, and was', { exp: String(NOW - 1), aud: 'penstock' }, 'expired'],
   ];
   for (const [what, answer, fault] of refused) {

@@ -115,7 +115,7 @@ describe('the published keys of an issuer', () => {
     ['keys for encryption', json({ keys: [{ ...one.published, use: 'enc' }] })],
     ['keys of other algorithms', json({ keys: [{ ...one.published, alg: 'ES384' }] })],
     ['broken keys', json({ keys: [{ ...one.published, x: '!' }, null, 7] })],
-    ['more than anybody reads', (_, response) => response.end(`"${'x'.repeat(600_000)}"`)],
+    ['more than is read', (_, response) => response.end(`"${'x'.repeat(600_000)}"`)],
     [
       'half an answer',
       (_, response) => response.writeHead(200, { 'content-length': 100 }).write('{', () => response.destroy()),

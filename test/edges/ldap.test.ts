@@ -111,7 +111,7 @@ describe('a person of a real directory', () => {
     await assert.rejects(judge('alice', 'pässword:1'), { code: 'IDENTITY_UNAVAILABLE' });
   });
 
-  test('is nobody’s to know while the directory says nothing: the wait is bounded', async t => {
+  test('is not known while the directory says nothing: the wait is bounded', async t => {
     const silent = createServer(socket => socket.on('error', () => undefined));
     await once(silent.listen(0, '127.0.0.1'), 'listening');
     t.after(() => silent.close());

@@ -96,7 +96,7 @@ describe('local R processes', { concurrency: false }, () => {
     assert.deepEqual(pids.map(isRunning), [false, false]);
   });
 
-  test('answer nobody who does not know the secret of their service', async t => {
+  test('answer no request without the secret of their service', async t => {
     const local = startLocal(t, { sharedSecretOf: service => `of ${service}` });
 
     local.source.follow(new Set(['fuel']));
@@ -199,7 +199,7 @@ describe('local R processes', { concurrency: false }, () => {
     const serveCommand = await script(t, 'trap "" TERM; sleep 600 & echo "child $!"; while :; do wait; done');
     const local = startLocal(t, {
       serveCommand,
-      // Time passes quickly for whoever waits.
+      // A wait is over within a second.
       clock: { ...systemClock, after: (ms, callback) => systemClock.after(Math.min(ms, 1_000), callback) },
     });
     local.source.follow(new Set(['fuel']));
@@ -225,7 +225,7 @@ describe('local R processes', { concurrency: false }, () => {
     await until(() => !isRunning(child), 'the child has ended');
   });
 
-  test('of a service that nobody wants are not started, and none is listed', async t => {
+  test('of a service that no route wants are not started, and none is listed', async t => {
     const local = startLocal(t);
 
     local.source.follow(new Set(['iris']));

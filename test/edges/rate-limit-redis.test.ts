@@ -67,7 +67,7 @@ describe('limits that gateways share', () => {
     await until(async () => isTaken(await gateway.count(limit)), 'the place is there again');
   });
 
-  test('keep one pace, whoever asks for the next place', async t => {
+  test('keep one pace, whichever gateway asks for the next place', async t => {
     const server = await startRedis(t);
     const [one, two] = [await aGateway(t, server), await aGateway(t, server)];
     const limit = aLimit(1, 10_000, { by: 'route', pace: { burst: 1, waitMsMax: 25_000, depthMax: 256 } });

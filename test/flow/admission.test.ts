@@ -100,7 +100,7 @@ describe('a route of a gateway with identity', () => {
     assert.equal(pieces, 1, 'head and body came in one piece');
   });
 
-  test('takes a bad credential for no credential nowhere, not even where anybody may come', async t => {
+  test('takes a bad credential for no credential nowhere, not even where anonymous callers may come', async t => {
     const { gateway } = await gatewayWith(t, 'auth: { allow: [jwt, anonymous] }');
 
     assert.equal((await gateway.call('/fuel')).status, 200);
@@ -149,7 +149,7 @@ describe('a limit', () => {
     assert.equal(upstream.requests.length, 4);
   });
 
-  test('by address is counted before anybody is authenticated, so that guessing is limited as well', async t => {
+  test('by address is counted before the caller is authenticated, so that guessing is limited as well', async t => {
     const { gateway } = await gatewayWith(t, 'limits: [{ rate: 2, per: 1m, by: ip }]');
 
     const guesses = [];

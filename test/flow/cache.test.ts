@@ -74,7 +74,7 @@ describe('a route with a cache', () => {
     assert.equal(requested(), 1);
   });
 
-  test('dresses each answer for its caller, and mixes nobody’s fields into it', async t => {
+  test('gives each answer the fields of its own caller, and of no other', async t => {
     const { gateway, upstream } = await gatewayBefore(
       t,
       (socket, request) => answer(JSON.stringify(request.head))(socket, request),
@@ -95,7 +95,7 @@ describe('a route with a cache', () => {
     assert.notEqual(bob.headers['x-request-id'], alice.headers['x-request-id']);
   });
 
-  test('keeps apart those who differ in what the route varies by', async t => {
+  test('keeps apart callers who differ in what the route varies by', async t => {
     const route = '  - { id: fuel, uri: lb://fuel, cache: { ttl: 1h }, varyBy: [header:Accept-Language] }';
     const { gateway } = await gatewayBefore(t, counting(), route);
     const send = async (language: string) =>
@@ -104,7 +104,7 @@ describe('a route with a cache', () => {
     assert.deepEqual([await send('de'), await send('en'), await send('de')], ['[1]', '[2]', '[1]']);
   });
 
-  test('remembers neither a POST that may have effects nor what says it is private', async t => {
+  test('stores neither a POST that may have effects nor what says it is private', async t => {
     const { gateway, requested } = await gatewayBefore(
       t,
       counting(`${JSON_FIELD}Cache-Control: private\r\n`),
@@ -121,7 +121,7 @@ describe('a route with a cache', () => {
     );
   });
 
-  test('heeds what the caller says of caches', async t => {
+  test('follows what the caller says of caches', async t => {
     const { gateway, requested } = await gatewayBefore(t, counting(), FUEL);
     const send = async (directive: string) => {
       const { status, headers, code } = await gateway.call('/model', { headers: { 'cache-control': directive } });
@@ -148,7 +148,7 @@ describe('a route with a cache', () => {
     await reached;
     hangUp.abort();
     await assert.rejects(answered);
-    await until(async () => (await gateway.metric('penstock_permits_abandoned')) === 1, 'nobody waits');
+    await until(async () => (await gateway.metric('penstock_permits_abandoned')) === 1, 'no call waits');
 
     release?.();
     await gateway.untilIdle();
@@ -158,7 +158,7 @@ describe('a route with a cache', () => {
     assert.match(String(headers['cache-status']), /^Penstock; hit/);
   });
 
-  test('is asked once with others who ask the same meanwhile, and remembers it for all', async t => {
+  test('sends R one request for all who ask the same meanwhile, and stores its answer for all', async t => {
     const { gateway, upstream, requested } = await gatewayBefore(
       t,
       stall,
@@ -249,7 +249,7 @@ describe('an instance that is gone', () => {
 });
 
 describe('an instance that is too slow', () => {
-  test('is stood in for when the time is over, not later, and what it brings then is remembered', async t => {
+  test('is stood in for when the time is over, not later, and what it brings then is stored', async t => {
     const route = '  - { id: fuel, uri: lb://fuel, timeout: 500ms, cache: { ttl: 1ms, staleIfError: 1h } }';
     const { gateway, upstream, requested } = await gatewayBefore(t, answer('[1]'), route);
     await gateway.call('/model');
@@ -275,7 +275,7 @@ describe('a route that follows HTTP', () => {
   const ROUTES = `  - { id: read, uri: lb://fuel, predicates: [Method=GET], cache: { ttl: http } }
   - { id: write, uri: lb://fuel }`;
 
-  test('remembers for as long as R says, less the age it had', async t => {
+  test('keeps an entry for as long as R says, less the age it had', async t => {
     const fields = `${JSON_FIELD}Cache-Control: max-age=9, s-maxage=100\r\nAge: 40\r\n`;
     const { gateway, requested } = await gatewayBefore(t, counting(fields), ROUTES);
     await gateway.call('/model');

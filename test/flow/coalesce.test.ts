@@ -158,7 +158,7 @@ describe('who shares a flight', () => {
     assert.equal((await gateway.service('fuel')).permits.abandoned, 0);
   });
 
-  test('leaves R a call for nobody only when all have left, and then the queue at once', async t => {
+  test('abandons its call only when all callers have left, and then leaves the queue at once', async t => {
     const { gateway, upstream, hand, untilJoined, untilRequested } = await gatewayBefore(t);
     const blocking = gateway.call('/other');
     await untilRequested(1);

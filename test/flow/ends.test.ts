@@ -57,7 +57,7 @@ describe('every end of a request', () => {
     ]);
   });
 
-  test('where nobody takes the connection is CONNECT_FAILED, and SERVICE_UNAVAILABLE where nobody is left', async t => {
+  test('where nothing listens is CONNECT_FAILED, and SERVICE_UNAVAILABLE where no instance is left', async t => {
     const { gateway } = await gatewayBefore(t, answer('[1]'));
     await until(async () => (await gateway.service('nobody')).instances[0]?.state !== 'in-rotation', 'nobody is left');
 

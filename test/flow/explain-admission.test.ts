@@ -12,7 +12,7 @@ import { answer, startUpstream } from '../support/scripted-upstream.ts';
 const KEY = 'a-key-of-the-test';
 const digestOf = (text: string) => createHash('sha256').update(text).digest('hex');
 
-test('explain tells who would be let in and under what they count, counts nothing, and shuts nobody out', async t => {
+test('explain tells who would be let in and under what they count, counts nothing, and shuts no caller out', async t => {
   const upstream = await startUpstream(t, answer('[1]'));
   const folder = mkdtempSync(join(tmpdir(), 'penstock-explain-'));
   t.after(() => rmSync(folder, { recursive: true }));

@@ -42,7 +42,7 @@ describe('keys that an issuer publishes', () => {
     assert.match(metrics, new RegExp(`penstock_jwks_age_seconds\\{issuer="${provider.url}"\\} [\\d.]+`));
   });
 
-  test('that are not to be had make a token nobody’s fault: 503, and when to come again', async t => {
+  test('that are not to be had make a token no fault of its caller: 503, and when to come again', async t => {
     const provider = await startScriptedProvider(t, json({}, 500));
     const identity = `{ jwt: [{ issuer: '${provider.url}', audience: penstock, algorithms: [ES256], jwks: '${provider.url}/jwks' }] }`;
     const { gateway, upstream } = await gatewayOf(t, { identity });

@@ -33,7 +33,7 @@ const double = (...values: number[]) => {
 };
 
 describe('the Open Inference Protocol over gRPC', () => {
-  test('is spoken with a client that nobody here wrote, and asks R what REST asks', async t => {
+  test('is spoken with a client of another’s making, and asks R what REST asks', async t => {
     const { gateway, requested } = await startModel(t, { route: 'pure: true, body: { max: 2KiB }' });
     const { json } = readOwnProto(INFERENCE_FILE, INFERENCE_SERVICE).descriptor;
     const about = (name: string, message: unknown): GrpcCall => {
@@ -219,7 +219,7 @@ describe('the Open Inference Protocol over gRPC', () => {
       ['a token', infer([bearer(TOKEN)]), 'OK'],
       ['a certificate', infer([], { isShown: true }), 'OK'],
       ['nothing', infer(), 'UNAUTHENTICATED'],
-      ['a key of nobody', infer([['x-api-key', 'bad']]), 'UNAUTHENTICATED'],
+      ['an unknown key', infer([['x-api-key', 'bad']]), 'UNAUTHENTICATED'],
       ['a forged token', infer([bearer(forged)]), 'UNAUTHENTICATED'],
       ['both', infer([key, bearer(TOKEN)]), 'INVALID_ARGUMENT'],
       ['a token without the scope', infer([bearer(TOKEN)], { modelName: 'train' }), 'PERMISSION_DENIED'],

@@ -435,7 +435,7 @@ describe('a job', () => {
     await overOf(gateway, read);
   });
 
-  test('tells whom its owner named that it is over: signed, again where that fails, and no one else', async t => {
+  test('tells whom its owner named that it is over: signed, again where that fails, and no other', async t => {
     const received: { url: string; headers: IncomingHttpHeaders; body: string }[] = [];
     const receiver = createServer((req, res) => {
       let body = '';

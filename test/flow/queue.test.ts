@@ -66,7 +66,7 @@ describe('an explanation', () => {
 });
 
 describe('an instance', () => {
-  test('works on one request at a time; the others wait, and come first who came first', async t => {
+  test('works on one request at a time; the others wait, and are served in the order they came', async t => {
     const hand = byHand();
     const { gateway, upstreams, depth } = await gatewayBefore(t, [hand.script]);
     const [upstream] = upstreams;
@@ -162,7 +162,7 @@ describe('the queue', () => {
     await until(async () => (await depth()) === 20, 'twenty wait');
 
     for (const { sent } of gone) sent.destroy();
-    await until(async () => (await depth()) === 0, 'nobody waits');
+    await until(async () => (await depth()) === 0, 'no call waits');
     const last = gateway.call('/last');
     await until(async () => (await depth()) === 1, 'the last waits');
     hand.release();
@@ -272,7 +272,7 @@ describe('a permit', () => {
 
     sent.destroy();
     const next = gateway.call('/');
-    await until(async () => (await gateway.service('fuel')).permits.abandoned === 1, 'R works for nobody');
+    await until(async () => (await gateway.service('fuel')).permits.abandoned === 1, 'R works for no caller');
     assert.equal((await gateway.service('fuel')).queue.depth, 1);
     hand.release();
     await until(() => hand.waiting.length === 1, 'R works for the next');

@@ -110,7 +110,7 @@ describe('routes.yaml', () => {
     assert.equal((await gateway.call('/new')).headers['x-new'], 'yes');
   });
 
-  test('keeps what is known of instances that stay, and lets a service go that nobody names', async t => {
+  test('keeps what is known of instances that stay, and lets a service go that no route names', async t => {
     const well = await startUpstream(t, answer('[1]'));
     const gateway = await startGateway(t, {
       services: { fuel: [await deadOrigin(), well.origin] },

@@ -128,7 +128,7 @@ describe('a route with `validate`', () => {
     assert.deepEqual(view?.validation, { from: 'prototype', target: '/prototype', versions });
   });
 
-  test('a service that cannot be asked for now holds nobody up for long, and is asked again', async t => {
+  test('a service that cannot be asked for now holds no caller up for long, and is asked again', async t => {
     const { gateway, upstream } = await gatewayBefore(t, {}, 'validate: {}');
     let isWell = false;
     upstream.play((socket, request) => {

@@ -100,7 +100,7 @@ describe('admit: who is calling', () => {
     assert.equal(admitted, matched);
   });
 
-  test('nobody without a credential, who is told what to bring and not of an error', () => {
+  test('no caller without a credential, who is told what to bring and not of an error', () => {
     assert.throws(
       () => admit(aMatched({ policy: { auth: anAuth() } })),
       error => {
@@ -118,7 +118,7 @@ describe('admit: who is calling', () => {
   });
 
   for (const allow of [['jwt', 'anonymous'], ['anonymous']] as const) {
-    test(`nobody with a bad credential, even where ${allow.join(' and ')} are allowed`, () => {
+    test(`no caller with a bad credential, even where ${allow.join(' and ')} are allowed`, () => {
       const policy = { auth: anAuth({ allow }) };
 
       assert.throws(

@@ -487,7 +487,7 @@ describe('what the caller gets', () => {
 });
 
 describe('a retry', () => {
-  test('goes on with those who failed in mind, and is told', async () => {
+  test('goes on with the instances that failed in mind, and is told', async () => {
     const at = anAttempt({ outcomes: ['CONNECTION_LOST', 503, 200] });
     at.send();
 

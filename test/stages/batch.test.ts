@@ -208,7 +208,7 @@ function predicted(body: string): { readonly status: number; readonly text: stri
 const rows = (...values: number[]) => `[${values.map(x => `{"x":${x}}`).join(',')}]`;
 const all = (calls: readonly Called[]) => calls.map(({ outcome }) => outcome);
 
-/** The first occupies R, so that those who come next wait together. */
+/** The item at `i`, which must be there. */
 function at<T>(items: readonly T[], i: number): T {
   const item = items[i];
   assert.ok(item !== undefined, `nothing waits at ${i}`);
@@ -244,7 +244,7 @@ describe('calls that wait', () => {
     assert.deepEqual([first.via?.queueMs, second.via?.queueMs], [3, 1]);
   });
 
-  test('join nobody who has departed: the next batch is another', () => {
+  test('join no batch that has departed: the next is another', () => {
     const { call, waiting } = aBatchingRoute();
     const first = call(rows(1));
     at(waiting, 0).depart();
@@ -363,7 +363,7 @@ describe('calls that wait', () => {
   });
 });
 
-describe('whoever leaves', () => {
+describe('a caller who leaves', () => {
   test('before the batch departs is not in it', () => {
     const { call, waiting } = aBatchingRoute();
     const calls = [call(rows(1)), call(rows(2)), call(rows(3))];
@@ -373,7 +373,7 @@ describe('whoever leaves', () => {
     assert.deepEqual(all(calls), ['CALLER_GONE', '200 {".pred":4}', '200 {".pred":6}']);
   });
 
-  test('after it has departed costs the others nothing, and their answer can still be remembered', () => {
+  test('after it has departed costs the others nothing, and their answer can still be stored', () => {
     const kept: string[] = [];
     const { call, waiting } = aBatchingRoute();
     const calls = [call(rows(1), { keepLate: answer => kept.push(bodyTextOf(answer) ?? '') }), call(rows(2))];
@@ -385,7 +385,7 @@ describe('whoever leaves', () => {
     assert.deepEqual(kept, ['{".pred":2}']);
   });
 
-  test('last ends the batch; what R answers all the same is remembered for each who would', () => {
+  test('last ends the batch; what R answers all the same is stored for each call with a cache', () => {
     const kept: string[] = [];
     const keepLate = (answer: Answer) => kept.push(bodyTextOf(answer) ?? '');
     const { call, waiting } = aBatchingRoute();
@@ -491,7 +491,7 @@ describe('a batch that fails', () => {
     assert.deepEqual(all(calls), ['MODEL_FAILED', '200 {".pred":4}', '200 {".pred":6}', '200 {".pred":8}']);
   });
 
-  test('since nothing took it, fails for all: dividing it would help nobody', () => {
+  test('since nothing took it, fails for all: dividing it would help no call', () => {
     const { call, waiting } = aBatchingRoute();
     const calls = [call(rows(1)), call(rows(2))];
     at(waiting, 0).fail(new GatewayError('SERVICE_UNAVAILABLE', 'none'));
@@ -499,7 +499,7 @@ describe('a batch that fails', () => {
     assert.deepEqual([all(calls), waiting.length], [Array(2).fill('SERVICE_UNAVAILABLE'), 1]);
   });
 
-  test('since one waited too long, is put again for those who did not', () => {
+  test('since one waited too long, is put again for the others', () => {
     const { call, waiting, clock } = aBatchingRoute();
     const first = call(rows(1));
     clock.advance(4_000);
@@ -521,7 +521,7 @@ describe('a batch that fails', () => {
     assert.deepEqual(all(calls), ['QUEUE_FULL', '200 {".pred":4}']);
   });
 
-  test('again and again by the calls of one makes those travel singly, and nobody else’s', () => {
+  test('again and again by the calls of one makes those travel singly, and no other’s', () => {
     const { call, serveAll, waiting, reported, clock } = aBatchingRoute();
     for (let i = 0; i < 8; i++) {
       call(rows(1));
@@ -639,7 +639,7 @@ describe('a batch is no longer than the time of those in it allows', () => {
     );
   });
 
-  test('who will be late, or has been, keeps nobody else from travelling together', () => {
+  test('which will be late, or has been, keeps no other from travelling together', () => {
     const { call, waiting, clock } = aSlowModel();
     const from = waiting.length;
     call(rows(1));

@@ -273,7 +273,7 @@ describe('a refusal by the queue', () => {
     assert.deepEqual(calls.map(textOf), Array<string>(4).fill('QUEUE_FULL'));
   });
 
-  test('wrongs those who have not waited as long as the first, and not the first', () => {
+  test('wrongs the calls that have not waited as long as the first, and not the first', () => {
     const { begin, clock, puts, answer, fail, textOf } = aCoalescing();
     const first = begin();
     clock.advance(400);

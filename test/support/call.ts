@@ -32,7 +32,7 @@ export async function call(url: string, traits: CallTraits = {}): Promise<Receiv
   return { status: answer.statusCode ?? 0, headers: answer.headers, body, text, code };
 }
 
-/** A call under way: `answered` resolves with its head; the body is read by whoever wants it. */
+/** A call under way: `answered` resolves with its head; the body is there to be read. */
 export function beginCall(
   url: string,
   { method = 'GET', headers = {}, body, signal }: CallTraits = {},

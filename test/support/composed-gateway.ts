@@ -46,7 +46,7 @@ export interface ComposedGateway extends Operator {
 }
 
 /**
- * Starts the whole gateway on free ports. When the test is over it must be idle: every permit back, nobody in a queue,
+ * Starts the whole gateway on free ports. When the test is over it must be idle: every permit back, no call in a queue,
  * and, once it has drained, no socket, watcher or timer of it left.
  */
 export async function startGateway(t: TestContext, traits: GatewayTraits): Promise<ComposedGateway> {
@@ -82,7 +82,7 @@ export async function startGateway(t: TestContext, traits: GatewayTraits): Promi
   const url = `http://127.0.0.1:${callers.port}`;
   const operator = operatorOf(`http://127.0.0.1:${admin.port}`, traits.admin?.headers);
 
-  let isDraining = false; // by the test: nobody is left to ask
+  let isDraining = false; // by the test: there is nothing left to ask
   const drain = () => {
     isDraining = true;
     return gateway.drain();

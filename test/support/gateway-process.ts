@@ -102,7 +102,7 @@ export async function startGatewayProcess(t: TestContext, traits: ProcessTraits)
   };
 }
 
-/** What the process says of it; all else it says is for whoever runs the tests. */
+/** What the process says of it; all else it says is for the person who runs the tests. */
 function inspectorOf(stderr: Readable): Promise<string> {
   return new Promise(resolve => {
     stderr.on('data', (chunk: Buffer) => {

@@ -73,7 +73,7 @@ function text(value: string): Buffer {
   return Buffer.concat([integer(bytes.length, { bits: 7 }), bytes]);
 }
 
-/** A field spelled out, and remembered by nobody (RFC 7541 §6.2.2). */
+/** A field spelled out, and put into no table (RFC 7541 §6.2.2). */
 export function field(name: string, value: string): Buffer {
   return Buffer.concat([Buffer.from([0]), text(name), text(value)]);
 }

@@ -105,7 +105,7 @@ export async function startUpstream(t: TestContext, initial: Script): Promise<Sc
   };
 }
 
-/** The address of a port where nobody listens. */
+/** The address of a port where nothing listens. */
 export async function deadOrigin(): Promise<string> {
   const server = createServer();
   await once(server.listen(0, '127.0.0.1'), 'listening');

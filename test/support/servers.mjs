@@ -16,7 +16,7 @@ const SERVERS = {
   },
   h2load: { packages: ['nghttp2-client'], program: 'usr/bin/h2load', probe: '--version' },
   Rserve: { packages: ['r-cran-rserve'], program: 'usr/lib/R/site-library/Rserve/libs/Rserve', probe: '--version' },
-  // The machine's own Python, with a client of gRPC that nobody here wrote.
+  // The machine's own Python, with a client of gRPC of another's making.
   'python3-grpcio': {
     packages: ['python3-grpcio'],
     program: '../../../../../../../../../../../../usr/bin/python3',

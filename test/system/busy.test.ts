@@ -40,7 +40,7 @@ async function checkOf({ consul }: Cluster, id: string): Promise<string | undefi
 }
 
 describe('an instance under checks that it cannot answer', { concurrency: true }, () => {
-  test('stays in rotation while it computes for 20 s, and goes on with who waits', async t => {
+  test('stays in rotation while it computes for 20 s, and goes on with the calls that wait', async t => {
     const at = await startBusy(t, '5m');
     const { gateway, id, send, begin } = at;
     const seen = new Set<InstanceState>();
@@ -74,7 +74,7 @@ describe('an instance under checks that it cannot answer', { concurrency: true }
     hung.sent.destroy();
 
     const left = async () => (await gateway.service(MISBEHAVE)).permits;
-    await until(async () => (await left()).abandoned === 1, 'R computes for nobody');
+    await until(async () => (await left()).abandoned === 1, 'R computes for no caller');
     assert.equal(await gateway.metric('penstock_permits_abandoned', { service: MISBEHAVE }), 1);
     await until(async () => (await gateway.instance(MISBEHAVE, id)).state === 'unhealthy', 'it is out');
 

@@ -15,7 +15,7 @@ routes:
       cache: { ttl: 1ms, staleIfError: 1h } }
 `;
 
-/** A real R that Consul knows with a version of its model, and a gateway that remembers what it answers. */
+/** A real R that Consul knows with a version of its model, and a gateway that caches what it answers. */
 async function gatewayBeforeR(t: TestContext) {
   const consul = await startConsulAgent(t);
   const r = await startPlumberService(t, misbehave);

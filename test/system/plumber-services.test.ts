@@ -335,7 +335,7 @@ describe('serve.sh', () => {
     assert.equal(service.lines.at(-1)?.['status'], 137);
   });
 
-  test('writes what R prints as JSON, and takes nobody in who prints JSON', async t => {
+  test('writes what R prints as JSON, and takes no printed JSON for a line of its own', async t => {
     const service = await startPlumberService(t, misbehave);
     const forged = '{"event":"listening","port":1}';
 

@@ -62,13 +62,13 @@ describe('what R says', () => {
       assert.deepEqual(
         instances.map(({ state }) => state),
         ['in-rotation'],
-        'and no error ejected anybody',
+        'and no error ejected an instance',
       );
       assert.match(instances[0]?.version ?? '', /^1\.0\.0-/);
     }
   });
 
-  test('is heard only by those who may', async t => {
+  test('is answered only to callers who may', async t => {
     const { gateway } = await startCluster(t, {
       services: ['fuel'],
       routes: ROUTES.replace(/.*(iris|ozone).*\n/g, ''),

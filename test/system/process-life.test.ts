@@ -157,7 +157,7 @@ describe('the process', () => {
     assert.equal((await call(`${gateway}/nothing`)).status, 404);
   });
 
-  test('serves on when nobody takes its log any more', async t => {
+  test('serves on when its log is read no more', async t => {
     const { child, gateway, admin } = await startGateway(t);
     child.stdout.destroy();
 
@@ -169,7 +169,7 @@ describe('the process', () => {
     assert.deepEqual(await once(child, 'exit'), [0, null]);
   });
 
-  test('survives errors that nobody caught: logged with their stacks, and counted', async t => {
+  test('survives uncaught errors: logged with their stacks, and counted', async t => {
     const { child, log, gateway, admin } = await startGateway(t);
 
     child.kill('SIGUSR2');

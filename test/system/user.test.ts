@@ -73,7 +73,7 @@ describe('a gateway that root started', { skip }, () => {
     assert.match(String(closed?.['text']), /^nobody cannot write what `jobs.folder` names: give that user its folder/);
   });
 
-  test('says that it stays root where nobody says whom to become', async t => {
+  test('says that it stays root where no user is named', async t => {
     const discovery = "{ static: [{ service: fuel, instances: ['http://127.0.0.1:1'] }] }";
 
     const gateway = await startGatewayProcess(t, { discovery, routes: ROUTES });

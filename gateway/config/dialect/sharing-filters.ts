@@ -131,5 +131,8 @@ function warnOfAnswers(part: Part): void {
   }
   const empty = EMPTY_KEY.map(field => part.one(field)).find(text => text !== undefined);
   if (empty === undefined) return;
-  part.complain('no key is ever empty: who has no name is counted by address', { severity: 'warning', piece: empty });
+  part.complain('no key is ever empty: a caller without a name is counted by address', {
+    severity: 'warning',
+    piece: empty,
+  });
 }

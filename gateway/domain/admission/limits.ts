@@ -41,7 +41,7 @@ export interface LimitCounter {
 export interface LimitPlan {
   /** Before the caller is authenticated, so that guessing is limited as well. */
   readonly early: readonly RouteLimit[];
-  /** Who got in. */
+  /** Once the caller is known. */
   readonly late: readonly RouteLimit[];
   /** Once the body is known. */
   readonly rows: readonly RouteLimit[];
@@ -63,8 +63,8 @@ export function planLimits({ id, policy }: RouteSpec): LimitPlan {
 }
 
 /**
- * In the order they are counted, each once: windows before paces, since who waits has been counted; what one caller shares
- * before what all share; short windows before long ones, so that a flood ends at the short one.
+ * In the order they are counted, each once: windows before paces, since a call that waits is counted; what one caller
+ * shares before what all share; short windows before long ones, so that a flood ends at the short one.
  */
 export function inCountingOrder(limits: readonly Limit[]): readonly Limit[] {
   const enforcedLast = limits.toSorted((a, b) => Number(a.isEnforced) - Number(b.isEnforced));
@@ -150,7 +150,7 @@ function policy({ limit }: Tally): string {
   return textsOf(limit).policy;
 }
 
-/** Rounded up: who waits so long has waited long enough. */
+/** Rounded up: a caller who waits so long has waited long enough. */
 function toSeconds(ms: number): number {
   return Math.ceil(ms / 1000);
 }

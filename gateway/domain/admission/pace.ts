@@ -60,9 +60,9 @@ export function paceStand(usedMs: number, roomMs: number, stepMs: number): Pick<
   return { remaining, resetsInMs: Math.max(0, usedMs - roomMs + remaining * stepMs) };
 }
 
-/** A place in a pace: what waits for it, and who gives back what a call leaves of it. */
+/** A place in a pace: what a call waits for, and gives back what it did not use of. */
 export interface PacePlace {
-  /** Whose turns are in one order. */
+  /** Places of one key come one after the other. */
   readonly key: string;
   readonly routeId: string;
   readonly waitMs: number;

@@ -4,7 +4,7 @@ import { isRecord, recordOf } from '../unknown-value.ts';
 /** A roster as it is kept on disk. */
 export interface Snapshot {
   readonly services: ReadonlyMap<string, readonly RosterEntry[]>;
-  /** Wall clock when the source was last heard; milliseconds since 1970. */
+  /** Wall clock when the source last answered; milliseconds since 1970. */
   readonly updatedMs: number;
 }
 

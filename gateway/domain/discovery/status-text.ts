@@ -13,9 +13,9 @@ const TROUBLES_MAX = 3;
 const PEERS_MAX = 3;
 
 /**
- * The gateway's view of its services: a line for each, those in trouble first, and below it who is out and why. It is a
- * warning when a service has no instance, and critical when the gateway itself is leaving. `peers` are the other
- * gateways before the same instances.
+ * The gateway's view of its services: a line for each, those in trouble first, and below it which instances are out
+ * and why. It is a warning when a service has no instance, and critical when the gateway itself is leaving. `peers` are
+ * the other gateways before the same instances.
  */
 export function reportStatus(
   views: readonly ServiceView[],

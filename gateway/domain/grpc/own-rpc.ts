@@ -129,7 +129,7 @@ const READ = {
   leave: () => undefined,
 };
 
-/** What a call asks stands in its message: who gets this waits, and enters the call again. */
+/** What a call asks stands in its message: the flow waits for it, and enters the call again. */
 export class MessageWait {
   readonly #rpc: OwnRpc;
   readonly #unpack: Unpack;

@@ -47,7 +47,7 @@ function withoutZone(address: string): string {
   return address.split('%', 1)[0] ?? '';
 }
 
-/** The rules, ready to be asked; undefined where they let in anyone. */
+/** The rules, ready to be asked; undefined where they let in every address. */
 export function addressRules({ allow, deny }: Omit<AddressRules, 'admits'>): AddressRules | undefined {
   if (allow.length + deny.length === 0) return undefined;
   const [isAllowed, isDenied] = [withinRanges(allow), withinRanges(deny)];

@@ -104,7 +104,7 @@ function keepHead(answer: Answer): void {
   answer.body = NO_BODY;
 }
 
-/** What describes the content that a 304 does not have; what guides the one who stores it stays (RFC 9110 §15.4.5). */
+/** What describes the content that a 304 does not have; what guides a cache stays (RFC 9110 §15.4.5). */
 const OF_CONTENT: ReadonlySet<string> = new Set([
   'content-encoding',
   'content-language',

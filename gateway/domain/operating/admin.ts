@@ -15,7 +15,7 @@ export const ADMIN_ROLES = ['viewer', 'scientist', 'operator', 'auditor'] as con
 
 export type AdminRole = (typeof ADMIN_ROLES)[number];
 
-/** One who may use the admin listener; the token itself is kept nowhere. */
+/** A token that opens the admin listener, by its digest: the token itself is kept nowhere. */
 export interface AdminToken {
   readonly name: string;
   /** Of the token, in hexadecimal. */

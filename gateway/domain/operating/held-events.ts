@@ -10,27 +10,27 @@ const HELD_MAX = 256;
 /** What calls bring. All else is rare, and told at once. */
 const ROUTINE: ReadonlySet<GatewayEvent['kind']> = new Set<GatewayEvent['kind']>(['request', 'attempt', 'batch']);
 
-/** Hears of an event, and when it was: milliseconds since 1970. */
+/** Takes an event, and when it was: milliseconds since 1970. */
 type Emit = (event: GatewayEvent, wallMs: number) => void;
 
-/** Events on their way to those who count and write them down. */
+/** Events on their way to the metrics and the log. */
 export interface HeldEvents {
   readonly observe: Observe;
-  /** Tells of all that is held, now. */
+  /** Emits all that is held, now. */
   readonly flush: () => void;
 }
 
 /**
- * Holds the events of requests for a moment, and tells of many in one go, in the order they came.
+ * Holds the events of requests for a moment, and emits many in one go, in the order they came.
  *
- * Told of one at a time, between R's answer and the next call for R, each costs several times as much, since a processor
+ * Emitted one at a time, between R's answer and the next call for R, each costs several times as much, since a processor
  * that R has used meanwhile has forgotten how; and a caller waits for it.
  */
 export function createHeldEvents(clock: Clock, emit: Emit, onEmitted: () => void = ignore): HeldEvents {
   const held: { readonly event: GatewayEvent; readonly wallMs: number }[] = [];
   let cancel: (() => void) | undefined;
 
-  /** One by one: should telling fail, those after it are told next time. */
+  /** One by one: should one fail, those after it are emitted next time. */
   const flush = () => {
     cancel?.();
     cancel = undefined;
@@ -49,5 +49,5 @@ export function createHeldEvents(clock: Clock, emit: Emit, onEmitted: () => void
 }
 
 function ignore(): void {
-  // Not everyone who is told gathers what is told.
+  // The metrics gather what is emitted; a test need not.
 }

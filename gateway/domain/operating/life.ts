@@ -39,7 +39,7 @@ export interface Life {
   readonly phase: Phase;
   /** The listeners are open: from now on the rosters decide. */
   opened(): void;
-  /** A source was heard, or time has passed: becomes ready if nothing is missing any more. */
+  /** A source has answered, or time has passed: becomes ready if nothing is missing any more. */
   reconsider(): void;
   /** Goes on to a later phase; an earlier one is ignored. */
   advance(phase: Phase, note: string): void;
@@ -54,7 +54,7 @@ interface LifeOptions {
 
 /**
  * A source that tells nothing holds readiness up so long while another has told of its services: a dead Consul must not
- * keep a gateway from serving what it starts itself, and a live one is heard long before.
+ * keep a gateway from serving what it starts itself, and a live one answers long before.
  */
 const FIRST_ROSTER_MS_MAX = 10_000;
 

@@ -42,7 +42,7 @@ interface Entry<R> {
   readonly isDrawn: boolean;
 }
 
-/** The first of a group, for those who only look. */
+/** The first of a group, where a route is looked up without chance. */
 const NO_CHANCE: Random = { below: () => 0 };
 
 const NO_PREDICATES: readonly Predicate[] = [];

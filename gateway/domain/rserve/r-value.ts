@@ -40,7 +40,7 @@ export type ToBase64 = (bytes: Uint8Array) => string;
 
 /**
  * What a model answers, as JSON in vetiver's shape: a vector is `{".pred": …}`, a data frame records, a list what it is.
- * All is as jsonlite writes it with scalars unboxed, but for numbers: they have all their digits, so that who reads them
+ * All is as jsonlite writes it with scalars unboxed, but for numbers: they have all their digits, so that a reader
  * has R's very doubles.
  */
 export function toModelAnswer(value: RValue, toBase64: ToBase64): string {

@@ -10,9 +10,9 @@ import type { ServiceCore, HungPermit, ServiceInstance } from './service-core.ts
 
 /** What is told of an instance's work in hand. */
 export interface DispatchOwner {
-  /** Its address has more or less in hand than before. Must only take note: other services have not heard yet. */
+  /** Its address has more or less in hand than before. Must only take note: other services are not told yet. */
   onChange(instance: ServiceInstance): void;
-  /** All have heard: what follows from the change may be done. */
+  /** All are told: what follows from the change may be done. */
   afterChange(instance: ServiceInstance): void;
   /** A permit or a stream's place was given back. */
   onReleased(instance: ServiceInstance): void;

@@ -13,7 +13,7 @@ import {
 const SLOW_START_STEPS = 10;
 
 /**
- * Hears what attempts, checks, the roster, operators and time say of a service's instances, and takes them out of
+ * Takes in what attempts, checks, the roster, operators and time say of a service's instances, and takes them out of
  * rotation and back, within the service's bounds.
  */
 export class Health {

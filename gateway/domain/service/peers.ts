@@ -44,7 +44,7 @@ export function preferences(
   for (const pair of pairs) {
     if (preferred.has(pair.address.origin)) continue;
     const least = Math.min(...permitsOf.values());
-    // The best pair of this address among those who have least: pairs stand in order, and the first such is it.
+    // The best pair of this address among those that have least: pairs stand in order, and the first such is it.
     const best = pairs.find(
       ({ address, gateway }) => address === pair.address && (permitsOf.get(gateway) ?? 0) === least,
     );

@@ -8,9 +8,9 @@ export interface Listing {
   next(): QueueEntry | undefined;
   /** Hands the permit to that request; takes it with `Address.take`. */
   serve(entry: QueueEntry): void;
-  /** The address has more or less in hand than before. Must only take note: other services have not heard yet. */
+  /** The address has more or less in hand than before. Must only take note: other services are not told yet. */
   changed(): void;
-  /** All have heard: what follows from the change may be done. */
+  /** All are told: what follows from the change may be done. */
   afterChange(): void;
 }
 

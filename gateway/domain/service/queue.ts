@@ -113,7 +113,7 @@ export class Queue {
 /** Whose calls take turns as one: a caller's, or all together in a queue that is not fair. */
 export type FlowKey = string | typeof ONE_FLOW;
 
-/** The only flow of a queue that serves first who came first. */
+/** The only flow of a queue that serves calls in the order they came. */
 export const ONE_FLOW = Symbol('one flow');
 
 /** By what an item takes its turn. */
@@ -207,7 +207,7 @@ export class FairQueue<T extends Queueable<T>> {
   }
 
   /**
-   * The first in the order of turns that would take what is offered. Of those that return each is asked; of the others,
+   * The first in the order of turns that would take what is offered. Of those that return each is tried; of the others,
    * which have tried nothing yet, the first speaks for all, unless `isEachTried`.
    */
   first(wouldTake: (item: T) => boolean, isEachTried = false): T | undefined {

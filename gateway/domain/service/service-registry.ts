@@ -26,7 +26,7 @@ interface ServiceRegistryParts {
   readonly clock: Clock;
 }
 
-/** The order in which sources are believed when two list the same address: who knows most of its health comes first. */
+/** Which source is believed when two list the same address: first the one that knows most of its health. */
 const BY_KNOWLEDGE: readonly SourceName[] = ['consul', 'local', 'static'];
 
 interface Retired {

@@ -154,7 +154,7 @@ class Lookup implements CacheLookup {
     return answer;
   }
 
-  /** A stored answer in the place of a failure of R's; undefined: the failure is the caller's to hear. */
+  /** A stored answer in the place of a failure of R's; undefined: the caller gets the failure. */
   failed(failure: GatewayError): Answer | undefined {
     const { call } = this.#parts.shared;
     call.lookup = undefined;

@@ -59,7 +59,7 @@ export class FlightMember implements Leavable {
 /**
  * One upstream request that equal calls share.
  *
- *   open → landed   its answer, or its failure, is everyone's
+ *   open → landed   its answer, or its failure, is that of all its calls
  *   open → left     the last call that shared it has left: R need not be asked any more
  *
  * It has no time of its own: each call that shares it waits as long as its own deadline says, and leaves alone; it lasts
@@ -141,7 +141,7 @@ export class Flight implements Waiting {
     call.answered({ status, fields, body, via: via && member.viaOf(via, this.#startedMs) });
   }
 
-  /** The failure is everyone's whom it does not wrong; it was repeated, if at all, once for all. */
+  /** All calls fail so, but those it would wrong; it was repeated, if at all, once for all. */
   failed(failure: GatewayError, via: Via): void {
     const [wronged, others]: [FlightMember[], FlightMember[]] = [[], []];
     for (const member of this.#end()) (this.#isWronged(member, failure) ? wronged : others).push(member);

@@ -178,7 +178,7 @@ export interface Freshness {
 export type WholeAnswer = Answer & { readonly body: Buffer };
 
 /**
- * True for an answer that may serve others than the one who asked: only what could be stored (RFC 9111 §4).
+ * True for an answer that may serve other callers than the one who asked: only what could be stored (RFC 9111 §4).
  *
  * `Set-Cookie` is meant for one. What `Vary` names is in the key or was not sent to R; `*` says that there is more
  * (§4.1). `no-cache` asks for validation, which R does not know (§5.2.2.4).
@@ -194,7 +194,7 @@ export function mayServeSeveral(answer: Answer): answer is WholeAnswer {
 /** Successful, and whole: 206 is a part of an answer, 201 and 202 tell of what was done once. */
 const STORED_STATUSES: ReadonlySet<number> = new Set([200, 203, 204]);
 
-/** True for an answer that may serve those who ask later, as far as it says so itself. */
+/** True for an answer that may serve later callers, as far as it says so itself. */
 export function mayBeStored(answer: Answer): answer is WholeAnswer {
   return STORED_STATUSES.has(answer.status) && mayServeSeveral(answer);
 }

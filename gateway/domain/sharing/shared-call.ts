@@ -74,7 +74,7 @@ export class SharedCall {
 
 /**
  * What R is sent on a route that shares: the content with its own fields, what `varyBy` names, who calls only with
- * `varyBy: [caller]`, and what the route's filters make of that. Nothing else of the one who happens to ask reaches R,
+ * `varyBy: [caller]`, and what the route's filters make of that. Nothing else of the caller that comes first reaches R,
  * so that nothing of it can be in an answer that others get.
  */
 function composeShared(call: Complete, varyBy: readonly VaryKey[]): UpstreamMessage {

@@ -7,7 +7,7 @@ export interface CsvRow {
   readonly isQuoted: readonly boolean[];
 }
 
-/** The text is no CSV: where it breaks the grammar, in words for who wrote it. */
+/** The text is no CSV: where it breaks the grammar, in words for its author. */
 export class NotCsv extends Error {
   /** Of the row that cannot be read, as `CsvRow.number`; undefined: it is not known. */
   readonly row: number | undefined;

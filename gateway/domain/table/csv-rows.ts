@@ -8,7 +8,7 @@ import { CsvReader, NotCsv, type CsvRow } from './csv-reader.ts';
 /** As many columns as a model publishes at most. */
 const COLUMNS_MAX = 1_024;
 
-/** A row that is none of its table, in words for who wrote it. */
+/** A row that is none of its table, in words for its author. */
 export class UnfitRow extends Error {}
 
 /** Makes JSON of the text of a field. */

@@ -41,7 +41,7 @@ function isSpecialNumber(text: string): boolean {
   return text === 'NaN' || text === 'Inf' || text === '-Inf';
 }
 
-/** A value as it is shown to who sent it. */
+/** A value as it is shown to its caller. */
 export function shown({ raw }: Scalar): string {
   if (!raw.startsWith('"')) return shortened(raw);
   const text = textOf(raw);

@@ -30,7 +30,7 @@ export interface GuardOptions {
 export type Who = string;
 
 /**
- * Lets in who may, before anything is looked at.
+ * Lets in a caller that may, before anything is looked at.
  *
  * On loopback everything is open to this machine's people, but not to the web pages in their browsers: a page may send a
  * form here (refused by its Origin), or make its own name mean 127.0.0.1 and read the answer (refused by its Host).

@@ -24,9 +24,9 @@ export interface HostParts {
   readonly observe: Observe;
 }
 
-/** Who waits for a process that is free. */
+/** A call that waits for a free process. */
 export interface WaitsForModel {
-  /** It is the one's until `giveBack`. */
+  /** It has the process until `giveBack`. */
   take(process: ModelProcess): void;
   /** There is none, and none will come. */
   refuse(why: string): void;

@@ -2,7 +2,7 @@ import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { readFrames, writeFrame } from './frames.ts';
 
-// The process of one model. The model runs in a thread, so that this thread hears at any time that the gateway is gone,
+// The process of one model. The model runs in a thread, so that this thread notices at any time that the gateway is gone,
 // and ends the process in the middle of a run: a thread alone cannot be stopped then.
 
 /** What the thread says. */

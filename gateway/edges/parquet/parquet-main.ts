@@ -4,7 +4,7 @@ import { fromLines } from './hyparquet-writer.ts';
 import { TooLarge, UnfitFile, type ParquetTask, type ParquetWord } from './task.ts';
 
 // The process for one Parquet file: its task comes by standard input, and what it says goes to standard output. A gateway
-// that is gone is heard of by the next word, which cannot be written any more.
+// that is gone is noticed by the next word, which cannot be written any more.
 
 const [STDIN, STDOUT] = [0, 1];
 /** What the library says of a file begins so; all else is V8's own, and no words for the file's owner. */

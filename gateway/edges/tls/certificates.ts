@@ -25,7 +25,7 @@ export interface Certificates {
   open(): void;
   /** The certificate for a host that was asked for by name; the first one where none names it, or no name was said. */
   of(servername: string): Certificate;
-  /** The first one, which is shown to those who ask for no name, has changed. */
+  /** The first one, which is shown to callers who ask for no name, has changed. */
   onDefault(listener: (texts: CertificateTexts) => void): void;
   expiries(): readonly CertificateExpiry[];
   close(): void;

@@ -95,7 +95,7 @@ describe('a limit that is not enforced', () => {
     assert.equal(events.length, 1, 'and of the other, which refused');
   });
 
-  test('lets nobody wait', () => {
+  test('lets no call wait', () => {
     const { send, endNow } = routeWith([{ ...paced(1), isEnforced: false }]);
 
     assert.deepEqual([send(), send(), send()].map(endNow), ['ok', 'ok', 'ok']);
@@ -160,7 +160,7 @@ describe('calls at a pace', () => {
     assert.equal(endNow(waiting), 'DEADLINE_EXCEEDED');
   });
 
-  test('wait before anybody is authenticated where addresses are paced, each for itself', async () => {
+  test('wait before the caller is authenticated where addresses are paced, each for itself', async () => {
     const { send, endNow, advance } = routeWith([paced(1, {}, 'ip')]);
     const calls = [send('', '192.0.2.1'), send('', '192.0.2.1'), send('', '192.0.2.2')];
 

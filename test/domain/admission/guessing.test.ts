@@ -34,7 +34,7 @@ describe('guessing', () => {
     assert.equal(checks(), 4);
   });
 
-  test('from one address locks nobody out elsewhere, whichever name was tried', () => {
+  test('from one address locks no caller out elsewhere, whichever name was tried', () => {
     const { guess } = aGuard();
     for (let i = 0; i < 3; i++) guess('192.0.2.1', `name-${i}`);
 

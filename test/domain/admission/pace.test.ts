@@ -47,7 +47,7 @@ describe('a pace', () => {
     assert.deepEqual(paced([0, 0, 0, 0, 40], { depthMax: 2 }), [0, 100, 200, 'refused for 100', 'refused for 60']);
   });
 
-  test('lets nobody wait where there is no time or no room for it', () => {
+  test('lets no call wait where there is no time or no room for it', () => {
     assert.deepEqual(paced([0, 0, 60, 100], { waitMsMax: 0 }), [0, 'refused for 100', 'refused for 40', 100]);
     assert.deepEqual(paced([0, 0, 100], { depthMax: 0 }), [0, 'refused for 100', 100]);
   });

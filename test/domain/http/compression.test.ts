@@ -57,7 +57,7 @@ describe('an answer', () => {
     ['with a cookie', { fields: [...JSON_TYPE, 'Set-Cookie', 'a=1'] }, false],
     ['that is coded already', { fields: [...JSON_TYPE, 'Content-Encoding', 'gzip'] }, false],
     ['with a sum of its bytes', { fields: [...JSON_TYPE, 'Content-Digest', 'sha-256=:a:'] }, false],
-    ['that nobody may change', { fields: [...JSON_TYPE, 'Cache-Control', 'max-age=60, No-Transform'] }, false],
+    ['that no intermediary may change', { fields: [...JSON_TYPE, 'Cache-Control', 'max-age=60, No-Transform'] }, false],
     ['that may be stored', { fields: [...JSON_TYPE, 'Cache-Control', 'max-age=60'] }, true],
   ] as const) {
     test(`${name} is ${is ? '' : 'not '}compressed`, () => {

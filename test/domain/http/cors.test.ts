@@ -58,7 +58,7 @@ describe('CORS fields of an answer', () => {
     assert.equal(fieldOf(fields, 'access-control-allow-origin'), APP);
   });
 
-  test('credentials for * are a mistake to be reported, and allow nobody', () => {
+  test('credentials for * are a mistake to be reported, and allow no origin', () => {
     const cors = aCors({ origins: anyone, credentials: true });
 
     assert.match(corsProblem(cors) ?? '', /by name/);

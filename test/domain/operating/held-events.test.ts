@@ -45,7 +45,7 @@ describe('held events', () => {
     assert.equal(reported.length, 2);
   });
 
-  test('are told when somebody asks, and not again', () => {
+  test('are emitted when they are asked for, and not again', () => {
     const { clock, reported, held } = startHolding();
 
     held.observe(one);

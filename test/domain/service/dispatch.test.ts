@@ -52,7 +52,7 @@ describe('permits of a service', () => {
     assert.throws(() => take(), { code: 'QUEUE_FULL' });
   });
 
-  test('become more for who waits when the concurrency is raised', () => {
+  test('become more for the calls that wait when the concurrency is raised', () => {
     const { take, service, acquire } = aService({ entries: [anEntry('a')] });
     take();
     const waiting = acquire();
@@ -62,7 +62,7 @@ describe('permits of a service', () => {
     assert.equal(waiting.at, 'a');
   });
 
-  test('are given first to whoever is not known, then to the instance that is warm, by turns', () => {
+  test('are given first to an instance that is not known, then to the one that is warm, by turns', () => {
     const { call } = aService({ entries: [anEntry('a'), anEntry('b'), anEntry('c')] });
 
     const ids: string[] = [];
@@ -74,7 +74,7 @@ describe('permits of a service', () => {
 });
 
 describe('the queue of a service', () => {
-  test('is left at once by who gives up, and frees their room', () => {
+  test('is left at once by a call that gives up, and its room is free', () => {
     const { take, acquire, service, deadlines } = aService({ entries: [anEntry('a')], policy: { queueDepthMax: 1 } });
     take();
     const waiting = acquire();
@@ -161,7 +161,7 @@ describe('the queue of a service', () => {
   });
 });
 
-describe('who has tried an instance', () => {
+describe('a call that has tried an instance', () => {
   const both = [anEntry('a'), anEntry('b')];
 
   test('is sent to another', () => {
@@ -229,7 +229,7 @@ describe('who has tried an instance', () => {
   });
 });
 
-describe('a service without anyone in rotation', () => {
+describe('a service without an instance in rotation', () => {
   test('refuses newcomers at once', () => {
     const { take, clock } = aService({ entries: [] });
 
@@ -248,7 +248,7 @@ describe('a service without anyone in rotation', () => {
     assert.throws(() => take(), { code: 'SERVICE_UNAVAILABLE', retryAfterMs: 20_000 });
   });
 
-  test('lets who waits wait on: an instance may come back', () => {
+  test('lets calls that wait wait on: an instance may come back', () => {
     const { take, service, clock, acquire } = aService({ entries: [anEntry('a')] });
     const permit = take();
     const waiting = acquire();
@@ -281,7 +281,7 @@ describe('one R behind two names', () => {
     assert.throws(() => fuel.take(), { code: 'QUEUE_FULL' });
   });
 
-  test('goes to whoever has waited longest, under whichever name', () => {
+  test('goes to the call that has waited longest, under whichever name', () => {
     const permits = new PermitRegistry();
     const clock = manualClock();
     const fuel = aService({ permits, clock, entries: [anEntry('a', shared)] });
@@ -309,7 +309,7 @@ describe('one R behind two names', () => {
     fuel.take();
   });
 
-  test('is let go of when nobody lists it and nothing is in hand', () => {
+  test('is let go of when no source lists it and nothing is in hand', () => {
     const vacant: string[] = [];
     const permits = new PermitRegistry({ onVacant: origin => vacant.push(origin) });
     const fuel = aService({ permits, entries: [anEntry('a', shared)] });
@@ -358,14 +358,14 @@ describe('streams', () => {
     assert.equal(service.acquireStream({ affinity: '', callerId: 'alice' }).instance.id, 'a');
   });
 
-  test('are refused where nobody is in rotation', () => {
+  test('are refused where no instance is in rotation', () => {
     const { service } = aService({ entries: [] });
 
     assert.throws(() => service.acquireStream({ affinity: '', callerId: 'alice' }), { code: 'SERVICE_UNAVAILABLE' });
   });
 });
 
-describe('who has left while R still computes', () => {
+describe('a caller who has left while R still computes', () => {
   test('is counted until the place is given back', () => {
     const { service, take } = aService({ entries: [anEntry('a')] });
     const permit = take();

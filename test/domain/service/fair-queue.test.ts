@@ -163,7 +163,7 @@ describe('priorities', () => {
     assert.ok(table.serve(2).includes('high'));
   });
 
-  test('save nothing up while nobody waits', () => {
+  test('save nothing up while no call waits', () => {
     const table = new Table();
     table.addMany('h', 500, { priority: 'high' });
     table.serve(400);
@@ -184,7 +184,7 @@ describe('priorities', () => {
     assert.ok(Math.abs(served.split('x').length - served.split('y').length) <= 3, served);
   });
 
-  test('never starve anyone, whoever comes (seeded)', () => {
+  test('never starve a caller, whichever calls come (seeded)', () => {
     const table = new Table();
     const random = seeded(11);
     table.add('l-first', { priority: 'low', flowKey: 'low' });
@@ -196,8 +196,8 @@ describe('priorities', () => {
   });
 });
 
-describe('who was failed by an instance', () => {
-  test('comes before those who have not had a turn', () => {
+describe('a call that an instance failed', () => {
+  test('comes before those that have not had a turn', () => {
     const table = new Table();
     table.addMany('a', 3);
     table.add('again', { isReturning: true });
@@ -205,7 +205,7 @@ describe('who was failed by an instance', () => {
     assert.deepEqual(table.serve(2), ['again', 'a1']);
   });
 
-  test('keeps its turn while it would not take what is offered, and holds nobody up', () => {
+  test('keeps its turn while it would not take what is offered, and holds no other up', () => {
     const table = new Table();
     table.add('choosy', { isReturning: true });
     table.addMany('a', 2);
@@ -310,7 +310,7 @@ describe('where there is no room', () => {
     );
   });
 
-  test('nobody goes for one who would have as much: that would be fairer to nobody', () => {
+  test('no call goes for one whose caller would have as much: that would be fairer to none', () => {
     const table = new Table();
     for (const name of ['a', 'b', 'c', 'd']) table.add(name);
 
@@ -347,7 +347,7 @@ describe('where there is no room', () => {
       const chosen = nameOf(table.queue.leastEntitled(aNewcomer()));
       if (most < 2) continue;
       const [, of = []] = [...waiting].find(([, names]) => names.at(-1) === chosen) ?? [];
-      assert.equal(of.length, most, `${chosen ?? 'nobody'} is not of the greediest`);
+      assert.equal(of.length, most, `${chosen ?? 'none'} is not of the greediest`);
     }
   });
 });

@@ -213,7 +213,7 @@ describe('the bounds of ejection', () => {
     assert.deepEqual([state('a'), state('b')], ['in-rotation', 'unhealthy']);
   });
 
-  test('whoever was ejected is tried out when otherwise too few are left', () => {
+  test('an ejected instance is tried out when otherwise too few are left', () => {
     const { find, state, service } = aServiceOf(2);
     find('a', { outcome: 'refused' });
 
@@ -451,7 +451,7 @@ describe('what checks say', () => {
     assert.equal(state('a'), 'unhealthy');
   });
 
-  test('does not take out one that answers when nobody waits any more', () => {
+  test('does not take out one that answers when no caller waits any more', () => {
     const { service, state, take, clock } = aServiceOf(1);
     const permit = take();
     permit.begin();
@@ -591,7 +591,7 @@ describe('slow start', () => {
     assert.equal(clock.alarms, 0);
   });
 
-  test('is for those readmitted and those who recovered', () => {
+  test('is for instances that were readmitted, and for those that recovered', () => {
     const { service, state, find, clock } = aServiceOf(3, slow);
     find('a', { outcome: 'refused' });
     service.checked('b', false, 'ping');
@@ -614,7 +614,7 @@ describe('slow start', () => {
 });
 
 describe('a change of roster', () => {
-  test('keeps what was learned of those who stay', () => {
+  test('keeps what was learned of the instances that stay', () => {
     const { service, state, find, call } = aServiceOf(2);
     call({ durationMs: 42 });
     find('a', { outcome: 'refused' });
@@ -631,7 +631,7 @@ describe('a change of roster', () => {
     assert.equal(after.find(({ id }) => id === 'b')?.weight, 2);
   });
 
-  test('lets those who leave finish their work, and tells when they are gone', () => {
+  test('lets instances that leave finish their work, and tells when they are gone', () => {
     const { service, take, reported, state } = aServiceOf(1);
     const permit = take();
     const stream = service.acquireStream({ affinity: '', callerId: 'alice' });
@@ -660,7 +660,7 @@ describe('a change of roster', () => {
     assert.equal(reported('instance-joined').length, 1);
   });
 
-  test('tells newcomers apart from those who only move: an order stays with the name, permits with the address', () => {
+  test('tells newcomers apart from those that only move: an order stays with the name, permits with the address', () => {
     const { service, take, state, find } = aServiceOf(2);
     const [one, other] = [take(), take()];
     const [a, b] = one.instance.id === 'a' ? [one, other] : [other, one];
@@ -693,7 +693,7 @@ describe('a change of roster', () => {
     assert.equal(service.view().instances.length, 2);
   });
 
-  test('forgets nothing in the process: nobody left, nothing kept', () => {
+  test('keeps nothing of a service without instances', () => {
     const { service, permits, clock, find } = aServiceOf(2);
     find('a', { outcome: 'refused' });
 

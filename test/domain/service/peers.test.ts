@@ -37,7 +37,7 @@ describe('which gateway an instance prefers', () => {
         const preferred = preferences(shared, all);
 
         const shares = sharesOf(preferred, shared, all);
-        assert.equal(preferred.size, instanceCount, 'each instance prefers someone');
+        assert.equal(preferred.size, instanceCount, 'each instance prefers a gateway');
         assert.ok(
           Math.max(...shares) - Math.min(...shares) <= 1,
           `${instanceCount} among ${gatewayCount}: ${shares.join()}`,
@@ -91,7 +91,7 @@ describe('which gateway an instance prefers', () => {
     assert.ok(moved / rounds <= 3.5, `${moved / rounds} of ${instanceCount} moved`);
   });
 
-  test('is nobody where there is no gateway', () => {
+  test('is none where there is no gateway', () => {
     assert.equal(preferences(addresses(3), []).size, 0);
   });
 

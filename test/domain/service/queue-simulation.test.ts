@@ -130,7 +130,7 @@ class Simulation {
     }
   }
 
-  /** What is free is not wanted by anyone who waits: nobody waits in vain. */
+  /** What is free is not wanted by any call that waits: none waits in vain. */
   assertNobodyForgotten(): void {
     for (const { service } of this.services) {
       const { queue, instances } = service.view();
@@ -242,7 +242,7 @@ class Crowd {
     for (const other of this.lone.values()) other.servedSince.push(one);
   }
 
-  /** Nobody of its priority was served twice before it, and of the others not more than their share. */
+  /** No caller of its priority was served twice before it, and of the others not more than their share. */
   assertOneTurn({ caller, priority, othersAtFirst, servedSince }: Lone): void {
     this.lonesServed += 1;
     const same = servedSince.filter(served => served.priority === priority).map(served => served.caller);
@@ -261,7 +261,7 @@ class Crowd {
 }
 
 for (const seed of [1, 3, 11, 2_024]) {
-  test(`who waits alone is delayed by one turn of each other caller, and nobody starves (seed ${seed})`, () => {
+  test(`a caller with one call is delayed by one turn of each other caller, and none starves (seed ${seed})`, () => {
     const crowd = new Crowd(seed);
     for (let step = 0; step < STEPS; step++) {
       crowd.step();
@@ -269,7 +269,7 @@ for (const seed of [1, 3, 11, 2_024]) {
 
     assert.ok(crowd.served > STEPS / 4, `only ${crowd.served} were served`);
     assert.ok(crowd.lonesServed > STEPS / 20, `only ${crowd.lonesServed} of those who waited alone`);
-    assert.ok(crowd.at.service.view().queue.depth > 20, 'nobody had to wait');
+    assert.ok(crowd.at.service.view().queue.depth > 20, 'no call had to wait');
     while (crowd.held.length > 0) {
       crowd.held.pop()?.release();
     }

@@ -137,7 +137,7 @@ describe('a full queue', () => {
     assert.deepEqual(acquiring.served, ['first', 'greedy1', 'bob']);
   });
 
-  test('is shared evenly by those who fill it, however they come', () => {
+  test('is shared evenly by the callers that fill it, however they come', () => {
     const { acquiring } = aBusyService({ queueDepthMax: 12 });
     acquiring.acquireMany('a', 30);
     acquiring.acquireMany('b', 30);
@@ -157,7 +157,7 @@ describe('a full queue', () => {
     assert.deepEqual(acquiring.refused, ['bob']);
   });
 
-  test('leaves nothing behind of those who had to go', () => {
+  test('leaves nothing behind of the calls that had to go', () => {
     const { acquiring, deadlines, service } = aBusyService({ queueDepthMax: 2 });
     acquiring.acquireMany('greedy', 2);
     acquiring.acquire('bob');
@@ -179,7 +179,7 @@ function aKnownService(durationMs: number, policy: PolicyTraits = {}) {
   return { ...at, acquiring };
 }
 
-describe('who would wait in vain', () => {
+describe('a call that would wait in vain', () => {
   test('is refused at once, and told when the wait will be bearable', () => {
     const { acquiring, clock } = aKnownService(1_000, { queueWaitMsMax: 60_000 });
     acquiring.acquireMany('a', 20, { remainingMs: 60_000 });
@@ -205,7 +205,7 @@ describe('who would wait in vain', () => {
     assert.deepEqual(acquiring.refused, ['a6', 'a7', 'a8', 'a9', 'a10']);
   });
 
-  test('is refused though nobody waits, where what is in hand takes longer', () => {
+  test('is refused though no call waits, where what is in hand takes longer', () => {
     const { acquiring, clock } = aKnownService(20_000, { queueWaitMsMax: 30_000 });
     acquiring.acquire('hasty', { remainingMs: 10_000 });
     acquiring.acquire('patient', { remainingMs: 60_000 });
@@ -238,7 +238,7 @@ describe('who would wait in vain', () => {
     assert.deepEqual(acquiring.refused, ['tight']);
   });
 
-  test('is not one whose turn comes soon, however many of another wait', () => {
+  test('is none whose turn comes soon, however many of another wait', () => {
     const { acquiring } = aKnownService(1_000, { queueDepthMax: 20_000, queueWaitMsMax: 3_600_000 });
     acquiring.acquireMany('greedy', 1_000, { remainingMs: Infinity });
     acquiring.acquire('bob', { remainingMs: 5_000 });
@@ -259,10 +259,10 @@ describe('who would wait in vain', () => {
     acquiring.acquire('b', { remainingMs: Infinity });
     acquiring.acquire('a25', { remainingMs: Infinity });
 
-    assert.deepEqual(acquiring.refused, ['a25']); // those who wait already stay
+    assert.deepEqual(acquiring.refused, ['a25']); // those that wait already stay
   });
 
-  test('is nobody while too little is known', () => {
+  test('is none while too little is known', () => {
     const at = aService({ entries: ONE });
     at.warmUp([4_000, 4_000, 4_000, 4_000]);
     const acquiring = new Acquiring(at);
@@ -271,7 +271,7 @@ describe('who would wait in vain', () => {
     assert.deepEqual(acquiring.refused, []);
   });
 
-  test('is nobody after one slow call', () => {
+  test('is none after one slow call', () => {
     const at = aService({ entries: ONE });
     at.warmUp([...Array.from({ length: 50 }, () => 3), 60_000]);
     const acquiring = new Acquiring(at);
@@ -280,7 +280,7 @@ describe('who would wait in vain', () => {
     assert.deepEqual(acquiring.refused, []);
   });
 
-  test('is nobody behind a few calls of which all may be fast', () => {
+  test('is none behind a few calls of which all may be fast', () => {
     const at = aService({ entries: ONE });
     const mixed = Array.from({ length: 200 }, (_, i) => (i % 10 === 0 ? 300 : 3));
     at.warmUp(mixed);
@@ -293,7 +293,7 @@ describe('who would wait in vain', () => {
     assert.equal(acquiring.refused.at(-1), 'b');
   });
 
-  test('is nobody while an instance is free', () => {
+  test('is none while an instance is free', () => {
     const at = aService();
     at.warmUp(Array.from({ length: 100 }, () => 20_000));
 

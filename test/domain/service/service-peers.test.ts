@@ -58,7 +58,7 @@ describe('which gateway comes first', () => {
     for (const gateway of GATEWAYS) assert.deepEqual(idsPreferring(here, gateway), idsPreferring(there, gateway));
   });
 
-  test('is nobody where a gateway is alone, or not among those listed', () => {
+  test('is none where a gateway is alone, or not among those listed', () => {
     const shared = aShared();
     for (const gateways of [['g-1'], [], ['g-2', 'g-3']]) {
       shared.service.meet({ self: 'g-1', gateways: GATEWAYS });

@@ -211,7 +211,7 @@ describe('admin listener', () => {
     });
   }
 
-  test('purges what a route remembers, and tells the log who did', async t => {
+  test('purges the cache of a route, and logs by which token', async t => {
     const { send, events } = await startAdmin(t);
 
     const { status, json } = await send('/api/cache/purge?route=fuel%2Fa%20b', { method: 'POST' });

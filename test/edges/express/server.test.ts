@@ -372,7 +372,7 @@ describe('where a request comes from', () => {
   const reported =
     'X-Forwarded-For: 6.6.6.6, 203.0.113.9, 10.0.0.2\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: api.example.org\r\n';
 
-  test('is believed of nobody by default', async t => {
+  test('is believed of no peer by default', async t => {
     const { port } = await startServer(t, { travel: mirror });
 
     const received = await sendAndReceive(t, port, `${send}${reported}\r\n`);
@@ -592,7 +592,7 @@ describe('an answer', () => {
     assert.equal(((await failed) as [NodeJS.ErrnoException])[0].code, 'ECONNRESET');
   });
 
-  test('that nobody reads any more ends at its source', async t => {
+  test('that its caller reads no more ends at its source', async t => {
     const body = new Readable({ read: () => undefined });
     body.push('begin');
     const { port, line } = await startServer(t, {

@@ -179,7 +179,7 @@ const OTHERWISE: Record<string, { readonly text: string; readonly ours: Outcome[
     ours: 'malformed',
     why: CODED,
   },
-  'a coding that nobody knows': { text: `${OK}Transfer-Encoding: foo\r\n\r\nabc`, ours: 'malformed', why: CODED },
+  'an unknown coding': { text: `${OK}Transfer-Encoding: foo\r\n\r\nabc`, ours: 'malformed', why: CODED },
   'an empty coding': { text: `${OK}Transfer-Encoding:\r\n\r\nabc`, ours: 'malformed', why: CODED },
   'chunks of an old version': {
     text: 'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',

@@ -318,7 +318,7 @@ describe('an answer', () => {
   });
 });
 
-describe('an exchange nobody waits for', () => {
+describe('an exchange that no call waits for', () => {
   test('holds the instance until it has answered, and keeps nothing of the answer', async t => {
     const upstream = await startUpstream(t, stall);
     const sent = aTransport(t).send(aRequest(upstream.origin), someBounds());
@@ -348,7 +348,7 @@ describe('an exchange nobody waits for', () => {
 });
 
 describe('a failure', () => {
-  test('to connect is told apart: nobody there', async t => {
+  test('to connect is told apart: nothing listens', async t => {
     const sent = aTransport(t).send(aRequest(await deadOrigin()), someBounds());
 
     assert.deepEqual(await failureOf(sent), { code: 'CONNECT_FAILED', settled: 'refused' });
@@ -460,7 +460,7 @@ describe('a failure', () => {
     assert.equal(await sent.settled, 'lost');
   });
 
-  test('to end within hangMsMax ends the exchange, whoever still waits', async t => {
+  test('to end within hangMsMax ends the exchange, whether or not a call still waits', async t => {
     const upstream = await startUpstream(t, stall);
     const clock = manualClock();
     const sent = aTransport(t, clock).send(aRequest(upstream.origin), someBounds({ hangMsMax: 120_000 }));
@@ -504,7 +504,7 @@ describe('a failure', () => {
 });
 
 describe('an address where a connection broke off', () => {
-  test('rests before the next is opened: a dying R still lets in whoever comes at once', async t => {
+  test('rests before the next is opened: a dying R still lets in what comes at once', async t => {
     const clock = manualClock();
     const upstream = await startUpstream(t, socket => socket.resetAndDestroy());
     const transport = aTransport(t, clock);
@@ -581,7 +581,7 @@ describe('a connection opened ahead', () => {
     assert.deepEqual([exchanges.length, upstream.open], [3, 6]);
   });
 
-  test('is closed where nobody needs it', async t => {
+  test('is closed where no call needs it', async t => {
     const clock = manualClock();
     const { upstream, transport, sending: sent, socket } = await inTheMiddle(t, clock);
     answer('second')(socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
@@ -607,7 +607,7 @@ describe('a connection opened ahead', () => {
     assert.equal(upstream.requests.length, 3);
   });
 
-  test('is passed over when the instance has ended it, though nobody has read that yet', async t => {
+  test('is passed over when the instance has ended it, though its end was not read yet', async t => {
     const { upstream, send, sending: sent, socket } = await inTheMiddle(t);
     answer('second')(socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
     await sent.answer;
@@ -638,7 +638,7 @@ describe('a connection opened ahead', () => {
     assert.deepEqual([socket.destroyed, await sent.settled, await other.settled], [true, 'lost', 'lost']);
   });
 
-  test('goes with the call that is lost: who comes after it is told that nobody is there', async t => {
+  test('goes with the call that is lost: the call after it is told that nothing listens', async t => {
     const { upstream, send, sending: sent } = await inTheMiddle(t);
 
     void upstream.stop();

@@ -99,7 +99,7 @@ describe('a listener with TLS', () => {
     }
   });
 
-  test('lets nobody negotiate anew', async t => {
+  test('lets no caller negotiate anew', async t => {
     const { port } = await startTls(t);
     const client = spawn('openssl', ['s_client', '-tls1_2', '-connect', `127.0.0.1:${port}`]);
     t.after(() => client.kill());

@@ -80,7 +80,7 @@ export async function startPlumberService(
   return { child, port, url: `http://127.0.0.1:${port}`, rPid, directory, lines, event, ended };
 }
 
-/** Whether the process runs: a dead one that nobody has waited for does not. */
+/** Whether the process runs: a dead one that was not waited for does not. */
 export function isRunning(pid: number): boolean {
   if (!existsSync(`/proc/${pid}/stat`)) return false;
   try {

@@ -28,7 +28,7 @@ export function leastLoaded(): BalancePolicy {
 }
 
 /**
- * Instances in slots, in the order of their turns: who comes last takes the next slot, and when all are used up the
+ * Instances in slots, in the order of their turns: the newest takes the next slot, and when all are used up the
  * empty ones are closed.
  *
  * Load is known at once, since every change of it is told. Weights and latencies also change as time passes, which
@@ -124,7 +124,7 @@ function slotsFor(instances: number): number {
 }
 
 /**
- * A load and a latency in each of its slots. It knows the least load, the least latency among those who have it, and
+ * A load and a latency in each of its slots. It knows the least load, the least latency among those that have it, and
  * finds the first and the last slot of them, each at a cost that grows with the logarithm of their number.
  */
 class LeastTree {

@@ -13,7 +13,7 @@ export function twoChoices(random: Random): BalancePolicy {
   return createPolicy({ name: 'two-choices', choice: <I extends Instance>() => new TwoChoices<I>(random) });
 }
 
-/** In no order, since chance decides: who goes is replaced by the last. */
+/** In no order, since chance decides: one that leaves is replaced by the last. */
 class TwoChoices<I extends Instance> implements Choice<I> {
   readonly #random: Random;
   readonly #instances: I[] = [];

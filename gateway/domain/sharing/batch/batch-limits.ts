@@ -136,8 +136,8 @@ export interface BatchBlame {
   /** A call of theirs failed alone as well, after a batch with it had failed. */
   note(callerId: string): void;
   /**
-   * Batches fail too often, the last of them with calls of these callers: who brought that about travels alone until
-   * then. Empty where no caller in particular did, or no other was in it.
+   * Batches fail too often, the last of them with calls of these callers: those that brought it about travel alone
+   * until then. Empty where no caller in particular did, or no other was in it.
    */
   setApart(callerIds: readonly string[], untilMs: number): readonly string[];
   isApart(callerId: string, nowMs: number): boolean;
@@ -145,7 +145,7 @@ export interface BatchBlame {
 
 /** Guilty calls kept in mind. */
 const GUILTY_MAX = 20;
-/** Once may happen to anyone. */
+/** Once may happen to any caller. */
 const GUILTY_MIN = 2;
 /** Callers who travel alone; beyond that the first of them are forgiven. */
 const APART_MAX = 64;

@@ -33,7 +33,7 @@ export function addTo(room: Room, entry: Entry, { rowsMax, nowMs }: { rowsMax: n
 }
 
 /**
- * The first of those who came last, as many as must stay that the others are in time; undefined: all travel. The first
+ * The first of those that came last, as many as must stay that the others are in time; undefined: all travel. The first
  * call always does.
  */
 export function firstToStay(room: Room, { rowsMax, nowMs }: { rowsMax: number; nowMs: number }): number | undefined {
@@ -119,7 +119,7 @@ export interface OpenBatch<Entry> {
   start(): void;
 }
 
-/** Of one who would be taken in: `full`, no other need ask any more; `alone`, it is for its own sake that there is no room or time. */
+/** Whether a call was taken in: `full`, there is room for no other either; `alone`, for this one there is none. */
 export type Added = 'in' | 'full' | 'alone';
 
 /** A call, and with which others it may travel. */
@@ -128,7 +128,7 @@ interface Candidate<Entry> {
   readonly callerId: string;
   /** Its caller has other calls waiting for the service: what it begins would have its turn after those. */
   readonly isQueued: boolean;
-  /** Equal for those who may travel together. */
+  /** Equal for calls that may travel together. */
   readonly group: string;
   readonly rowsMax: number;
 }

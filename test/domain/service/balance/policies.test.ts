@@ -22,7 +22,7 @@ const among = (policy: BalancePolicy, candidates: readonly Instance[]): Choice<I
   return choice;
 };
 
-/** Picks, and tells that whoever was picked was given work. */
+/** Picks, and tells that the one it picked was given work. */
 const pickFrom = (choice: Choice<Instance>, affinity: string): Instance => {
   const picked = choice.pick(affinity);
   assert.ok(picked);
@@ -49,7 +49,7 @@ for (const create of policies) {
       }
     });
 
-    test('picks nobody where nobody is left', () => {
+    test('picks no instance where none is left', () => {
       const [only] = instances(1);
       const choice = among(create(), [only]);
       choice.remove(only);
@@ -79,7 +79,7 @@ for (const create of policies) {
       assert.deepEqual(new Set(picked), new Set(['r-1', 'r-2', 'r-3']));
     });
 
-    test('keeps to those who are there, whoever comes and goes in whatever order', () => {
+    test('keeps to the instances that are there, in whatever order they come and go', () => {
       const [policy, random] = [create(), seeded(7)];
       const all = instances(40).map(instance => ({ ...instance }));
       policy.adopt?.(all);
@@ -133,7 +133,7 @@ for (const create of policies) {
       for (let i = 0; i < 20; i++) assert.ok(strangers.includes(policy.pick(strangers, `caller-${i}`)));
     });
 
-    test('has an answer where nobody has any weight', () => {
+    test('has an answer where no instance has any weight', () => {
       const candidates = [anInstance({ id: 'x', weight: 0 }), anInstance({ id: 'y', weight: 0 })] as const;
       const policy = create();
       policy.adopt?.(candidates);
@@ -145,7 +145,7 @@ for (const create of policies) {
 }
 
 describe('least-loaded', () => {
-  test('prefers whoever has the least work in hand for its weight', () => {
+  test('prefers the instance with the least work in hand for its weight', () => {
     const strong = anInstance({ id: 'strong', weight: 4, inFlight: 2 });
     const weak = anInstance({ id: 'weak', weight: 1, inFlight: 0 });
 
@@ -236,7 +236,7 @@ describe('least-loaded', () => {
     assert.equal(share(picked, 'b'), 0.5);
   });
 
-  test('looks again at those nobody tells of: a latency is forgotten as time passes', () => {
+  test('looks again at instances without news: a latency is forgotten as time passes', () => {
     const all = instances(100).map((instance): Changing => ({ ...instance, latencyMs: 500 }));
     const quick = all[5];
     const forgotten = all[60];
@@ -264,7 +264,7 @@ describe('round-robin', () => {
     for (const { id, weight } of candidates) assert.equal(times.get(id), weight, id);
   });
 
-  test('remembers what it owes to whoever was away', () => {
+  test('keeps what it owes to an instance that was away', () => {
     const [a, b] = instances(2);
     assert.ok(b);
     const choice = among(roundRobin(), [a, b]);
@@ -276,7 +276,7 @@ describe('round-robin', () => {
     assert.equal(pickFrom(choice, ''), b);
   });
 
-  test('heeds another weight once it is told', () => {
+  test('follows another weight once it is told', () => {
     const [heavy, light] = [{ ...anInstance({ id: 'heavy' }) }, anInstance({ id: 'light' })];
     const choice = among(roundRobin(), [heavy, light]);
     pickFrom(choice, '');
@@ -371,7 +371,7 @@ describe('hash', () => {
     assert.notEqual(policy.pick(loaded, 'alice').id, owner.id);
   });
 
-  test('takes the average over those who are there, and not over those who were', () => {
+  test('takes the average over the instances that are there, and not over those that were', () => {
     const all = instances(3).map((instance): Changing => ({ ...instance }));
     const policy = ring(leastLoaded());
     policy.adopt?.(all);
