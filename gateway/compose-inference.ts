@@ -4,7 +4,7 @@ import type { Clock } from './domain/clock.ts';
 import { PREFIX_BYTES } from './domain/grpc/envelope.ts';
 import { OwnRpcs, type OwnBounds, type OwnMethod } from './domain/grpc/own-rpc.ts';
 import type { Unpack } from './domain/http/content-coding.ts';
-import { KnownOutputs } from './domain/inference/known-outputs.ts';
+import { KnownOutputs } from './domain/inference/inference-transcoder.ts';
 import { INFERENCE_FILE, INFERENCE_SERVICE } from './domain/inference/rpc-form.ts';
 import type { Route } from './domain/route.ts';
 import { readOwnProto } from './edges/protobufjs-own.ts';

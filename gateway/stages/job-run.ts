@@ -13,7 +13,6 @@ import {
   type RowResult,
 } from '../domain/jobs/answers.ts';
 import { bodyTooLarge } from '../domain/errors.ts';
-import { CallSize } from '../domain/jobs/call-size.ts';
 import { CsvCutter, csvRecords } from '../domain/jobs/csv-rows.ts';
 import { PREDICTION } from '../domain/table/answer-table.ts';
 import type { ColumnsFor } from '../domain/table/csv-transcoder.ts';
@@ -27,7 +26,7 @@ import {
   type RowCutter,
 } from '../domain/jobs/forms.ts';
 import type { Job, JobChange, JobError, JobFiles, JobOutput, JobPart, JobStore } from '../domain/jobs/job.ts';
-import { routeOfJobs, rowsOfCall, type RowsOfCall } from '../domain/jobs/job-route.ts';
+import { CallSize, routeOfJobs, rowsOfCall, type RowsOfCall } from '../domain/jobs/job-route.ts';
 import type { ConcurrencyLimit } from '../domain/jobs/concurrency-limit.ts';
 import type { Route } from '../domain/route.ts';
 import { isRecord } from '../domain/unknown-value.ts';

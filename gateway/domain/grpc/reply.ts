@@ -1,10 +1,9 @@
 import type { Readable } from 'node:stream'; // a type alone: domain/ takes nothing else from outside
 import { removeFieldsWhere } from '../http/fields.ts';
 import type { Answer, Via } from '../upstream.ts';
-import { detailsOf, statusDetails } from './details.ts';
 import { enveloped, envelopedTrailers } from './envelope.ts';
 import type { Speech } from './speech.ts';
-import { CODES, encodeMessage, type CodeName, type RpcStatus } from './status.ts';
+import { CODES, detailsOf, encodeMessage, statusDetails, type CodeName, type RpcStatus } from './status.ts';
 
 /** What describes R's content, and not that of the message made of it. */
 const OF_CONTENT = new Set([

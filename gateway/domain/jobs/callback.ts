@@ -1,3 +1,5 @@
+import { listOf, type RawFields } from '../http/fields.ts';
+
 /** Where jobs may be told of: `jobs.callbacks`. */
 export interface CallbackRule {
   /** What a URL must begin with. */
@@ -19,6 +21,18 @@ export interface WebhookMessage {
 }
 
 const LENGTH_MAX = 2_048;
+
+/**
+ * Whom a caller would have told when its job is over: `Prefer: callback; url="…"`, as OData 4.01 §8.2.8.2 writes it.
+ * Undefined: none.
+ */
+export function callbackIn(fields: RawFields): string | undefined {
+  for (const preference of listOf(fields, 'prefer')) {
+    const url = /^callback\s*;\s*url\s*=\s*(?:"([^"]*)"|([^\s;]+))\s*$/i.exec(preference);
+    if (url !== null) return url[1] ?? url[2];
+  }
+  return undefined;
+}
 
 /**
  * The rule that lets a caller's URL be called; undefined: none does. It must have the rule's scheme, host and port, and a

@@ -1,5 +1,6 @@
 import { GatewayError } from '../errors.ts';
 import type { Random } from '../clock.ts';
+import { listOf, type RawFields } from '../http/fields.ts';
 import type { RequestAttributes, Route, RouteSpec } from '../route.ts';
 import type { FoundRoute, RouteTable } from '../routing/route-table.ts';
 import type { ServiceView } from '../service.ts';
@@ -15,6 +16,11 @@ export function whyNoJobs({ policy }: Pick<Route, 'policy'>): string | undefined
   if (policy.isStream) return 'it is a stream';
   if (!policy.isPure) return 'it is not `pure: true`: rows may be asked twice';
   return policy.async === 'refuse' ? 'it has `async: refuse`' : undefined;
+}
+
+/** True where a caller would rather be told where the answer will be than wait for it (RFC 7240 §4.1). */
+export function prefersAsync(fields: RawFields): boolean {
+  return listOf(fields, 'prefer').some(preference => /^respond-async\s*(?:;|$)/i.test(preference));
 }
 
 /** What `explain` tells of a route's jobs. */
@@ -63,6 +69,37 @@ export function rowsOfCall({ policy }: Pick<Route, 'policy'>): RowsOfCall {
     bytesMax: bodyBytesMax,
     form: batch?.rows ?? validate?.form ?? 'array',
   };
+}
+
+/** Rows of the first call, and after one of which it was not told which row is to blame. */
+const ROWS_FIRST = 64;
+const ROWS_MAX = 1_024;
+/** A call that is over sooner could ask for more, and a caller should not have to wait for a longer one. */
+const CALL_MS_MIN = 50;
+const CALL_MS_MAX = 150;
+
+/**
+ * How many rows of a job make one call, where its route does not say it (`batch.sizeMax`): as many as are answered while
+ * another caller would hardly notice. Most of what R does for a call is the same for one row and for a thousand.
+ */
+export class CallSize {
+  #rows = ROWS_FIRST;
+  #rowsMax = ROWS_MAX;
+
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** So long a call of so many rows took, its wait for an instance included. */
+  took(ms: number, rows: number): void {
+    if (ms > CALL_MS_MAX) this.#rows = Math.max(ROWS_FIRST, Math.floor(this.#rows / 2));
+    else if (ms < CALL_MS_MIN && rows >= this.#rows) this.#rows = Math.min(this.#rowsMax, this.#rows * 2);
+  }
+
+  /** A row among them is to blame for all: where rows are refused, halving few costs less than halving many. */
+  refused(): void {
+    this.#rows = this.#rowsMax = ROWS_FIRST;
+  }
 }
 
 /** Where callers ask a route for what its jobs ask; undefined: its path is not a plain one. `rest`: what stands behind its front. */

@@ -6,8 +6,7 @@ import { GatewayError } from '../../domain/errors.ts';
 import type { Observe } from '../../domain/events.ts';
 import type { Route, RserveTask } from '../../domain/route.ts';
 import { strings, toModelAnswer, type RValue } from '../../domain/rserve/r-value.ts';
-import { inputOf } from '../../domain/rserve/task.ts';
-import { webAnswerOf } from '../../domain/rserve/web-answer.ts';
+import { inputOf, webAnswerOf } from '../../domain/rserve/task.ts';
 import { printable } from '../../domain/printable.ts';
 import type {
   ExchangeEnd,

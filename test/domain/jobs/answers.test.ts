@@ -2,10 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { answersIn, bodyOf, remedyOf, type CallOutcome } from '../../../gateway/domain/jobs/answers.ts';
 import { namedFile, Settled } from '../../../gateway/domain/jobs/inbox.ts';
-import { callsAtOnce } from '../../../gateway/domain/jobs/job-route.ts';
-import { CallSize } from '../../../gateway/domain/jobs/call-size.ts';
+import { callbackIn } from '../../../gateway/domain/jobs/callback.ts';
+import { CallSize, callsAtOnce, prefersAsync } from '../../../gateway/domain/jobs/job-route.ts';
 import { ConcurrencyLimit } from '../../../gateway/domain/jobs/concurrency-limit.ts';
-import { callbackIn, prefersAsync } from '../../../gateway/domain/jobs/preference.ts';
 import { resultForm } from '../../../gateway/domain/jobs/results.ts';
 import type { InstanceState, InstanceView } from '../../../gateway/domain/service.ts';
 
