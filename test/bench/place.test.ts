@@ -72,6 +72,8 @@ describe('the place of a benchmark', () => {
 
     await benchmark.end('SIGKILL');
 
-    await until(() => !isRunning(benchmark.pids[0] ?? 0), 'the server has ended');
+    const [pid = 0] = benchmark.pids;
+    assert.notEqual(pid, 0, 'it had a server');
+    await until(() => !isRunning(pid), 'the server has ended');
   });
 });

@@ -160,7 +160,9 @@ describe('local R processes', { concurrency: false }, () => {
 
     local.source.follow(new Set(['fuel']));
 
-    await local.happens(() => local.notices.some(({ text }) => text === 'TMPDIR is not set'));
+    const said = () => local.notices.find(({ text }) => text.startsWith('TMPDIR is '))?.text;
+    await local.happens(() => said() !== undefined);
+    assert.equal(said(), 'TMPDIR is not set');
   });
 
   test('are started from a folder with a space in its path', async t => {
@@ -222,6 +224,7 @@ describe('local R processes', { concurrency: false }, () => {
 
     const line = local.notices.find(({ text }) => text.startsWith('child '));
     const child = Number(line?.text.split(' ')[1]);
+    assert.ok(child > 0, 'it had started a child');
     await until(() => !isRunning(child), 'the child has ended');
   });
 
@@ -239,6 +242,9 @@ describe('local R processes', { concurrency: false }, () => {
 
     local.source.follow(new Set(['fuel']));
 
-    await local.happens(() => local.notices.some(({ text }) => text.includes('ENOENT')));
+    const said = () => local.notices.find(({ text }) => text.includes('ENOENT'));
+    await local.happens(() => said() !== undefined);
+    assert.equal(said()?.level, 'warn');
+    assert.deepEqual(local.entries(), []);
   });
 });

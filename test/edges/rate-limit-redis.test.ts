@@ -62,6 +62,7 @@ describe('limits that gateways share', () => {
     const limit = aLimit(5, 60_000);
 
     const tallies = await Promise.all(Array.from({ length: 50 }, () => gateway.count(limit)));
+    assert.equal(tallies.filter(isTaken).length, 5);
     tallies.find(isTaken)?.giveBack(1);
 
     await until(async () => isTaken(await gateway.count(limit)), 'the place is there again');

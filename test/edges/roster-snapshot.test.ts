@@ -77,6 +77,7 @@ describe('the roster snapshot file', () => {
     clock.advance(1_000);
 
     await until(async () => (await readFile(path, 'utf8')).includes('"b"'), 'the change is written');
+    assert.deepEqual(snapshot.read(), roster('b'));
   });
 
   test('is missing without a word, and broken with one', async t => {

@@ -179,6 +179,7 @@ describe('ejection', () => {
     upstreams[0]?.playChecks(LOST);
     await Promise.all(['alice', 'bob', 'alice', 'bob', 'alice', 'bob', 'alice', 'bob', 'alice', 'bob'].map(call));
     await gateway.log.line(line => line.event === 'ejected' || line.event === 'instance-health');
+    assert.notEqual((await states())[0], 'in-rotation');
 
     upstreams[0]?.play(WELL);
     upstreams[0]?.playChecks(WELL);

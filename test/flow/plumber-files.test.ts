@@ -99,12 +99,17 @@ describe('an API of Plumber that exists', () => {
     const gateway = await startServices(t, folder, entries);
     const said = (text: string) => gateway.log.of('notice').some(line => String(line['text']).includes(text));
 
-    for (const text of [
+    const reasons = [
       'no licence for this model',
       'alone.R starts a server of its own',
       'nothing.R has no annotation such as #* @post /predict, and its last line is no router',
       '_server.yml needs the package plumber3',
-    ])
-      await until(() => said(text), text, 60_000);
+    ];
+    for (const text of reasons) await until(() => said(text), text);
+
+    assert.deepEqual(
+      (await gateway.services()).flatMap(({ instances }) => instances),
+      [],
+    );
   });
 });

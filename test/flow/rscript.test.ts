@@ -149,7 +149,10 @@ cat(strrep("x", 1e6))`,
 
     await answered.catch(() => undefined);
     const pid = Number(String(text).slice(4));
+    assert.ok(pid > 0);
     await until(() => !isRunning(pid), 'the script has ended');
+    const { status, code } = await gateway.log.line(({ event }) => event === 'request');
+    assert.deepEqual([status, code], [499, 'CALLER_GONE']);
   });
 
   for (const [name, script, more, detail] of [

@@ -93,6 +93,7 @@ for (const { name, args: nodeArgs } of NODES) {
       const { command, nextLine } = startCommand(t, aClone(t, { main: NOTING }), { nodeArgs, args: [] });
       const { pid } = JSON.parse(await nextLine()) as { pid: number };
       t.after(() => isAlive(pid) && process.kill(pid, 'SIGKILL'));
+      assert.ok(isAlive(pid));
 
       command.kill('SIGKILL');
 

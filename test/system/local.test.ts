@@ -69,6 +69,7 @@ describe('R processes that the gateway started itself', () => {
   test('do not outlive a gateway that is killed', async t => {
     const { gateway, pidsOf } = await startLocal(t);
     const pids = await pidsOf();
+    assert.deepEqual(pids.map(isRunning), [true, true]);
 
     gateway.child.kill('SIGKILL');
 

@@ -404,7 +404,9 @@ describe('a body', () => {
     await caller.receive(/\r\n\r\n5$/);
     caller.say('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n');
     caller.say('4\r\ndefg\r\n0\r\n\r\n');
-    await caller.receive(/\r\n\r\n7$/);
+    const received = await caller.receive(/\r\n\r\n7$/);
+
+    assert.deepEqual(received.match(/HTTP\/1\.1 \d+/g), Array(2).fill('HTTP/1.1 200'));
   });
 
   test('too large is refused by its length, and the caller who sends it all the same hears the answer', async t => {
@@ -507,7 +509,8 @@ describe('a body', () => {
     await caller.receive(/403[^]*\r\n\r\nno$/);
     caller.say('helloGET /again HTTP/1.1\r\nHost: a\r\n\r\n');
 
-    await caller.receive(/\r\n\r\nno[^]*\r\n\r\nno$/);
+    const received = await caller.receive(/\r\n\r\nno[^]*\r\n\r\nno$/);
+    assert.deepEqual(received.match(/HTTP\/1\.1 \d+/g), Array(2).fill('HTTP/1.1 403'));
   });
 });
 
@@ -620,6 +623,10 @@ describe('an answer', () => {
     caller.say('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
     while (server.inFlight === 0) await new Promise(resolve => setImmediate(resolve)); // may be over within 50 ms
     await until(() => server.inFlight === 0, 'the answer is given up');
+
+    caller.socket.resume();
+    const received = await caller.receiveAll();
+    assert.ok(received.length < 64 * MIB, 'the rest was not kept for it');
   });
 });
 
@@ -781,7 +788,8 @@ describe('requests sent ahead', () => {
     await new Promise(resolve => setTimeout(resolve, 300)); // three times what an answer may wait to be taken
     gate.emit('open');
 
-    await caller.receive(/\/slow[^]*\/next$/);
+    const received = await caller.receive(/\/slow[^]*\/next$/);
+    assert.deepEqual(received.match(/HTTP\/1\.1 \d+/g), Array(2).fill('HTTP/1.1 200'));
   });
 });
 

@@ -266,6 +266,9 @@ describe('a connection that speaks HTTP/2', () => {
 
       await once(stream, 'response');
       await until(() => server.inFlight === 0, 'the answer is let go of');
+      await until(() => stream.closed, 'the stream is reset');
+
+      assert.equal(stream.rstCode, constants.NGHTTP2_CANCEL);
     }
   });
 

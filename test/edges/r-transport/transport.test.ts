@@ -755,8 +755,10 @@ describe('a kept connection', () => {
     await transport.send(aRequest(upstream.origin), KEPT).answer;
 
     (await socket).write('HTTP/1.1 408 Late\r\nContent-Length: 0\r\n\r\n');
-
     await closed(upstream);
+
+    assert.equal(await textOf(transport.send(aRequest(upstream.origin), KEPT)), 'ok');
+    assert.equal(upstream.taken, 2);
   });
 
   test('survives an answer without content that tells a length', async t => {
