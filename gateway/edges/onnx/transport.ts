@@ -3,7 +3,7 @@ import type { Deadlines } from '../../domain/deadlines.ts';
 import { GatewayError } from '../../domain/errors.ts';
 import { fieldOf } from '../../domain/http/fields.ts';
 import { toProblem } from '../../domain/http/reply.ts';
-import { doorOf } from '../../domain/onnx/door.ts';
+import { modelPathOf } from '../../domain/onnx/model-path.ts';
 import type { Route } from '../../domain/route.ts';
 import type { ExchangeEnd, ExchangeListener, SendOptions, UpstreamMessage } from '../../domain/upstream.ts';
 import { Exchanges, givenUp, Hosts, modelFailed, type Way, type WayExchange } from '../by-scheme.ts';
@@ -71,9 +71,9 @@ class OnnxExchange implements WayExchange, WaitsForModel {
   }
 
   begin(host: ModelHost): void {
-    const door = doorOf(this.#parts.message);
+    const path = modelPathOf(this.#parts.message);
     this.#host = host;
-    if (door !== 'predict') setImmediate(() => this.#report(door, host.loaded));
+    if (path !== 'predict') setImmediate(() => this.#report(path, host.loaded));
     else queueMicrotask(() => host.wait(this));
     this.#parts.exchanges.time(this, this.#bounds.hangMsMax);
   }
@@ -114,12 +114,12 @@ class OnnxExchange implements WayExchange, WaitsForModel {
   }
 
   /** What is known of the model without asking it. */
-  #report(door: Exclude<ReturnType<typeof doorOf>, 'predict'>, loaded: Loaded | undefined): void {
+  #report(path: Exclude<ReturnType<typeof modelPathOf>, 'predict'>, loaded: Loaded | undefined): void {
     this.sentMs = this.#parts.clock.nowMs();
-    if (door instanceof GatewayError) this.#problem(door);
-    else if (door === 'ping') this.#answer(Buffer.from('{"status":"online"}'));
+    if (path instanceof GatewayError) this.#problem(path);
+    else if (path === 'ping') this.#answer(Buffer.from('{"status":"online"}'));
     else if (loaded === undefined) this.refuse('the model is not loaded');
-    else this.#answer(Buffer.from(loaded[door]));
+    else this.#answer(Buffer.from(loaded[path]));
   }
 
   #said(said: Said, process: ModelProcess): void {

@@ -2,15 +2,20 @@ import { GatewayError } from '../errors.ts';
 import type { UpstreamMessage } from '../upstream.ts';
 
 /** What a call wants of a model, by vetiver's paths. */
-export type Door = 'predict' | 'prototype' | 'metadata' | 'ping';
+export type ModelPath = 'predict' | 'prototype' | 'metadata' | 'ping';
 
-const METHODS: Readonly<Record<Door, string>> = { predict: 'POST', prototype: 'GET', metadata: 'GET', ping: 'GET' };
+const METHODS: Readonly<Record<ModelPath, string>> = {
+  predict: 'POST',
+  prototype: 'GET',
+  metadata: 'GET',
+  ping: 'GET',
+};
 
 /** By the last part of the path; or how the call is refused. */
-export function doorOf({ method, target }: Pick<UpstreamMessage, 'method' | 'target'>): Door | GatewayError {
+export function modelPathOf({ method, target }: Pick<UpstreamMessage, 'method' | 'target'>): ModelPath | GatewayError {
   const [path = ''] = target.split('?', 1);
   const name = path.slice(path.lastIndexOf('/') + 1);
-  if (!isDoor(name)) {
+  if (!isModelPath(name)) {
     const detail = 'The service has no such path: it has /predict, /prototype, /metadata and /ping.';
     return new GatewayError('NO_ROUTE', 'no path of a model', { detail });
   }
@@ -20,6 +25,6 @@ export function doorOf({ method, target }: Pick<UpstreamMessage, 'method' | 'tar
   return new GatewayError('METHOD_NOT_ALLOWED', detail, { detail, fields: ['Allow', allowed] });
 }
 
-function isDoor(name: string): name is Door {
+function isModelPath(name: string): name is ModelPath {
   return Object.hasOwn(METHODS, name);
 }
