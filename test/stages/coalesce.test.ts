@@ -21,7 +21,7 @@ const saying = (text: string, fields: string[] = [], via = VIA): Answer => ({
 });
 const failure = (code: FailureCode) => new GatewayError(code, 'of the test');
 
-interface Sending {
+interface CallTraits {
   readonly path?: string;
   readonly timeoutMs?: number;
   readonly fields?: readonly string[];
@@ -64,7 +64,7 @@ function aCoalescing({ coalesce = true, cached = false, atOnce, onBegin }: Setti
     atOnce?.(options, puts.length);
     return put;
   };
-  const begin = ({ path = '/a', timeoutMs = 1_000, fields = [], caller = 'alice' }: Sending = {}): Complete => {
+  const begin = ({ path = '/a', timeoutMs = 1_000, fields = [], caller = 'alice' }: CallTraits = {}): Complete => {
     const call = aCompleteCall(route, { request: { path, fields }, caller: { id: caller }, clock, back, deadlines });
     call.arm(timeoutMs);
     onBegin?.(call);
