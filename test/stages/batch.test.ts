@@ -96,9 +96,9 @@ function aBatchingRoute({ batch = {}, policy = {}, isProven = true, isTrusted = 
   const alone: Answered[] = [];
   const together: Answered[] = [];
   /** How many calls a caller has in the service's queue beside. */
-  const inLine = new Map<string, number>();
+  const inQueue = new Map<string, number>();
   const route = aBatchRoute({
-    ...{ batch: aBatchPolicy(batch), policy, waitingOf: callerId => inLine.get(callerId) ?? 0 },
+    ...{ batch: aBatchPolicy(batch), policy, waitingOf: callerId => inQueue.get(callerId) ?? 0 },
   });
   const { sharing } = route.policy;
   const format = sharing.batch?.rows ?? 'array';
@@ -193,7 +193,7 @@ function aBatchingRoute({ batch = {}, policy = {}, isProven = true, isTrusted = 
   let served = 0;
   const serveRest = (): string[] => serveAll();
   const isOn = () => states.read().get('fuel');
-  return { clock, subject, waiting, inLine, considered, alone, together, call, reported, serveAll, isOn };
+  return { clock, subject, waiting, inQueue, considered, alone, together, call, reported, serveAll, isOn };
 }
 
 const X_ROW = /"x":(-?\d+)/g;
@@ -695,12 +695,12 @@ describe('a call that fits no open batch', () => {
   });
 
   test('since its caller has others in line begins one for itself: others would wait for those, too', () => {
-    const { call, waiting, inLine } = aBatchingRoute();
-    inLine.set('mallory', 50);
+    const { call, waiting, inQueue } = aBatchingRoute();
+    inQueue.set('mallory', 50);
     call(rows(1), { caller: 'mallory' });
     call(rows(2), { caller: 'bob' });
     call(rows(3), { caller: 'mallory' });
-    inLine.set('bob', 1); // the batch itself
+    inQueue.set('bob', 1); // the batch itself
     call(rows(4), { caller: 'bob' });
     call(rows(5), { caller: 'carol' });
 

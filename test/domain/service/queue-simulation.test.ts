@@ -131,7 +131,7 @@ class Simulation {
   }
 
   /** What is free is not wanted by any call that waits: none waits in vain. */
-  assertNobodyForgotten(): void {
+  assertNoneForgotten(): void {
     for (const { service } of this.services) {
       const { queue, instances } = service.view();
       const eligible = instances.filter(({ state }) => isEligibleIn(state));
@@ -146,7 +146,7 @@ for (const seed of [7, 42, 1_234]) {
     const simulation = new Simulation(seed);
     for (let step = 0; step < STEPS; step++) {
       simulation.act();
-      simulation.assertNobodyForgotten();
+      simulation.assertNoneForgotten();
       assert.ok(simulation.inFlightMax <= CONCURRENCY, `${simulation.inFlightMax} in flight at once`);
     }
 
