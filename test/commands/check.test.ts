@@ -557,9 +557,9 @@ routes: [{ uri: lb://a, predicates: ['Path=/{tenant}'], filters: ['AddRequestHea
   - { id: s, uri: 'lb:ws://a', predicates: [Path=/s] }
 `;
     const run = inFolder(t, { routes });
-    const question = ['-H', 'Origin: https://app', '-H', 'Access-Control-Request-Method: PUT'];
+    const preflight = ['-H', 'Origin: https://app', '-H', 'Access-Control-Request-Method: PUT'];
 
-    assert.match((await run(explain, 'OPTIONS', '/c', ...question)).out, /A preflight: the gateway answers it itself/);
+    assert.match((await run(explain, 'OPTIONS', '/c', ...preflight)).out, /A preflight: the gateway answers it itself/);
     assert.match((await run(explain, 'GET', '/r')).out, /Answered here: 302, Location: \/c/);
     assert.match((await run(explain, 'GET', '/s')).out, /timeout {3}none: a stream, ended when idle for 5m/);
   });

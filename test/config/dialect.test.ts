@@ -135,11 +135,11 @@ describe('predicates', () => {
   ];
 
   for (const [predicate, request, holds] of rows) {
-    const asked = typeof request === 'string' ? { line: request } : request;
+    const sent = typeof request === 'string' ? { line: request } : request;
     const title = typeof predicate === 'string' ? predicate : JSON.stringify(predicate);
 
-    test(`${title} ${holds ? 'holds' : 'does not hold'} for ${asked.line} ${(asked.headers ?? []).join(' ')}`, () => {
-      assert.equal(matches(predicate, asked), holds);
+    test(`${title} ${holds ? 'holds' : 'does not hold'} for ${sent.line} ${(sent.headers ?? []).join(' ')}`, () => {
+      assert.equal(matches(predicate, sent), holds);
     });
   }
 

@@ -362,14 +362,14 @@ describe('gateway.yaml, wrong', () => {
 
   test('asks callers for certificates only where they count, and takes them only where they are asked for', () => {
     const around = { files: { '/c.pem': '' } };
-    const asking = (ca: string, more = '') =>
+    const withClientCa = (ca: string, more = '') =>
       reported(gatewayOf(`listen: { tls: { cert: /c.pem, key: /c.pem, clientCa: ${ca} } }${more}`, around).problems);
 
-    assert.deepEqual(asking('/c.pem', '\nidentity: { mtls: {} }'), []);
-    assert.deepEqual(asking('/c.pem'), [
+    assert.deepEqual(withClientCa('/c.pem', '\nidentity: { mtls: {} }'), []);
+    assert.deepEqual(withClientCa('/c.pem'), [
       '1:55 warning listen.tls.clientCa: callers are asked for certificates that count nowhere',
     ]);
-    assert.deepEqual(asking('/x.pem', '\nidentity: { mtls: {} }'), [
+    assert.deepEqual(withClientCa('/x.pem', '\nidentity: { mtls: {} }'), [
       '1:55 error listen.tls.clientCa: the file cannot be read: no such file or directory (ENOENT)',
     ]);
     assert.deepEqual(reported(gatewayOf('identity: { mtls: { caller: subject } }').problems), [

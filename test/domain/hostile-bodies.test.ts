@@ -124,7 +124,7 @@ test('a thousand mutations of a message of gRPC are each taken as JSON or refuse
   const path = `/${INFERENCE_SERVICE}/ModelInfer`;
   const messages = readOwnProto(INFERENCE_FILE, INFERENCE_SERVICE).methods.get(path);
   assert.ok(messages !== undefined);
-  const asked = {
+  const said = {
     ...{ modelName: 'm', id: 'x', parameters: { k: { boolParam: true } } },
     inputs: [
       { name: 'a', shape: [2, 1], datatype: 'FP64', contents: { fp64Contents: [1.5, 'NaN'] } },
@@ -132,7 +132,7 @@ test('a thousand mutations of a message of gRPC are each taken as JSON or refuse
     ],
     outputs: [{ name: '.pred' }],
   };
-  const message = messages.read(Buffer.from(JSON.stringify(asked)), 'json') as Message;
+  const message = messages.read(Buffer.from(JSON.stringify(said)), 'json') as Message;
   const call = { method: 'POST', path, route: { policy: { bodyBytesMax: BYTES_MAX } } } as unknown as Complete;
   const via = null;
 

@@ -26,7 +26,7 @@ const MERGED = { mergeSlashes: true };
 
 const repeated = (piece: string, length: number) => piece.repeat(Math.ceil(length / piece.length)).slice(0, length);
 
-function asked(traits: Partial<RequestAttributes>): RequestAttributes {
+function aRequest(traits: Partial<RequestAttributes>): RequestAttributes {
   const blank = {
     method: 'GET',
     path: '/',
@@ -45,7 +45,7 @@ function predicate(text: string, traits: (length: number) => Partial<RequestAttr
   const [made] =
     soundRoutes(`routes: [{ uri: lb://a, predicates: [${JSON.stringify(text)}] }]`).specs[0]?.predicates ?? [];
   return length => {
-    const request = asked(traits(length));
+    const request = aRequest(traits(length));
     return () => made?.holds(request, new Map());
   };
 }
@@ -54,7 +54,7 @@ function predicate(text: string, traits: (length: number) => Partial<RequestAttr
 function filter(text: string, traits: (length: number) => Partial<RequestAttributes>): Work {
   const [made] = soundRoutes(`routes: [{ uri: lb://a, filters: [${JSON.stringify(text)}] }]`).specs[0]?.filters ?? [];
   return length => {
-    const { path, query, fields } = asked(traits(length));
+    const { path, query, fields } = aRequest(traits(length));
     return () => {
       const draft = { path, query, fields: [...fields], host: undefined, isPrefixed: false };
       made?.onRequest?.(draft, { fields, variables: new Map() } as never);

@@ -39,14 +39,14 @@ function aScheme(endpoints: readonly IntrospectionEndpoint[], clock = manualCloc
 const active = (more: object = {}) => json({ active: true, sub: 'alice', scope: 'predict', ...more });
 const faultOf = (finding: Finding) => (finding.kind === 'refused' ? finding.fault : 'none');
 
-async function asking(t: TestContext, answer = active(), traits: Partial<IntrospectionEndpoint> = {}) {
+async function schemeBefore(t: TestContext, answer = active(), traits: Partial<IntrospectionEndpoint> = {}) {
   const provider = await startScriptedProvider(t, answer);
   return { provider, ...aScheme([anEndpoint(`${provider.url}/i`, traits)]) };
 }
 
 describe('an opaque token', () => {
   test('is asked about once, however many calls bring it, and remembered for `cacheFor`', async t => {
-    const { provider, judge, clock } = await asking(t);
+    const { provider, judge, clock } = await schemeBefore(t);
 
     const found = await Promise.all([judge('opaque-1'), judge('opaque-1'), judge('opaque-1')]);
     await judge('opaque-1');
@@ -63,7 +63,7 @@ describe('an opaque token', () => {
   test('names its caller by the claim that the endpoint’s configuration says, or else by its user or client', async t => {
     const said = { sub: undefined, username: 'alice', client_id: 'web', mail: { of: 'a@example.org' } };
     const nameBy = async (answer: object, subject?: readonly string[]) => {
-      const { judge } = await asking(t, active(answer), { claims: { subject } });
+      const { judge } = await schemeBefore(t, active(answer), { claims: { subject } });
       const finding = await judge('a');
       return finding.kind === 'valid' ? finding.caller.subject : finding.fault;
     };
@@ -75,7 +75,7 @@ describe('an opaque token', () => {
   });
 
   test('is remembered no longer than it lives', async t => {
-    const { provider, judge, clock } = await asking(t, active({ exp: NOW + 10 }));
+    const { provider, judge, clock } = await schemeBefore(t, active({ exp: NOW + 10 }));
     await judge('opaque-1');
 
     clock.advance(10_000);
@@ -85,7 +85,7 @@ describe('an opaque token', () => {
   });
 
   test('that is not active is remembered as well', async t => {
-    const { provider, judge } = await asking(t, json({ active: false }));
+    const { provider, judge } = await schemeBefore(t, json({ active: false }));
 
     assert.deepEqual([faultOf(await judge('a')), faultOf(await judge('a'))], ['unknown-token', 'unknown-token']);
     assert.equal(provider.requests.length, 1);
@@ -93,7 +93,7 @@ describe('an opaque token', () => {
 
   test('is asked about as the standard says, by a client that names itself', async t => {
     let received = {};
-    const { judge } = await asking(t, (request, response, body) => {
+    const { judge } = await schemeBefore(t, (request, response, body) => {
       received = { method: request.method, authorization: request.headers.authorization, body };
       active()(request, response, body);
     });
@@ -117,7 +117,7 @@ describe('an opaque token', () => {
   ];
   for (const [what, answer, fault] of refused) {
     test(`${what} is refused`, async t => {
-      const { judge } = await asking(t, active(answer), { audience: 'penstock' });
+      const { judge } = await schemeBefore(t, active(answer), { audience: 'penstock' });
       assert.equal(faultOf(await judge('a')), fault);
     });
   }
@@ -136,7 +136,7 @@ describe('an opaque token', () => {
   ];
   for (const [what, answer] of failures) {
     test(`is never active where the provider answers ${what}: nothing is known, and nothing remembered`, async t => {
-      const { provider, judge, clock, failures: reported } = await asking(t, answer);
+      const { provider, judge, clock, failures: reported } = await schemeBefore(t, answer);
 
       await assert.rejects(judge('a'), { code: 'IDENTITY_UNAVAILABLE', retryAfterMs: 1_000 });
       await assert.rejects(judge('b'), { code: 'IDENTITY_UNAVAILABLE' });

@@ -11,45 +11,45 @@ const caller = {
   scopes: [],
   roles: [],
 } as const;
-const asked = (fields: readonly string[] = [], callerAddress = '192.0.2.7') =>
+const aCall = (fields: readonly string[] = [], callerAddress = '192.0.2.7') =>
   aMatched({ request: { fields, callerAddress } });
 
 describe('what is counted together', () => {
   const byTenant = aLimit(1, 1000, 'header').by;
 
   test('an address, IPv6 by the /64 that one party holds', () => {
-    assert.equal(limitKey({ kind: 'ip' }, asked(), caller), '192.0.2.7');
+    assert.equal(limitKey({ kind: 'ip' }, aCall(), caller), '192.0.2.7');
     assert.equal(
-      limitKey({ kind: 'ip' }, asked([], '2001:db8:1:2:3::4'), undefined),
-      limitKey({ kind: 'ip' }, asked([], '2001:db8:1:2::9'), undefined),
+      limitKey({ kind: 'ip' }, aCall([], '2001:db8:1:2:3::4'), undefined),
+      limitKey({ kind: 'ip' }, aCall([], '2001:db8:1:2::9'), undefined),
     );
   });
 
   test('an IPv4 address in all its spellings', () => {
     const spellings = ['::ffff:9.8.7.6', '::FFFF:0908:0706', '0:0:0:0:0:ffff:9.8.7.6', '0::ffff:908:706', '9.8.7.6'];
-    const keyOf = (address: string) => limitKey({ kind: 'ip' }, asked([], address), undefined);
+    const keyOf = (address: string) => limitKey({ kind: 'ip' }, aCall([], address), undefined);
 
     assert.deepEqual(new Set(spellings.map(keyOf)), new Set(['9.8.7.6']));
     assert.equal(keyOf('::ffff:0:9.8.7.6'), '0:0:0:0::/64');
   });
 
   test('a caller, wherever they call from', () => {
-    assert.equal(limitKey({ kind: 'caller' }, asked(), caller), 'penstock-dev/alice');
+    assert.equal(limitKey({ kind: 'caller' }, aCall(), caller), 'penstock-dev/alice');
   });
 
   test('a header’s value, all its lines, and its absence', () => {
     const keys = [['x-tenant', 'a'], ['X-TENANT', 'b'], ['X-Tenant', 'a', 'X-Tenant', 'b'], ['X-Tenant', ''], []].map(
-      fields => limitKey(byTenant, asked(fields), undefined),
+      fields => limitKey(byTenant, aCall(fields), undefined),
     );
 
     assert.equal(new Set(keys).size, keys.length);
-    assert.equal(limitKey(byTenant, asked(['X-Tenant', 'absent']), undefined) === keys.at(-1), false);
+    assert.equal(limitKey(byTenant, aCall(['X-Tenant', 'absent']), undefined) === keys.at(-1), false);
   });
 
   test('the route as a whole', () => {
     assert.equal(
-      limitKey({ kind: 'route' }, asked(), caller),
-      limitKey({ kind: 'route' }, asked(['a', 'b']), undefined),
+      limitKey({ kind: 'route' }, aCall(), caller),
+      limitKey({ kind: 'route' }, aCall(['a', 'b']), undefined),
     );
   });
 });

@@ -20,8 +20,8 @@ const aCors = (traits: Partial<Cors> = {}): Cors => ({
   maxAgeSeconds: 600,
   ...traits,
 });
-const anyone = new Set(['*']);
-const asks = (...more: string[]) => ['Origin', APP, 'Access-Control-Request-Method', 'POST', ...more];
+const anyOrigin = new Set(['*']);
+const preflight = (...more: string[]) => ['Origin', APP, 'Access-Control-Request-Method', 'POST', ...more];
 
 describe('CORS fields of an answer', () => {
   test('an origin of the list may read it, and caches are told that it depends on the origin', () => {
@@ -43,9 +43,9 @@ describe('CORS fields of an answer', () => {
     });
   }
 
-  test('anyone may read it where the origins are *, and nothing depends on the origin', () => {
-    for (const asked of [[], ['Origin', 'https://a.example']]) {
-      const fields = corsFields(aCors({ origins: anyone }), asked);
+  test('any page may read it where the origins are *, and nothing depends on the origin', () => {
+    for (const sent of [[], ['Origin', 'https://a.example']]) {
+      const fields = corsFields(aCors({ origins: anyOrigin }), sent);
       assert.equal(fieldOf(fields, 'access-control-allow-origin'), '*');
       assert.ok(!hasField(fields, 'vary'));
     }
@@ -59,7 +59,7 @@ describe('CORS fields of an answer', () => {
   });
 
   test('credentials for * are a mistake to be reported, and allow no origin', () => {
-    const cors = aCors({ origins: anyone, credentials: true });
+    const cors = aCors({ origins: anyOrigin, credentials: true });
 
     assert.match(corsProblem(cors) ?? '', /by name/);
     assert.deepEqual(corsFields(cors, ['Origin', APP]), ['Vary', 'Origin']);
@@ -75,13 +75,13 @@ describe('CORS fields of an answer', () => {
 
 describe('a preflight', () => {
   test('is an OPTIONS with an origin and a method asked for', () => {
-    assert.ok(isPreflight(asks()));
+    assert.ok(isPreflight(preflight()));
     assert.ok(!isPreflight(['Origin', APP]));
     assert.ok(!isPreflight(['Access-Control-Request-Method', 'POST']));
   });
 
   test('is answered with what is allowed, and for how long', () => {
-    const { status, fields, body } = preflightAnswer(aCors(), asks());
+    const { status, fields, body } = preflightAnswer(aCors(), preflight());
 
     assert.equal(status, 204);
     assert.deepEqual(body, Buffer.alloc(0));
@@ -95,7 +95,7 @@ describe('a preflight', () => {
   });
 
   test('of another origin is answered with nothing that would allow it', () => {
-    const { status, fields } = preflightAnswer(aCors(), ['Origin', 'https://evil.example', ...asks().slice(2)]);
+    const { status, fields } = preflightAnswer(aCors(), ['Origin', 'https://evil.example', ...preflight().slice(2)]);
 
     assert.equal(status, 204);
     assert.deepEqual(
@@ -105,7 +105,7 @@ describe('a preflight', () => {
   });
 
   test('says * as it is where no credentials are meant', () => {
-    const { fields } = preflightAnswer(aCors({ methods: ['*'], headers: ['*', 'authorization'] }), asks());
+    const { fields } = preflightAnswer(aCors({ methods: ['*'], headers: ['*', 'authorization'] }), preflight());
 
     assert.equal(fieldOf(fields, 'access-control-allow-methods'), '*');
     assert.equal(fieldOf(fields, 'access-control-allow-headers'), '*, authorization');
@@ -113,13 +113,16 @@ describe('a preflight', () => {
 
   test('names what is asked for where credentials rob * of its meaning, but never Authorization', () => {
     const cors = aCors({ methods: ['*'], headers: ['*'], credentials: true });
-    const { fields } = preflightAnswer(cors, asks('Access-Control-Request-Headers', 'x-a, Authorization,x-b, b@d'));
+    const { fields } = preflightAnswer(
+      cors,
+      preflight('Access-Control-Request-Headers', 'x-a, Authorization,x-b, b@d'),
+    );
 
     assert.equal(fieldOf(fields, 'access-control-allow-methods'), 'POST');
     assert.equal(fieldOf(fields, 'access-control-allow-headers'), 'x-a, x-b');
   });
 
   test('names no headers where none are allowed', () => {
-    assert.ok(!hasField(preflightAnswer(aCors({ headers: [] }), asks()).fields, 'access-control-allow-headers'));
+    assert.ok(!hasField(preflightAnswer(aCors({ headers: [] }), preflight()).fields, 'access-control-allow-headers'));
   });
 });

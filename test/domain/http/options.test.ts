@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { answerOfOurOwn, oneForwardLess } from '../../../gateway/domain/http/options.ts';
 
-const asked = (method: string, path: string, ...fields: string[]) => answerOfOurOwn({ method, path, fields });
+const answerTo = (method: string, path: string, ...fields: string[]) => answerOfOurOwn({ method, path, fields });
 
 describe('what is asked of the gateway itself', () => {
   for (const [path, ...fields] of [['*'], ['/a', 'Max-Forwards', '0'], ['/a', 'max-forwards', '00']] as const) {
     test(`is answered here: OPTIONS ${[path, ...fields].join(' ')}`, () => {
-      const answer = asked('OPTIONS', path, ...fields);
+      const answer = answerTo('OPTIONS', path, ...fields);
 
       assert.equal(answer?.status, 204);
       assert.equal(answer.fields[0], 'Allow');
@@ -17,17 +17,17 @@ describe('what is asked of the gateway itself', () => {
 
   for (const fields of [[], ['Max-Forwards', '1'], ['Max-Forwards', ''], ['Max-Forwards', '-0']]) {
     test(`is nothing that a route may answer: OPTIONS /a ${fields.join(' ')}`, () => {
-      assert.equal(asked('OPTIONS', '/a', ...fields), undefined);
+      assert.equal(answerTo('OPTIONS', '/a', ...fields), undefined);
     });
   }
 
   test('is nothing of another method, whatever its Max-Forwards', () => {
-    assert.equal(asked('GET', '/a', 'Max-Forwards', '0'), undefined);
+    assert.equal(answerTo('GET', '/a', 'Max-Forwards', '0'), undefined);
   });
 
   test('is TRACE, always, and it is refused', () => {
-    assert.throws(() => asked('TRACE', '/a'), { code: 'METHOD_NOT_ALLOWED' });
-    assert.throws(() => asked('TRACE', '/a', 'Max-Forwards', '0'), { code: 'METHOD_NOT_ALLOWED' });
+    assert.throws(() => answerTo('TRACE', '/a'), { code: 'METHOD_NOT_ALLOWED' });
+    assert.throws(() => answerTo('TRACE', '/a', 'Max-Forwards', '0'), { code: 'METHOD_NOT_ALLOWED' });
   });
 });
 

@@ -13,7 +13,7 @@ function specsOf(...routes: readonly { readonly predicates: readonly string[] }[
   return soundRoutes(JSON.stringify({ routes: listed })).specs;
 }
 
-function asked(line: string, fields: readonly string[] = []): RequestAttributes {
+function aRequest(line: string, fields: readonly string[] = []): RequestAttributes {
   const [method = '', url = ''] = line.split(' ');
   const [path = '', query = ''] = url.split('?');
   return {
@@ -44,7 +44,7 @@ describe('the route table', () => {
       ),
     );
     const idOf = (line: string) => {
-      const found = table.find(asked(line));
+      const found = table.find(aRequest(line));
       return found?.kind === 'route' ? found.route.id : found?.kind;
     };
 
@@ -56,7 +56,7 @@ describe('the route table', () => {
       specsOf({ predicates: ['Path=/{a}/x', 'Query=q'] }, { predicates: ['Path=/m/{b}'] }),
     );
 
-    const found = table.find(asked('GET /m/x'));
+    const found = table.find(aRequest('GET /m/x'));
 
     assert.deepEqual(found?.kind === 'route' ? [...found.variables] : [], [['b', 'x']]);
   });
@@ -71,19 +71,19 @@ describe('the route table', () => {
     );
 
     const refused = (line: string) => {
-      const found = table.find(asked(line));
+      const found = table.find(aRequest(line));
       return found?.kind === 'method' ? [found.route.id, ...found.allow] : found;
     };
 
     assert.deepEqual(refused('DELETE /a'), ['r0', 'GET', 'HEAD', 'PUT']);
     assert.deepEqual(refused('DELETE /a?q'), ['r0', 'GET', 'HEAD', 'POST', 'PUT']);
-    assert.equal(table.find(asked('DELETE /b')), undefined);
+    assert.equal(table.find(aRequest('DELETE /b')), undefined);
   });
 
   test('lets a later route answer where an earlier one has the wrong method', () => {
     const table = createRouteTable(specsOf({ predicates: ['Path=/a', 'Method=GET'] }, { predicates: ['Path=/**'] }));
 
-    const found = table.find(asked('POST /a'));
+    const found = table.find(aRequest('POST /a'));
 
     assert.equal(found?.kind === 'route' ? found.route.id : undefined, 'r1');
   });
@@ -91,7 +91,7 @@ describe('the route table', () => {
   test('lets HEAD go where GET does', () => {
     const table = createRouteTable(specsOf({ predicates: ['Path=/a', 'Method=GET'] }));
 
-    assert.equal(table.find(asked('HEAD /a'))?.kind, 'route');
+    assert.equal(table.find(aRequest('HEAD /a'))?.kind, 'route');
   });
 
   test('finds what a search of all routes in order finds, for any patterns and paths', () => {
@@ -119,7 +119,7 @@ describe('the route table', () => {
       const path = Array.from({ length: 1 + random.below(4) }, () => one(['a', 'b', 'c', 'ab', '%61', '', 'z'])).join(
         '/',
       );
-      const request = asked(`GET /${path}${one(['', '?q0', '?q1=1'])}`);
+      const request = aRequest(`GET /${path}${one(['', '?q0', '?q1=1'])}`);
       const found = table.find(request);
       assert.equal(found?.kind === 'route' ? found.route.id : undefined, firstThatHolds(specs, request), request.path);
       if (found !== undefined) hits += 1;

@@ -533,11 +533,11 @@ describe('a connection opened ahead', () => {
     const second = new Promise<Socket>(resolve => upstream.play(resolve));
     const sent = send();
     while (upstream.taken < 3) await once(upstream.events, 'connection');
-    return { upstream, transport, send, sending: sent, socket: await second };
+    return { upstream, transport, send, sent, socket: await second };
   }
 
   test('is there before the call in hand is answered, has nothing written on it, and is the next call’s', async t => {
-    const { upstream, send, sending: sent, socket } = await inTheMiddle(t);
+    const { upstream, send, sent, socket } = await inTheMiddle(t);
     assert.equal(upstream.requests.length, 2);
 
     upstream.play(answer('third'));
@@ -583,7 +583,7 @@ describe('a connection opened ahead', () => {
 
   test('is closed where no call needs it', async t => {
     const clock = manualClock();
-    const { upstream, transport, sending: sent, socket } = await inTheMiddle(t, clock);
+    const { upstream, transport, sent, socket } = await inTheMiddle(t, clock);
     answer('second')(socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
     await sent.settled;
     assert.equal(transport.deadlines.size, 1);
@@ -595,7 +595,7 @@ describe('a connection opened ahead', () => {
   });
 
   test('is passed over when the instance has ended it', async t => {
-    const { upstream, send, sending: sent, socket } = await inTheMiddle(t);
+    const { upstream, send, sent, socket } = await inTheMiddle(t);
     answer('second')(socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
     await sent.answer;
 
@@ -608,7 +608,7 @@ describe('a connection opened ahead', () => {
   });
 
   test('is passed over when the instance has ended it, though its end was not read yet', async t => {
-    const { upstream, send, sending: sent, socket } = await inTheMiddle(t);
+    const { upstream, send, sent, socket } = await inTheMiddle(t);
     answer('second')(socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
     await sent.answer;
 
@@ -622,7 +622,7 @@ describe('a connection opened ahead', () => {
   });
 
   test('that takes nothing any more costs a call one of its own, and nothing else', async t => {
-    const { upstream, send, sending: sent, socket } = await inTheMiddle(t);
+    const { upstream, send, sent, socket } = await inTheMiddle(t);
     const third = new Promise<TestExchange>(resolve => {
       // Within one turn of the event loop, so that the gateway's side cannot have heard of it.
       upstream.play(() => {
@@ -639,7 +639,7 @@ describe('a connection opened ahead', () => {
   });
 
   test('goes with the call that is lost: the call after it is told that nothing listens', async t => {
-    const { upstream, send, sending: sent } = await inTheMiddle(t);
+    const { upstream, send, sent } = await inTheMiddle(t);
 
     void upstream.stop();
 
@@ -648,7 +648,7 @@ describe('a connection opened ahead', () => {
   });
 
   test('goes with a call that broke, though it looks sound itself', async t => {
-    const { upstream, sending: sent, socket } = await inTheMiddle(t, manualClock());
+    const { upstream, sent, socket } = await inTheMiddle(t, manualClock());
 
     socket.resetAndDestroy();
 
@@ -660,7 +660,7 @@ describe('a connection opened ahead', () => {
     const one = await inTheMiddle(t);
     const other = await inTheMiddle(t);
     answer('second')(one.socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
-    await one.sending.answer;
+    await one.sent.answer;
 
     one.transport.forget(one.upstream.origin);
     await closed(one.upstream);
