@@ -26,7 +26,7 @@ import type { Stream } from './stages/stream.ts';
 import type { Validate } from './stages/validate.ts';
 
 /**
- * The journey of a call. Read this file first.
+ * What happens to a call, in order. Read this file first.
  *
  *   match      finds the route                                           404 405
  *   audit      where the route asks for it, nothing is done that could not be written down   503
