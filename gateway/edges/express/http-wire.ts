@@ -5,9 +5,10 @@ import { Call, type BodyReader, type CallerSide, type IncomingBody } from '../..
 import { bodyTooLarge, toGatewayError, GatewayError } from '../../domain/errors.ts';
 import { hasField, type RawFields } from '../../domain/http/fields.ts';
 import { keepForCaller } from '../../domain/http/reply.ts';
+import type { Observe } from '../../domain/events.ts';
 import { lingerAtEnd, type Connection, type Listener } from './connection.ts';
-import type { Clock } from '../../domain/clock.ts';
-import type { Deadlines, Timed } from '../../domain/deadlines.ts';
+import type { Came } from './intake.ts';
+import type { Timed } from '../../domain/deadlines.ts';
 import { type Answer, dropBody } from '../../domain/upstream.ts';
 
 /** A body up to this size is sent together with its head. */
@@ -20,7 +21,7 @@ const TOO_SLOW = 408;
 const NOTHING = Buffer.alloc(0);
 
 /** One call's two halves of a connection, as Node made them: its body comes in here, and its answer goes out. */
-export class HttpWire implements CallerSide, IncomingBody, Pouring {
+export class HttpWire implements CallerSide, IncomingBody, Pouring, AnswerWriter {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   /** The announced size of the body; undefined when it comes in chunks. */
@@ -60,14 +61,11 @@ export class HttpWire implements CallerSide, IncomingBody, Pouring {
   /** The request becomes a call. */
   enter(): void {
     const { req, res } = this;
-    const { intake, inHand, clock, back, deadlines, refusal } = this.#listener;
+    const { inHand, refusal } = this.#listener;
     inHand.begin();
     res.on('close', () => this.#leave());
-    const arrivedMs = clock.nowMs();
     const { peer } = this.#connection;
-    const received = intake.receive({ req, wire: this, peer, isUpgrade: false, refusal: refusal() });
-    const call = new Call(received, { arrivedMs, back, deadlines });
-    peer.tls?.mark(call);
+    const call = callOf({ req, wire: this, peer, isUpgrade: false, refusal: refusal() }, this.#listener);
     this.#call = call;
     enterFlow(call, this.#listener, this);
   }
@@ -105,9 +103,7 @@ export class HttpWire implements CallerSide, IncomingBody, Pouring {
   }
 
   #collect(reader: BodyReader): void {
-    const { deadlines, clock, listen } = this.#listener;
-    const about = { reader, bytesMax: this.#bytesMax, idleMsMax: listen.bodyIdleTimeoutMs, deadlines, clock };
-    this.#collecting = new CollectingBody(this, about);
+    this.#collecting = new CollectingBody(this, { reader, bytesMax: this.#bytesMax, listener: this.#listener });
     this.#collecting.start();
   }
 
@@ -143,21 +139,15 @@ export class HttpWire implements CallerSide, IncomingBody, Pouring {
   }
 
   send(call: Call, answer: Answer): void {
-    const { res } = this;
-    if (res.destroyed || res.headersSent) {
-      dropBody(answer);
-      this.finish(call);
-      return;
-    }
-    try {
-      this.#write(call, answer);
-    } catch (error) {
-      this.#listener.observe({ kind: 'internal-error', where: 'edge', error, requestId: call.id });
-      call.record.code = 'INTERNAL';
-      dropBody(answer);
-      res.destroy();
-      this.finish(call);
-    }
+    sendOnce(call, answer, this);
+  }
+
+  get isPast(): boolean {
+    return this.res.destroyed || this.res.headersSent;
+  }
+
+  get observe(): Observe {
+    return this.#listener.observe;
   }
 
   destroy(): void {
@@ -192,7 +182,7 @@ export class HttpWire implements CallerSide, IncomingBody, Pouring {
     return upgrade !== undefined && connection !== undefined && /upgrade/i.test(connection);
   }
 
-  #write(call: Call, answer: Answer): void {
+  write(call: Call, answer: Answer): void {
     const { req, res } = this;
     const { status, fields, body } = answer;
     const isBodiless = status === 204 || status === 304;
@@ -264,6 +254,14 @@ interface AboutWire {
 
 const lookAt = (wire: HttpWire) => wire.look();
 
+/** The request becomes a call of the listener's. */
+export function callOf(came: Came, { intake, clock, back, deadlines }: Listener): Call {
+  const arrivedMs = clock.nowMs();
+  const call = new Call(intake.receive(came), { arrivedMs, back, deadlines });
+  came.peer.tls?.mark(call);
+  return call;
+}
+
 /** The flow never throws; should it, the caller waits for nothing. */
 export function enterFlow(call: Call, { enter, observe }: Listener, wire: Pick<CallerSide, 'destroy'>): void {
   try {
@@ -271,6 +269,33 @@ export function enterFlow(call: Call, { enter, observe }: Listener, wire: Pick<C
   } catch (error) {
     observe({ kind: 'internal-error', where: 'edge', error, requestId: call.id });
     wire.destroy();
+  }
+}
+
+/** Where an answer goes. */
+export interface AnswerWriter extends Pick<CallerSide, 'destroy'> {
+  /** The caller is gone, or has its answer. */
+  readonly isPast: boolean;
+  readonly observe: Observe;
+  write(call: Call, answer: Answer): void;
+  finish(call: Call): void;
+}
+
+/** Writes an answer to a caller that is there and has none; an error of ours ends the connection. */
+export function sendOnce(call: Call, answer: Answer, to: AnswerWriter): void {
+  if (to.isPast) {
+    dropBody(answer);
+    to.finish(call);
+    return;
+  }
+  try {
+    to.write(call, answer);
+  } catch (error) {
+    to.observe({ kind: 'internal-error', where: 'edge', error, requestId: call.id });
+    call.record.code = 'INTERNAL';
+    dropBody(answer);
+    to.destroy();
+    to.finish(call);
   }
 }
 
@@ -342,29 +367,29 @@ export class CollectingBody implements Timed {
   }
 
   start(): void {
-    const { deadlines, clock, idleMsMax } = this.#about;
+    const { deadlines, clock, listen } = this.#about.listener;
     this.#lastMs = clock.nowMs();
-    deadlines.move(this, this.#lastMs + idleMsMax);
+    deadlines.move(this, this.#lastMs + listen.bodyIdleTimeoutMs);
     this.#wire.req.on('data', this.#take).on('end', this.#finish).on('close', this.#cutOff);
     this.#wire.onFault(this.#refuse);
   }
 
   stop(): void {
-    this.#about.deadlines.remove(this);
+    this.#about.listener.deadlines.remove(this);
     this.#wire.onFault(undefined);
     this.#wire.req.off('data', this.#take).off('end', this.#finish).off('close', this.#cutOff);
   }
 
   /** Pieces only note their time: it is looked at when the body could be late. */
   onTimeOver(): void {
-    const { deadlines, clock, idleMsMax } = this.#about;
-    const endsMs = this.#lastMs + idleMsMax;
+    const { deadlines, clock, listen } = this.#about.listener;
+    const endsMs = this.#lastMs + listen.bodyIdleTimeoutMs;
     if (endsMs > clock.nowMs()) deadlines.move(this, endsMs);
-    else this.#refuse(new GatewayError('REQUEST_TIMEOUT', `no byte of the body for ${idleMsMax} ms`));
+    else this.#refuse(new GatewayError('REQUEST_TIMEOUT', `no byte of the body for ${listen.bodyIdleTimeoutMs} ms`));
   }
 
   readonly #take = (chunk: Buffer): void => {
-    this.#lastMs = this.#about.clock.nowMs();
+    this.#lastMs = this.#about.listener.clock.nowMs();
     this.#bytes += chunk.length;
     if (this.#bytes > this.#about.bytesMax) this.#refuse(bodyTooLarge(this.#about.bytesMax));
     else this.#chunks.push(chunk);
@@ -389,9 +414,7 @@ export class CollectingBody implements Timed {
 interface AboutBody {
   readonly reader: BodyReader;
   readonly bytesMax: number;
-  readonly idleMsMax: number;
-  readonly deadlines: Deadlines;
-  readonly clock: Clock;
+  readonly listener: Pick<Listener, 'listen' | 'deadlines' | 'clock'>;
 }
 
 const CUT_OFF = 'The body ended before it was complete.';

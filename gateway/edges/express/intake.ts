@@ -53,7 +53,7 @@ export type RequestHead = Pick<
 >;
 
 /** A request as Node parsed it, and the edge's object for its caller. */
-interface Came {
+export interface Came {
   readonly req: RequestHead;
   readonly wire: CallerSide & IncomingBody & { length: number | undefined };
   readonly peer: Peer;

@@ -2,7 +2,8 @@ import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ClientCertificate } from '../../domain/caller.ts';
-import { Call, type BodyReader, type CallerSide, type IncomingBody } from '../../domain/call.ts';
+import type { BodyReader, Call, CallerSide, IncomingBody } from '../../domain/call.ts';
+import { callOf } from './http-wire.ts';
 import type { Peer } from './intake.ts';
 import type { Listener } from './connection.ts';
 import { type Answer, dropBody } from '../../domain/upstream.ts';
@@ -30,11 +31,8 @@ export class UpgradeWire implements CallerSide, IncomingBody {
   /** The request becomes a call. */
   enter(peer: Peer): void {
     this.certificate = peer.tls?.certificate;
-    const { intake, inHand, clock, enter, back, deadlines, refusal } = this.#listener;
-    const arrivedMs = clock.nowMs();
-    const received = intake.receive({ req: this.req, wire: this, peer, isUpgrade: true, refusal: refusal() });
-    const call = new Call(received, { arrivedMs, back, deadlines });
-    peer.tls?.mark(call);
+    const { inHand, enter, refusal } = this.#listener;
+    const call = callOf({ req: this.req, wire: this, peer, isUpgrade: true, refusal: refusal() }, this.#listener);
     inHand.begin();
     this.socket.on('error', ignore); // 'close' follows, and tells all there is to tell
     this.socket.once('close', () => {

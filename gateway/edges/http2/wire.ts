@@ -1,13 +1,23 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Writable } from 'node:stream';
 import type { ClientCertificate } from '../../domain/caller.ts';
-import { Call, type BodyReader, type CallerSide, type IncomingBody } from '../../domain/call.ts';
+import type { BodyReader, Call, CallerSide, IncomingBody } from '../../domain/call.ts';
 import type { Timed } from '../../domain/deadlines.ts';
 import { bodyTooLarge } from '../../domain/errors.ts';
+import type { Observe } from '../../domain/events.ts';
 import { fieldOf, hasField, type RawFields } from '../../domain/http/fields.ts';
 import { keepForCaller } from '../../domain/http/reply.ts';
 import { type Answer, dropBody } from '../../domain/upstream.ts';
-import { CollectingBody, enterFlow, pour, pushLength, type Pouring } from '../express/http-wire.ts';
+import {
+  callOf,
+  CollectingBody,
+  enterFlow,
+  pour,
+  pushLength,
+  sendOnce,
+  type Pouring,
+  type AnswerWriter,
+} from '../express/http-wire.ts';
 import type { Listener } from '../express/connection.ts';
 import type { Peer } from '../express/intake.ts';
 import { toHttp2Fields, toInterimHeaders, toHttp2Headers, type Http2Head } from './head.ts';
@@ -18,7 +28,7 @@ const PIECE_BYTES = 64 * 1024;
 const NOTHING = Buffer.alloc(0);
 
 /** One call's stream of an HTTP/2 connection: its body comes in here, and its answer goes out. */
-export class Http2Wire implements CallerSide, IncomingBody, Pouring, Timed {
+export class Http2Wire implements CallerSide, IncomingBody, Pouring, AnswerWriter, Timed {
   /** The stream, under the name that whatever takes a body in knows. */
   readonly req: ServerHttp2Stream;
   readonly head: Http2Head;
@@ -54,24 +64,16 @@ export class Http2Wire implements CallerSide, IncomingBody, Pouring, Timed {
 
   /** The request becomes a call. */
   enter(): void {
-    const { intake, inHand, clock, back, deadlines, refusal } = this.#listener;
+    const { inHand, refusal } = this.#listener;
     const { head } = this;
     const { peer } = this.#connection;
     inHand.begin();
     this.req.once('close', () => this.#leave());
-    const arrivedMs = clock.nowMs();
-    const received = intake.receive({
-      req: head,
-      wire: this,
-      peer,
-      isUpgrade: false,
-      refusal: refusal() ?? head.refusal,
-    });
+    const came = { req: head, wire: this, peer, isUpgrade: false, refusal: refusal() ?? head.refusal };
+    const call = callOf(came, this.#listener);
     if (!this.#hasBody) this.length = 0;
     else if (!hasField(head.rawHeaders, 'content-length')) this.length = undefined;
     this.#expectsContinue = this.length !== 0 && /^100-continue$/i.test(fieldOf(head.rawHeaders, 'expect') ?? '');
-    const call = new Call(received, { arrivedMs, back, deadlines });
-    peer.tls?.mark(call);
     this.#call = call;
     enterFlow(call, this.#listener, this);
   }
@@ -81,9 +83,7 @@ export class Http2Wire implements CallerSide, IncomingBody, Pouring, Timed {
     else if (this.length !== undefined && this.length > bytesMax) reader.onBodyFailed(bodyTooLarge(bytesMax));
     else {
       this.sendContinue();
-      const { deadlines, clock, listen } = this.#listener;
-      const about = { reader, bytesMax, idleMsMax: listen.bodyIdleTimeoutMs, deadlines, clock };
-      this.#collecting = new CollectingBody(this, about);
+      this.#collecting = new CollectingBody(this, { reader, bytesMax, listener: this.#listener });
       this.#collecting.start();
     }
   }
@@ -113,20 +113,15 @@ export class Http2Wire implements CallerSide, IncomingBody, Pouring, Timed {
   }
 
   send(call: Call, answer: Answer): void {
-    if (this.req.destroyed || this.req.closed || this.req.headersSent) {
-      dropBody(answer);
-      this.finish(call);
-      return;
-    }
-    try {
-      this.#write(call, answer);
-    } catch (error) {
-      this.#listener.observe({ kind: 'internal-error', where: 'edge', error, requestId: call.id });
-      call.record.code = 'INTERNAL';
-      dropBody(answer);
-      this.destroy();
-      this.finish(call);
-    }
+    sendOnce(call, answer, this);
+  }
+
+  get isPast(): boolean {
+    return this.req.destroyed || this.req.closed || this.req.headersSent;
+  }
+
+  get observe(): Observe {
+    return this.#listener.observe;
   }
 
   /** An answer's head, behind which nothing comes. */
@@ -172,7 +167,7 @@ export class Http2Wire implements CallerSide, IncomingBody, Pouring, Timed {
     else this.req.close(constants.NGHTTP2_CANCEL);
   }
 
-  #write(call: Call, answer: Answer): void {
+  write(call: Call, answer: Answer): void {
     const { status, fields, body } = answer;
     if (answer.trailers !== undefined) {
       const { trailers } = answer;
