@@ -194,7 +194,7 @@ describe('callers who wait', () => {
 services: { fuel: { health: { interval: 1h }, queue: ${queue} } }
 routes:
   - { id: high, uri: lb://fuel, predicates: [Path=/high/**], priority: high }
-  - { id: low, uri: lb://fuel, predicates: [Path=/low/**], priority: low, timeout: 1s }
+  - { id: low, uri: lb://fuel, predicates: [Path=/low/**], priority: low, timeout: 250ms }
   - { id: fuel, uri: lb://fuel }`,
     });
     const exp = Math.floor(Date.now() / 1000) + 3_600;
@@ -240,14 +240,14 @@ routes:
     for (let count = 1; count <= 6; count += 1) {
       const call = send('alice', '/slow');
       await reached(count);
-      await setTimeout(900); // R's time: what is learned here
+      await setTimeout(250); // R's time: what is learned here
       hand.release();
       await call;
     }
     const calls = [send('alice', '/slow'), send('alice', '/slow'), send('alice', '/slow')];
     await until(async () => (await gateway.service('fuel')).queue.depth === 2, 'two wait');
 
-    const refused = await send('bob', '/low/late'); // its route has a second for it
+    const refused = await send('bob', '/low/late'); // its route has 250 ms for it
     const patient = send('bob', '/patient');
     for (let count = 7; count <= 10; count += 1) {
       await reached(count);

@@ -15,7 +15,7 @@ import {
 
 const ONE = [anEntry('a')];
 
-/** What became of those that asked, by name. */
+/** What became of the calls, by name. */
 class Acquiring {
   readonly #at: Pick<ServiceAtWork, 'acquire' | 'clock'>;
   readonly served: string[] = [];
