@@ -236,7 +236,7 @@ export class JobRun {
       yield* take(true);
     } catch (error) {
       if (!(error instanceof RowsFault)) throw error;
-      throw new RowsFault(`Row ${number + 1}: ${error.message}.`);
+      throw new RowsFault(`${number === HEADER ? 'The header line' : `Row ${number + 1}`}: ${error.message}.`);
     }
   }
 

@@ -205,6 +205,7 @@ describe('a job', () => {
     const view = await overOf(gateway, made);
     const result = await resultOf(gateway, made);
     const broken = await overOf(gateway, await bring(gateway, 'x,x\n1,2\n', headers));
+    const endless = await overOf(gateway, await bring(gateway, 'x'.repeat(1.1 * 1024 * 1024), headers));
 
     assert.deepEqual([view['state'], view['rows']], ['done', { answered: 3, failed: 1 }]);
     assert.deepEqual(JSON.parse(calls()[0]?.body.toString() ?? ''), [
@@ -214,6 +215,7 @@ describe('a job', () => {
     assert.equal(result.headers['content-type'], 'text/csv');
     const problem = '"BAD_REQUEST: The row is no record: it has 1 field, and the header line has 2."';
     assert.equal(result.text, `.pred,error\r\n2,\r\n,${problem}\r\n6,\r\n`);
+    assert.match(JSON.stringify(endless['error']), /The header line: it is longer than 1048576 bytes/);
     assert.deepEqual(broken['error'], { code: 'BAD_REQUEST', detail: 'the header line: `x` comes twice' });
   });
 

@@ -120,6 +120,7 @@ function decoded(bytes: Buffer): string {
 class LineCutter extends Cutter {
   next(isEnd: boolean): Cut | undefined {
     for (;;) {
+      while (this.seen === this.cursor && this.pending[this.cursor] === LF) this.pass(this.cursor + 1);
       const end = this.pending.indexOf(LF, this.seen);
       if (end < 0 && !isEnd) {
         this.seen = this.pending.length;
@@ -127,10 +128,6 @@ class LineCutter extends Cutter {
         return undefined;
       }
       if (end < 0 && this.cursor === this.pending.length) return undefined;
-      if (end === this.cursor) {
-        this.pass(end + 1);
-        continue;
-      }
       const cut = end < 0 ? this.cut(this.pending.length) : this.cut(end, end + 1);
       if (cut.text.trim() !== '') return cut;
     }
