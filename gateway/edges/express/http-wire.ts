@@ -378,6 +378,7 @@ export class CollectingBody implements Timed {
     this.#about.listener.deadlines.remove(this);
     this.#wire.onFault(undefined);
     this.#wire.req.off('data', this.#take).off('end', this.#finish).off('close', this.#cutOff);
+    this.#chunks.length = 0; // the call may be in hand for long yet, and has its body once
   }
 
   /** Pieces only note their time: it is looked at when the body could be late. */
@@ -396,8 +397,9 @@ export class CollectingBody implements Timed {
   };
 
   readonly #finish = (): void => {
+    const content = Buffer.concat(this.#chunks, this.#bytes);
     this.stop();
-    this.#about.reader.onBody(Buffer.concat(this.#chunks, this.#bytes));
+    this.#about.reader.onBody(content);
   };
 
   readonly #cutOff = (): void => {

@@ -70,6 +70,11 @@ export class AnswerReader {
     this.#beginHead();
   }
 
+  /** Tells it to no sink any more: an idle connection keeps its reader, and by that would keep what it carried. */
+  leave(): void {
+    this.#sink = undefined;
+  }
+
   /** The answer is complete. */
   get isOver(): boolean {
     return this.#state === 'over';

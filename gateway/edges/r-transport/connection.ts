@@ -331,6 +331,7 @@ export class Connection implements Timed, Carrier {
   #detach(): void {
     this.#exchange?.carried(undefined);
     this.#exchange = undefined;
+    this.#reader.leave();
     this.#isWritten = false;
     this.#isRefused = false;
   }

@@ -10,6 +10,7 @@ import type { GatewayEvent } from '../../../gateway/domain/events.ts';
 import type { Answer } from '../../../gateway/domain/upstream.ts';
 import { createApp, entranceOf, type Handle } from '../../../gateway/edges/express/server.ts';
 import { anAnswer, bodyOf, startServer } from '../../support/gateway-server.ts';
+import { collectGarbage } from '../../support/garbage.ts';
 import { codeIn, rawCaller, sendAndReceive } from '../../support/raw-caller.ts';
 import { until } from '../../support/until.ts';
 
@@ -407,6 +408,27 @@ describe('a body', () => {
     const received = await caller.receive(/\r\n\r\n7$/);
 
     assert.deepEqual(received.match(/HTTP\/1\.1 \d+/g), Array(2).fill('HTTP/1.1 200'));
+  });
+
+  test('is held once while its call is in hand, though it came in pieces', async t => {
+    const sent = Buffer.alloc(8 * MIB);
+    const before = process.memoryUsage().arrayBuffers;
+    let held = 0;
+    const travel = async (call: Call) => {
+      const content = await bodyOf(call, sent.length);
+      await new Promise(resolve => setImmediate(resolve));
+      collectGarbage();
+      held = process.memoryUsage().arrayBuffers - before;
+      return anAnswer(String(content.length));
+    };
+    const { port } = await startServer(t, { travel });
+    const caller = await rawCaller(t, port);
+
+    caller.say(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${sent.length}\r\n\r\n`);
+    caller.say(sent);
+    await caller.receive(new RegExp(`\r\n\r\n${sent.length}$`));
+
+    assert.ok(held < 1.5 * sent.length, `${held} bytes`);
   });
 
   test('too large is refused by its length, and the caller who sends it all the same hears the answer', async t => {

@@ -12,6 +12,7 @@ import type { ExchangeBounds, ExchangeEnd, UpstreamAnswer, UpstreamMessage } fro
 import { systemClock } from '../../../gateway/edges/clock.ts';
 import { createTransport } from '../../../gateway/edges/r-transport/transport.ts';
 import { CERTIFICATE } from '../../support/certificate.ts';
+import { collectGarbage } from '../../support/garbage.ts';
 import { manualClock } from '../../support/manual-clock.ts';
 import {
   answer,
@@ -786,6 +787,23 @@ describe('a kept connection', () => {
 
       await closed(upstream);
     }
+  });
+
+  test('keeps nothing of what it carried while it is idle', async t => {
+    const upstream = await startUpstream(t, answer('ok'));
+    const transport = aTransport(t);
+    const carry = async () => {
+      const body = Buffer.alloc(MIB);
+      await transport.send(aRequest(upstream.origin, { method: 'POST', body }), KEPT).answer;
+      return new WeakRef(body);
+    };
+
+    const carried = await carry();
+    await setImmediate();
+    collectGarbage();
+
+    assert.equal(upstream.open, 1);
+    assert.ok(carried.deref() === undefined, 'its body'); // of a MiB no difference is shown
   });
 
   test('that the other side has ended is passed over', async t => {
