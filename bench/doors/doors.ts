@@ -29,7 +29,8 @@ interface Opened {
   readonly pid: number;
   readonly runtime: string;
   readonly model: string;
-  readonly bare: BareQap;
+  /** By the size of the forest that it asks. */
+  readonly bare: ReadonlyMap<number, BareQap>;
 }
 
 interface Measured extends Opened {
@@ -46,6 +47,9 @@ const WARM_SECONDS = 4;
 const TURN_CALLS = 10_000;
 /** Of the first job, by which the next ones are as long as a turn. */
 const JOB_ROWS = 10_000;
+/** The trees of a small model and of a larger one, whose calls take some 2 and some 10 ms. */
+const FORESTS = [2_000, 10_000];
+const functionOf = (trees: number) => `predict_${trees}`;
 
 /** Measures every door beside what it leads to, in turns, in about five minutes. */
 export async function measureDoors(effort: Effort, report: (text: string) => void): Promise<Doors> {
@@ -61,15 +65,17 @@ export async function measureDoors(effort: Effort, report: (text: string) => voi
       }
       return { takenAt, loadBefore, rows };
     } finally {
-      opened.bare.close();
+      for (const bare of opened.bare.values()) bare.close();
     }
   } finally {
     await place.close();
   }
 }
 
+type Door = readonly [string, (opened: Measured) => Promise<DoorRow>];
+
 /** Those of many calls come first: the gateway is compiled by then. */
-const DOORS: readonly (readonly [string, (opened: Measured) => Promise<DoorRow>])[] = [
+const DOORS: readonly Door[] = [
   ['ONNX', measureOnnx],
   ['jobs', measureJobs],
   ['jobs beside a caller', measureCallerBesideJob],
@@ -89,7 +95,7 @@ const DOORS: readonly (readonly [string, (opened: Measured) => Promise<DoorRow>]
       predictCall(),
     ),
   ],
-  ['Rserve', measureRserve],
+  ...FORESTS.map((trees): Door => [`Rserve, ${trees} trees`, measureRserve(trees)]),
   ['Rscript', measureScripts],
 ];
 
@@ -117,7 +123,8 @@ async function open(place: Place): Promise<Opened> {
   await place.until(started, () => answers(`${adminUrl}/readyz`, true));
   await place.until(started, async () => (await instancesAt(adminUrl)).every(({ state }) => state === 'in-rotation'));
   const rserve = (await instancesAt(adminUrl)).find(({ address }) => address.startsWith('rserve:'))?.address ?? '';
-  const bare = await bareQap(rserve, FUNCTION);
+  const bare = new Map<number, BareQap>();
+  for (const trees of FORESTS) bare.set(trees, await bareQap(rserve, functionOf(trees)));
   return { place, address: `127.0.0.1:${port}`, adminUrl, pid: started.pid, runtime, model, bare };
 }
 
@@ -128,11 +135,11 @@ async function instancesAt(adminUrl: string): Promise<{ state: string; address: 
   return services.flatMap(({ instances }) => (instances.length === 0 ? [{ state: 'none', address: '' }] : instances));
 }
 
-const FUNCTION = 'predict_fuel';
-const FIT = 'randomForest::randomForest(mpg ~ wt + hp, data = mtcars, ntree = 2000)';
-const FUNCTIONS = `model <- ${FIT}
-${FUNCTION} <- function(cars) unname(predict(model, cars))
-`;
+const FUNCTIONS = FORESTS.map(
+  trees => `model_${trees} <- randomForest::randomForest(mpg ~ wt + hp, data = mtcars, ntree = ${trees})
+${functionOf(trees)} <- function(cars) unname(predict(model_${trees}, cars))
+`,
+).join('');
 const SCRIPT = `fit <- lm(mpg ~ wt + hp, data = mtcars)
 cars <- jsonlite::fromJSON(file("stdin"))
 cat(jsonlite::toJSON(list(.pred = unname(predict(fit, cars))), digits = NA))
@@ -179,7 +186,7 @@ const ROUTES = `
 services:
   nothing: { concurrency: 64, connection: { reuse: true } }
 routes:
-  - { id: rserve, uri: 'lb://rserve', predicates: ['Path=/rserve/**'], rserve: { call: ${FUNCTION} } }
+${FORESTS.map(trees => `  - { id: rserve-${trees}, uri: 'lb://rserve', predicates: ['Path=/rserve-${trees}/**'], rserve: { call: ${functionOf(trees)} } }`).join('\n')}
   - { id: cold, uri: 'lb://cold', predicates: ['Path=/cold/**'] }
   - { id: warm, uri: 'lb://warm', predicates: ['Path=/warm/**'] }
   - { id: onnx, uri: 'lb://onnx', predicates: ['Path=/onnx/**'], filters: ['StripPrefix=1'], pure: true, batch: { sizeMax: ${BATCH_ROWS} } }
@@ -213,23 +220,20 @@ function warmUp(run: Load, opened: Measured, traits: Parameters<typeof load>[2])
   return load(run, { ...opened, effort: { ...opened.effort, seconds: WARM_SECONDS } }, traits);
 }
 
-async function measureRserve(opened: Measured): Promise<DoorRow> {
-  const [own, other]: [number[], number[]] = [[], []];
-  await warmUp(oneRow, opened, { prefix: '/rserve', connections: 1 });
-  for (let round = 0; round < opened.effort.rounds; round++) {
-    own.push((await load(oneRow, opened, { prefix: '/rserve', connections: 1 })).p50Ms);
-    other.push(await opened.bare.p50Ms(opened.effort.seconds * 1_000));
-  }
-  return rowOf(
-    {
-      what: 'Rserve, one caller, a forest of 2,000 trees: p50',
-      unit: 'ms',
-      against: 'a bare QAP1 client',
-      atMost: 1.25,
-    },
-    own,
-    other,
-  );
+function measureRserve(trees: number) {
+  return async (opened: Measured): Promise<DoorRow> => {
+    const bare = opened.bare.get(trees);
+    if (bare === undefined) throw new Error(`no function of ${trees} trees`);
+    const [own, other]: [number[], number[]] = [[], []];
+    const caller = { prefix: `/rserve-${trees}`, connections: 1 };
+    await warmUp(oneRow, opened, caller);
+    for (let round = 0; round < opened.effort.rounds; round++) {
+      own.push((await load(oneRow, opened, caller)).p50Ms);
+      other.push(await bare.p50Ms(opened.effort.seconds * 1_000));
+    }
+    const what = `Rserve, one caller, a forest of ${trees.toLocaleString('en')} trees: p50`;
+    return rowOf({ what, unit: 'ms', against: 'a bare QAP1 client', atMost: 1.25 }, own, other);
+  };
 }
 
 async function measureScripts({ address }: Opened): Promise<DoorRow> {
