@@ -136,37 +136,6 @@ describe('a full queue', () => {
     acquiring.serve(2);
     assert.deepEqual(acquiring.served, ['first', 'greedy1', 'bob']);
   });
-
-  test('is shared evenly by the callers that fill it, however they come', () => {
-    const { acquiring } = aBusyService({ queueDepthMax: 12 });
-    acquiring.acquireMany('a', 30);
-    acquiring.acquireMany('b', 30);
-    acquiring.acquireMany('c', 30);
-
-    acquiring.serve(12);
-
-    const counts = ['a', 'b', 'c'].map(name => acquiring.served.filter(served => served.startsWith(name)).length);
-    assert.deepEqual(counts, [4, 4, 4]);
-  });
-
-  test('refuses the newcomer where callers do not take turns', () => {
-    const { acquiring } = aBusyService({ queueDepthMax: 3, isFair: false });
-    acquiring.acquireMany('a', 3);
-    acquiring.acquire('bob');
-
-    assert.deepEqual(acquiring.refused, ['bob']);
-  });
-
-  test('leaves nothing behind of the calls that had to go', () => {
-    const { acquiring, deadlines, service } = aBusyService({ queueDepthMax: 2 });
-    acquiring.acquireMany('greedy', 2);
-    acquiring.acquire('bob');
-    acquiring.serve(3);
-
-    assert.equal(service.view().queue.depth, 0);
-    assert.equal(deadlines.size, 0);
-    assert.equal(service.view().permits.inUse, 0);
-  });
 });
 
 /** A service of one instance that has answered a hundred calls, each within so long, and now works on one more. */
@@ -265,15 +234,6 @@ describe('a call that would wait in vain', () => {
   test('is none while too little is known', () => {
     const at = aService({ entries: ONE });
     at.warmUp([4_000, 4_000, 4_000, 4_000]);
-    const acquiring = new Acquiring(at);
-    acquiring.acquireMany('a', 50, { remainingMs: 1_000 });
-
-    assert.deepEqual(acquiring.refused, []);
-  });
-
-  test('is none after one slow call', () => {
-    const at = aService({ entries: ONE });
-    at.warmUp([...Array.from({ length: 50 }, () => 3), 60_000]);
     const acquiring = new Acquiring(at);
     acquiring.acquireMany('a', 50, { remainingMs: 1_000 });
 
