@@ -1,24 +1,17 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { loadContract } from '../gateway/load.ts';
 import { checkOnline } from '../gateway/online.ts';
 import { startConsulAgent } from './support/consul-agent.ts';
+import { listen } from './support/node-server.ts';
 
 /** An instance at a free port, which ends with the test. */
 async function startInstance(t: TestContext, listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  t.after(async () => {
-    server.closeAllConnections();
-    await once(server.close(), 'close');
-  });
-  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return `127.0.0.1:${await listen(t, createServer(listener))}`;
 }
 
 /** What the world says of these two files, as `path: message`. */

@@ -1,21 +1,14 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
 import { crowd } from '../../bench/load/crowd.ts';
 import { quantile, type Turn } from '../../bench/load/load.ts';
 import { mixed } from '../../bench/load/mixed.ts';
+import { listen } from '../support/node-server.ts';
 
 /** A turn at a server of the test's own, which ends with the test. */
 async function aRun(t: TestContext, answer: RequestListener, connections: number): Promise<Turn> {
-  const server = createServer(answer).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const address = `127.0.0.1:${await listen(t, createServer(answer))}`;
   return {
     ...{ front: { addresses: [address], prefix: '/api', process: undefined }, path: '/predict', instances: [address] },
     ...{ isClosedByCallers: false, connections, seconds: 1, seed: 7, core: undefined },

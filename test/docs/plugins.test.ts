@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { startGateway } from '../support/composed-gateway.ts';
+import { startNode } from '../support/node-server.ts';
 
 const manual = readFileSync('docs/plugins.md', 'utf8');
 
@@ -28,19 +26,9 @@ function fileOf(t: TestContext, name: string): string {
   return file;
 }
 
-async function serve(t: TestContext, listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  t.after(async () => {
-    server.closeAllConnections();
-    await once(server.close(), 'close');
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
 describe('the manual’s plug-ins run as they stand', () => {
   test('a predicate and a filter', async t => {
-    const r = await serve(t, (req, res) => res.end(String(req.headers['x-rows-paid'])));
+    const r = await startNode(t, (req, res) => res.end(String(req.headers['x-rows-paid'])));
     const plugin = fileOf(t, 'tenant.ts');
     const gateway = await startGateway(t, {
       services: { fuel: [r] },
@@ -57,8 +45,8 @@ describe('the manual’s plug-ins run as they stand', () => {
 
   test('a filter that waits, and helmet', async t => {
     const asked: (string | undefined)[] = [];
-    const r = await serve(t, (_req, res) => res.setHeader('X-Frame-Options', 'ALLOWALL').end('predicted'));
-    const contracts = await serve(t, (req, res) => {
+    const r = await startNode(t, (_req, res) => res.setHeader('X-Frame-Options', 'ALLOWALL').end('predicted'));
+    const contracts = await startNode(t, (req, res) => {
       asked.push(req.url);
       res.writeHead(asked.length === 1 ? 200 : 404).end();
     });

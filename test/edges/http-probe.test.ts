@@ -1,19 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type RequestListener } from 'node:http';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { describe, test, type TestContext } from 'node:test';
+import { describe, test } from 'node:test';
 import { fetchBriefly, probeHttp, type BriefRequest, type ProbeRequest } from '../../gateway/edges/http-probe.ts';
-
-async function startInstance(t: TestContext, listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  t.after(async () => {
-    server.closeAllConnections();
-    await once(server.close(), 'close');
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
+import { startNode } from '../support/node-server.ts';
 
 const send = (origin: string, more: Partial<BriefRequest> = {}): BriefRequest => ({
   ...{ origin, path: '/ping', timeoutMs: 5_000, sharedSecret: undefined, signal: new AbortController().signal },
@@ -32,7 +23,7 @@ describe('a probe', () => {
     [503, false],
   ] as const) {
     test(`finds an instance that answers ${status} ${isWell ? 'well' : 'not well'}`, async t => {
-      const origin = await startInstance(t, (_request, response) => response.writeHead(status).end());
+      const origin = await startNode(t, (_request, response) => response.writeHead(status).end());
 
       const found = await probeHttp(send(origin));
 
@@ -50,7 +41,7 @@ describe('a probe', () => {
     [500, false],
   ] as const) {
     test(`without a written path finds an instance that answers ${status} ${isWell ? 'well' : 'not well'}`, async t => {
-      const origin = await startInstance(t, (_request, response) => response.writeHead(status).end());
+      const origin = await startNode(t, (_request, response) => response.writeHead(status).end());
       const request: ProbeRequest = { ...send(origin), path: undefined };
 
       const found = await probeHttp(request);
@@ -61,7 +52,7 @@ describe('a probe', () => {
   }
 
   test('without a written path does not pass where nothing is answered', async t => {
-    const origin = await startInstance(t, () => undefined);
+    const origin = await startNode(t, () => undefined);
 
     const found = await probeHttp({ ...send(origin, { timeoutMs: 50 }), path: undefined });
 
@@ -70,7 +61,7 @@ describe('a probe', () => {
 
   test('is over where protocols are switched without being asked', async t => {
     const switching = 'HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n';
-    const origin = await startInstance(t, ({ socket }) => socket.write(switching));
+    const origin = await startNode(t, ({ socket }) => socket.write(switching));
 
     assert.deepEqual(await probeHttp(send(origin)), {
       isWell: false,
@@ -91,7 +82,7 @@ describe('a probe', () => {
   });
 
   test('waits no longer than its time, though bytes come', async t => {
-    const origin = await startInstance(t, (_request, response) => {
+    const origin = await startNode(t, (_request, response) => {
       response.writeHead(200).write('a');
     });
 
@@ -101,7 +92,7 @@ describe('a probe', () => {
   });
 
   test('ends at once with its signal', async t => {
-    const origin = await startInstance(t, () => undefined);
+    const origin = await startNode(t, () => undefined);
     const ending = new AbortController();
     const probing = probeHttp(send(origin, { signal: ending.signal }));
 
@@ -112,7 +103,7 @@ describe('a probe', () => {
 
   test('comes on a connection of its own, with the shared secret', async t => {
     const seen: unknown[][] = [];
-    const origin = await startInstance(t, ({ headers, socket }, response) => {
+    const origin = await startNode(t, ({ headers, socket }, response) => {
       seen.push([headers['plumber-shared-secret'], headers.connection, socket.remotePort]);
       response.end();
     });
@@ -126,7 +117,7 @@ describe('a probe', () => {
   });
 
   test('takes no more than so much of an endless answer', async t => {
-    const origin = await startInstance(t, (_request, response) => {
+    const origin = await startNode(t, (_request, response) => {
       const more = () => {
         while (!response.destroyed && response.write('x'.repeat(10_000)));
       };

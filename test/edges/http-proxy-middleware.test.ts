@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type RequestListener } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
@@ -20,6 +19,7 @@ import { startStreamApp } from '../support/plumber/stream-app.ts';
 import { codeIn, rawCaller, sendAndReceive } from '../support/raw-caller.ts';
 import { aMatched, instance, type RequestTraits } from '../support/requests.ts';
 import { bytes, bytesThenReset, deadOrigin, stall, startUpstream } from '../support/scripted-upstream.ts';
+import { startNode } from '../support/node-server.ts';
 
 const MIB = 1024 * 1024;
 
@@ -52,17 +52,6 @@ async function startCarrying(t: TestContext, { origin, clock = systemClock, trai
     },
   });
   return { ...started, findings, events, places };
-}
-
-/** An instance that is an ordinary Node server. */
-async function startNode(t: TestContext, listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  t.after(async () => {
-    server.closeAllConnections();
-    await once(server.close(), 'close');
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 async function listening(t: TestContext, server: Server): Promise<number> {

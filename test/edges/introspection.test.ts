@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer, type RequestListener } from 'node:http';
 import { createRequire } from 'node:module';
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
 import type { Finding } from '../../gateway/domain/admission/scheme.ts';
 import { OpaqueScheme, type IntrospectionEndpoint } from '../../gateway/edges/introspection.ts';
@@ -10,6 +8,7 @@ import { json, startScriptedProvider } from '../support/identity-provider.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { aMatched } from '../support/requests.ts';
 import { aToken, hmac } from '../support/tokens.ts';
+import { listen } from '../support/node-server.ts';
 
 /** The package has no types of its own. */
 const { default: Provider } = createRequire(import.meta.url)('oidc-provider') as {
@@ -175,12 +174,7 @@ describe('a real provider', () => {
       response_types: [],
     };
     const server = createServer();
-    await once(server.listen(0, '127.0.0.1'), 'listening');
-    t.after(() => {
-      server.closeAllConnections();
-      server.close();
-    });
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const url = `http://127.0.0.1:${await listen(t, server)}`;
     const provider = new Provider(url, {
       clients: [client, { ...gateway, grant_types: [] }],
       scopes: ['predict'],

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
 import { brotliDecompressSync, createGunzip, gunzipSync } from 'node:zlib';
 import { isCompressible } from '../../gateway/domain/http/compression.ts';
 import { createCompressor } from '../../gateway/edges/zlib.ts';
 import { beginCall } from '../support/call.ts';
 import { startGateway } from '../support/composed-gateway.ts';
+import { listen } from '../support/node-server.ts';
 
 const text = JSON.stringify(Array.from({ length: 500 }, (_, i) => ({ i, name: 'a row of an answer' })));
 
@@ -22,13 +22,9 @@ async function startCompressing(t: TestContext) {
       open.push(res);
     } else res.writeHead(200, type).end(text);
   });
-  await once(instance.listen(0, '127.0.0.1'), 'listening');
-  t.after(() => {
-    instance.closeAllConnections();
-    instance.close();
-  });
+  const port = await listen(t, instance);
   const gateway = await startGateway(t, {
-    services: { a: [`http://127.0.0.1:${(instance.address() as AddressInfo).port}`] },
+    services: { a: [`http://127.0.0.1:${port}`] },
     routes: `
 services: { a: { health: { interval: 1h } } }
 routes:

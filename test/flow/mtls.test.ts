@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import { connect as connectHttp2, type ClientSessionOptions, type SecureClientSessionOptions } from 'node:http2';
 import { request } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
@@ -13,6 +12,7 @@ import { aCertificate, type TestCertificate } from '../support/certificates.ts';
 import { startGateway } from '../support/composed-gateway.ts';
 import { aToken, hmac } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
+import { listen } from '../support/node-server.ts';
 
 const SECRET = 'a secret of thirty-two bytes or more';
 const server = aCertificate({ names: ['localhost', 'models.example', 'IP:127.0.0.1'] });
@@ -37,13 +37,9 @@ async function startWithCertificates(t: TestContext, caller = 'san') {
     const said = `X-Said: ${String(req.headers['x-penstock-subject'])}`;
     socket.end(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n${said}\r\n\r\n`);
   });
-  await once(instance.listen(0, '127.0.0.1'), 'listening');
+  const port = await listen(t, instance);
   const folder = mkdtempSync(join(tmpdir(), 'penstock-mtls-'));
-  t.after(() => {
-    instance.closeAllConnections();
-    instance.close();
-    rmSync(folder, { recursive: true });
-  });
+  t.after(() => rmSync(folder, { recursive: true }));
   const file = (name: string, text: string) => {
     writeFileSync(join(folder, name), text);
     return join(folder, name);
@@ -52,7 +48,7 @@ async function startWithCertificates(t: TestContext, caller = 'san') {
     `cert: ${file(`${name}.pem`, cert)}, key: ${file(`${name}.key`, key)}`;
   const tls = `${pair('server', server)}, clientCa: ${file('ca.pem', authority.cert)}, more: [{ ${pair('more', more)} }]`;
   const gateway = await startGateway(t, {
-    services: { a: [`http://127.0.0.1:${(instance.address() as AddressInfo).port}`] },
+    services: { a: [`http://127.0.0.1:${port}`] },
     listen: `tls: { ${tls} }`,
     more: `identity: { mtls: { caller: ${caller} }, jwt: [{ issuer: here, audience: penstock, algorithms: [HS256], secret: '\${env:S}' }] }`,
     env: { S: SECRET },

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
 import { beginCall } from '../support/call.ts';
 import { startGateway } from '../support/composed-gateway.ts';
@@ -10,6 +9,7 @@ import { startStreamApp } from '../support/plumber/stream-app.ts';
 import { rawCaller } from '../support/raw-caller.ts';
 import { bytes, startUpstream } from '../support/scripted-upstream.ts';
 import { until } from '../support/until.ts';
+import { listen } from '../support/node-server.ts';
 
 /** An instance that begins an event stream and goes on when the test says so. */
 async function startEvents(t: TestContext) {
@@ -19,12 +19,8 @@ async function startEvents(t: TestContext) {
     res.write('data: 1\n\n');
     streams.push(res);
   });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  t.after(async () => {
-    server.closeAllConnections();
-    await once(server.close(), 'close');
-  });
-  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, streams };
+  const port = await listen(t, server);
+  return { origin: `http://127.0.0.1:${port}`, streams };
 }
 
 async function gatewayTo(t: TestContext, origin: string, { service = '', policy = '', more = '' } = {}) {

@@ -4,12 +4,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { request } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { aCertificate } from '../support/certificates.ts';
 import { startGateway } from '../support/composed-gateway.ts';
+import { listen } from '../support/node-server.ts';
 
 const certificate = aCertificate({ names: ['localhost', 'IP:127.0.0.1'], days: 30 });
 
@@ -27,18 +28,14 @@ async function startSecure(t: TestContext) {
     socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhello');
     socket.once('end', () => socket.end());
   });
-  await once(instance.listen(0, '127.0.0.1'), 'listening');
-  t.after(() => {
-    instance.closeAllConnections();
-    instance.close();
-  });
+  const port = await listen(t, instance);
   const folder = mkdtempSync(join(tmpdir(), 'penstock-tls-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
   writeFileSync(cert, certificate.cert);
   writeFileSync(key, certificate.key);
   const gateway = await startGateway(t, {
-    services: { a: [`http://127.0.0.1:${(instance.address() as AddressInfo).port}`] },
+    services: { a: [`http://127.0.0.1:${port}`] },
     listen: `tls: { cert: ${cert}, key: ${key}, hsts: 1h }`,
     routes: `
 routes:

@@ -6,13 +6,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request, type IncomingMessage } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { createServer, type ServerOptions } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { aCertificate, type TestCertificate } from '../support/certificates.ts';
 import { startGateway, type ComposedGateway } from '../support/composed-gateway.ts';
 import { until } from '../support/until.ts';
+import { listen } from '../support/node-server.ts';
 
 const authority = aCertificate({ subject: '/CN=authority', names: [], isAuthority: true });
 const stranger = aCertificate({ subject: '/CN=stranger', names: [], isAuthority: true });
@@ -37,12 +37,8 @@ async function startSecure(t: TestContext, { cert, key }: TestCertificate, optio
     socket.end('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhello');
   });
   server.on('tlsClientError', () => undefined);
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
+  const port = await listen(t, server);
+  return port;
 }
 
 /** OpenSSL's own server, which takes certificates of one authority alone, and says so. */

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { connect, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -16,6 +16,7 @@ import { startLoad } from '../support/load.ts';
 import { misbehave, startPlumberService } from '../support/plumber/serve.ts';
 import { until } from '../support/until.ts';
 import { inspectorAt, openLiveHeap } from './live-heap.ts';
+import { listen } from '../support/node-server.ts';
 
 const ROUTES = 10_000;
 const RELOAD_SECONDS = Number(process.env['PENSTOCK_RELOAD_SECONDS'] ?? 60);
@@ -25,12 +26,8 @@ const RELOAD_MS_MAX = 180_000;
 /** An instance that answers with its name and the path it was asked for. */
 async function startNamed(t: TestContext, name: string): Promise<string> {
   const server = createServer((req, res) => void res.end(`${name} ${req.url ?? ''}`));
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const port = await listen(t, server);
+  return `http://127.0.0.1:${port}`;
 }
 
 /** Ten thousand routes to one service, which is told by the path that it is asked for: half a table would tell both. */

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { connect, type AddressInfo, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { startGatewayProcess, type GatewayProcess } from '../support/gateway-process.ts';
 import { startLoad } from '../support/load.ts';
+import { listen } from '../support/node-server.ts';
 
 const COUNT = Number(process.env['PENSTOCK_SLOW_CONNECTIONS'] ?? 5_000);
 const SECONDS = Number(process.env['PENSTOCK_SLOW_SECONDS'] ?? 60);
@@ -78,12 +78,8 @@ function holdSlow(t: TestContext, port: number) {
 async function startQuick(t: TestContext): Promise<string> {
   const big = Buffer.alloc(BIG_BYTES, 'x');
   const server = createServer((req, res) => void res.end(req.url === '/big' ? big : '[1]'));
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const port = await listen(t, server);
+  return `http://127.0.0.1:${port}`;
 }
 
 /** How long ordinary calls take, each on a connection of its own, in ascending order. */

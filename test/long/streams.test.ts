@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { beginCall } from '../support/call.ts';
 import { startGatewayProcess, type GatewayProcess } from '../support/gateway-process.ts';
+import { listen } from '../support/node-server.ts';
 
 const BYTES = Number(process.env['PENSTOCK_STREAM_MIB'] ?? 1_024) * 1024 * 1024;
 const PIECE = Buffer.alloc(64 * 1024, 'x');
@@ -44,12 +44,8 @@ async function startInstance(t: TestContext) {
       void drink(req, bytes => (counts.drunk += bytes)).then(() => res.end(String(counts.drunk)));
     } else res.end('pong');
   });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { counts, origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+  const port = await listen(t, server);
+  return { counts, origin: `http://127.0.0.1:${port}` };
 }
 
 async function startStreaming(t: TestContext, origin: string): Promise<GatewayProcess> {

@@ -1,33 +1,28 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import { aCertificate } from '../support/certificates.ts';
 import { aFolder, startGatewayProcess } from '../support/gateway-process.ts';
 import { ensureServer } from '../support/servers.mjs';
+import { listen } from '../support/node-server.ts';
 
 const run = promisify(execFile);
 
 /** A gateway on a port with TLS, or with HTTP/2 by prior knowledge, before an instance that answers at once. */
 async function startListening(t: TestContext, { isSecure }: { readonly isSecure: boolean }) {
   const instance = createServer((req, res) => void req.resume().on('end', () => res.end('[1]')));
-  await once(instance.listen(0, '127.0.0.1'), 'listening');
-  t.after(() => {
-    instance.closeAllConnections();
-    instance.close();
-  });
+  const port = await listen(t, instance);
   const folder = aFolder(t);
   const { cert, key } = aCertificate({ names: ['localhost', 'IP:127.0.0.1'], newkey: ['rsa:2048'], days: 300 });
   writeFileSync(join(folder, 'cert.pem'), cert);
   writeFileSync(join(folder, 'key.pem'), key);
   const gateway = await startGatewayProcess(t, {
     folder,
-    discovery: `{ static: [{ service: a, instances: ['http://127.0.0.1:${(instance.address() as AddressInfo).port}'] }] }`,
+    discovery: `{ static: [{ service: a, instances: ['http://127.0.0.1:${port}'] }] }`,
     listen: isSecure ? 'port: 0, tls: { cert: cert.pem, key: key.pem, hsts: 365d }' : 'port: 0, h2c: true',
     routes:
       'services: { a: { concurrency: 64, queue: { depthMax: 1000, waitMax: 1m } } }\nroutes: [{ id: a, uri: lb://a }]',

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { once } from 'node:events';
@@ -14,6 +13,7 @@ import { startConsulAgent, type ConsulAgent } from '../support/consul-agent.ts';
 import { IDENTITY, startGatewayProcess, type GatewayProcess } from '../support/gateway-process.ts';
 import { killGroup, startPlumberService } from '../support/plumber/serve.ts';
 import { until } from '../support/until.ts';
+import { freePort } from '../support/node-server.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const PAGE = readFileSync(join(root, 'docs/adding-a-model.md'), 'utf8');
@@ -61,7 +61,7 @@ describe('docs/adding-a-model.md, followed to the letter,', () => {
 
   test('leads to an R that runs elsewhere, by `static` and by Consul', async t => {
     const clone = aClone(t, OF_1);
-    const [routes, port] = [yamlOf(OF_1, 'routes'), await aFreePort()];
+    const [routes, port] = [yamlOf(OF_1, 'routes'), await freePort()];
     const consul = await startConsulAgent(t);
     const here = (code: string) =>
       code.replaceAll('127.0.0.1:8500', new URL(consul.url).host).replaceAll('8000', String(port));
@@ -188,15 +188,6 @@ function isAnswered(url: string): Promise<boolean> {
 async function checkOutputs(consul: ConsulAgent): Promise<string[]> {
   const checks = (await consul.get('/v1/agent/checks')) as Record<string, { Output: string }>;
   return Object.values(checks).map(({ Output }) => Output);
-}
-
-async function aFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** From a heading of the second level to the next. */

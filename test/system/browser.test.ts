@@ -4,7 +4,6 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, describe, test, type TestContext } from 'node:test';
@@ -13,6 +12,7 @@ import jwt from 'jsonwebtoken';
 import { ensureServer } from '../support/servers.mjs';
 import { startGateway, type ComposedGateway } from '../support/composed-gateway.ts';
 import { startPlumberService } from '../support/plumber/serve.ts';
+import { listen } from '../support/node-server.ts';
 
 const SECRET = 'a secret for the browser test, long enough for HS256';
 const token = jwt.sign({ sub: 'anna', scope: 'predict' }, SECRET, {
@@ -46,14 +46,9 @@ async function startFrontEnd(
       try { ${script} } catch (error) { tell('refused by the browser: ' + error.name); fetch('/told?' + error.name); }
     </script></body>`);
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
+  const port = await listen(t, server);
   return {
-    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    origin: `http://127.0.0.1:${port}`,
     said,
     show: text => {
       script = text;
@@ -139,12 +134,8 @@ async function startPushing(t: TestContext) {
     socket.on('error', () => undefined);
     socket.on('data', () => socket.end()); // it can only be that the page closes
   });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen };
+  const port = await listen(t, server);
+  return { url: `http://127.0.0.1:${port}`, seen };
 }
 
 describe('a browser', () => {

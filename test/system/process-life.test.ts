@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { onWholeLine } from '../support/whole-lines.ts';
+import { freePort, listen } from '../support/node-server.ts';
 
 const MAIN = fileURLToPath(new URL('../../gateway/main.ts', import.meta.url));
 
@@ -30,7 +30,7 @@ async function startGateway(t: TestContext) {
     held.push(() => res.end('answered'));
     upstream.emit('held');
   });
-  const upstreamPort = await listen(upstream, t);
+  const upstreamPort = await listen(t, upstream);
   const ports = [await freePort(), await freePort()] as const;
   const routesFile = join(folder, 'routes.yaml');
   writeFileSync(
@@ -70,25 +70,6 @@ function followLog({ stdout }: ChildProcess) {
       }
     },
   };
-}
-
-async function listen(server: Server, t: TestContext): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 const call = (url: string, init: RequestInit = {}) => fetch(url, { headers: { connection: 'close' }, ...init });
