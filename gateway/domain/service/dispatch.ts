@@ -190,7 +190,10 @@ export class Dispatch implements QueueOwner {
     entry.request.onRefused(failure);
   }
 
-  /** The emptiest for its weight that can take one more stream. One on probation only where there is no other. */
+  /**
+   * The emptiest for its weight that can take one more stream. One on probation takes one at a time, since there may be no
+   * calls to show that it is well; more only where there is no other.
+   */
   #pickForStream({ affinity, tried = NONE }: StreamRequest): ServiceInstance | undefined {
     const { instances, policy, balance } = this.core;
     const roomy = [...instances.values()].filter(
@@ -202,7 +205,7 @@ export class Dispatch implements QueueOwner {
       );
       return roomy.find(instance => instance === owner);
     }
-    const sound = roomy.filter(({ isOnProbation }) => !isOnProbation);
+    const sound = roomy.filter(({ isOnProbation, address }) => !isOnProbation || address.streams === 0);
     const usable = sound.length > 0 ? sound : roomy;
     const least = Math.min(...usable.map(streamLoadOf));
     const candidates = affinity === '' ? usable.filter(instance => streamLoadOf(instance) <= least) : usable;

@@ -226,6 +226,19 @@ describe('the bounds of ejection', () => {
 });
 
 describe('probation', () => {
+  test('is ended by a stream as well, of which there is one at a time', () => {
+    const { service, state, find, clock } = aServiceOf(2);
+    find('a', { outcome: 'refused' });
+    clock.advance(30_000);
+    const stream = () => service.acquireStream({ affinity: '', callerId: 'alice' }).instance.id;
+
+    const first = [stream(), stream(), stream(), stream()];
+    find('a', { outcome: 'ok' });
+
+    assert.deepEqual(first.toSorted(), ['a', 'b', 'b', 'b']);
+    assert.equal(state('a'), 'in-rotation');
+  });
+
   test('follows an ejection, and is ended by one good answer', () => {
     const { find, state, clock, reported, call } = aServiceOf(2);
     find('a', { outcome: 'refused' });
