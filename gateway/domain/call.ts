@@ -27,7 +27,7 @@ export type Received = Pick<
   | 'refusal'
 >;
 
-/** A request's body, not yet taken in. */
+/** A request's body, not yet taken in: the edge's `HttpWire`, `Http2Wire` or `UpgradeWire`, or a job's. */
 export interface IncomingBody {
   /** The announced size; undefined when it comes in chunks; 0 when there is none. */
   readonly length: number | undefined;
@@ -40,12 +40,13 @@ export interface IncomingBody {
   leave(): void;
 }
 
+/** Whom a body is told to: the call. */
 export interface BodyReader {
   onBody(content: Buffer): void;
   onBodyFailed(failure: GatewayError): void;
 }
 
-/** What an edge does for a call's caller. */
+/** What an edge does for a call's caller: `HttpWire`, `Http2Wire`, `UpgradeWire`; for a job's calls `JobSide`. */
 export interface CallerSide {
   /** What the caller's connection was opened with; undefined: without TLS, or without a certificate. */
   readonly certificate?: ClientCertificate | undefined;
@@ -59,7 +60,7 @@ export interface CallerSide {
   destroy(): void;
 }
 
-/** What a call waits for, when it waits: it can be left for a reason. */
+/** What a call waits for, when it waits (a body, R, a flight, a stream): it can be left for a reason. */
 export interface Leavable {
   leave(reason: GatewayError): void;
 }

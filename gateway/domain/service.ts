@@ -2,7 +2,10 @@ import type { GatewayError } from './errors.ts';
 import type { RosterEntry, SourceName } from './roster.ts';
 import type { Peers } from './service/peers.ts';
 
-/** What asks for a permit: it is given one at once, or waits in the service's queue and is told. */
+/**
+ * What asks for a permit, an upstream request of `stages/attempt.ts`: it is given one at once, or waits in the queue of
+ * the service and is told.
+ */
 export interface PermitRequest {
   /** Instances that failed it already: avoided while another can do it. */
   readonly tried: readonly Instance[];
@@ -22,7 +25,7 @@ export interface PermitRequest {
   onRefused(failure: GatewayError): void;
 }
 
-/** The right to occupy one place at an instance, until R has truly finished. */
+/** The right to occupy one place at an instance, until R has truly finished: `HeldPermit`. */
 export interface Permit {
   readonly instance: Instance;
   /** R was given it before it was done with the call before it. */
@@ -71,7 +74,7 @@ export interface Finding {
 export type AttemptOutcome =
   'ok' | 'refused' | 'connect-timeout' | 'untrusted' | 'lost' | 'fault' | 'status' | 'timeout' | 'hung' | 'abandoned';
 
-/** The instances behind one name, under one set of policies, and the one queue for them. */
+/** The instances behind one name, under one set of policies, and the one queue for them: `UpstreamService`. */
 export interface Service {
   readonly name: string;
   readonly policy: ServicePolicy;

@@ -57,7 +57,7 @@ export type ExchangeEnd =
       readonly failure: GatewayError;
     };
 
-/** Whom the transport calls back, never from within `send`. */
+/** Whom the transport calls back, never from within `send`: `stages/attempt.ts`. */
 export interface ExchangeListener {
   /** An interim answer that the gateway did not ask for (102, 103); 100 is not told. */
   onInterim(status: number, fields: string[]): void;
@@ -67,7 +67,10 @@ export interface ExchangeListener {
   onEnd(end: ExchangeEnd): void;
 }
 
-/** One exchange under way. It is its own owner: the listener may lose interest, and it still runs to its end. */
+/**
+ * One exchange under way: in HTTP `WireExchange`. It is its own owner: the listener may lose interest, it still runs
+ * to its end.
+ */
 export interface Exchange {
   /** When a connection was there and the request was written, by the clock; undefined until then. */
   readonly sentMs: number | undefined;
@@ -79,7 +82,7 @@ export interface Exchange {
   discard(): void;
 }
 
-/** Carries calls to instances. */
+/** Carries calls to instances: in HTTP `edges/r-transport`; `edges/by-scheme.ts` chooses where there are other ways. */
 export interface Transport {
   /** `origin`: scheme, host and port, without a slash at the end; `script:NAME` of a script, `onnx:NAME` of a model; `rserve://`, `grpc://`, by TLS `rserves://`, `grpcs://`. */
   send(origin: string, message: UpstreamMessage, options: SendOptions): Exchange;
@@ -189,7 +192,7 @@ export interface UpstreamRequest extends Via {
   readonly isSent: boolean;
 }
 
-/** Puts a request to R. `waiting` may be told before this returns. */
+/** Puts a request to R: `createAttempt`, or a batch before it. `waiting` may be told before this returns. */
 export type SendUpstream = (options: UpstreamRequestOptions) => UpstreamRequest;
 
 /**

@@ -184,7 +184,7 @@ export interface Listener {
   readonly listen: ListenOptions;
   readonly clock: Clock;
   readonly deadlines: Deadlines;
-  /** The flow's beginning. It never throws. */
+  /** The flow's beginning: `enter` of `createFlow`. It never throws. */
   readonly enter: (call: Call) => void;
   readonly back: WayBack;
   readonly observe: Observe;

@@ -33,7 +33,7 @@ export interface ServerParts {
   readonly listen: ListenOptions;
   readonly clock: Clock;
   readonly deadlines: Deadlines;
-  /** Where the flow begins for each call. It never throws. */
+  /** Where the flow begins for each call: `enter` of `createFlow`. It never throws. */
   readonly enter: (call: Call) => void;
   readonly back: WayBack;
   readonly observe: Observe;

@@ -1,6 +1,6 @@
 import { AnswerHead, mayBeStatusLine, IS_VALUE } from './answer-head.ts';
 
-/** What an answer is told to as it is read. Nothing is kept of `chunk` after `onData`: it is overwritten. */
+/** Whom an answer is told as it is read: `WireExchange`. Of `chunk` nothing is kept after `onData`: it is overwritten. */
 export interface AnswerSink {
   /** An answer before the answer (1xx), other than 100. */
   onInterim(status: number, fields: string[]): void;

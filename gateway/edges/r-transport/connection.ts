@@ -21,7 +21,7 @@ export interface Address {
   readonly authority: string;
 }
 
-/** What a connection asks of the address it belongs to. */
+/** What a connection asks of the address it belongs to: `Origin`. */
 export interface ConnectionHome {
   readonly quickAck: QuickAck | undefined;
   /** What waits for the end of this turn of the event loop. */

@@ -13,7 +13,7 @@ import type {
 import type { AnswerHead } from './answer-head.ts';
 import type { AnswerSink } from './answer-reader.ts';
 
-/** The connection that carries an exchange. */
+/** What carries an exchange: `Connection`. */
 export interface Carrier {
   pause(): void;
   resume(): void;
@@ -21,7 +21,7 @@ export interface Carrier {
   abort(): void;
 }
 
-/** What all exchanges with an address share. */
+/** What all exchanges with an address share: `Origin`. */
 export interface ExchangeHome {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
