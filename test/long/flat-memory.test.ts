@@ -134,7 +134,7 @@ test('memory stays flat under load with everything on, for as long as one cares 
   const answers = await answersOfR(cluster);
   const mistakes = mistakesOf(cluster);
 
-  const handles = () => cluster.gateway.metric('nodejs_active_resources_total');
+  const handles = () => cluster.gateway.metric('nodejs_active_resources');
   const heap = await openLiveHeap(cluster.gateway.pid, port);
   t.after(() => heap.close());
   await cluster.gateway.untilIdle();

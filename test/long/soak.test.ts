@@ -74,7 +74,7 @@ test('hours of trouble in minutes: no repeatable call is lost, and nothing grows
     await gateway.untilIdle(60_000);
     return {
       memory: await gateway.metric('process_resident_memory_bytes'),
-      handles: await gateway.metric('nodejs_active_resources_total'),
+      handles: await gateway.metric('nodejs_active_resources'),
     };
   };
 
