@@ -58,7 +58,7 @@ describe('how long calls take', () => {
     assert.ok(times.meanMs > 15 && times.meanMs < 60, `${times.meanMs} ms`);
     assert.equal(times.leastMs(9), 0);
     const least = times.leastMs(1_000);
-    assert.ok(least > 5_000 && least < 33_000, `${least} ms`);
+    assert.ok(least > 5_000 && least < 500 * times.meanMs, `${least} ms of ${times.meanMs} each`);
   });
 
   test('follows a service that became slower, or faster, within some hundred calls', () => {
