@@ -72,29 +72,31 @@ export function endOf(call: Call): CallEnd {
   return ends.get(call) ?? {};
 }
 
+/** A plain request, as it was received. */
+export const PLAIN: Received = {
+  id: 'request-1',
+  method: 'GET',
+  path: '/api/fuel/predict',
+  query: '',
+  hasQuery: false,
+  fields: [],
+  scheme: 'http',
+  host: 'api.example.org',
+  peerAddress: '192.0.2.7',
+  callerAddress: '192.0.2.7',
+  isPeerTrusted: false,
+  isUpgrade: false,
+  httpVersion: '1.1',
+  body: { length: 0, read: (_bytesMax, reader) => reader.onBody(Buffer.alloc(0)), leave: () => undefined },
+  wire: { send: () => undefined, interim: () => undefined, destroy: () => undefined },
+  refusal: undefined,
+};
+
 /** A call that has just come in. */
 export function aCall({ request, clock = manualClock(), back }: RequestTraits = {}): Call {
   const { variables, isPreflight, wallMs, ...received } = request ?? {};
   const call: Call = new Call(
-    {
-      id: 'request-1',
-      method: 'GET',
-      path: '/api/fuel/predict',
-      query: '',
-      hasQuery: false,
-      fields: [],
-      scheme: 'http',
-      host: 'api.example.org',
-      peerAddress: '192.0.2.7',
-      callerAddress: '192.0.2.7',
-      isPeerTrusted: false,
-      isUpgrade: false,
-      httpVersion: '1.1',
-      body: { length: 0, read: (_bytesMax, reader) => reader.onBody(Buffer.alloc(0)), leave: () => undefined },
-      wire: { send: () => undefined, interim: () => undefined, destroy: () => undefined },
-      refusal: undefined,
-      ...received,
-    },
+    { ...PLAIN, ...received },
     {
       arrivedMs: clock.nowMs(),
       deadlines: new Deadlines(clock),

@@ -6,7 +6,7 @@ import type { GatewayError } from '../../gateway/domain/errors.ts';
 import type { BatchPolicy, CachePolicy, Filter, Route, Sharing } from '../../gateway/domain/route.ts';
 import type { Answer } from '../../gateway/domain/upstream.ts';
 import { manualClock } from './manual-clock.ts';
-import { aRoutePolicy } from './requests.ts';
+import { aRoutePolicy, PLAIN } from './requests.ts';
 
 /** The contract's defaults, but for what the test cares about. */
 export function aCachePolicy(traits: Partial<CachePolicy> = {}): CachePolicy {
@@ -69,31 +69,19 @@ export interface CallTraits {
 /** A call of this route, its body in. */
 export function aCompleteCall(route: Route, traits: CallTraits = {}): Complete {
   const clock = traits.clock ?? manualClock();
-  const received = { ...PLAIN, ...traits.request } as Received; // of its body and its wire nothing is asked any more
-  const call = new Call(received, {
-    arrivedMs: clock.nowMs(),
-    back: traits.back ?? new Outcomes(),
-    deadlines: traits.deadlines ?? new Deadlines(clock),
-  });
+  const call = new Call(
+    { ...PLAIN, path: '/predict', ...traits.request },
+    {
+      arrivedMs: clock.nowMs(),
+      back: traits.back ?? new Outcomes(),
+      deadlines: traits.deadlines ?? new Deadlines(clock),
+    },
+  );
   call.matched(route, new Map());
   call.admitted({ ...anonymousCaller('192.0.2.7'), ...traits.caller });
   call.content = traits.content ?? Buffer.alloc(0);
   return call as unknown as Complete;
 }
-
-const PLAIN: Partial<Received> = {
-  id: 'request-1',
-  method: 'GET',
-  path: '/predict',
-  query: '',
-  fields: [],
-  scheme: 'http',
-  host: 'api.example.org',
-  peerAddress: '192.0.2.7',
-  callerAddress: '192.0.2.7',
-  isPeerTrusted: false,
-  isUpgrade: false,
-};
 
 /** The end of every call's way back: what became of each. */
 export class Outcomes implements WayBack {
