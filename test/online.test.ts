@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { loadContract } from '../gateway/load.ts';
 import { checkOnline } from '../gateway/online.ts';
 import { startConsulAgent } from './support/consul-agent.ts';
 import { listen } from './support/node-server.ts';
+import { aFolder } from './support/folder.ts';
 
 /** An instance at a free port, which ends with the test. */
 async function startInstance(t: TestContext, listener: RequestListener): Promise<string> {
@@ -16,8 +16,7 @@ async function startInstance(t: TestContext, listener: RequestListener): Promise
 
 /** What the world says of these two files, as `path: message`. */
 async function findingsOf(t: TestContext, { gateway, routes }: { gateway: string; routes: string }): Promise<string[]> {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-online-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   writeFileSync(join(folder, 'gateway.yaml'), `routes: routes.yaml\n${gateway}`);
   writeFileSync(join(folder, 'routes.yaml'), routes);
   writeFileSync(join(folder, 'plumber.R'), '');
@@ -119,8 +118,7 @@ describe('asking whether calls may travel together', () => {
   ] as const) {
     test(what, async t => {
       const address = await startInstance(t, model);
-      const folder = mkdtempSync(join(tmpdir(), 'penstock-online-'));
-      t.after(() => rmSync(folder, { recursive: true }));
+      const folder = aFolder(t);
       const services = `[{ service: fuel, instances: ["http://${address}"] }]`;
       writeFileSync(join(folder, 'gateway.yaml'), `routes: routes.yaml\ndiscovery: { static: ${services} }`);
       const route = [

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import type { ServiceRegistry } from '../gateway/domain/service/service-registry.ts';
@@ -13,6 +12,7 @@ import { cpuMs, withStalls } from './support/cpu-time.ts';
 import { unpack } from '../gateway/edges/zlib.ts';
 import { manualClock } from './support/manual-clock.ts';
 import { routeTableSteps } from '../gateway/domain/routing/route-table.ts';
+import { aFolder } from './support/folder.ts';
 
 const ROUTE = (i: number, timeout: string) => `  - id: r${i}
     uri: lb://svc${i % 50}
@@ -26,8 +26,7 @@ const fileOf = (count: number, timeoutOf: (i: number) => string = () => '30s') =
 
 /** A routes file, and the ways to read it. */
 function inFolder(t: TestContext) {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-reload-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = aFolder(t);
   const routesFile = join(folder, 'routes.yaml');
   const variables = { TENANT: 'acme' };
   const request = { ...judgedBy(undefined), routesFile, variables };

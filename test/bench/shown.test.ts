@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { toSvg } from '../../bench/chart.ts';
@@ -9,13 +8,13 @@ import { toMarkdown } from '../../bench/report.ts';
 import { readResults, toJson } from '../../bench/results.ts';
 import { filesShowing, peersTable, RESULTS_FILE, withBlock } from '../../bench/shown.ts';
 import { someResults } from './samples.ts';
+import { aFolder } from '../support/folder.ts';
 
 const MARKS = { begin: '<!-- Written by `npm run bench`; do not edit. -->', end: '<!-- Until here. -->' };
 
 describe('what a benchmark shows', () => {
   test('is the same from the file it was kept in', t => {
-    const folder = mkdtempSync(join(tmpdir(), 'penstock-results-'));
-    t.after(() => rmSync(folder, { recursive: true }));
+    const folder = aFolder(t);
     const file = join(folder, 'results.json');
     writeFileSync(file, toJson(someResults()));
 

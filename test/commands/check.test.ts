@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { run as check } from '../../gateway/commands/check.ts';
@@ -14,6 +13,7 @@ import type { CommandIo, Run } from '../../gateway/commands/io.ts';
 import { run as schema } from '../../gateway/commands/schema.ts';
 import { aCertificate } from '../support/certificates.ts';
 import { aToken, hmac } from '../support/tokens.ts';
+import { aFolder } from '../support/folder.ts';
 
 const GATEWAY = 'discovery: { static: [{ service: a, instances: ["http://127.0.0.1:1"] }] }\n';
 const ROUTES = `routes:
@@ -29,8 +29,7 @@ interface Files {
 
 /** Runs commands in a folder with these two files, and gathers what they say. */
 function inFolder(t: TestContext, { gateway = GATEWAY, routes = ROUTES, env = {} }: Files = {}) {
-  const cwd = mkdtempSync(join(tmpdir(), 'penstock-commands-'));
-  t.after(() => rmSync(cwd, { recursive: true, force: true }));
+  const cwd = aFolder(t);
   mkdirSync(join(cwd, 'config'));
   writeFileSync(join(cwd, 'config/gateway.yaml'), gateway);
   writeFileSync(join(cwd, 'config/routes.yaml'), routes);
@@ -257,8 +256,7 @@ ${cwd}/config/routes.yaml:3:19: error: routes[0].predicates[0]: there is no pred
 
 /** gateway.yaml with a plug-in of this text, in a file beside the folder of the configuration. */
 function withPlugin(t: TestContext, plugin: string, routes?: string) {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-plugins-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   const file = join(folder, 'plugin.ts');
   writeFileSync(file, `import { defineFilter, defineMiddleware, definePredicate } from 'penstock';\n${plugin}`);
   const run = inFolder(t, { gateway: `${GATEWAY}plugins: [${file}]\n`, ...(routes === undefined ? {} : { routes }) });
@@ -424,8 +422,7 @@ describe('explain', () => {
 
   test('says how callers come in over TLS, and as whom an instance with TLS is verified', async t => {
     const pem = aCertificate({ names: ['localhost'] });
-    const folder = mkdtempSync(join(tmpdir(), 'penstock-explain-'));
-    t.after(() => rmSync(folder, { recursive: true }));
+    const folder = aFolder(t);
     writeFileSync(join(folder, 'c.pem'), pem.cert);
     writeFileSync(join(folder, 'k.pem'), pem.key);
     const [cert, key] = [join(folder, 'c.pem'), join(folder, 'k.pem')];

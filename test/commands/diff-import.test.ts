@@ -1,17 +1,16 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { run as check } from '../../gateway/commands/check.ts';
 import { run as diff } from '../../gateway/commands/diff.ts';
 import { run as importRun } from '../../gateway/commands/import.ts';
 import type { Run } from '../../gateway/commands/io.ts';
+import { aFolder } from '../support/folder.ts';
 
 /** Runs commands in a folder with these files, and gathers what they say. */
 function inFolder(t: TestContext, files: Readonly<Record<string, string>>) {
-  const cwd = mkdtempSync(join(tmpdir(), 'penstock-commands-'));
-  t.after(() => rmSync(cwd, { recursive: true, force: true }));
+  const cwd = aFolder(t);
   for (const [name, text] of Object.entries(files)) writeFileSync(join(cwd, name), text);
   return async (command: Run, ...args: readonly string[]) => {
     const said = { out: '', err: '' };

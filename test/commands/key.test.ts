@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { run } from '../../gateway/commands/key.ts';
 import { parseApiKeys } from '../../gateway/config/api-keys-file.ts';
+import { aFolder } from '../support/folder.ts';
 
 function inFolder(t: TestContext, yaml = 'identity: { apiKeys: { file: keys/api-keys.yaml } }') {
-  const cwd = mkdtempSync(join(tmpdir(), 'penstock-key-'));
-  t.after(() => rmSync(cwd, { recursive: true }));
+  const cwd = aFolder(t);
   writeFileSync(join(cwd, 'gateway.yaml'), yaml);
   const file = join(cwd, 'keys/api-keys.yaml');
   const key = async (...args: string[]) => {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { run } from '../../gateway/commands/proto.ts';
 import { post } from '../support/call.ts';
 import { startGateway } from '../support/composed-gateway.ts';
 import { answer, startUpstream, type Script } from '../support/scripted-upstream.ts';
+import { aFolder } from '../support/folder.ts';
 
 const JSON_TYPE = { fields: 'Content-Type: application/json\r\n' };
 const PROTOTYPE =
@@ -22,8 +22,7 @@ const model: Script = (socket, request) => {
 };
 
 async function made(t: TestContext, instances: readonly string[], ...args: string[]) {
-  const cwd = mkdtempSync(join(tmpdir(), 'penstock-proto-'));
-  t.after(() => rmSync(cwd, { recursive: true }));
+  const cwd = aFolder(t);
   const known = JSON.stringify([{ service: 'fuel', instances }]);
   writeFileSync(join(cwd, 'gateway.yaml'), `admin: { port: 0 }\ndiscovery: { static: ${known} }\n`);
   writeFileSync(join(cwd, 'routes.yaml'), 'routes: [{ id: fuel, uri: lb://fuel }]');

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { run } from '../../gateway/commands/token.ts';
 import { JwtScheme } from '../../gateway/edges/jsonwebtoken.ts';
+import { aFolder } from '../support/folder.ts';
 
 const SECRET = 'a-development-secret-of-forty-characters';
 const DEV =
@@ -13,8 +13,7 @@ const DEV =
 
 /** Runs the command in a folder of its own that holds this gateway.yaml. */
 function inFolder(t: TestContext, yaml: string) {
-  const cwd = mkdtempSync(join(tmpdir(), 'penstock-token-'));
-  t.after(() => rmSync(cwd, { recursive: true }));
+  const cwd = aFolder(t);
   writeFileSync(join(cwd, 'gateway.yaml'), yaml);
   return async (...args: string[]) => {
     const said = { stdout: '', stderr: '' };

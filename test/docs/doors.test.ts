@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
@@ -9,6 +8,7 @@ import { startGateway } from '../support/composed-gateway.ts';
 import { ensureBuf } from '../support/npm-package.mjs';
 import { answer, startUpstream, type Script } from '../support/scripted-upstream.ts';
 import { until } from '../support/until.ts';
+import { aFolder } from '../support/folder.ts';
 
 const page = readFileSync(new URL('../../docs/doors.md', import.meta.url), 'utf8');
 
@@ -61,8 +61,7 @@ const WANTED: Readonly<Record<string, RegExp>> = {
 
 test('the page on doors has a call to paste for each, which does what it says', async t => {
   assert.deepEqual([...calls.keys()], Object.keys(WANTED));
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-doors-page-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   for (const name of ['at', 'inbox']) mkdirSync(join(folder, name));
   writeFileSync(join(folder, 'at', 'cars.csv'), 'wt,hp\n2.62,110\n');
   writeFileSync(join(folder, 'fuel.proto'), blockOf('proto'));

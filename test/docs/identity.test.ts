@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, test, type TestContext } from 'node:test';
@@ -18,6 +17,7 @@ import { json, startScriptedProvider } from '../support/identity-provider.ts';
 import { answer, startUpstream } from '../support/scripted-upstream.ts';
 import { startSlapd, SUFFIX } from '../support/slapd.ts';
 import { aToken, asymmetric } from '../support/tokens.ts';
+import { aFolder } from '../support/folder.ts';
 
 const page = readFileSync(new URL('../../docs/identity.md', import.meta.url), 'utf8');
 
@@ -78,8 +78,7 @@ function blocksOf(title: string): string[] {
 
 /** A folder with these files, gone when the test ends. */
 function folderWith(t: TestContext, files: Readonly<Record<string, string>>): string {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-identity-page-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   for (const [name, content] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, name)), { recursive: true });
     writeFileSync(join(folder, name), content);

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { startRedis } from '../support/redis.ts';
@@ -10,6 +8,7 @@ import { post } from '../support/call.ts';
 import { startGateway, type ComposedGateway } from '../support/composed-gateway.ts';
 import { answer, startUpstream } from '../support/scripted-upstream.ts';
 import { aToken, hmac } from '../support/tokens.ts';
+import { aFolder } from '../support/folder.ts';
 
 const page = readFileSync(new URL('../../docs/limits.md', import.meta.url), 'utf8');
 const AWAY = 'redis does not answer: limits are counted as `onStoreFailure` says';
@@ -29,8 +28,7 @@ function tokenOf(sub: string): string {
 
 async function run(t: TestContext, { yaml, lines }: (typeof examples)[number]): Promise<void> {
   const upstream = await startUpstream(t, answer('[1]'));
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-limits-page-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   const more = `limits: { file: ${join(folder, 'limits')} }
 identity: { jwt: [{ issuer: here, audience: penstock, algorithms: [HS256], secret: '\${env:S}' }] }`;
   const routes = `services: { fuel: { concurrency: 64, health: { interval: 1h } } }\n${yaml}`;
@@ -103,8 +101,7 @@ describe('the page on limits', () => {
 
   test('tells callers what it shows', async t => {
     const upstream = await startUpstream(t, answer('[1]'));
-    const folder = mkdtempSync(join(tmpdir(), 'penstock-limits-page-'));
-    t.after(() => rmSync(folder, { recursive: true }));
+    const folder = aFolder(t);
     const [, routes = ''] = /```yaml\n([^]*?)```/.exec(page.split('## Quotas')[1] ?? '') ?? [];
     const gateway = await startGateway(t, {
       services: { fuel: [upstream.origin] },

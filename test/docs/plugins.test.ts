@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { startGateway } from '../support/composed-gateway.ts';
 import { startNode } from '../support/node-server.ts';
+import { aFolder } from '../support/folder.ts';
 
 const manual = readFileSync('docs/plugins.md', 'utf8');
 
@@ -17,8 +17,7 @@ function blockOf(first: string): string {
 
 /** The manual's example, in a folder of its own. */
 function fileOf(t: TestContext, name: string): string {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-plugins-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   symlinkSync(resolve('node_modules'), join(folder, 'node_modules'));
   mkdirSync(join(folder, 'plugins'));
   const file = join(folder, 'plugins', name);

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import type { AuditEntry } from '../../gateway/domain/operating/audit.ts';
@@ -11,14 +10,14 @@ import { linesOfTrail, openAuditTrail, type AuditConfig } from '../../gateway/ed
 import { verifyTrail } from '../../gateway/compose-audit.ts';
 import { systemClock as clock } from '../../gateway/edges/clock.ts';
 import { until } from '../support/until.ts';
+import { aFolder } from '../support/folder.ts';
 
 const aChange = (what: string): AuditEntry => ({
   ...{ kind: 'change', by: 'ops', from: null, what, before: null, after: null, outcome: 'done' },
 });
 
 function aConfig(t: TestContext, traits: Partial<AuditConfig> = {}): AuditConfig {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-audit-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   return { file: join(folder, 'audit.jsonl'), rotateBytes: 64 * 1024 * 1024, keep: 30, required: false, ...traits };
 }
 

@@ -9,8 +9,9 @@ import { join } from 'node:path';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
 import { fitConnections } from '../../gateway/edges/descriptors.ts';
 import { call } from '../support/call.ts';
-import { aFolder } from '../support/gateway-process.ts';
+
 import { until } from '../support/until.ts';
+import { aFolder } from '../support/folder.ts';
 
 type Line = Readonly<Record<string, unknown>>;
 

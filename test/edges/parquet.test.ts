@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -12,14 +11,14 @@ import { toLines } from '../../gateway/edges/parquet/hyparquet.ts';
 import { fromLines } from '../../gateway/edges/parquet/hyparquet-writer.ts';
 import { ParquetProcesses } from '../../gateway/edges/parquet/parquet-process.ts';
 import { manualClock } from '../support/manual-clock.ts';
+import { aFolder } from '../support/folder.ts';
 
 const COLUMNS = fileURLToPath(new URL('../support/parquet/columns.parquet', import.meta.url));
 const ignore = () => undefined;
 const NEVER = new AbortController().signal;
 
 function folderOf(t: TestContext) {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-parquet-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   return { source: join(folder, 'source'), target: join(folder, 'target') };
 }
 

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { call } from '../support/call.ts';
 import { startGateway } from '../support/composed-gateway.ts';
 import { answer, startUpstream } from '../support/scripted-upstream.ts';
 import { aToken, hmac, unsigned } from '../support/tokens.ts';
+import { aFolder } from '../support/folder.ts';
 
 const SECRET = 'a secret of thirty-two bytes or more';
 const digestOf = (text: string) => createHash('sha256').update(text).digest('hex');
@@ -21,8 +21,7 @@ function bearer(roles: readonly string[], signer = hmac(SECRET)): { authorizatio
 /** A gateway whose admin listener others can reach, and whose callers have roles by tokens and by keys. */
 async function start(t: TestContext) {
   const upstream = await startUpstream(t, answer('[1]'));
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-roles-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   const keys = join(folder, 'keys.yaml');
   const trail = join(folder, 'audit.jsonl');
   writeFileSync(keys, `[{ id: ci, sha256: ${digestOf('the key')}, subject: ci, roles: [ops-team] }]`);

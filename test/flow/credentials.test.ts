@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { startGateway } from '../support/composed-gateway.ts';
 import { answer, startUpstream } from '../support/scripted-upstream.ts';
 import { aToken, hmac } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
+import { aFolder } from '../support/folder.ts';
 
 const SECRET = 'a secret of thirty-two bytes or more';
 const JWT = "jwt: [{ issuer: here, audience: penstock, algorithms: [HS256], secret: '${env:S}' }]";
@@ -37,8 +37,7 @@ routes: [{ id: fuel, uri: lb://fuel, predicates: ['Path=/fuel/**']${policy && `,
 }
 
 function aKeyFile(t: TestContext, keys: object[]) {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-keys-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   const file = join(folder, 'api-keys.yaml');
   const save = (all: object[]) => writeFileSync(file, JSON.stringify(all));
   save(keys);

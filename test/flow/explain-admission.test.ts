@@ -1,21 +1,20 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { AdmissionView } from '../../gateway/compose-explain.ts';
 import { call } from '../support/call.ts';
 import { startGateway } from '../support/composed-gateway.ts';
 import { answer, startUpstream } from '../support/scripted-upstream.ts';
+import { aFolder } from '../support/folder.ts';
 
 const KEY = 'a-key-of-the-test';
 const digestOf = (text: string) => createHash('sha256').update(text).digest('hex');
 
 test('explain tells who would be let in and under what they count, counts nothing, and shuts no caller out', async t => {
   const upstream = await startUpstream(t, answer('[1]'));
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-explain-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   const keys = join(folder, 'keys.yaml');
   writeFileSync(keys, `[{ id: app, sha256: ${digestOf(KEY)}, subject: app, scopes: [predict] }]`);
   const gateway = await startGateway(t, {

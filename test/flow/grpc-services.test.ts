@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { enveloped } from '../../gateway/domain/grpc/envelope.ts';
@@ -11,6 +10,7 @@ import { aCertificate } from '../support/certificates.ts';
 import { startGateway, type ComposedGateway } from '../support/composed-gateway.ts';
 import { callByGrpc, startGrpcServer } from '../support/grpc.ts';
 import { until } from '../support/until.ts';
+import { aFolder } from '../support/folder.ts';
 
 function gatewayBefore(t: TestContext, instances: readonly string[], { service = '', health = 'interval: 60s' } = {}) {
   return startGateway(t, {
@@ -84,8 +84,7 @@ describe('a service of gRPC', () => {
   });
 
   test('is called by TLS where its certificate verifies, and only there', async t => {
-    const folder = mkdtempSync(join(tmpdir(), 'penstock-grpcs-'));
-    t.after(() => rmSync(folder, { recursive: true }));
+    const folder = aFolder(t);
     const authority = aCertificate({ subject: '/CN=authority', names: [], isAuthority: true });
     const { cert, key } = aCertificate({ names: ['echo.internal'], by: authority });
     writeFileSync(join(folder, 'ca.pem'), authority.cert);

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { once } from 'node:events';
@@ -16,6 +15,7 @@ import { seeded } from '../support/service-at-work.ts';
 import { until } from '../support/until.ts';
 import { enveloped } from '../../gateway/domain/grpc/envelope.ts';
 import { readOwnProto } from '../../gateway/edges/protobufjs-own.ts';
+import { aFolder } from '../support/folder.ts';
 
 const PROTO = `syntax = "proto3";
 package fuel.v1;
@@ -105,8 +105,7 @@ async function gatewayBefore(
   upstream: ScriptedUpstream,
   { policy = '', more = '', proto = PROTO }: Traits = {},
 ) {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-proto-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   writeFileSync(join(folder, 'fuel.proto'), proto);
   return startGateway(t, {
     services: { fuel: [upstream.origin] },

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:http2';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -19,6 +18,7 @@ import { CONTENTS, GEAR, GRPC_INFER, HP, ROWS, startModel, WT } from '../support
 import { seeded } from '../support/service-at-work.ts';
 import { aToken, hmac } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
+import { aFolder } from '../support/folder.ts';
 
 const CLAIMS = { iss: 'penstock-dev', aud: 'penstock', sub: 'alice', exp: 4_102_444_800 };
 const TOKEN = aToken({ alg: 'HS256', typ: 'JWT' }, CLAIMS, hmac(SECRET));
@@ -309,8 +309,7 @@ function messageOf(message: object): Buffer {
 
 /** A gateway that takes keys, tokens and certificates, the last of an authority of the test's. */
 function withSchemes(t: TestContext) {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-schemes-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   const file = (name: string, text: string) => {
     writeFileSync(join(folder, name), text);
     return join(folder, name);

@@ -26,6 +26,7 @@ import { startGateway, type ComposedGateway } from '../support/composed-gateway.
 import { answer, startUpstream, type Script } from '../support/scripted-upstream.ts';
 import { aToken, hmac } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
+import { aFolder } from '../support/folder.ts';
 
 const JSON_FIELD = 'Content-Type: application/json\r\n';
 
@@ -302,8 +303,7 @@ describe('a job', () => {
   });
 
   test('goes on where a gateway that ended has left it: what was answered is not asked again, what was kept long enough is gone', async t => {
-    const folder = mkdtempSync(join(tmpdir(), 'penstock-jobs-'));
-    t.after(() => rmSync(folder, { recursive: true }));
+    const folder = aFolder(t);
     const route = 'batch: { sizeMax: 2 }, retry: { attempts: 1 }';
     const first = await gatewayWithJobs(t, { route, folder });
     const rowsOf = (body: Buffer) => (JSON.parse(body.toString()) as { x: number }[]).map(({ x }) => x);
@@ -451,8 +451,7 @@ describe('a job', () => {
     await once(receiver.listen(0, '127.0.0.1'), 'listening');
     t.after(() => receiver.close());
     const to = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hooks`;
-    const folder = mkdtempSync(join(tmpdir(), 'penstock-jobs-'));
-    t.after(() => rmSync(folder, { recursive: true }));
+    const folder = aFolder(t);
     const jobs = `callbacks: [{ to: '${to}', secret: 'whsec_c2VjcmV0' }]`;
     const first = await gatewayWithJobs(t, { jobs, folder });
     const callback = (url: string) => ({ prefer: `callback; url="${url}"` });
@@ -486,8 +485,7 @@ describe('a job', () => {
       else doubling(socket, request);
     };
     const upstreams = [await startUpstream(t, holding), await startUpstream(t, holding)];
-    const folder = mkdtempSync(join(tmpdir(), 'penstock-jobs-'));
-    t.after(() => rmSync(folder, { recursive: true }));
+    const folder = aFolder(t);
     const gateway = await startGateway(t, {
       services: { fuel: upstreams.map(({ origin }) => origin) },
       more: `jobs: { folder: ${folder}/jobs }\naudit: { file: ${folder}/audit.jsonl }`,
@@ -511,8 +509,7 @@ routes:
   });
 
   test('is made of each file in the inbox, whose answers, or errors, are written beside it', async t => {
-    const inbox = mkdtempSync(join(tmpdir(), 'penstock-inbox-'));
-    t.after(() => rmSync(inbox, { recursive: true }));
+    const inbox = aFolder(t);
     writeFileSync(join(inbox, 'cars.csv.gz'), gzipSync('x\n1\n2\n'));
     writeFileSync(join(inbox, 'broken.json'), '{"x":1}');
     const columnData = [{ name: 'x', data: [1.5] }];

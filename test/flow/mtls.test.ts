@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import { connect as connectHttp2, type ClientSessionOptions, type SecureClientSessionOptions } from 'node:http2';
 import { request } from 'node:https';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
@@ -13,6 +12,7 @@ import { startGateway } from '../support/composed-gateway.ts';
 import { aToken, hmac } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
 import { listen } from '../support/node-server.ts';
+import { aFolder } from '../support/folder.ts';
 
 const SECRET = 'a secret of thirty-two bytes or more';
 const server = aCertificate({ names: ['localhost', 'models.example', 'IP:127.0.0.1'] });
@@ -38,8 +38,7 @@ async function startWithCertificates(t: TestContext, caller = 'san') {
     socket.end(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n${said}\r\n\r\n`);
   });
   const port = await listen(t, instance);
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-mtls-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   const file = (name: string, text: string) => {
     writeFileSync(join(folder, name), text);
     return join(folder, name);

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -12,6 +11,7 @@ import { startGateway, type ComposedGateway } from '../support/composed-gateway.
 import { ensureOnnxRuntime } from '../support/npm-package.mjs';
 import { isRunning } from '../support/plumber/serve.ts';
 import { until } from '../support/until.ts';
+import { aFolder } from '../support/folder.ts';
 
 const HERE = fileURLToPath(new URL('../support/onnx/', import.meta.url));
 
@@ -31,8 +31,7 @@ async function startModels(
   models: Readonly<Record<string, ModelTraits>>,
   { hasRuntime = true }: { readonly hasRuntime?: boolean } = {},
 ) {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-onnx-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   if (hasRuntime) symlinkSync(await ensureOnnxRuntime(), join(folder, 'node_modules'));
   const names = Object.keys(models);
   for (const name of names) copyFileSync(`${HERE}${name}.onnx`, join(folder, `${name}.onnx`));

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { connect } from 'node:http2';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { startGateway, type ComposedGateway } from '../support/composed-gateway.ts';
 import { beginCall } from '../support/call.ts';
 import { answer, startUpstream, type ScriptedUpstream } from '../support/scripted-upstream.ts';
 import { until } from '../support/until.ts';
+import { aFolder } from '../support/folder.ts';
 
 interface Traits {
   readonly plugin: string;
@@ -23,8 +23,7 @@ const ROUTES = 'routes: [{ id: a, uri: lb://a, predicates: [Path=/**] }]';
 const IMPORT = `import { defineFilter, defineMiddleware, definePredicate } from 'penstock';\n`;
 
 async function gatewayWith(t: TestContext, { plugin, routes = ROUTES, beside, listen = '' }: Traits) {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-plugins-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   const file = join(folder, 'plugin.ts');
   writeFileSync(file, IMPORT + plugin);
   if (beside !== undefined) writeFileSync(join(folder, 'beside.ts'), beside);

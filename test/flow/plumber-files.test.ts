@@ -1,17 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { post } from '../support/call.ts';
 import { startGateway } from '../support/composed-gateway.ts';
 import { until } from '../support/until.ts';
+import { aFolder } from '../support/folder.ts';
 
 /** Files, by their paths in a folder of the test's own. */
 function folderWith(t: TestContext, files: Readonly<Record<string, string>>): string {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-plumber-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, name)), { recursive: true });
     writeFileSync(join(folder, name), text);

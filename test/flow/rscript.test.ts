@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
@@ -8,6 +8,7 @@ import { beginCall, post } from '../support/call.ts';
 import { startGateway, type ComposedGateway } from '../support/composed-gateway.ts';
 import { isRunning } from '../support/plumber/serve.ts';
 import { until } from '../support/until.ts';
+import { aFolder } from '../support/folder.ts';
 
 /** Base R alone, which starts in a fraction of a second. */
 const DOUBLE = `
@@ -28,8 +29,7 @@ async function startScript(
   text: string,
   { more = '', route = '', service = '', env }: ScriptTraits = {},
 ) {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-rscript-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   const file = join(folder, 'model_predict.R');
   writeFileSync(file, text);
   const { PATH = '', HOME = '' } = process.env;

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { beginCall, post } from '../support/call.ts';
@@ -11,6 +10,7 @@ import { startGateway } from '../support/composed-gateway.ts';
 import { isRunning } from '../support/plumber/serve.ts';
 import { rserveLibrary, startRserve, type Rserve } from '../support/rserve.ts';
 import { until } from '../support/until.ts';
+import { aFolder } from '../support/folder.ts';
 
 /** What R says of what it is given, without a word of JSON; and answers of every type. */
 const CODE = `
@@ -204,8 +204,7 @@ describe('a function behind Rserve', () => {
   });
 
   test('is started by the gateway from a file, and ends with it', async t => {
-    const folder = mkdtempSync(join(tmpdir(), 'penstock-functions-'));
-    t.after(() => rmSync(folder, { recursive: true }));
+    const folder = aFolder(t);
     writeFileSync(join(folder, 'loaded.txt'), '7');
     writeFileSync(
       join(folder, 'my fuel.R'),

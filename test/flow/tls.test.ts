@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { request } from 'node:https';
 import type { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { aCertificate } from '../support/certificates.ts';
 import { startGateway } from '../support/composed-gateway.ts';
 import { listen } from '../support/node-server.ts';
+import { aFolder } from '../support/folder.ts';
 
 const certificate = aCertificate({ names: ['localhost', 'IP:127.0.0.1'], days: 30 });
 
@@ -29,8 +29,7 @@ async function startSecure(t: TestContext) {
     socket.once('end', () => socket.end());
   });
   const port = await listen(t, instance);
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-tls-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
   writeFileSync(cert, certificate.cert);
   writeFileSync(key, certificate.key);

@@ -13,6 +13,7 @@ import { aCertificate, type TestCertificate } from '../support/certificates.ts';
 import { startGateway, type ComposedGateway } from '../support/composed-gateway.ts';
 import { until } from '../support/until.ts';
 import { listen } from '../support/node-server.ts';
+import { aFolder } from '../support/folder.ts';
 
 const authority = aCertificate({ subject: '/CN=authority', names: [], isAuthority: true });
 const stranger = aCertificate({ subject: '/CN=stranger', names: [], isAuthority: true });
@@ -68,8 +69,7 @@ routes:
 
 /** A gateway before that instance, with what a service says of TLS; files it may name lie beside its routes. */
 async function startBefore(t: TestContext, port: number, tls: string) {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-upstream-tls-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
   write('ca.pem', authority.cert);
   write('other.pem', stranger.cert);

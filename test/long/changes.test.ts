@@ -11,12 +11,13 @@ import { freePort } from '../../gateway/setup/ports.mjs';
 import { ensureServer } from '../support/servers.mjs';
 import { anEcho, MISBEHAVE, misbehavingRoutes, startCluster } from '../support/cluster.ts';
 import { startConsulServers } from '../support/consul-servers.ts';
-import { aFolder, IDENTITY, startGatewayProcess } from '../support/gateway-process.ts';
+import { IDENTITY, startGatewayProcess } from '../support/gateway-process.ts';
 import { startLoad } from '../support/load.ts';
 import { misbehave, startPlumberService } from '../support/plumber/serve.ts';
 import { until } from '../support/until.ts';
 import { inspectorAt, openLiveHeap } from './live-heap.ts';
 import { listen } from '../support/node-server.ts';
+import { aFolder } from '../support/folder.ts';
 
 const ROUTES = 10_000;
 const RELOAD_SECONDS = Number(process.env['PENSTOCK_RELOAD_SECONDS'] ?? 60);

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { systemClock } from '../../gateway/edges/clock.ts';
@@ -8,6 +7,7 @@ import { GatewayError } from '../../gateway/domain/errors.ts';
 import { ParquetProcesses } from '../../gateway/edges/parquet/parquet-process.ts';
 import { seeThatDoorsHold } from '../support/hostile-doors.ts';
 import { seeded } from '../support/service-at-work.ts';
+import { aFolder } from '../support/folder.ts';
 
 test('a thousand hostile bodies and answers at each door are answered clearly and leave nothing behind', async t => {
   await seeThatDoorsHold(t, { rserve: 1_000, onnx: 1_000, script: 1_000, answers: 1_000 });
@@ -16,8 +16,7 @@ test('a thousand hostile bodies and answers at each door are answered clearly an
 const FILES = 300;
 
 test('hundreds of damaged Parquet files are each read, or refused as the caller’s fault', async t => {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-parquet-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   const [source, target] = [join(folder, 'source'), join(folder, 'target')];
   const sound = readFileSync(new URL('../support/parquet/columns.parquet', import.meta.url));
   const processes = new ParquetProcesses(systemClock);

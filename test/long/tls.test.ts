@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import { aCertificate } from '../support/certificates.ts';
-import { aFolder, startGatewayProcess } from '../support/gateway-process.ts';
+import { startGatewayProcess } from '../support/gateway-process.ts';
 import { ensureServer } from '../support/servers.mjs';
 import { listen } from '../support/node-server.ts';
+import { aFolder } from '../support/folder.ts';
 
 const run = promisify(execFile);
 

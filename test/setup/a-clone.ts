@@ -1,7 +1,7 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { aFolder } from '../support/folder.ts';
 
 interface CloneTraits {
   /** What stands in main.ts, in place of the gateway. */
@@ -11,8 +11,7 @@ interface CloneTraits {
 
 /** A folder with this clone's launcher and set-up, and little else; gone when the test ends. */
 export function aClone(t: TestContext, { main = '', hasPackages = true }: CloneTraits = {}): string {
-  const root = mkdtempSync(join(tmpdir(), 'penstock-clone-'));
-  t.after(() => rmSync(root, { recursive: true, force: true }));
+  const root = aFolder(t);
   mkdirSync(join(root, 'gateway'));
   for (const part of ['penstock.mjs', 'setup']) {
     cpSync(join('gateway', part), join(root, 'gateway', part), { recursive: true });

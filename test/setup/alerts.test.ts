@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { parse, stringify } from 'yaml';
 import { createMetrics } from '../../gateway/edges/prom-client.ts';
 import { promtool } from '../support/promtool.ts';
+import { aFolder } from '../support/folder.ts';
 
 interface Alerts {
   readonly groups: readonly { readonly rules: readonly { readonly alert: string; readonly expr: string }[] }[];
@@ -149,8 +149,7 @@ function unitTest(alert: string, series: Series, fires: boolean) {
 
 describe('every alert', () => {
   test('fires when it should, and not on what is usual', async t => {
-    const folder = mkdtempSync(join(tmpdir(), 'penstock-alerts-'));
-    t.after(() => rmSync(folder, { recursive: true }));
+    const folder = aFolder(t);
     const files = rules.map(rule => {
       const { alert } = rule;
       const { fires, rests } = CASES[alert] ?? assert.fail(`a new alert needs its case above: ${alert}`);

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { createStarts, outlineOf } from '../../gateway/setup/gateway-process.mjs';
+import { aFolder } from '../support/folder.ts';
 
 function configFile(t: TestContext, text: string): string {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-outline-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = aFolder(t);
   const file = join(folder, 'gateway.yaml');
   writeFileSync(file, text);
   return file;

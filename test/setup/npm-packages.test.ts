@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { missingPackages } from '../../gateway/setup/npm-packages.mjs';
+import { aFolder } from '../support/folder.ts';
 
 type Packages = Record<string, { version?: string; os?: string | string[]; cpu?: string | string[] }>;
 
 /** A clone whose lock file asks for `wanted`, and where npm says it installed `present`. */
 function aCloneWith(t: TestContext, { wanted, present }: { wanted: Packages; present?: Packages }): string {
-  const root = mkdtempSync(join(tmpdir(), 'penstock-npm-'));
-  t.after(() => rmSync(root, { recursive: true }));
+  const root = aFolder(t);
   writeFileSync(join(root, 'package-lock.json'), JSON.stringify({ packages: { '': {}, ...wanted } }));
   if (present === undefined) return root;
   for (const path of Object.keys(present)) mkdirSync(join(root, path), { recursive: true });

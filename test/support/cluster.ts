@@ -3,11 +3,12 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { startConsulAgent, type ConsulAgent } from './consul-agent.ts';
-import { aFolder, IDENTITY, SECRET, startGatewayProcess, type GatewayProcess } from './gateway-process.ts';
+import { IDENTITY, SECRET, startGatewayProcess, type GatewayProcess } from './gateway-process.ts';
 import { misbehave, startPlumberService, type PlumberService } from './plumber/serve.ts';
 import type { LoadCall } from './load.ts';
 import { aToken, hmac } from './tokens.ts';
 import { until } from './until.ts';
+import { aFolder } from './folder.ts';
 
 /** A real Consul, real R processes registered in it, and a gateway that knows them from there. */
 export interface Cluster {

@@ -1,7 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { TestContext } from 'node:test';
@@ -9,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { call, type CallTraits, type Received } from './call.ts';
 import { createGatewayLog, type GatewayLog } from './log-lines.ts';
 import { operatorOf, type Operator } from './operator.ts';
+import { aFolder } from './folder.ts';
 
 /** The secret of the issuer that every gateway process of the tests believes. */
 export const SECRET = 'a secret of thirty-two bytes or more';
@@ -52,13 +52,6 @@ const MAIN = fileURLToPath(new URL('../../gateway/main.ts', import.meta.url));
 /** The configuration that believes tokens signed with SECRET. */
 export const IDENTITY =
   "identity: { jwt: [{ issuer: penstock-dev, audience: penstock, algorithms: [HS256], secret: '${env:PENSTOCK_JWT_SECRET}' }] }";
-
-/** A folder for both files, which goes with the test. */
-export function aFolder(t: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-system-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 /** Starts `penstock serve` on free ports and waits until it is ready. It ends with the test. */
 export async function startGatewayProcess(t: TestContext, traits: ProcessTraits): Promise<GatewayProcess> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,6 +14,7 @@ import { diceFrom, type Dice } from './corpus.ts';
 import { ensureOnnxRuntime } from './npm-package.mjs';
 import { startRserve } from './rserve.ts';
 import { until } from './until.ts';
+import { aFolder } from './folder.ts';
 
 /** How many mutated bodies, or answers, meet each door. */
 export interface HostileCounts {
@@ -164,8 +165,7 @@ interface Behind {
 }
 
 async function startDoors(t: TestContext, { rserve, almost, web }: Behind): Promise<ComposedGateway> {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-doors-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   symlinkSync(await ensureOnnxRuntime(), join(folder, 'node_modules'));
   copyFileSync(fileURLToPath(new URL('./onnx/fuel.onnx', import.meta.url)), join(folder, 'fuel.onnx'));
   writeFileSync(join(folder, 'script.R'), SCRIPT);

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { once } from 'node:events';
 import { describe, test, type TestContext } from 'node:test';
@@ -14,6 +13,7 @@ import { IDENTITY, startGatewayProcess, type GatewayProcess } from '../support/g
 import { killGroup, startPlumberService } from '../support/plumber/serve.ts';
 import { until } from '../support/until.ts';
 import { freePort } from '../support/node-server.ts';
+import { aFolder } from '../support/folder.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const PAGE = readFileSync(join(root, 'docs/adding-a-model.md'), 'utf8');
@@ -113,8 +113,7 @@ describe('docs/adding-a-model.md, followed to the letter,', () => {
 
 /** A copy of what the page needs of the clone, with the files of the sections written and their commands run. */
 function aClone(t: TestContext, ...sections: readonly string[]): string {
-  const clone = mkdtempSync(join(tmpdir(), 'adding-a-model-'));
-  t.after(() => rmSync(clone, { recursive: true, force: true }));
+  const clone = aFolder(t);
   mkdirSync(join(clone, 'config'));
   cpSync(join(root, 'plumber-services'), join(clone, 'plumber-services'), {
     recursive: true,

@@ -6,10 +6,11 @@ import { describe, test, type TestContext } from 'node:test';
 import { run } from '../../gateway/commands/audit.ts';
 import { linesOfTrail } from '../../gateway/edges/audit-file.ts';
 import { post } from '../support/call.ts';
-import { aFolder, IDENTITY, startGatewayProcess } from '../support/gateway-process.ts';
+import { IDENTITY, startGatewayProcess } from '../support/gateway-process.ts';
 import { answer, startUpstream } from '../support/scripted-upstream.ts';
 import { bearer } from '../support/cluster.ts';
 import { until } from '../support/until.ts';
+import { aFolder } from '../support/folder.ts';
 
 const ROUTES = `routes:
   - { id: fuel, uri: lb://fuel, predicates: [Path=/fuel], audit: true }

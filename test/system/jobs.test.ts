@@ -3,10 +3,11 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { post } from '../support/call.ts';
-import { aFolder, startGatewayProcess } from '../support/gateway-process.ts';
+import { startGatewayProcess } from '../support/gateway-process.ts';
 import { isRunning } from '../support/plumber/serve.ts';
 import { answer, startUpstream } from '../support/scripted-upstream.ts';
 import { until } from '../support/until.ts';
+import { aFolder } from '../support/folder.ts';
 
 const rowsOf = (body: Buffer) => (JSON.parse(body.toString()) as { x: number }[]).map(({ x }) => x);
 

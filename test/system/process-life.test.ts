@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { onWholeLine } from '../support/whole-lines.ts';
 import { freePort, listen } from '../support/node-server.ts';
+import { aFolder } from '../support/folder.ts';
 
 const MAIN = fileURLToPath(new URL('../../gateway/main.ts', import.meta.url));
 
@@ -23,8 +23,7 @@ type Line = Record<string, unknown> & { event: string };
 
 /** A gateway as a process of its own, before a small server that answers when it is told to. */
 async function startGateway(t: TestContext) {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-life-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   const held: (() => void)[] = [];
   const upstream = createServer((_req, res) => {
     held.push(() => res.end('answered'));
@@ -165,8 +164,7 @@ describe('the process', () => {
 
   test('says in words that its port is taken', async t => {
     const { child, adminPort } = await startGateway(t);
-    const folder = mkdtempSync(join(tmpdir(), 'penstock-life-'));
-    t.after(() => rmSync(folder, { recursive: true }));
+    const folder = aFolder(t);
     const port = await freePort();
     writeFileSync(join(folder, 'gateway.yaml'), `listen: { port: ${port} }\nadmin: { port: ${adminPort} }\n`);
     writeFileSync(join(folder, 'routes.yaml'), 'routes: []\n');
@@ -183,8 +181,7 @@ describe('the process', () => {
   });
 
   test('does not start with files that have errors, and shows each as check does', async t => {
-    const folder = mkdtempSync(join(tmpdir(), 'penstock-life-'));
-    t.after(() => rmSync(folder, { recursive: true }));
+    const folder = aFolder(t);
     writeFileSync(join(folder, 'gateway.yaml'), 'lisen: {}\n');
     writeFileSync(join(folder, 'routes.yaml'), 'routs: []\n');
 

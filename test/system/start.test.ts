@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { findAccount, isRoot } from '../../gateway/edges/user.ts';
 import { freePort } from '../../gateway/setup/ports.mjs';
 import { until } from '../support/until.ts';
+import { aFolder } from '../support/folder.ts';
 
 /** The first line of the screen says that all is up; the last, how to end it. */
 const SCREEN_ENDS = 'Ctrl-C stops everything.';
@@ -121,8 +122,7 @@ async function startInVain(t: TestContext, discovery: string) {
 }
 
 test('npm start shows why an R does not start, and gives up; root is told why it stays root', async t => {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-model-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   writeFileSync(join(folder, 'plumber.R'), 'library(noSuchPackage)\n');
 
   const { code, said } = await startInVain(t, `{ local: [{ service: fuel, entry: ${folder} }, ${entry('iris')}] }`);

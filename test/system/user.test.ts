@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { findAccount, isRoot } from '../../gateway/edges/user.ts';
-import { aFolder, startGatewayProcess } from '../support/gateway-process.ts';
+import { startGatewayProcess } from '../support/gateway-process.ts';
+import { aFolder } from '../support/folder.ts';
 
 const services = fileURLToPath(new URL('../../plumber-services/', import.meta.url));
 const LOCAL = `{ local: [{ service: fuel, entry: ${services}fuel }] }`;

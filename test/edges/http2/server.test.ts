@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { describe, test, type TestContext } from 'node:test';
@@ -16,6 +15,7 @@ import { anAnswer, bodyOf, startServer, type ServerTraits } from '../../support/
 import { frameCaller, headers, head, PREFACE, settings } from '../../support/http2-frames.ts';
 import { rawCaller } from '../../support/raw-caller.ts';
 import { until } from '../../support/until.ts';
+import { aFolder } from '../../support/folder.ts';
 
 async function startPlain(t: TestContext, traits: Partial<ServerTraits> = {}) {
   const travel =
@@ -332,8 +332,7 @@ describe('a connection that speaks HTTP/2', () => {
 describe('HTTP/2 with TLS', () => {
   test('is agreed on in the handshake, has its host checked, and is https', async t => {
     const { cert, key } = aCertificate({ names: ['a.example.org'] });
-    const folder = mkdtempSync(join(tmpdir(), 'penstock-tls-'));
-    t.after(() => rmSync(folder, { recursive: true }));
+    const folder = aFolder(t);
     const files = { cert: join(folder, 'c.pem'), key: join(folder, 'k.pem') };
     writeFileSync(files.cert, cert);
     writeFileSync(files.key, key);

@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { loadContract } from '../../../gateway/load.ts';
 import { anOnnxFile } from '../../support/onnx/file.ts';
+import { aFolder } from '../../support/folder.ts';
 
 test('what is wrong with an ONNX file is said at its key, and a package that is missing is a warning', t => {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-onnx-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   copyFileSync(fileURLToPath(new URL('../../support/onnx/fuel.onnx', import.meta.url)), join(folder, 'well.onnx'));
   writeFileSync(join(folder, 'text.onnx'), 'no model');
   writeFileSync(join(folder, 'complex.onnx'), anOnnxFile({ inputs: [{ name: 'z', type: 14, dims: [0] }] }));

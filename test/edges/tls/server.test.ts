@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { request, type IncomingMessage } from 'node:http';
 import { Agent, request as requestTls } from 'node:https';
 import { connect as connectTcp } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
@@ -13,6 +12,7 @@ import type { ListenOptions } from '../../../gateway/edges/express/intake.ts';
 import { aCertificate, type TestCertificate } from '../../support/certificates.ts';
 import { anAnswer, startServer } from '../../support/gateway-server.ts';
 import { until } from '../../support/until.ts';
+import { aFolder } from '../../support/folder.ts';
 
 const first = aCertificate({ names: ['a.example.org'] });
 const wild = aCertificate({ names: ['*.b.example.org'] });
@@ -25,8 +25,7 @@ interface TlsTraits {
 
 /** A listener with three certificates, which answers with scheme and host. */
 async function startTls(t: TestContext, { hstsSeconds = 0, listen = {} }: TlsTraits = {}) {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-tls-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = aFolder(t);
   const save = (name: string, { cert, key }: TestCertificate) => {
     // Renamed over, as tools that renew certificates do it.
     for (const [ending, text] of Object.entries({ cert, key })) {
