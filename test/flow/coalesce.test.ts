@@ -1,26 +1,9 @@
 import assert from 'node:assert/strict';
-import type { Socket } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
 import { beginCall, post, type Received } from '../support/call.ts';
 import { startGateway } from '../support/composed-gateway.ts';
-import { answer, bytesThenReset, flood, startUpstream, type Script } from '../support/scripted-upstream.ts';
+import { answer, byHand, bytesThenReset, flood, startUpstream } from '../support/scripted-upstream.ts';
 import { until } from '../support/until.ts';
-
-/** An instance that answers when the test says so, and what it says. */
-function byHand() {
-  const waiting: Socket[] = [];
-  const script: Script = socket => {
-    waiting.push(socket);
-    socket.on('close', () => {
-      if (waiting.includes(socket)) waiting.splice(waiting.indexOf(socket), 1);
-    });
-  };
-  const play = (said: Script) => {
-    const socket = waiting.shift();
-    if (socket !== undefined) said(socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
-  };
-  return { script, waiting, play, release: (body = '[1]', fields = '') => play(answer(body, { fields })) };
-}
 
 async function gatewayBefore(t: TestContext, policy = '', service = '') {
   const hand = byHand();

@@ -1,32 +1,15 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { beginCall } from '../support/call.ts';
 import { startGateway } from '../support/composed-gateway.ts';
 import { rawCaller } from '../support/raw-caller.ts';
-import { answer, stall, startUpstream, type Script } from '../support/scripted-upstream.ts';
+import { answer, byHand, stall, startUpstream, type Script } from '../support/scripted-upstream.ts';
 import { aToken, hmac } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
 
 const SECRET = 'a secret of thirty-two bytes or more';
-
-/** An instance that answers when the test lets it, and knows what it has in hand. */
-function byHand() {
-  const waiting: Socket[] = [];
-  const script: Script = socket => {
-    waiting.push(socket);
-    socket.on('close', () => {
-      if (waiting.includes(socket)) waiting.splice(waiting.indexOf(socket), 1);
-    });
-  };
-  const release = () => {
-    const socket = waiting.shift();
-    if (socket !== undefined) answer('[1]')(socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
-  };
-  return { script, release, waiting };
-}
 
 async function gatewayBefore(t: TestContext, scripts: readonly Script[], { service = '', policy = '' } = {}) {
   const upstreams = await Promise.all(scripts.map(script => startUpstream(t, script)));

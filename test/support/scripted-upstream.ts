@@ -185,3 +185,19 @@ function readRequests(socket: Socket, onRequest: (request: WireRequest) => void)
     pieces = 0;
   });
 }
+
+/** An instance that answers when the test says so, and what it says. */
+export function byHand() {
+  const waiting: Socket[] = [];
+  const script: Script = socket => {
+    waiting.push(socket);
+    socket.on('close', () => {
+      if (waiting.includes(socket)) waiting.splice(waiting.indexOf(socket), 1);
+    });
+  };
+  const play = (said: Script) => {
+    const socket = waiting.shift();
+    if (socket !== undefined) said(socket, { head: '', body: Buffer.alloc(0), pieces: 1 });
+  };
+  return { script, waiting, play, release: (body = '[1]', fields = '') => play(answer(body, { fields })) };
+}
