@@ -72,6 +72,7 @@ announce <- function(settings, port) {
 }
 
 watch_for_quit <- function(run_dir, stop_app) {
+  force(stop_app) # else each look keeps the one before, and the last one evaluates them all
   if (file.exists(file.path(run_dir, "quit"))) return(stop_app())
   later::later(function() watch_for_quit(run_dir, stop_app), 0.2)
 }

@@ -10,3 +10,16 @@ test_that("a port in use is not free", {
 
   expect_false(is_free("127.0.0.1", port))
 })
+
+test_that("a look for the end keeps nothing of the one before", {
+  folder <- withr::local_tempdir()
+  forced <- FALSE
+  stop_app <- function() NULL
+
+  later::with_temp_loop(watch_for_quit(folder, {
+    forced <- TRUE
+    stop_app
+  }))
+
+  expect_true(forced)
+})
