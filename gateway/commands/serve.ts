@@ -43,6 +43,7 @@ export interface ServeOptions {
   readonly user: string | undefined;
 }
 
+/** What the command serves with. */
 export interface ServeParts {
   readonly host: ServeProcess;
   /** Reads both files and makes the gateway; undefined: they have errors, and stderr was told. */

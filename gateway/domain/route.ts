@@ -137,6 +137,7 @@ export interface Limit {
 /** Why an attempt may be repeated: failures of transport by name, answers by status. */
 export type RetryReason = 'connect-failure' | 'connection-lost' | 'attempt-timeout' | number;
 
+/** When an attempt may be repeated, and how long each may take: `retry` of a route, compiled. */
 export interface RetryPolicy {
   /** Counts the first. */
   readonly attempts: number;
@@ -209,6 +210,7 @@ export type RserveTask =
   | { readonly kind: 'call'; /** A function, perhaps `package::name`. */ readonly name: string }
   | { readonly kind: 'script'; /** Where the scripts are, on the machine of Rserve. */ readonly folder: string };
 
+/** How calls of a route are treated: its keys beside predicates and filters, compiled. */
 export interface RoutePolicy {
   /** Undefined: the route is open, because no identity is configured. */
   readonly auth: Auth | undefined;

@@ -131,6 +131,7 @@ export interface ServiceView {
   readonly instances: readonly InstanceView[];
 }
 
+/** What operators see of one instance. */
 export interface InstanceView {
   readonly id: string;
   readonly address: string;

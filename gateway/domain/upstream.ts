@@ -91,6 +91,7 @@ export interface Transport {
   close(): Promise<void>;
 }
 
+/** How a call is carried, and whom its exchange is told to. */
 export interface SendOptions {
   readonly bounds: ExchangeBounds;
   readonly listener: ExchangeListener;

@@ -35,6 +35,7 @@ interface OnnxService extends Omit<PlumberService, 'kind' | 'entry'> {
   readonly onnx: string;
 }
 
+/** What `discovery.local` names, and what its processes are started and watched with. */
 export interface LocalSourceOptions {
   readonly scripts: Pick<Scripts, 'keep'>;
   readonly models: Pick<Models, 'keep'>;

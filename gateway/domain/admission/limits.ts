@@ -335,6 +335,7 @@ interface PacedCall {
   readonly giveBack: (cost: number) => void;
 }
 
+/** Nothing was counted. */
 export const NO_TALLIES: readonly Tally[] = [];
 
 /** Mostly it is one: room for more would be waste. */

@@ -13,6 +13,7 @@ export type AdminPart = 'livez' | 'readyz' | 'metrics' | 'api';
  */
 export const ADMIN_ROLES = ['viewer', 'scientist', 'operator', 'auditor'] as const;
 
+/** What an operator is let do. */
 export type AdminRole = (typeof ADMIN_ROLES)[number];
 
 /** A token that opens the admin listener, by its digest: the token itself is kept nowhere. */
@@ -46,6 +47,7 @@ export interface AdminRights {
 /** What can be done to an instance by hand. */
 export const ORDERS = ['eject', 'readmit', 'drain'] as const;
 
+/** What an operator asks of an instance. */
 export type Order = (typeof ORDERS)[number];
 
 /** A request as `explain` is asked about it. */

@@ -39,6 +39,7 @@ export interface AuditedState {
   readonly count: number;
 }
 
+/** What a line of the trail tells of. */
 export type AuditEntry = AuditedChange | AuditedCall | AuditedState;
 
 /** SHA-256 in hexadecimal. */
@@ -152,6 +153,7 @@ export class AuditCheck {
 /** By what a report counts calls. */
 export const REPORT_KEYS = ['caller', 'model', 'day'] as const;
 
+/** What a report has one row for each of. */
 export type ReportKey = (typeof REPORT_KEYS)[number];
 
 /** Calls under one key. */

@@ -14,6 +14,7 @@ import type { RosterAge } from '../roster.ts';
  */
 const PHASES = ['starting', 'ready', 'draining', 'refusing', 'stopped'] as const;
 
+/** Where in its life the process is. */
 export type Phase = (typeof PHASES)[number];
 
 /** Which configuration serves, and why not a newer one. */

@@ -1,5 +1,6 @@
 import { isRecord } from '../unknown-value.ts';
 
+/** What stands in one field of a table. */
 export type Cell = string | number | boolean | null;
 
 /** A model's answer by columns, all of one length. */

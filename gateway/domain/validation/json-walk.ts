@@ -2,7 +2,9 @@ import { JsonCursor } from '../sharing/json/json-cursor.ts';
 import { readScalar, TEXT, UNCLEAR } from '../sharing/json/r-scalar.ts';
 import { named, NotJson, pointerStep, type Findings } from './findings.ts';
 
+/** What JSON is made of, in ASCII. */
 export const [OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d];
+/** The same: what surrounds and separates. */
 export const [QUOTE, COMMA, COLON] = [0x22, 0x2c, 0x3a];
 
 /** How deep a body may be nested. */

@@ -18,6 +18,7 @@ export interface LocalModel {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** What the processes of a model are run with. */
 export interface HostParts {
   readonly clock: Clock;
   readonly random: Random;
