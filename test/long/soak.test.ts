@@ -96,6 +96,7 @@ test('hours of trouble in minutes: no repeatable call is lost, and nothing grows
   const after = await sizes();
 
   assert.ok(after.memory - before.memory < MEMORY_GROWTH_BYTES_MAX, JSON.stringify({ before, after }));
-  assert.ok(after.handles - before.handles <= HANDLES_GROWTH_MAX, JSON.stringify({ before, after }));
+  const handlesMax = before.handles + HANDLES_GROWTH_MAX;
+  await until(async () => (await sizes()).handles <= handlesMax, `no more than ${handlesMax} handles`); // kept ones close
   assert.deepEqual(gateway.log.of('internal-error'), []);
 });
