@@ -146,7 +146,7 @@ export class Http2Wire implements CallerSide, IncomingBody, Pouring, AnswerWrite
     this.req.once('wantTrailers', () => {
       if (this.req.closed) return;
       this.req.sendTrailers(toHttp2Headers(trailers()));
-      setImmediate(() => this.#refuseRest()); // before, Node would send nothing else
+      this.#refuseRestLater(); // before, Node would send nothing else
     });
   }
 
@@ -180,11 +180,11 @@ export class Http2Wire implements CallerSide, IncomingBody, Pouring, AnswerWrite
     if (isBodiless(answer, call)) {
       dropBody(answer);
       this.respondAlone(status, fields);
-      setImmediate(() => this.#refuseRest());
+      this.#refuseRestLater();
       this.finish(call);
       return;
     }
-    if (this.#hasBody && !this.req.readableEnded) this.req.once('finish', () => this.#refuseRest());
+    if (this.#hasRest) this.req.once('finish', () => this.#refuseRest());
     if (Buffer.isBuffer(body)) {
       this.req.respond(toHttp2Fields(status, fields));
       this.#hand(call, body);
@@ -194,9 +194,18 @@ export class Http2Wire implements CallerSide, IncomingBody, Pouring, AnswerWrite
     pour(call, body, this);
   }
 
+  /** Of the request's body, some is still to come. */
+  get #hasRest(): boolean {
+    return this.#hasBody && !this.req.readableEnded;
+  }
+
+  #refuseRestLater(): void {
+    if (this.#hasRest) setImmediate(() => this.#refuseRest());
+  }
+
   /** A rest of the request's body is of no use: the caller is told so, once the answer is out (RFC 9113 §8.1). */
   #refuseRest(): void {
-    if (!this.#hasBody || this.req.readableEnded) return;
+    if (!this.#hasRest) return;
     if (!this.req.closed) this.req.close(constants.NGHTTP2_NO_ERROR);
     this.req.resume(); // what has come is still to be read, or the stream would never be over
   }
