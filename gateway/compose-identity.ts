@@ -201,7 +201,7 @@ function isFetched({ jwks, discovery }: IssuerConfig): boolean {
 }
 
 const NOTICE_EVERY_MS = 60_000;
-/** Sayings remembered as told; where there are more, some are told again. */
+/** Sayings noted as told; where there are more, some are told again. */
 const NOTICES_MAX = 1_000;
 
 /** Says the same of the same once a minute: many callers meet it at once. */

@@ -10,7 +10,7 @@ export function nearestOf(written: string, known: Iterable<string>): string | un
   return best !== undefined && best.distance <= distanceMax ? best.name : undefined;
 }
 
-/** Case and separators are what people remember least: `default_filters` is as near to `default-filters` as can be. */
+/** Case and separators are what is mistaken most often: `default_filters` is as near to `default-filters` as can be. */
 function bare(name: string): string {
   return name.toLowerCase().replaceAll(/[-_ ]/g, '').slice(0, 64);
 }

@@ -110,7 +110,7 @@ function ignore(): void {
 /** Keys of a table unless told otherwise: 40 MiB once all are in use. */
 const KEYS_MAX = 2 ** 21;
 
-/** Places a key may take: one cache line of each array. */
+/** Slots a key may take: one cache line of each array. */
 const WAYS = 16;
 
 const HITS_MAX = 2 ** 32 - 1;
@@ -173,9 +173,9 @@ export class CounterTable {
   readonly #seed: string;
   readonly #low: Uint32Array;
   readonly #high: Uint32Array;
-  readonly #hits: Uint32Array; // 0: the place is free
+  readonly #hits: Uint32Array; // 0: the slot is free
   readonly #resets: Float64Array;
-  /** Places that changed; undefined where they are not kept. */
+  /** Slots that changed; undefined where they are not kept. */
   readonly #changed: Set<number> | undefined;
 
   constructor({ clock, keysMax = KEYS_MAX, kept }: CounterTableOptions) {

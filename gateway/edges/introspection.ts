@@ -41,7 +41,7 @@ const FAILED_MS = 1_000;
 /**
  * Opaque tokens, by introspection (RFC 7662).
  *
- * One query at a time for a token, however many calls bring it; what was answered is remembered until the token ends, or
+ * One query at a time for a token, however many calls bring it; what was answered is cached until the token ends, or
  * for as long as the endpoint's `cacheFor`, a no as well as a yes, each in room of its own: guessing displaces no good
  * token. An answer that is none is IDENTITY_UNAVAILABLE, and never a yes.
  */

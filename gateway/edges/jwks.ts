@@ -145,7 +145,7 @@ export class KeySet {
 
   #succeeded(fetched: readonly TrustedKey[]): void {
     const { clock, observe, issuer, onGone } = this.#options;
-    // A key that stays is the same object: what it has signed stays remembered.
+    // A key that stays is the same object: what it has signed stays cached.
     const known = this.#keys;
     this.#keys = fetched.map(key => known.find(other => isSame(other, key)) ?? key);
     this.#fetchedMs = clock.nowMs();

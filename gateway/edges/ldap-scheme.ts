@@ -30,7 +30,7 @@ const WRONG: Finding = { kind: 'refused', fault: 'wrong-password' };
 /**
  * People of the house: HTTP Basic, judged by a bind as the caller.
  *
- * A right password is remembered for `cacheFor` under a keyed hash, never as it is; a wrong one is not. One check at a
+ * A right password is cached for `cacheFor` under a keyed hash, never as it is; a wrong one is not. One check at a
  * time for a name and password, however many calls bring them.
  */
 export class LdapScheme implements Scheme {

@@ -205,7 +205,7 @@ const Introspection = z
     claims: Claims.prefault({}).describe('Where in an answer things stand.'),
     cacheFor: duration({ min: '0ms', max: '1h' })
       .prefault('30s')
-      .describe('How long an answer is remembered, at most; never longer than the token lives.'),
+      .describe('How long an answer is cached, at most; never longer than the token lives.'),
   })
   .check(({ value, issues }) => {
     if (!isUrl(value.endpoint))
@@ -259,7 +259,7 @@ const Ldap = z
       .describe('Best `${env:NAME}` or `${file:PATH}`.'),
     cacheFor: duration({ min: '0ms', max: '1h' })
       .prefault('60s')
-      .describe('How long a right password is remembered, by a keyed hash.'),
+      .describe('How long a right password is cached, by a keyed hash.'),
   })
   .check(({ value, issues }) => {
     const isPlain = value.servers.some(server => /^ldap:/i.test(server));
@@ -306,7 +306,7 @@ export const Identity = z
       .optional()
       .describe('Opaque tokens of OAuth 2.0: the endpoints that say whether they are active.'),
     guessing: Guessing.prefault({}).describe(
-      'How many wrong credentials one address may send, and one address for one name. More are refused with RATE_LIMITED, before a signature is checked or a provider is asked; credentials that the gateway remembers as good are still taken.',
+      'How many wrong credentials one address may send, and one address for one name. More are refused with RATE_LIMITED, before a signature is checked or a provider is asked; credentials that the gateway has cached as good are still taken.',
     ),
     mtls: Mtls.optional().describe('Certificates that callers open their connection with, of `listen.tls.clientCa`.'),
     ldap: Ldap.optional().describe(

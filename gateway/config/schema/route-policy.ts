@@ -213,7 +213,7 @@ const Cors = z
       .default([])
       .describe('Header fields of the answer that scripts may read, beside those that they always may.'),
     credentials: z.boolean().default(false).describe('Whether cookies and the like may be sent.'),
-    maxAge: duration({ min: '0ms', max: '1d' }).prefault('10m').describe('How long a browser may remember this.'),
+    maxAge: duration({ min: '0ms', max: '1d' }).prefault('10m').describe('How long a browser may cache this.'),
   })
   .check(({ value, issues }) => {
     value.origins.forEach((origin, i) => {

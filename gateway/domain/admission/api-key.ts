@@ -61,7 +61,7 @@ const UNKNOWN_KEY: Known = {
  * API keys, of which a file has the digests.
  *
  * A key is looked up by a digest under this process's own key and then compared in constant time, so that neither tells
- * a known key from an unknown one by its time. That is as quick as remembering would be: nothing is remembered.
+ * a known key from an unknown one by its time. That is as quick as a cache would be: nothing is cached.
  */
 export class ApiKeyScheme implements Scheme {
   readonly name = 'api-key';

@@ -20,7 +20,7 @@ const GUESSES: ReadonlySet<CredentialFault> = new Set<CredentialFault>([
 
 /** Checks of one address that may be under way at once: none of them is counted yet. */
 const UNDER_WAY_MAX = 64;
-/** Addresses and pairs remembered; beyond, those that failed first are forgotten. */
+/** Addresses and pairs kept; beyond, those that failed first are forgotten. */
 const KEYS_MAX = 20_000;
 
 interface Count {
@@ -31,7 +31,7 @@ interface Count {
 /**
  * Slows guessing down: what an address gets wrong is counted, by itself and together with the name it tried, and at so
  * many failures in a window it is refused before anything expensive is done. No name is locked for others, and a
- * credential that is remembered as good is not asked about here.
+ * credential that is cached as good is not asked about here.
  */
 export class Guessing {
   readonly #policy: GuessingPolicy;

@@ -4,7 +4,7 @@ import type { Limit, Pace } from '../route.ts';
 
 /** How a call would go at a pace. */
 export interface PaceStand {
-  /** When the pace has done with it, and the next may follow: what is remembered of a pace. */
+  /** When the pace has done with it, and the next may follow: what is kept of a pace. */
   readonly doneMs: number;
   /** Until its turn. */
   readonly waitMs: number;
@@ -50,7 +50,7 @@ interface PaceState {
   readonly cost: number;
 }
 
-/** Sums of steps are not exact; a call is not refused for that. */
+/** Steps added up are not exact; a call is not refused for that. */
 const ROUNDING_MS = 1e-6;
 
 /** How a pace stands that is busy for so long, and may be for `roomMs`. */

@@ -14,7 +14,7 @@ export type Finding =
 /**
  * One way for callers to say who they are.
  *
- * What it found of a credential it remembers, in bounded room and under a keyed hash, never under the credential, and
+ * What it found of a credential it caches, in bounded room and under a keyed hash, never under the credential, and
  * answers at once the next time; of a new credential it may promise an answer. A promise is rejected with a GatewayError
  * where nothing can be found out.
  */
