@@ -119,6 +119,7 @@ export interface ManagedService extends Service {
 
 /** How long calls of a route take that are short and steady. */
 export interface Steady {
+  readonly p10Ms: number;
   readonly p50Ms: number;
   readonly p95Ms: number;
 }

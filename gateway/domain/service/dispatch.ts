@@ -20,7 +20,7 @@ export interface DispatchOwner {
 
 const NONE: readonly Instance[] = [];
 
-/** How long before the usual end of a call R is sent the next: about what the way there takes. */
+/** How long before a call may end R is sent the next: about what the way there takes. */
 const LEAD_MS = 2;
 
 /** Gives out the permits of a service, at once or in turn. */
@@ -130,7 +130,7 @@ export class Dispatch implements QueueOwner {
     const nowMs = core.look();
     const steady = steadyTimes.of(routeId, nowMs);
     if (steady === undefined || nowMs - sinceMs > steady.p50Ms) return;
-    const inMs = Math.max(0, sinceMs + steady.p50Ms - LEAD_MS - nowMs);
+    const inMs = Math.max(0, sinceMs + steady.p10Ms - LEAD_MS - nowMs);
     instance.cancelAhead = core.clock.after(inMs, () => {
       instance.cancelAhead = undefined;
       this.#sendAhead(permit, steady.p95Ms);

@@ -151,7 +151,7 @@ const STEADY_FOR_MS = 60_000;
 /** Only where a call is shorter does it matter that R waits for the next. */
 const USUAL_MS_MAX = 20;
 
-/** Nineteen of twenty calls take less than so many times the usual. */
+/** Nineteen of twenty calls take less than so many times the usual, and nine of ten more than that part of it. */
 const SPREAD_MAX = 2;
 
 /** Learns by route whether calls are short and steady. */
@@ -193,8 +193,10 @@ class RouteTimes {
   #look(): void {
     const known = Math.min(this.#calls, CALLS);
     const sorted = this.#durations.slice(0, known).sort();
+    const p10Ms = sorted[Math.floor(known * 0.1)] ?? Infinity;
     const p50Ms = sorted[Math.floor(known * 0.5)] ?? Infinity;
     const p95Ms = sorted[Math.floor(known * 0.95)] ?? Infinity;
-    this.#steady = p50Ms < USUAL_MS_MAX && p95Ms < SPREAD_MAX * p50Ms ? { p50Ms, p95Ms } : undefined;
+    const isSteady = p95Ms < SPREAD_MAX * p50Ms && p50Ms < SPREAD_MAX * p10Ms;
+    this.#steady = isSteady && p50Ms < USUAL_MS_MAX ? { p10Ms, p50Ms, p95Ms } : undefined;
   }
 }

@@ -31,6 +31,17 @@ describe('a call sent ahead', () => {
     assert.equal(service.view().instances[0]?.inFlight, 2);
   });
 
+  test('is sent early enough for the quicker calls of a route', () => {
+    const { acquire, clock } = aBusy(Array.from({ length: 40 }, (_, i) => 8 + (i % 5)));
+    const waiting = acquire({ callerId: 'bob' });
+
+    clock.advance(5.9);
+    assert.equal(waiting.waits, true);
+    clock.advance(0.1);
+
+    assert.equal(waiting.at, 'a');
+  });
+
   test('is sent though it came only while R was at work', () => {
     const { acquire, clock } = aBusy();
     clock.advance(5);
@@ -113,6 +124,7 @@ describe('no call is sent ahead', () => {
 
   for (const [name, durationsMs, policy] of [
     ['where times vary', varying, {}],
+    ['where half of the calls are quick', STEADY.map((ms, i) => (i % 2 === 0 ? 1 : ms)), {}],
     ['where calls are long', STEADY.map(() => 25), {}],
     ['where few have been seen', STEADY.slice(0, 20), {}],
     ['where the service does not want it', STEADY, { ahead: 'off' }],
