@@ -1,8 +1,7 @@
 import type { GatewayConfig } from './config/gateway-config.ts';
 import type { Clock } from './domain/clock.ts';
-import type { HealthPorts } from './domain/grpc/health.ts';
+import { type HealthPorts, Reflection } from './domain/grpc/own-services.ts';
 import { OwnRpcs } from './domain/grpc/own-rpc.ts';
-import { Reflection } from './domain/grpc/reflection.ts';
 import type { Unpack } from './domain/http/content-coding.ts';
 import { INFERENCE_FILE, INFERENCE_SERVICE } from './domain/inference/rpc-form.ts';
 import type { Route } from './domain/route.ts';

@@ -1,4 +1,4 @@
-import { publicPathOf } from '../domain/grpc/public-path.ts';
+import { publicPathOf } from '../domain/grpc/rpc-table.ts';
 import type { ProtoIn, RpcService } from '../domain/grpc/rpc.ts';
 import type { RouteSpec } from '../domain/route.ts';
 import type { Complain, KeyPath } from './problem.ts';

@@ -1,7 +1,7 @@
-import { createRequire } from 'node:module';
 import type * as Protobuf from 'protobufjs';
 import type * as Descriptor from 'protobufjs/ext/descriptor.js';
-import type { FileDescriptor } from '../domain/grpc/reflection.ts';
+import { createRequire } from 'node:module';
+import type { FileDescriptor } from '../domain/grpc/rpc.ts';
 
 /** A `.proto` and what it imports, as it was read into a root. */
 export interface ReadFile {

@@ -1,8 +1,7 @@
-import { createRequire } from 'node:module';
 import type * as Protobuf from 'protobufjs';
 import type * as ProtoJson from 'protobufjs/ext/protojson.js';
-import type { FieldPath, HttpRule } from '../domain/grpc/http-rule.ts';
-import { parsePathTemplate } from '../domain/grpc/path-template.ts';
+import { createRequire } from 'node:module';
+import { type FieldPath, type HttpRule, parsePathTemplate } from '../domain/grpc/http-rule.ts';
 import type { ProtoProblem, RpcMethod, RpcService } from '../domain/grpc/rpc.ts';
 import { isRecord, textOf } from '../domain/unknown-value.ts';
 import { fileDescriptors, type ReadFile } from './protobufjs-descriptors.ts';

@@ -1,13 +1,17 @@
 import type { Call, CallerSide } from '../domain/call.ts';
 import type { Clock } from '../domain/clock.ts';
 import { GatewayError } from '../domain/errors.ts';
-import { malformed } from '../domain/grpc/envelope.ts';
-import { SERVING, servingOf, servingOfAll, type HealthPorts, type Serving } from '../domain/grpc/health.ts';
+import { malformed, speechOf, timeoutOf } from '../domain/grpc/speech.ts';
+import {
+  SERVING,
+  servingOf,
+  servingOfAll,
+  type HealthPorts,
+  type Serving,
+  type Reflection,
+} from '../domain/grpc/own-services.ts';
 import { OwnRpc, type MessageWait, type OwnMessages, type OwnRpcs } from '../domain/grpc/own-rpc.ts';
-import type { Reflection } from '../domain/grpc/reflection.ts';
 import type { Ending, MessagesOut } from '../domain/grpc/reply.ts';
-import { speechOf } from '../domain/grpc/speech.ts';
-import { timeoutOf } from '../domain/grpc/timeout.ts';
 import { refusalsIn } from '../domain/grpc/transcoder.ts';
 import type { Answer } from '../domain/upstream.ts';
 

@@ -2,7 +2,7 @@ import type { Call } from '../call.ts';
 import { GatewayError } from '../errors.ts';
 import { notSoCoded, unpackedOrRefused, type Unpack } from '../http/content-coding.ts';
 import { fieldOf } from '../http/fields.ts';
-import type { Speech } from './speech.ts';
+import { type Speech, malformed } from './speech.ts';
 
 /** Before each message: a byte of flags and four of its length (gRPC over HTTP/2, "Length-Prefixed-Message"). */
 export const PREFIX_BYTES = 5;
@@ -53,11 +53,6 @@ export function fromBase64(body: Buffer): Buffer {
   if (!/^[A-Za-z0-9+/=]*$/.test(text)) throw malformed('The body is no base64.');
   const pieces = text.match(/[^=]+={0,2}/g) ?? [];
   return Buffer.concat(pieces.map(piece => Buffer.from(piece, 'base64')));
-}
-
-/** What a caller of gRPC is told that its request is not well-formed. */
-export function malformed(detail: string): GatewayError {
-  return new GatewayError('BAD_REQUEST', detail, { detail });
 }
 
 /** How a message is taken out of a body. */

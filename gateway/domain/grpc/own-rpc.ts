@@ -2,11 +2,10 @@ import type { Call, Transcoder } from '../call.ts';
 import { wordsOfFailure, type GatewayError } from '../errors.ts';
 import { contentCodingOf, unpackedOrRefused, type Unpack } from '../http/content-coding.ts';
 import type { Answer } from '../upstream.ts';
-import { malformed, takeMessage } from './envelope.ts';
+import { malformed, notSpoken, speechOf, type Speech, timeoutOf } from './speech.ts';
+import { takeMessage } from './envelope.ts';
 import { endReply, messageReply } from './reply.ts';
-import { notSpoken, speechOf, type Speech } from './speech.ts';
 import { statusOfFailure } from './status.ts';
-import { timeoutOf } from './timeout.ts';
 import { refusalsIn, unknownMethod } from './transcoder.ts';
 
 /** Reads and writes the messages of a method that the gateway itself serves. */

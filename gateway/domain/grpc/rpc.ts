@@ -1,4 +1,3 @@
-import type { FileDescriptor } from './reflection.ts';
 import type { HttpRule, JsonMessage } from './http-rule.ts';
 
 /** A type of message: its bytes and its JSON, by proto3's rules. A text instead: why that cannot be. */
@@ -34,6 +33,15 @@ export interface RpcService {
   readonly methods: ReadonlyMap<string, RpcMethod>;
   /** The `.proto` and what it imports, for callers who ask what is served here. */
   readonly describe?: () => readonly FileDescriptor[];
+}
+
+/** A `.proto` as a `google.protobuf.FileDescriptorProto`, and what it declares. */
+export interface FileDescriptor {
+  readonly name: string;
+  readonly imports: readonly string[];
+  /** Messages, enumerations, and services with their methods, by their full names. */
+  readonly symbols: readonly string[];
+  readonly content: Buffer;
 }
 
 /** Why a `.proto` is of no use; `isOfService`: it is sound, and does not declare the service. */

@@ -3,11 +3,11 @@ import { GatewayError } from '../errors.ts';
 import type { Unpack } from '../http/content-coding.ts';
 import { isRecord, textOf } from '../unknown-value.ts';
 import { dropBody, type Answer } from '../upstream.ts';
-import { malformed, takeMessage } from './envelope.ts';
+import { malformed, speechOf, withoutSpeech, type Speech } from './speech.ts';
+import { takeMessage } from './envelope.ts';
 import { toAnswerMessage, toHttpRequest, type HttpRule, type JsonMessage } from './http-rule.ts';
 import { endReply, messageReply } from './reply.ts';
 import type { RpcMethod } from './rpc.ts';
-import { speechOf, withoutSpeech, type Speech } from './speech.ts';
 import { codeOfHttp, statusOfFailure } from './status.ts';
 
 /** What a call asks for, where a route serves it. */

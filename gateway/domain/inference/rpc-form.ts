@@ -1,9 +1,7 @@
 import type { Call, Complete } from '../call.ts';
-import type { GatewayError } from '../errors.ts';
-import { bodyTooLarge } from '../errors.ts';
-import { malformed } from '../grpc/envelope.ts';
+import { type GatewayError, bodyTooLarge } from '../errors.ts';
+import { malformed, withoutSpeech } from '../grpc/speech.ts';
 import type { OwnRpc } from '../grpc/own-rpc.ts';
-import { withoutSpeech } from '../grpc/speech.ts';
 import { endOfError } from '../grpc/transcoder.ts';
 import { removeBodyFields, type RawFields } from '../http/fields.ts';
 import type { Answer } from '../upstream.ts';

@@ -2,7 +2,7 @@ import { constants, type ClientHttp2Session, type ClientHttp2Stream, type Incomi
 import type { Clock } from '../../domain/clock.ts';
 import { bodyTooLarge, GatewayError } from '../../domain/errors.ts';
 import { CODES, encodeMessage } from '../../domain/grpc/status.ts';
-import { timeoutMsOf } from '../../domain/grpc/timeout.ts';
+import { timeoutMsOf } from '../../domain/grpc/speech.ts';
 import { fieldOf } from '../../domain/http/fields.ts';
 import { keepForCaller } from '../../domain/http/reply.ts';
 import type { CarriedStream, StreamEnd, StreamOptions } from '../../domain/stream.ts';

@@ -1,7 +1,8 @@
 import { PassThrough } from 'node:stream';
 import type { CallerSide } from '../../domain/call.ts';
 import { toGatewayError } from '../../domain/errors.ts';
-import { enveloped, malformed, PREFIX_BYTES } from '../../domain/grpc/envelope.ts';
+import { enveloped, PREFIX_BYTES } from '../../domain/grpc/envelope.ts';
+import { malformed } from '../../domain/grpc/speech.ts';
 import { endFields, type Ending, type MessagesOut } from '../../domain/grpc/reply.ts';
 import { statusOfFailure } from '../../domain/grpc/status.ts';
 import { Http2Wire } from '../http2/wire.ts';

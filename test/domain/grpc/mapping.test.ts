@@ -2,11 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { FAILURES, type FailureCode } from '../../../gateway/domain/errors.ts';
 import { fromBase64 } from '../../../gateway/domain/grpc/envelope.ts';
-import { toAnswerMessage, toHttpRequest, type HttpRule } from '../../../gateway/domain/grpc/http-rule.ts';
-import { parsePathTemplate } from '../../../gateway/domain/grpc/path-template.ts';
-import { speechOf } from '../../../gateway/domain/grpc/speech.ts';
+import {
+  toAnswerMessage,
+  toHttpRequest,
+  type HttpRule,
+  parsePathTemplate,
+} from '../../../gateway/domain/grpc/http-rule.ts';
+import { speechOf, connectTimeoutMsOf, timeoutMsOf } from '../../../gateway/domain/grpc/speech.ts';
 import { codeOfFailure, codeOfHttp, encodeMessage } from '../../../gateway/domain/grpc/status.ts';
-import { connectTimeoutMsOf, timeoutMsOf } from '../../../gateway/domain/grpc/timeout.ts';
 
 function rule(
   method: string,
