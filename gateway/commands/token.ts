@@ -1,8 +1,7 @@
 import { createHmac } from 'node:crypto';
 import type { IdentityConfig, IssuerConfig } from '../config/gateway-config.ts';
 import { durationMs } from '../config/units.ts';
-import { claimAt, type ClaimPath } from '../domain/admission/claim-path.ts';
-import { isSubject, parseToken } from '../domain/admission/token.ts';
+import { claimAt, type ClaimPath, isSubject, parseToken } from '../domain/admission/token.ts';
 import type { CommandIo } from './io.ts';
 import { gatewayIn, misused, readArguments, Refusal, saidBy } from './refusal.ts';
 

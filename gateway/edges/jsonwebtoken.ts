@@ -11,9 +11,8 @@ import {
   scopesOf,
   type LookedFor,
 } from '../domain/admission/scheme.ts';
-import { claimAt } from '../domain/admission/claim-path.ts';
+import { claimAt, clientOf, isSubject, parseToken, type ParsedToken } from '../domain/admission/token.ts';
 import type { Guessing } from '../domain/admission/guessing.ts';
-import { clientOf, isSubject, parseToken, type ParsedToken } from '../domain/admission/token.ts';
 import type { Call } from '../domain/call.ts';
 import { knownCaller, type Caller } from '../domain/caller.ts';
 import type { Clock } from '../domain/clock.ts';

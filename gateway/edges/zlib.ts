@@ -1,8 +1,7 @@
 import { pipeline } from 'node:stream';
 import { promisify } from 'node:util';
 import { brotliCompress, brotliDecompress, constants, createBrotliCompress, createGzip, gunzip, gzip } from 'node:zlib';
-import type { Coding, Compressor } from '../domain/http/compression.ts';
-import { notSoCoded, type Unpack } from '../domain/http/content-coding.ts';
+import { type ContentCoding, type Compressor, notSoCoded, type Unpack } from '../domain/http/content-coding.ts';
 
 /** Bodies that are compressed at once, beside the calls in hand: the threads for it are few, and each holds memory. */
 const AT_ONCE_MAX = 16;
@@ -38,7 +37,7 @@ export function createCompressor(atOnceMax = AT_ONCE_MAX): Compressor {
 }
 
 /** Each piece goes out as it came: a caller that reads along waits for no more. */
-function createCoder(coding: Coding) {
+function createCoder(coding: ContentCoding) {
   return coding === 'br'
     ? createBrotliCompress({ ...brotli, flush: constants.BROTLI_OPERATION_FLUSH })
     : createGzip({ level: GZIP_LEVEL, flush: constants.Z_SYNC_FLUSH });

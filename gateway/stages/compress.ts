@@ -5,7 +5,7 @@ import {
   preferredCoding,
   varyByCoding,
   type Compressor,
-} from '../domain/http/compression.ts';
+} from '../domain/http/content-coding.ts';
 import type { Answer } from '../domain/upstream.ts';
 
 /** Codes a body for a caller that likes it, and goes on with the answer; at once, where it stays as it is. */

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { readCredential } from '../../gateway/domain/admission/scheme.ts';
 import { anonymousCaller } from '../../gateway/domain/caller.ts';
 import { believeForwarded, isHost } from '../../gateway/domain/http/forwarding.ts';
-import { preferredCoding } from '../../gateway/domain/http/compression.ts';
+import { preferredCoding } from '../../gateway/domain/http/content-coding.ts';
 import { preflightAnswer } from '../../gateway/domain/http/cors.ts';
 import { hopByHopOf, listOf, parseHttpDate } from '../../gateway/domain/http/fields.ts';
 import { identityFields, hasTraceparent } from '../../gateway/domain/http/upstream-request.ts';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { describe, test, type TestContext } from 'node:test';
 import { brotliDecompressSync, createGunzip, gunzipSync } from 'node:zlib';
-import { isCompressible } from '../../gateway/domain/http/compression.ts';
+import { isCompressible } from '../../gateway/domain/http/content-coding.ts';
 import { createCompressor } from '../../gateway/edges/zlib.ts';
 import { beginCall } from '../support/call.ts';
 import { startGateway } from '../support/composed-gateway.ts';

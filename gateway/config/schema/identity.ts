@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Secret } from '../secret.ts';
 import { duration, flaw, size, text, whole } from './scalars.ts';
-import { parseClaimPath } from '../../domain/admission/claim-path.ts';
+import { parseClaimPath } from '../../domain/admission/token.ts';
 
 const Algorithm = z.enum([
   'HS256',

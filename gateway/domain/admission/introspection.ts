@@ -1,10 +1,8 @@
-import type { Caller } from '../caller.ts';
-import { knownCaller } from '../caller.ts';
+import { type Caller, knownCaller } from '../caller.ts';
 import { isRecord } from '../unknown-value.ts';
-import { claimAt } from './claim-path.ts';
-import { rolesOf, scopesOf, type ClaimPaths, type Claims } from './scheme.ts';
+import { claimAt, type Claims, audiencesIn, isSubject } from './token.ts';
+import { rolesOf, scopesOf, type ClaimPaths } from './scheme.ts';
 import type { CredentialFault } from './challenge.ts';
-import { audiencesIn, isSubject } from './token.ts';
 
 /** What an introspected token must be, beside active. */
 export interface IntrospectionRules {

@@ -4,7 +4,7 @@ import type { Auth, CredentialPlace } from '../route.ts';
 import { type CredentialFault, badCredential, challenge } from './challenge.ts';
 import { GatewayError } from '../errors.ts';
 import { cookiesOf, fieldOf, lowerNameOf, type RawFields } from '../http/fields.ts';
-import { claimAt, claimPathText, type ClaimPath } from './claim-path.ts';
+import { claimAt, claimPathText, type ClaimPath, type Claims } from './token.ts';
 import { protocolTokenOf } from './credential-places.ts';
 
 /** What judging a credential came to. */
@@ -267,9 +267,6 @@ export function createFindingCache(entriesMax: number): FindingCache {
     },
   };
 }
-
-/** What a token says, after its signature was found good; nothing of it has a type yet. */
-export type Claims = Readonly<Record<string, unknown>>;
 
 /** Where an issuer's tokens say what they grant, and to whom; undefined: where most do. */
 export interface ClaimPaths {

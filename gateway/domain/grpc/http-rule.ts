@@ -1,5 +1,5 @@
 import { isRecord } from '../unknown-value.ts';
-import { encodeSegment } from '../http/normal-path.ts';
+import { encodeSegment } from '../http/request-target.ts';
 
 /** A path of `google.api.http`: literals, and variables that a message's fields fill (google/api/http.proto, "Path template syntax"). */
 interface PathTemplate {

@@ -9,7 +9,7 @@ import { malformed, connectSpeech, speechOf, type Speech, timeoutOf } from './sp
 import { type HttpRule, fillPath, type TemplatePart } from './http-rule.ts';
 import type { RpcMethod } from './rpc.ts';
 import { RpcTranscoder, unknownMethod } from './transcoder.ts';
-import { encodeSegment } from '../http/normal-path.ts';
+import { encodeSegment } from '../http/request-target.ts';
 import type { PathPattern } from '../routing/path-pattern.ts';
 
 /** The routes of one generation that callers of gRPC, gRPC-Web and Connect ask by a service's name. */

@@ -1,4 +1,4 @@
-import { percentEncode } from '../http/normal-path.ts';
+import { percentEncode } from '../http/request-target.ts';
 import { FAILURES, type FailureCode, type GatewayError } from '../errors.ts';
 
 /** How a call of gRPC ends (google/rpc/code.proto): number and name. */

@@ -1,6 +1,6 @@
 import type { Received } from '../call.ts';
 import { fieldOf, fieldsOf, hasField, listOf, type RawFields } from './fields.ts';
-import { leadsElsewhere } from './normal-path.ts';
+import { leadsElsewhere } from './request-target.ts';
 
 type Origin = Pick<Received, 'fields' | 'scheme' | 'host' | 'peerAddress' | 'callerAddress' | 'isPeerTrusted'>;
 

@@ -16,7 +16,7 @@ import {
   fieldsOf,
 } from './fields.ts';
 import { isCertificateField, isOriginField, isSetHere, prefixOf, pushForwarding, pushPrefix } from './forwarding.ts';
-import { leadsElsewhere, encodeTarget, percentEncode } from './normal-path.ts';
+import { leadsElsewhere, encodeTarget, percentEncode } from './request-target.ts';
 import { oneForwardLess } from './options.ts';
 import type { Caller } from '../caller.ts';
 

@@ -1,4 +1,4 @@
-import { encodeSegment } from '../http/normal-path.ts';
+import { encodeSegment } from '../http/request-target.ts';
 import { isProblem, type CompileRegex, type Regex, type RegexProblem } from './regex.ts';
 
 /** Captured names and values, in turn: name, value, name, value, … */

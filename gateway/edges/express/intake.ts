@@ -5,8 +5,7 @@ import type { CallerSide, IncomingBody, Received } from '../../domain/call.ts';
 import { GatewayError } from '../../domain/errors.ts';
 import { withinRanges } from '../../domain/http/address-range.ts';
 import { believeForwarded, isHost, type BelievedOrigin, type Trust } from '../../domain/http/forwarding.ts';
-import type { PathRules } from '../../domain/http/normal-path.ts';
-import { parseRequestTarget, type RequestTarget } from '../../domain/http/request-target.ts';
+import { type PathRules, parseRequestTarget, type RequestTarget } from '../../domain/http/request-target.ts';
 import type { CertificateFiles } from '../tls/certificates.ts';
 import type { SecurePeer } from '../tls/secure-peer.ts';
 

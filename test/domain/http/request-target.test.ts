@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { encodeSegment, leadsElsewhere } from '../../../gateway/domain/http/normal-path.ts';
-import { parseRequestTarget } from '../../../gateway/domain/http/request-target.ts';
+import { encodeSegment, leadsElsewhere, parseRequestTarget } from '../../../gateway/domain/http/request-target.ts';
 import { cpuMs } from '../../support/cpu-time.ts';
 
 const AS_IS = { mergeSlashes: false };

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { codeHead, isCompressible, preferredCoding, varyByCoding } from '../../../gateway/domain/http/compression.ts';
+import {
+  codeHead,
+  isCompressible,
+  preferredCoding,
+  varyByCoding,
+} from '../../../gateway/domain/http/content-coding.ts';
 
 const JSON_TYPE = ['Content-Type', 'application/json'];
 const large = Buffer.alloc(2_000);

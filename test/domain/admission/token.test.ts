@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { claimAt, claimPathText, parseClaimPath } from '../../../gateway/domain/admission/claim-path.ts';
+import { claimAt, claimPathText, parseClaimPath } from '../../../gateway/domain/admission/token.ts';
 
 describe('a path of claims', () => {
   const paths: [written: string, names: string[] | undefined][] = [
