@@ -2,7 +2,7 @@ import type { GatewayAudit } from './compose-audit.ts';
 import type { Batching } from './compose-batching.ts';
 import type { Validation } from './compose-validation.ts';
 import { redactedGateway, type GatewayConfig } from './config/gateway-config.ts';
-import type { Admin, AdminAccess, ExplainInput } from './domain/operating/admin.ts';
+import { type Admin, type AdminAccess, type ExplainInput, routeViews } from './domain/operating/admin.ts';
 import type { Observe } from './domain/events.ts';
 import {
   type AnsweringRoute,
@@ -11,7 +11,6 @@ import {
   type ExplainParts,
   type SentUpstream,
 } from './domain/operating/explain.ts';
-import { routeViews } from './domain/operating/route-view.ts';
 import { explainAdmission, inferenceDoor } from './compose-explain.ts';
 import type { AddressRules } from './domain/route.ts';
 import { createIdentifyAdmin } from './domain/operating/admin-caller.ts';

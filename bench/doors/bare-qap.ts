@@ -1,4 +1,4 @@
-import { rowsOf } from '../../gateway/domain/rserve/rows.ts';
+import { rowsOf } from '../../gateway/domain/rserve/task.ts';
 import { openConnection } from '../../gateway/edges/rserve/connection.ts';
 import { callCommand, valueIn } from '../../gateway/edges/rserve/qap.ts';
 import { quantile } from '../load/load.ts';

@@ -8,8 +8,7 @@ import { isOver, isOwner, jobView, type Job, type JobFiles, type JobStore } from
 import { prefersAsync } from '../domain/jobs/job-route.ts';
 import type { Route } from '../domain/route.ts';
 import type { Answer } from '../domain/upstream.ts';
-import { resultOf } from './job-result.ts';
-import type { Jobs } from './jobs.ts';
+import { resultOf, type Jobs } from './jobs.ts';
 
 /** `jobs` in gateway.yaml, as far as callers meet it. */
 export interface JobRules {

@@ -12,8 +12,7 @@ import {
 import { isOver, type Job, type JobError, type JobFiles, type JobStore } from '../domain/jobs/job.ts';
 import { pathOfJobs, takesJobs } from '../domain/jobs/job-route.ts';
 import type { Route } from '../domain/route.ts';
-import { resultOf } from './job-result.ts';
-import type { Jobs } from './jobs.ts';
+import { resultOf, type Jobs } from './jobs.ts';
 
 interface InboxPorts {
   readonly routeId: string;

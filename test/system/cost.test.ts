@@ -16,7 +16,7 @@ const FILES_MAX = 45;
 /** Events are told in one go, so long after the first: well within this. */
 const TOLD_WITHIN_MS = 50;
 /** What tells of a call some milliseconds after it: whether a look at the files comes before or after that is luck. */
-const AFTERWARDS = ['domain/operating/held-events.ts', 'stages/observe.ts'];
+const AFTERWARDS = ['domain/events.ts', 'stages/observe.ts'];
 /** Promises that it makes where nothing has to be waited for. */
 const PROMISES_MAX = 3;
 

@@ -1,4 +1,4 @@
-import type { ExplainInput } from './admin.ts';
+import { type ExplainInput, masked, credentialsIn, shownFilters, policyView } from './admin.ts';
 import { Call, type Complete, type Matched } from '../call.ts';
 import { anonymousCaller } from '../caller.ts';
 import { Deadlines } from '../deadlines.ts';
@@ -24,7 +24,6 @@ import {
   type Transcoded,
 } from './explain-transcoded.ts';
 import { composeUpstream, SHARED_SECRET_FIELD, withheldFields, type Withheld } from '../http/upstream-request.ts';
-import { masked, credentialsIn, shownFilters, policyView } from './route-view.ts';
 import { SharedCall } from '../sharing/shared-call.ts';
 import type { UpstreamMessage } from '../upstream.ts';
 import { bodyReadingOf } from '../sharing/body-reading.ts';

@@ -9,8 +9,7 @@ import type { ExchangeEnd, ExchangeListener, SendOptions, UpstreamMessage } from
 import { Exchanges, givenUp, Hosts, type Way, type WayExchange } from '../by-scheme.ts';
 import { sha256 } from '../digest.ts';
 import type { RKeeper } from '../r-keeper.ts';
-import { Interpreter, type RunEnd, type RunListener, type ScriptSpec } from './interpreter.ts';
-import { removeAbandonedFolders } from './work-folder.ts';
+import { Interpreter, type RunEnd, type RunListener, type ScriptSpec, removeAbandonedFolders } from './interpreter.ts';
 
 /** A script as `discovery.local` has it. */
 export interface LocalScript extends ScriptSpec {

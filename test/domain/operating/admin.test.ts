@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isLoopback } from '../../../gateway/domain/operating/admin.ts';
-import { routeViews } from '../../../gateway/domain/operating/route-view.ts';
+import { isLoopback, routeViews } from '../../../gateway/domain/operating/admin.ts';
 import { soundRoutes } from '../../support/configuration.ts';
 
 for (const [host, isLocal] of [

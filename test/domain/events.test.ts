@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { GatewayEvent } from '../../../gateway/domain/events.ts';
-import { createHeldEvents } from '../../../gateway/domain/operating/held-events.ts';
-import { manualClock } from '../../support/manual-clock.ts';
+import { type GatewayEvent, createHeldEvents } from '../../gateway/domain/events.ts';
+import { manualClock } from '../support/manual-clock.ts';
 
 const one: GatewayEvent = { kind: 'batch', service: 'fuel', rows: 1 };
 const other: GatewayEvent = { kind: 'batch', service: 'fuel', rows: 2 };
