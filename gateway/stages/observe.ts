@@ -1,4 +1,4 @@
-import type { Call, Transcoder } from '../domain/call.ts';
+import type { Call } from '../domain/call.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Observe, RequestEvent } from '../domain/events.ts';
 import type { Audit } from './audit.ts';
@@ -20,26 +20,27 @@ export type ObserveCall = (call: Call) => void;
 export function createObserve({ clock, observe, audit }: ObservePorts): ObserveCall {
   return function observeCall(call) {
     if (call.route?.policy.isAudited === true) audit.note(call);
-    const event = toEvent(call, clock.nowMs());
-    observe(call.transcoder === undefined ? event : { ...event, ...requestedBy(call.transcoder) });
+    observe(toEvent(call, clock.nowMs()));
   };
 }
 
-/** As the caller asked, whatever R was asked in its place. */
-function requestedBy({ protocol, originalMethod, originalPath }: Transcoder): Partial<RequestEvent> {
-  return {
-    ...(protocol !== undefined && { protocol }),
-    ...(originalMethod !== undefined && { method: originalMethod }),
-    ...(originalPath !== undefined && { path: originalPath }),
-  };
+/** As the caller sent it, whatever R was sent in its place. */
+function originalOf(call: Call): Pick<RequestEvent, 'protocol' | 'method' | 'path'> {
+  const { transcoder, method, path } = call;
+  if (transcoder === undefined) return call;
+  const { protocol, originalMethod = method, originalPath = path } = transcoder;
+  return { protocol, method: originalMethod, path: originalPath };
 }
 
-function toEvent({ id, caller, method, path, route, record }: Call, nowMs: number): RequestEvent {
+function toEvent(call: Call, nowMs: number): RequestEvent {
+  const { id, caller, route, record } = call;
+  const { protocol, method, path } = originalOf(call);
   const { instance, version, attempts, queueMs, connectMs, firstByteMs, last = null } = record.via ?? NOT_SENT;
   return {
     kind: 'request',
     id,
     caller: caller?.id ?? null,
+    protocol,
     method,
     path,
     route: route?.id ?? null,

@@ -42,6 +42,7 @@ describe('observe', () => {
         kind: 'request',
         id: 'request-1',
         caller: '192.0.2.7',
+        protocol: undefined,
         method: 'GET',
         path: '/api/fuel/predict',
         route: 'fuel',

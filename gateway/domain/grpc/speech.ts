@@ -1,6 +1,6 @@
 import { GatewayError } from '../errors.ts';
-import { fieldOf, type RawFields } from '../http/fields.ts';
 import type { Call } from '../call.ts';
+import { fieldOf, lowerNameOf, type RawFields } from '../http/fields.ts';
 
 /**
  * How a caller calls a method (its media type says so).
@@ -18,25 +18,19 @@ export interface Speech {
   readonly mediaType: string;
 }
 
-const ENVELOPED = /^application\/(grpc|grpc-web|grpc-web-text)(?:\+(proto|json))?\s*(?:;|$)/;
-const CONNECT = /^application\/(proto|json)\s*(?:;|$)/;
-
 /** What a request that has a body speaks; undefined: none of these. */
 export function speechOf(fields: RawFields): Speech | undefined {
-  const type = fieldOf(fields, 'content-type')?.trim().toLowerCase() ?? '';
-  const envelope = ENVELOPED.exec(type);
-  if (envelope !== null) return envelopedSpeech(envelope[1] ?? '', envelope[2]);
-  const format = CONNECT.exec(type)?.[1];
-  return format === 'proto' || format === 'json' ? connectSpeech(format) : undefined;
+  const type = fieldOf(fields, 'content-type') ?? '';
+  const end = type.indexOf(';');
+  return SPEECHES.get((end < 0 ? type : type.slice(0, end)).trim().toLowerCase());
 }
 
-function envelopedSpeech(name: string, format: string | undefined): Speech {
-  const mediaType = `application/${name}${format === undefined ? '' : `+${format}`}`;
+function envelopedSpeech(name: string, format: '' | '+proto' | '+json'): Speech {
   return {
     protocol: name === 'grpc' ? 'grpc' : 'grpc-web',
-    format: format === 'json' ? 'json' : 'proto',
+    format: format === '+json' ? 'json' : 'proto',
     isText: name === 'grpc-web-text',
-    mediaType,
+    mediaType: `application/${name}${format}`,
   };
 }
 
@@ -44,6 +38,16 @@ function envelopedSpeech(name: string, format: string | undefined): Speech {
 export function connectSpeech(format: 'proto' | 'json'): Speech {
   return { protocol: 'connect', format, isText: false, mediaType: `application/${format}` };
 }
+
+/** By media type. */
+const SPEECHES: ReadonlyMap<string, Speech> = new Map(
+  [
+    ...['grpc', 'grpc-web', 'grpc-web-text'].flatMap(name =>
+      (['', '+proto', '+json'] as const).map(format => envelopedSpeech(name, format)),
+    ),
+    ...(['proto', 'json'] as const).map(connectSpeech),
+  ].map(speech => [speech.mediaType, speech]),
+);
 
 const TYPES = ['grpc', 'grpc-web', 'proto', 'json'].map(name => `application/${name}`).join(', ');
 
@@ -56,14 +60,14 @@ export function notSpoken(): GatewayError {
 }
 
 /** Fields that say how the call is made: not R's to know, or not true of what R is sent. */
-const OF_SPEECH = /^(?:accept|content-type|content-encoding|te|range|x-grpc-web|(?:if|grpc|connect)-.*)$/i;
+const OF_SPEECH = /^(?:if|grpc|connect)-|^(?:accept|content-type|content-encoding|te|range|x-grpc-web)$/;
 
 /** The fields of the request that R is sent in the call's place. */
 export function withoutSpeech(fields: RawFields): string[] {
   const kept: string[] = [];
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const [name = '', value = ''] = [fields[i], fields[i + 1]];
-    if (!OF_SPEECH.test(name)) kept.push(name, value);
+    if (!OF_SPEECH.test(lowerNameOf(name))) kept.push(name, value);
   }
   return kept;
 }

@@ -16,7 +16,7 @@ import {
 } from './form.ts';
 import type { InferenceTarget } from './inference-target.ts';
 import { readRaw, textIn, writeRaw } from './raw-tensor.ts';
-import { datatypeOf, elementOf, unfit, type Datatype, type Element, type Tensor } from './tensor.ts';
+import { datatypeOf, elementOf, unfit, type Datatype, type Element, type Tensor, type TensorView } from './tensor.ts';
 
 /** A number of 64 bits, as the library reads it. */
 type Int64 = number | { toNumber(): number };
@@ -185,10 +185,14 @@ function numberOf(value: Int64): number {
   return typeof value === 'number' ? value : value.toNumber();
 }
 
-function parametersOf(parameters: Readonly<Record<string, ParameterMessage>>): Record<string, Parameter> {
+const NO_PARAMETERS: Readonly<Record<string, Parameter>> = {};
+
+function parametersOf(parameters: Readonly<Record<string, ParameterMessage>>): Readonly<Record<string, Parameter>> {
+  const names = Object.keys(parameters);
+  if (names.length === 0) return NO_PARAMETERS;
   return Object.fromEntries(
-    Object.entries(parameters).flatMap(([name, message]) => {
-      const [value] = Object.values(message);
+    names.flatMap(name => {
+      const [value] = Object.values(parameters[name] ?? {});
       return value === undefined ? [] : [[name, typeof value === 'object' ? numberOf(value) : value]];
     }),
   );
@@ -198,18 +202,27 @@ function isWantedRaw({ parameters }: OutputMessage): boolean {
   return parametersOf(parameters)['binary_data'] === true;
 }
 
-function readInput({ name, contents, ...input }: InputMessage, raw: Uint8Array | undefined): Tensor {
-  const datatype = datatypeOf(input.datatype, name);
-  const about = { name, datatype, shape: input.shape.map(numberOf) };
+function readInput({ name, datatype: written, shape, contents }: InputMessage, raw: Uint8Array | undefined): Tensor {
+  const datatype = datatypeOf(written, name);
+  const about = { name, datatype, shape: shape.map(numberOf) };
+  return { name, datatype, shape: about.shape, elements: elementsOf(about, contents, raw) };
+}
+
+function elementsOf(
+  about: TensorView,
+  contents: ContentsMessage | null | undefined,
+  raw: Uint8Array | undefined,
+): readonly Element[] {
+  const { name, datatype } = about;
   const field = FIELD_OF[datatype];
   const hasOthers = hasContentsBeside(raw === undefined ? field : undefined, contents);
   if (raw !== undefined) {
     if (hasOthers) throw unfit(`${named(name)} has contents, though \`raw_input_contents\` are given`);
-    return { ...about, elements: readRaw(Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength), about) };
+    return readRaw(Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength), about);
   }
   if (field === undefined) throw unfit(`${named(name)}: ${datatype} comes in \`raw_input_contents\``);
   if (hasOthers) throw unfit(`${named(name)}: its contents are not those of ${datatype}`);
-  return { ...about, elements: (contents?.[field] ?? []).map(value => elementIn(value, about)) };
+  return (contents?.[field] ?? []).map(value => elementIn(value, about));
 }
 
 function hasContentsBeside(own: ContentsField | undefined, contents: ContentsMessage | null | undefined): boolean {

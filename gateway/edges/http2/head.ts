@@ -81,20 +81,15 @@ export function toInterimHeaders(
   fields: readonly string[],
 ): Record<string, string | string[]> | undefined {
   if (STATUS_CODES[status] === undefined) return undefined;
-  const [, , ...rest] = toHttp2Fields(status, fields);
-  return { ...byName(rest), ':status': String(status) };
+  return { ...toHttp2Headers(fields), ':status': String(status) };
 }
 
 /** Fields by name, in HTTP/2's manner: Node takes those of a request, and what follows a body, in no other form. */
 export function toHttp2Headers(fields: readonly string[]): Record<string, string | string[]> {
-  const [, , ...rest] = toHttp2Fields(200, fields);
-  return byName(rest);
-}
-
-function byName(rest: readonly string[]): Record<string, string | string[]> {
   const headers = Object.create(null) as Record<string, string | string[]>;
-  for (let i = 0; i + 1 < rest.length; i += 2) {
-    const [name = '', value = ''] = [rest[i], rest[i + 1]];
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const [name, value = ''] = [(fields[i] ?? '').toLowerCase(), fields[i + 1]];
+    if (OF_CONNECTION.has(name)) continue;
     const before = headers[name];
     if (Array.isArray(before)) before.push(value);
     else headers[name] = before === undefined ? value : [before, value];

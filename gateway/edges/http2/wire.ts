@@ -68,7 +68,7 @@ export class Http2Wire implements CallerSide, IncomingBody, Pouring, AnswerWrite
     const { head } = this;
     const { peer } = this.#connection;
     inHand.begin();
-    this.req.once('close', () => this.#leave());
+    this.req.on('close', () => this.#leave()); // once by itself: `once` adds and takes off a listener more
     const came = { req: head, wire: this, peer, isUpgrade: false, refusal: refusal() ?? head.refusal };
     const call = callOf(came, this.#listener);
     if (!this.#hasBody) this.length = 0;
@@ -135,7 +135,7 @@ export class Http2Wire implements CallerSide, IncomingBody, Pouring, AnswerWrite
    */
   respondPoured(status: number, fields: readonly string[]): void {
     this.req.respond(toHttp2Fields(status, fields), { waitForTrailers: true });
-    this.req.once('wantTrailers', () => {
+    this.req.on('wantTrailers', () => {
       if (!this.req.closed) this.req.sendTrailers({});
     });
   }
@@ -143,7 +143,7 @@ export class Http2Wire implements CallerSide, IncomingBody, Pouring, AnswerWrite
   /** An answer's head, whose body fields follow: those that are there when it ends. */
   respondTrailed(status: number, fields: readonly string[], trailers: () => RawFields): void {
     this.req.respond(toHttp2Fields(status, fields), { waitForTrailers: true });
-    this.req.once('wantTrailers', () => {
+    this.req.on('wantTrailers', () => {
       if (this.req.closed) return;
       this.req.sendTrailers(toHttp2Headers(trailers()));
       this.#refuseRestLater(); // before, Node would send nothing else
