@@ -4,10 +4,9 @@ import { composeAudit, type GatewayAudit } from './compose-audit.ts';
 import { composeBatching, type Batching } from './compose-batching.ts';
 import { composeValidation, type Validation } from './compose-validation.ts';
 import { composePlugins, type Plugins } from './compose-plugins.ts';
+import { composeDoors } from './compose-doors.ts';
 import { composeDiscovery, type Discovery } from './compose-discovery.ts';
-import { composeGrpc } from './compose-grpc.ts';
 import { composeIdentity, type ComposedIdentity } from './compose-identity.ts';
-import { composeInference } from './compose-inference.ts';
 import { composeJobs, type GatewayJobs } from './compose-jobs.ts';
 import { composeLimits, type ComposedLimits } from './compose-limits.ts';
 import type { MadeRoutes } from './config/compile.ts';
@@ -210,21 +209,14 @@ function composeFlow({ config, version }: ComposeParts, within: FlowParts) {
   const { identity, generations, caches, attempt, batching, validation, observe, ...parts } = within;
   const audit = createAudit({ trail: parts.audit.port, digest: sha256 });
   const { limits } = parts.limits;
-  const shown = {
+  const { match, ownAnswer } = composeDoors({
     ...{ config, version, validation, unpack, clock },
-    routes: () => generations.current().routes,
-    isServerReady: () => parts.life.readiness(generations.state()).ready,
-  };
-  const { match, ownAnswer: ofInference } = composeInference({
-    ...shown,
     match: parts.jobs.match(createMatch({ current: generations.current, clock, random })),
-  });
-  const ofGrpc = composeGrpc({
-    ...shown,
+    routes: () => generations.current().routes,
     hasRpcs: () => generations.current().rpcs !== undefined,
+    isServerReady: () => parts.life.readiness(generations.state()).ready,
     isEnding: () => parts.life.phase !== 'starting' && parts.life.phase !== 'ready',
   });
-  const ownAnswer = eitherOf(ofGrpc, ofInference);
   const flow = createFlow({
     match: withinAddresses(identity.addresses, match),
     ownAnswer: ownAnswer && withinAddresses(identity.addresses, ownAnswer),
@@ -255,14 +247,6 @@ function composeWithin(parts: ComposeParts, flow: FlowParts) {
   const { enter, back } = composeFlow(parts, flow);
   const plugins: Plugins = composePlugins({ ...parts, routes: parts.routes.routes, enter, observe: flow.observe });
   return { enter: plugins.enter, back, plugins };
-}
-
-type OwnAnswer = ReturnType<typeof composeGrpc>;
-
-/** What the first door answers, or else the second. */
-function eitherOf(first: OwnAnswer, second: OwnAnswer): OwnAnswer {
-  if (first === undefined || second === undefined) return first ?? second;
-  return call => first(call) ?? second(call);
 }
 
 /** Where the gateway as a whole has rules of addresses, they stand before all else. */

@@ -19,7 +19,6 @@ import { grpcOf } from './compile-grpc.ts';
 import type { WrittenService } from './written-route.ts';
 import type { Complain, KeyPath } from './problem.ts';
 import { type RequestSize, warnOfUseless } from './useless.ts';
-import { warnOfUselessToCallers } from './useless-callers.ts';
 import type { BalanceSpec, ServicePolicy } from '../domain/service.ts';
 import { Service } from './schema/service.ts';
 import { RoutePolicyKeys, type WrittenPolicy } from './schema/route-policy.ts';
@@ -97,7 +96,6 @@ export function compilePolicy(written: WrittenPolicy, context: PolicyContext): R
     ...grpcIn(full, placed),
   };
   warnOfUseless({ ...context, written, policy });
-  warnOfUselessToCallers({ ...context, written, policy });
   return policy;
 }
 

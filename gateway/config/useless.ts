@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { RoutePolicy } from '../domain/route.ts';
+import type { RoutePolicy, Auth, Limit, Pace } from '../domain/route.ts';
 import { isRepeatable } from '../domain/service/retry.ts';
 import type { ServicePolicy } from '../domain/service.ts';
 import type { Complain, KeyPath } from './problem.ts';
@@ -7,6 +7,7 @@ import type { GatewayFile } from './schema/gateway.ts';
 import { Service } from './schema/service.ts';
 import { sizeText } from './units.ts';
 import { RoutePolicyKeys, type WrittenPolicy } from './schema/route-policy.ts';
+import { limitName } from '../domain/admission/limits.ts';
 
 /** A bound on bodies that a RequestSize filter sets, and where it stands. */
 export interface RequestSize {
@@ -26,6 +27,8 @@ interface Route {
   readonly requestSizes: readonly RequestSize[];
   /** A filter answers, and no instance is asked. */
   readonly answersItself: boolean;
+  /** Whether gateway.yaml has a `redis`; undefined: not known. */
+  readonly redisConfigured?: boolean | undefined;
 }
 
 type Key = keyof WrittenPolicy;
@@ -53,6 +56,12 @@ const OF_CALLS: readonly Key[] = [
 
 /** Warns of what a route says that has no effect in its place. */
 export function warnOfUseless(route: Route): void {
+  warnOfInstanceKeys(route);
+  warnOfCallerKeys(route);
+}
+
+/** What a route says of calls to instances. */
+function warnOfInstanceKeys(route: Route): void {
   const { written, policy, path, complain, answersItself } = route;
   const warn = (keys: readonly Key[], why: string) => {
     for (const key of keys.filter(each => each in written)) {
@@ -146,4 +155,67 @@ export function warnOfUselessSettings(
   }
   const hasRoles = Object.values(admin.access?.roles ?? {}).some(names => names.length > 0);
   if (hasRoles && identity === undefined) warn(['admin', 'access', 'roles'], 'without `identity` no caller has a role');
+}
+
+/** What a route says of its callers, and how much they may. */
+function warnOfCallerKeys(route: Route): void {
+  const { written, policy, path, complain } = route;
+  written.limits?.forEach((limit, at) => {
+    for (const { key, message } of limitFlaws(limit, route)) {
+      complain({ path: [...path, 'limits', at, ...key], severity: 'warning', message, isAboutKey: true });
+    }
+    const first = written.limits?.findIndex(other => limitName(other) === limitName(limit)) ?? at;
+    if (first === at) return;
+    const message = `says the same as the one in place ${first + 1}: calls are counted once`;
+    complain({ path: [...path, 'limits', at], severity: 'warning', message });
+  });
+  if (written.auth?.from === undefined || policy.auth === undefined) return;
+  const message = placesFlaw(policy.auth, policy);
+  if (message !== undefined)
+    complain({ path: [...path, 'auth', 'from'], severity: 'warning', message, isAboutKey: true });
+}
+
+interface LimitFlaw {
+  /** Empty: the limit itself. */
+  readonly key: readonly string[];
+  readonly message: string;
+}
+
+function limitFlaws(limit: Limit, { policy, redisConfigured }: Route): LimitFlaw[] {
+  const flaws = [
+    limit.pace && waitFlaw(limit.pace, policy),
+    limit.cost === 'rows' && limit.pace === undefined ? rowsFlaw(limit, policy) : undefined,
+  ];
+  if (redisConfigured === false && limit.onStoreFailure !== 'allow') {
+    const message = 'has no effect: limits are this gateway’s own, since gateway.yaml has no `redis`';
+    flaws.push({ key: ['onStoreFailure'], message });
+  }
+  return flaws.filter(flaw => flaw !== undefined);
+}
+
+function waitFlaw({ waitMsMax, depthMax }: Pace, { isStream, timeoutMs }: RoutePolicy): LimitFlaw | undefined {
+  if (depthMax === 0 && waitMsMax !== UNWRITTEN_WAIT_MS) {
+    return { key: ['waitMax'], message: 'has no effect: `depthMax: 0` lets no call wait' };
+  }
+  if (isStream || waitMsMax <= timeoutMs) return undefined;
+  return { key: ['waitMax'], message: 'is longer than `timeout`, which ends a call that waits before' };
+}
+
+function rowsFlaw({ rate }: Limit, { validate }: RoutePolicy): LimitFlaw | undefined {
+  if (validate === undefined || validate.rowsMax <= rate) return undefined;
+  return { key: ['rate'], message: `lets no call with more rows pass, and \`validate\` takes ${validate.rowsMax}` };
+}
+
+const UNWRITTEN_WAIT_MS = 2_000;
+
+/** Only tokens stand elsewhere than in a field of their own, and only a WebSocket has subprotocols. */
+function placesFlaw({ allow, from = [] }: Auth, { isStream }: RoutePolicy): string | undefined {
+  const isElsewhere = from.some(({ kind }) => kind !== 'header');
+  if (isElsewhere && !allow.includes('jwt') && !allow.includes('opaque')) {
+    return 'has no effect: the route takes no tokens, and no other credential stands there';
+  }
+  const isOfSockets = from.some(({ kind }) => kind === 'protocol');
+  return isOfSockets && !isStream
+    ? '`protocol` has no effect: a route without `stream: true` has no WebSockets'
+    : undefined;
 }
