@@ -7,7 +7,7 @@ import { isDialectName } from './config/dialect/plugin-parts.ts';
 import { importSpring, type Imported } from './config/import/import.ts';
 import { inboxComplaint, type OwnPaths } from './config/own-paths.ts';
 import { parseRoutes, type RoutesFile } from './config/parse-routes.ts';
-import { parseGateway } from './config/parse.ts';
+import { parseGateway, type Needed } from './config/parse.ts';
 import { hasError, type Complaint, type Problem } from './config/problem.ts';
 import type { SchemeName } from './domain/caller.ts';
 import type { ProtoIn } from './domain/grpc/rpc.ts';
@@ -154,6 +154,18 @@ export function judgedBy(
 
 function ownPathsOf(gateway: GatewayConfig | undefined): OwnPaths | undefined {
   return gateway && { inference: gateway.inference?.path, jobs: gateway.jobs?.path };
+}
+
+/** Of gateway.yaml what a command needs, and every problem of that; neither what else it says nor the routes are judged. */
+export function loadNeeded(
+  gatewayFile: string,
+  variables: Variables,
+  needed: Needed,
+): Pick<Contract, 'gateway' | 'problems'> {
+  const text = readText(gatewayFile);
+  if (text === undefined) return { gateway: undefined, problems: unread(gatewayFile).problems };
+  const { config, problems } = parseGateway(text, surroundingsOf(gatewayFile, variables), { keysProblem, needed });
+  return { gateway: config, problems };
 }
 
 /** Reads and understands a routes file; `file` is what it says, undefined where it cannot be read. */

@@ -8,7 +8,7 @@ import {
   type AuditHead,
   type ReportKey,
 } from '../domain/operating/audit.ts';
-import { loadContract } from '../load.ts';
+import { loadNeeded } from '../load.ts';
 import { argumentProblem, USAGE_ERROR, type CommandIo } from './io.ts';
 
 const HELP = `penstock audit verify [--head HASH] [--file FILE | --config FILE] [--json]
@@ -88,7 +88,7 @@ function isReportKey(by: string): by is ReportKey {
 }
 
 function trailOf(config: string, { env, cwd, stderr }: CommandIo): string | undefined {
-  const { gateway } = loadContract(resolve(cwd, config), env);
+  const { gateway } = loadNeeded(resolve(cwd, config), env, { audit: [] });
   if (gateway?.audit === undefined) {
     const problem = gateway === undefined ? 'cannot be used: `penstock check` says why' : 'has no `audit`';
     stderr.write(`penstock audit: ${config} ${problem}; --file names a trail\n`);

@@ -131,9 +131,11 @@ interface Store {
   readonly stderr: CommandIo['stderr'];
 }
 
+const NEEDED = { identity: ['guessing', 'introspection', 'jwt', 'ldap', 'mtls'], audit: [] } as const;
+
 /** The file that gateway.yaml names. What else is wrong with the files is `check`'s to say. */
 function storeOf(config: string, io: CommandIo): Store {
-  const { identity, audit } = gatewayIn(config, io);
+  const { identity, audit } = gatewayIn(config, NEEDED, io);
   const file = identity?.apiKeys?.file;
   if (file === undefined) throw new Refusal(`${config} has no \`identity.apiKeys\`: no key would be taken`);
   return { file, audit, stderr: io.stderr };

@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
 import type { GatewayConfig } from '../config/gateway-config.ts';
+import type { Needed } from '../config/parse.ts';
 import { hasError, problemLine } from '../config/problem.ts';
-import { loadContract } from '../load.ts';
+import { loadNeeded } from '../load.ts';
 import { argumentProblem, USAGE_ERROR, type CommandIo } from './io.ts';
 
 /** Why a command does nothing, in words for its operator, and the exit status. */
@@ -45,10 +46,10 @@ export function readArguments<const T extends ParseArgsOptionsConfig>(
   }
 }
 
-/** gateway.yaml of this name. Of the routes file nothing is needed here, nor is it judged. */
-export function gatewayIn(file: string, { env, cwd, stderr }: CommandIo): GatewayConfig {
+/** What is needed of the gateway.yaml of this name; the rest is as if it were not written, and not judged. */
+export function gatewayIn(file: string, needed: Needed, { env, cwd, stderr }: CommandIo): GatewayConfig {
   const path = resolve(cwd, file);
-  const { gateway, problems } = loadContract(path, env);
+  const { gateway, problems } = loadNeeded(path, env, needed);
   if (gateway !== undefined) return gateway;
   for (const problem of problems.filter(each => each.file === path && hasError([each]))) {
     stderr.write(`${problemLine(problem)}\n`);

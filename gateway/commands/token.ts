@@ -130,8 +130,10 @@ function sign(claims: object, { secret, isSecretBase64 }: IssuerConfig): string 
   return [...input, signature.digest('base64url')].join('.');
 }
 
+const NEEDED = { identity: ['apiKeys', 'guessing', 'introspection', 'ldap', 'mtls'] } as const;
+
 function readIdentity(file: string, io: CommandIo): IdentityConfig {
-  const { identity } = gatewayIn(file, io);
-  if (identity === undefined) throw new Refusal(`${file} configures no identity: the gateway asks for no token`);
+  const { identity } = gatewayIn(file, NEEDED, io);
+  if (identity === undefined) throw new Refusal(`${file} configures no identity by tokens: the gateway asks for none`);
   return identity;
 }

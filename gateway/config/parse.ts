@@ -15,6 +15,7 @@ import { resolveData, unsaid, warnOfLiteralSecrets, withoutExtensions, type Surr
 import { complainOfMtls, withCertificates, type AuthorityFlaws, type CertificateFlaws } from './certificates.ts';
 import { GatewayFile } from './schema/gateway.ts';
 import { warnOfUselessSettings } from './useless.ts';
+import { isRecord } from '../domain/unknown-value.ts';
 import { validate } from './validate.ts';
 import { readYaml, type YamlFile } from './yaml-file.ts';
 
@@ -48,6 +49,9 @@ export interface Judges {
   readonly onnxFlaws?: OnnxFlaws;
 }
 
+/** The parts of gateway.yaml that a command needs, each with the keys within it that it does not. */
+export type Needed = Readonly<Record<string, readonly string[]>>;
+
 /** What is wrong with a model's file, or with this machine for it. */
 export type OnnxFlaws = (file: string) => readonly Pick<Complaint, 'message' | 'severity'>[];
 
@@ -58,8 +62,12 @@ const NO_JUDGES: Required<Judges> = {
   onnxFlaws: () => [],
 };
 
-/** Understands gateway.yaml; reports all that is wrong at once. */
-export function parseGateway(text: string, surroundings: Surroundings, judges: Judges = {}): ParsedGateway {
+/** Understands gateway.yaml; reports all that is wrong at once, of `needed` alone where that is given. */
+export function parseGateway(
+  text: string,
+  surroundings: Surroundings,
+  { needed, ...judges }: Judges & { readonly needed?: Needed } = {},
+): ParsedGateway {
   const { keysProblem, certificateFlaws, authorityFlaws, onnxFlaws } = { ...NO_JUDGES, ...judges };
   const yaml = readYaml(text, surroundings.file);
   const problems = [...yaml.problems];
@@ -68,7 +76,7 @@ export function parseGateway(text: string, surroundings: Surroundings, judges: J
 
   const complain: Complain = complaint => problems.push(yaml.locate(complaint));
   complainOfNothing(yaml, complain);
-  const resolved = resolveData(withoutExtensions(yaml.value ?? {}), surroundings, { complain });
+  const resolved = resolveData(neededOf(withoutExtensions(yaml.value ?? {}), needed), surroundings, { complain });
   const quiet = unsaid(resolved, complain);
   warnOfLiteralSecrets(resolved, complain);
   const parsed = validate(GatewayFile, resolved.value, { path: [], complain: quiet, referred: resolved.referred });
@@ -89,6 +97,18 @@ export function parseGateway(text: string, surroundings: Surroundings, judges: J
   };
   const said = { problems: inOrder(problems), problemAt, local: localOf(config) };
   return { config: hasError(problems) ? undefined : config, ...said };
+}
+
+/** What is left out is as if it were not written: what it refers to need not be there. */
+function neededOf(root: unknown, needed: Needed | undefined): unknown {
+  if (needed === undefined || !isRecord(root)) return root;
+  const parts = Object.entries(root).flatMap(([name, part]) => {
+    const leftOut = needed[name];
+    if (leftOut === undefined || !isRecord(part)) return leftOut === undefined ? [] : [[name, part]];
+    const kept = Object.entries(part).filter(([key]) => !leftOut.includes(key));
+    return kept.length === 0 ? [] : [[name, Object.fromEntries(kept)]];
+  });
+  return Object.fromEntries(parts);
 }
 
 function localOf(config: Pick<GatewayConfig, 'discovery'> | undefined): Local {

@@ -88,6 +88,20 @@ describe('penstock token', () => {
     assert.deepEqual([claims.iss, claims.aud], ['second', 'b']);
   });
 
+  test('asks for nothing that other parts of the file refer to', async t => {
+    const others = `
+listen: { port: '\${env:NOT_SET}', tls: { cert: nowhere.pem, key: nowhere.pem } }
+plugins: [nowhere.ts]
+jobs: { callbacks: [{ to: 'https://a', secret: '\${env:NOT_SET}' }] }`;
+    const directory =
+      "ldap: { servers: ['ldaps://a'], userDn: 'uid={user}', bindDn: 'cn=a', bindPassword: '${env:NOT_SET}' }";
+    const token = inFolder(t, DEV.replace('identity: {', `identity: { ${directory},`) + others);
+
+    const { status, stderr } = await token('--sub', 'alice');
+
+    assert.deepEqual([status, stderr], [0, '']);
+  });
+
   test('shows how it is used', async t => {
     const { status, stdout } = await inFolder(t, '')('--help');
 
