@@ -3,7 +3,7 @@ import type { GatewayError } from './errors.ts';
 import type { UpstreamTls } from './service.ts';
 import type { Answer, ExchangeEnd, UpstreamAnswer, UpstreamMessage } from './upstream.ts';
 
-/** How a stream ended on the instance's side; 'answered' is any end that the instance is not to blame for. */
+/** How a stream ended on the instance's side; 'answered' is any end that the instance is not at fault for. */
 export type StreamEnd = { readonly kind: 'answered' } | Exclude<ExchangeEnd, { readonly kind: 'answered' }>;
 
 /** What a carrier tells of a stream. */

@@ -263,7 +263,7 @@ interface Leaving {
 /**
  * What it says of the instance that nothing waits for its answer any more.
  *
- * A deadline is the instance's failure only where it had most of the time: it is not to blame for the queue.
+ * A deadline is the instance's failure only where it had most of the time: it is not at fault for the queue.
  */
 export function outcomeOfLeaving({ reason, heldMs, timeoutMs }: Leaving): AttemptOutcome {
   if (reason.code === 'ATTEMPT_TIMEOUT') return 'timeout';

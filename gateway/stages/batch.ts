@@ -97,7 +97,7 @@ export function createBatch(
     const subject = subjects.of(subjectName(name, message, [reading, policy.rows]));
     const nowMs = clock.nowMs();
     const standing = subject.standing(versions, nowMs);
-    if (standing === 'refuted' || subject.blame.isApart(callerId, nowMs)) return undefined;
+    if (standing === 'refuted' || subject.failingCallers.isApart(callerId, nowMs)) return undefined;
     const rowsMax = standing === 'open' ? policy.sizeMax : subject.size.rowsMax(policy.sizeMax, nowMs);
     const rows = rowsMax > 1 ? readRows(message.body, policy.rows, rowsMax) : undefined;
     if (rows === undefined) return undefined;
@@ -290,7 +290,7 @@ interface BatchOptions {
  *
  * An entry that leaves before that is taken out; one that leaves after costs the others nothing. When all have left, the
  * upstream request is left. What comes back is split. An answer that cannot be is asked for again in halves, until the
- * guilty call stands alone; what broke an instance is asked one by one, since halves would break more on the way.
+ * failures call stands alone; what broke an instance is asked one by one, since halves would break more on the way.
  */
 class Batch implements Waiting, Timed, OpenBatch<BatchEntry>, Room {
   /** When it is put though it waits for others. */
@@ -424,7 +424,7 @@ class Batch implements Waiting, Timed, OpenBatch<BatchEntry>, Room {
         else this.#sendSingly();
         return;
       }
-      this.#blame();
+      this.#noteFailure();
     }
     const { queueWaitMsMax } = this.#route.service.policy;
     const refused = { callerId: this.callerId, queueWaitMsMax, nowMs: this.#ports.clock.nowMs() };
@@ -489,7 +489,7 @@ class Batch implements Waiting, Timed, OpenBatch<BatchEntry>, Room {
     const [only] = entries;
     if (entries.length === 1 && only !== undefined) {
       this.#record(answer);
-      if (answer.status !== 200) this.#blame();
+      if (answer.status !== 200) this.#noteFailure();
       only.answered({ status: answer.status, fields: answer.fields, body: answer.body, via: only });
       return true;
     }
@@ -562,16 +562,16 @@ class Batch implements Waiting, Timed, OpenBatch<BatchEntry>, Room {
   #countFailure(): void {
     if (this.#options.isFixed) return;
     const { clock, observe } = this.#ports;
-    const { size, blame } = this.#subject;
+    const { size, failingCallers } = this.#subject;
     const nowMs = clock.nowMs();
     const forMs = size.divided(nowMs);
     if (forMs === undefined) return;
-    const culprits = blame.setApart(
+    const failing = failingCallers.setApart(
       this.entries.map(({ callerId }) => callerId),
       nowMs + forMs,
     );
     const seconds = forMs / 1000;
-    if (culprits.length === 0) {
+    if (failing.length === 0) {
       const reason = `batches keep failing: calls travel singly for ${seconds} s`;
       observe({ kind: 'batching', route: this.#route.id, isOn: false, reason });
       return;
@@ -581,14 +581,14 @@ class Batch implements Waiting, Timed, OpenBatch<BatchEntry>, Room {
       kind: 'notice',
       level: 'warn',
       text: `batches keep failing by the calls of some: those travel singly for ${seconds} s`,
-      about: { route: this.#route.id, callers: culprits.join(', ') },
+      about: { route: this.#route.id, callers: failing.join(', ') },
     });
   }
 
   /** It fails alone as well: it is why the batch did in which it was. */
-  #blame(): void {
+  #noteFailure(): void {
     const [only] = this.entries;
-    if (this.#options.isFixed && only !== undefined) this.#subject.blame.note(only.callerId);
+    if (this.#options.isFixed && only !== undefined) this.#subject.failingCallers.note(only.callerId);
   }
 }
 

@@ -58,9 +58,9 @@ export interface RunSignals {
   readonly stop: AbortSignal;
 }
 
-/** How often rows are asked again where the instance may be to blame. */
+/** How often rows are asked again where the instance may be at fault. */
 const TRIES_MAX = 3;
-/** So often rows of one job are parted to find the one that is to blame: beyond, all rows of a call share its error. */
+/** So often rows of one job are parted to find the one that is at fault: beyond, all rows of a call share its error. */
 const APART_MAX = 1_000;
 /** The wait for what passes. */
 const WAIT: DelayBounds = { baseMs: 200, maxMs: 10_000 };

@@ -71,7 +71,7 @@ export function rowsOfCall({ policy }: Pick<Route, 'policy'>): RowsOfCall {
   };
 }
 
-/** Rows of the first call, and after one of which it was not told which row is to blame. */
+/** Rows of the first call, and after one of which it was not told which row is at fault. */
 const ROWS_FIRST = 64;
 const ROWS_MAX = 1_024;
 /** A call that is over sooner could ask for more, and a caller should not have to wait for a longer one. */
@@ -96,7 +96,7 @@ export class CallSize {
     else if (ms < CALL_MS_MIN && rows >= this.#rows) this.#rows = Math.min(this.#rowsMax, this.#rows * 2);
   }
 
-  /** A row among them is to blame for all: where rows are refused, halving few costs less than halving many. */
+  /** A row among them is at fault for all: where rows are refused, halving few costs less than halving many. */
   refused(): void {
     this.#rows = this.#rowsMax = ROWS_FIRST;
   }

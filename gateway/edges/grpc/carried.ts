@@ -244,7 +244,7 @@ const ANSWERED: StreamEnd = { kind: 'answered' };
 /** Timers take no longer times. */
 const LONGEST_MS = 2 ** 31;
 
-/** Who is to blame for the end of one that has failed, where it is not its caller. */
+/** Who is at fault for the end of one that has failed, where it is not its caller. */
 const KINDS: Readonly<Partial<Record<string, 'lost' | 'hung' | 'malformed'>>> = {
   CONNECTION_LOST: 'lost',
   ATTEMPT_TIMEOUT: 'hung',

@@ -51,7 +51,7 @@ describe('the answer to rows', () => {
 });
 
 describe('a call for rows that brought no answers', () => {
-  test('is made again for as long as its failure passes, and a few times where the instance may be to blame', () => {
+  test('is made again for as long as its failure passes, and a few times where the instance may be at fault', () => {
     for (const code of ['SERVICE_UNAVAILABLE', 'QUEUE_FULL', 'RATE_LIMITED', 'DRAINING'] as const) {
       assert.equal(remedyOf(outcome({ status: 503, code }), 2).kind, 'wait', code);
     }

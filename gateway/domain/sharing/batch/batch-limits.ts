@@ -9,7 +9,7 @@ export interface BatchSize {
   succeeded(rows: number, sizeMax: number): boolean;
   /** A batch had to be divided. Undefined, or for how long no batch is made now. */
   divided(nowMs: number): number | undefined;
-  /** Batches are made all the same: of those whose calls are not to blame. */
+  /** Batches are made all the same: of all but the failing callers. */
   resume(): void;
 }
 
@@ -132,7 +132,7 @@ export function isInTime(time: BatchTime, rows: number, leftMs: number): boolean
 }
 
 /** Whose calls make batches fail. */
-export interface BatchBlame {
+export interface FailingCallers {
   /** A call of theirs failed alone as well, after a batch with it had failed. */
   note(callerId: string): void;
   /**
@@ -143,32 +143,32 @@ export interface BatchBlame {
   isApart(callerId: string, nowMs: number): boolean;
 }
 
-/** Guilty calls kept in mind. */
-const GUILTY_MAX = 20;
+/** Failures kept in mind. */
+const FAILURES_MAX = 20;
 /** Once may happen to any caller. */
-const GUILTY_MIN = 2;
+const FAILURES_MIN = 2;
 /** Callers who travel alone; beyond that the first of them are forgiven. */
 const APART_MAX = 64;
 
-/** No caller is to blame yet. */
-export function createBatchBlame(): BatchBlame {
-  let guilty: string[] = [];
+/** No caller’s calls have failed yet. */
+export function createFailingCallers(): FailingCallers {
+  let failures: string[] = [];
   const apart = new BoundedMap<string, number>(APART_MAX);
 
-  const culprits = () => {
+  const failing = () => {
     const counts = new Map<string, number>();
-    for (const callerId of guilty) counts.set(callerId, (counts.get(callerId) ?? 0) + 1);
-    return [...counts].flatMap(([callerId, count]) => (count >= GUILTY_MIN ? [callerId] : []));
+    for (const callerId of failures) counts.set(callerId, (counts.get(callerId) ?? 0) + 1);
+    return [...counts].flatMap(([callerId, count]) => (count >= FAILURES_MIN ? [callerId] : []));
   };
 
   return {
     note(callerId) {
-      guilty.push(callerId);
-      if (guilty.length > GUILTY_MAX) guilty.shift();
+      failures.push(callerId);
+      if (failures.length > FAILURES_MAX) failures.shift();
     },
     setApart(callerIds, untilMs) {
-      const found = culprits();
-      guilty = [];
+      const found = failing();
+      failures = [];
       if (callerIds.every(callerId => found.includes(callerId))) return [];
       for (const callerId of found) {
         apart.set(callerId, untilMs);

@@ -2,10 +2,10 @@ import { BoundedMap } from '../../bounded-map.ts';
 import type { BodyReading } from '../body-reading.ts';
 import type { AnswerForm } from './answer-form.ts';
 import {
-  createBatchBlame,
+  createFailingCallers,
   createBatchSize,
   createBatchTime,
-  type BatchBlame,
+  type FailingCallers,
   type BatchSize,
   type BatchTime,
   Trust,
@@ -86,7 +86,7 @@ const NEVER_PROVEN: Known = { versions: '', standing: 'open', untilMs: -Infinity
 export class Subject {
   readonly time: BatchTime = createBatchTime();
   readonly size: BatchSize = createBatchSize();
-  readonly blame: BatchBlame = createBatchBlame();
+  readonly failingCallers: FailingCallers = createFailingCallers();
   readonly proof: ProofState = { ...NOTHING_FOUND_OUT };
   readonly #known = new BoundedMap<string, Judged>(VERSIONS_MAX);
   #last = NEVER_PROVEN; // every call asks the same
