@@ -84,13 +84,13 @@ function growthSection({ expected, whole, memory, file = [], takenAt, loadBefore
 
 function schemeSection({ schemes = [] }: Costs): string[] {
   if (schemes.length === 0) return [];
-  const lines = schemes.map(({ what, firstNs, rememberedNs }) => {
-    return [what, firstNs === undefined ? 'its provider’s time' : inNs(firstNs), inNs(rememberedNs)];
+  const lines = schemes.map(({ what, firstNs, cachedNs }) => {
+    return [what, firstNs === undefined ? 'its provider’s time' : inNs(firstNs), inNs(cachedNs)];
   });
   return [
     '## Credentials',
-    'Processor time that finding out who is calling adds to a call, by scheme: of a credential met for the first time, and of one that is remembered. 500 callers in turns, each with a credential and a connection of their own.',
-    tableOf([['', 'first', 'remembered'], ['---', '--:', '--:'], ...lines]),
+    'Processor time that finding out who is calling adds to a call, by scheme: of a credential met for the first time, and of one that is cached. 500 callers in turns, each with a credential and a connection of their own.',
+    tableOf([['', 'first', 'cached'], ['---', '--:', '--:'], ...lines]),
   ];
 }
 

@@ -18,8 +18,8 @@ export interface SchemeRow {
   readonly what: string;
   /** A credential that was not seen before; undefined: its provider decides, and takes longer than we do. */
   readonly firstNs: number | undefined;
-  /** One that is remembered, on a connection that brought others before. */
-  readonly rememberedNs: number;
+  /** One that is cached, on a connection that brought others before. */
+  readonly cachedNs: number;
 }
 
 const ROUNDS = 15;
@@ -30,7 +30,7 @@ const TIMES = 20;
 /** One way to say who one is, and callers who do. */
 interface Measured {
   readonly what: string;
-  /** Of a scheme that remembers nothing. */
+  /** Of a scheme that has nothing cached. */
   readonly make: () => Scheme;
   readonly authorizations: readonly string[];
   readonly isAskedElsewhere: boolean;
@@ -140,8 +140,8 @@ async function measureScheme({ what, make, authorizations, isAskedElsewhere }: M
   for (const call of calls) await judge(schemes, call);
   const all = () => calls.forEach(call => judge(schemes, call));
   for (let i = 0; i < WARM_UP_TIMES; i++) all();
-  const remembered = Array.from({ length: ROUNDS }, () => nsEach(TIMES, all) / CREDENTIALS);
-  return { what, firstNs: isAskedElsewhere ? undefined : median(firsts), rememberedNs: median(remembered) };
+  const cached = Array.from({ length: ROUNDS }, () => nsEach(TIMES, all) / CREDENTIALS);
+  return { what, firstNs: isAskedElsewhere ? undefined : median(firsts), cachedNs: median(cached) };
 }
 
 /** As `admit` does it. */

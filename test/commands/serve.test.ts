@@ -6,7 +6,7 @@ import type { CommandIo } from '../../gateway/commands/io.ts';
 import { createServe, type RunningGateway, type Signal } from '../../gateway/commands/serve.ts';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
 
-/** The command in a process that only remembers what is done to it, with a gateway whose parts a test may replace. */
+/** The command in a process that only records what is done to it, with a gateway whose parts a test may replace. */
 async function startServe(traits: Partial<RunningGateway> = {}) {
   const did: string[] = [];
   const events: GatewayEvent[] = [];

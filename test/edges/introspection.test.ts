@@ -44,7 +44,7 @@ async function schemeBefore(t: TestContext, answer = active(), traits: Partial<I
 }
 
 describe('an opaque token', () => {
-  test('is asked about once, however many calls bring it, and remembered for `cacheFor`', async t => {
+  test('is asked about once, however many calls bring it, and cached for `cacheFor`', async t => {
     const { provider, judge, clock } = await schemeBefore(t);
 
     const found = await Promise.all([judge('opaque-1'), judge('opaque-1'), judge('opaque-1')]);
@@ -73,7 +73,7 @@ describe('an opaque token', () => {
     assert.equal(await nameBy({ ...said, username: undefined }), 'web');
   });
 
-  test('is remembered no longer than it lives', async t => {
+  test('is cached no longer than it lives', async t => {
     const { provider, judge, clock } = await schemeBefore(t, active({ exp: NOW + 10 }));
     await judge('opaque-1');
 
@@ -83,7 +83,7 @@ describe('an opaque token', () => {
     assert.equal(provider.requests.length, 2);
   });
 
-  test('that is not active is remembered as well', async t => {
+  test('that is not active is cached as well', async t => {
     const { provider, judge } = await schemeBefore(t, json({ active: false }));
 
     assert.deepEqual([faultOf(await judge('a')), faultOf(await judge('a'))], ['unknown-token', 'unknown-token']);
@@ -134,7 +134,7 @@ describe('an opaque token', () => {
     ['an issuer of a thousand letters and more', active({ iss: 'x'.repeat(1_025) })],
   ];
   for (const [what, answer] of failures) {
-    test(`is never active where the provider answers ${what}: nothing is known, and nothing remembered`, async t => {
+    test(`is never active where the provider answers ${what}: nothing is known, and nothing cached`, async t => {
       const { provider, judge, clock, failures: reported } = await schemeBefore(t, answer);
 
       await assert.rejects(judge('a'), { code: 'IDENTITY_UNAVAILABLE', retryAfterMs: 1_000 });
@@ -205,7 +205,7 @@ describe('a real provider', () => {
     assert.equal(faultOf(await judge(`${token}x`)), 'unknown-token');
 
     await post('/token/revocation', { token });
-    assert.equal((await judge(token)).kind, 'valid', 'remembered');
+    assert.equal((await judge(token)).kind, 'valid', 'cached');
     clock.advance(30_000);
     assert.equal(faultOf(await judge(token)), 'unknown-token');
   });

@@ -309,7 +309,7 @@ describe('time', () => {
     });
   }
 
-  test('a remembered token is the same finding again, and ends with its expiry and leeway', () => {
+  test('a cached token is the same finding again, and ends with its expiry and leeway', () => {
     const { clock, verify } = aVerifier();
     const token = hs256(claims({ exp: NOW + 10 }));
     const first = found(verify, token);
@@ -321,7 +321,7 @@ describe('time', () => {
     assert.deepEqual(found(verify, token), { kind: 'refused', fault: 'expired' });
   });
 
-  test('what was refused is not remembered', () => {
+  test('what was refused is not cached', () => {
     const { clock, verify } = aVerifier();
     const token = hs256(claims({ nbf: NOW + 60 }));
     assert.equal(found(verify, token).kind, 'refused');
@@ -331,7 +331,7 @@ describe('time', () => {
     assert.equal(found(verify, token).kind, 'valid');
   });
 
-  test('more tokens than are remembered are verified all the same', () => {
+  test('more tokens than are cached are verified all the same', () => {
     const { verify } = aVerifier([dev], 4);
 
     for (let i = 0; i < 50; i++) assert.equal(found(verify, hs256(claims({ sub: `s${i % 9}` }))).kind, 'valid');
@@ -488,7 +488,7 @@ describe('a token of an issuer that publishes its keys', () => {
     const second = found(judge, right.sign(claims({ iss: 'idp' })));
 
     keySet.keys = [other];
-    assert.equal(found(judge, token), first, 'remembered');
+    assert.equal(found(judge, token), first, 'cached');
     scheme.forget(new Set([one]));
 
     assert.deepEqual(found(judge, token), { kind: 'refused', fault: 'unknown-key' });

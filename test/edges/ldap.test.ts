@@ -73,7 +73,7 @@ describe('a person of a real directory', () => {
       assert.ok(alice.kind === 'valid', JSON.stringify(traits));
       assert.deepEqual([alice.caller.id, [...alice.caller.roles].sort()], ['ldap/alice', ['scientist', 'viewer']]);
       assert.equal(await judge('alice', 'pässword:1'), alice);
-      assert.equal(checks(), 1, 'remembered');
+      assert.equal(checks(), 1, 'cached');
       const others = await Promise.all([judge('bob', 'bobs'), judge('a*(b)', 'odd')]);
       const roles = others.map(found => (found.kind === 'valid' ? [...found.caller.roles].sort() : found.fault));
       assert.deepEqual(roles, [['scientist', 'viewer'], ['odd']]);

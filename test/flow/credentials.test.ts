@@ -139,7 +139,7 @@ describe('addresses', () => {
 });
 
 describe('guessing', () => {
-  test('is refused from an address after so many failures; what is remembered as good goes on', async t => {
+  test('is refused from an address after so many failures; what is cached as good goes on', async t => {
     const { send } = await gatewayOf(t, { identity: `${JWT}, guessing: { failures: 3, per: 1h }` });
     const bearer = (text: string) => ({ authorization: `Bearer ${text}` });
     const good = bearer(token());

@@ -16,7 +16,7 @@ const SAMPLE_MS = (MINUTES * 60_000) / SAMPLES;
 
 /** Until then code is compiled, and caches, connections and tables of callers fill up. */
 const WARM_SAMPLES = SAMPLES / 3;
-/** The configuration is read anew, and what is remembered thrown away, each so many samples. */
+/** The configuration is read anew, and what is cached thrown away, each so many samples. */
 const RELOAD_SAMPLES = 5;
 
 /** Between the halves of what follows; a leak of a hundred bytes a call would be more within minutes. */

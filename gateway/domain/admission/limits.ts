@@ -236,7 +236,7 @@ export class Limits {
     }
   }
 
-  /** Remembers what was counted until the body is known. */
+  /** Keeps what was counted until the body is known. */
   keep(call: Call, tallies: readonly Tally[]): void {
     this.#kept.set(call, tallies);
   }

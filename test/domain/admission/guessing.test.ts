@@ -80,11 +80,11 @@ describe('guessing', () => {
     assert.equal(guessing.note('192.0.2.1', good), good);
   });
 
-  test('by many is remembered in bounded room', () => {
+  test('by many is kept in bounded room', () => {
     const { guess } = aGuard(1);
     for (let i = 0; i < 30_000; i++) guess(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, '');
 
-    assert.throws(() => guess('10.0.117.47', ''), { code: 'RATE_LIMITED' }, 'the last is remembered');
+    assert.throws(() => guess('10.0.117.47', ''), { code: 'RATE_LIMITED' }, 'the last is kept');
     guess('10.0.0.0', '');
   });
 });

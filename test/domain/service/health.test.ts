@@ -687,7 +687,7 @@ describe('a change of roster', () => {
 
     const states = service.view().instances.map(view => [view.address, view.state]);
     assert.deepEqual(states, [
-      ['http://elsewhere.test:1', 'probation'], // what it did at the old address is remembered, and tried out
+      ['http://elsewhere.test:1', 'probation'], // what it did at the old address is kept, and tried out
       ['http://elsewhere.test:2', 'draining'],
       ['http://a.test:8000', 'draining'],
       ['http://b.test:8000', 'draining'],

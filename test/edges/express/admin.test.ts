@@ -33,7 +33,7 @@ interface AdminTraits {
   traits?: Partial<Admin>;
 }
 
-/** An admin listener of a gateway of which only what it was told is remembered. */
+/** An admin listener of a gateway of which only what it was told is recorded. */
 async function startAdmin(t: TestContext, { host = '127.0.0.1', traits = {} }: AdminTraits = {}) {
   const reported = {
     level: 'info' as LogLevel,

@@ -293,14 +293,14 @@ const HPACK: readonly Case[] = [
     ANSWERED,
   ],
   [
-    'a field that is remembered, and named by its number',
+    'a field that is indexed, and named by its number',
     [
       headers(1, Buffer.concat([head(), Buffer.from([0x40, 1, 120, 1, 49])])),
       headers(3, Buffer.concat([head(), Buffer.from([0xbe])])),
     ],
     'answers 200 on 3',
   ],
-  ['a field that is never to be remembered', [block(0x10, 1, 120, 1, 49)], ANSWERED],
+  ['a field that is never to be indexed', [block(0x10, 1, 120, 1, 49)], ANSWERED],
   ['a value in Huffman’s code', [block(0x00, 1, 120, 0x82, 0x08, 0x9f)], ANSWERED],
   [
     'a size of the table at the beginning',
