@@ -57,7 +57,7 @@ async function main(): Promise<void> {
   if (values.help) report(HELP);
   else if (values.parts) show(await withParts(readResults(RESULTS_FILE)));
   else if (values.redraw) show(readResults(RESULTS_FILE));
-  else await measureAndTell(values);
+  else await measureAndReport(values);
 }
 
 async function withParts(results: Results): Promise<Results> {
@@ -73,7 +73,7 @@ interface Wanted {
   readonly json: boolean;
 }
 
-async function measureAndTell(values: Wanted): Promise<void> {
+async function measureAndReport(values: Wanted): Promise<void> {
   const effort = effortOf(values.quick ? QUICK : THOROUGH, values.seconds);
   const results = await measure(chosen(values.workload, values.only), effort);
   report(values.json ? toJson(results) : toMarkdown(results));

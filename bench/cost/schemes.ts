@@ -33,7 +33,8 @@ interface Measured {
   /** Of a scheme that has nothing cached. */
   readonly make: () => Scheme;
   readonly authorizations: readonly string[];
-  readonly isAskedElsewhere: boolean;
+  /** A provider is asked, whose time a first call would show. */
+  readonly isRemote: boolean;
 }
 
 /** What each scheme costs a call: 500 callers, first all of them new, then all of them known. */
@@ -74,13 +75,13 @@ function ofTokens(): Measured[] {
       what: 'a JWT, HS256',
       make: schemeOf({ secret }),
       authorizations: tokens('HS256', hmac(secret)),
-      isAskedElsewhere: false,
+      isRemote: false,
     },
     {
       what: 'a JWT, RS256',
       make: schemeOf({ algorithms: ['RS256'], publicKey: pem }),
       authorizations: rsa,
-      isAskedElsewhere: false,
+      isRemote: false,
     },
   ];
 }
@@ -93,7 +94,7 @@ function ofKeys(): Measured {
   });
   const options = { keys, field: 'x-api-key', keyBytesMax: 8192, clock, digests: keyDigests(), guessing: undefined };
   const make = () => new ApiKeyScheme({ ...options, onKeyInUrl: () => undefined });
-  return { what: 'an API key', make, authorizations: texts.map(text => `ApiKey ${text}`), isAskedElsewhere: false };
+  return { what: 'an API key', make, authorizations: texts.map(text => `ApiKey ${text}`), isRemote: false };
 }
 
 function ofOpaque(url: string): Measured {
@@ -101,7 +102,7 @@ function ofOpaque(url: string): Measured {
   const endpoints = [{ ...endpoint, audience: undefined, match: undefined }];
   const options = { endpoints, tokenBytesMax: 8192, clock, guessing: undefined, onFailure: () => undefined };
   const authorizations = callers(() => `Bearer ${randomBytes(24).toString('base64url')}`);
-  return { what: 'an opaque token', make: () => new OpaqueScheme(options), authorizations, isAskedElsewhere: true };
+  return { what: 'an opaque token', make: () => new OpaqueScheme(options), authorizations, isRemote: true };
 }
 
 function ofPeople(): Measured {
@@ -119,7 +120,7 @@ function ofPeople(): Measured {
     what: 'a name and password of LDAP',
     make: () => new LdapScheme(options),
     authorizations,
-    isAskedElsewhere: true,
+    isRemote: true,
   };
 }
 
@@ -127,11 +128,11 @@ function callers(credentialOf: (i: number) => string): string[] {
   return Array.from({ length: CREDENTIALS }, (_, i) => credentialOf(i));
 }
 
-async function measureScheme({ what, make, authorizations, isAskedElsewhere }: Measured): Promise<SchemeRow> {
+async function measureScheme({ what, make, authorizations, isRemote }: Measured): Promise<SchemeRow> {
   const calls = authorizations.map(value => aCall(['Authorization', value]));
   const firsts: number[] = [];
   let scheme = make();
-  for (let round = 0; round < ROUNDS && !isAskedElsewhere; round++) {
+  for (let round = 0; round < ROUNDS && !isRemote; round++) {
     scheme = make();
     const schemes = new Schemes([scheme]);
     firsts.push(nsEach(1, () => calls.forEach(call => judge(schemes, call))) / CREDENTIALS);
@@ -141,7 +142,7 @@ async function measureScheme({ what, make, authorizations, isAskedElsewhere }: M
   const all = () => calls.forEach(call => judge(schemes, call));
   for (let i = 0; i < WARM_UP_TIMES; i++) all();
   const cached = Array.from({ length: ROUNDS }, () => nsEach(TIMES, all) / CREDENTIALS);
-  return { what, firstNs: isAskedElsewhere ? undefined : median(firsts), cachedNs: median(cached) };
+  return { what, firstNs: isRemote ? undefined : median(firsts), cachedNs: median(cached) };
 }
 
 /** As `admit` does it. */

@@ -16,13 +16,13 @@ export type RequestFor = (seed: number) => { readonly body: string };
  */
 export function crowd(requestFor: RequestFor): Load {
   return async turn => {
-    const before = await askedOf(turn.instances);
+    const before = await callsReceived(turn.instances);
     const figures = await sendAtOnce(turn, requestFor(turn.seed).body);
-    return { ...figures, reached: (await askedOf(turn.instances)) - before };
+    return { ...figures, reached: (await callsReceived(turn.instances)) - before };
   };
 }
 
-async function askedOf(instances: readonly string[]): Promise<number> {
+async function callsReceived(instances: readonly string[]): Promise<number> {
   let sum = 0;
   for (const instance of instances) {
     const response = await fetch(`http://${instance}/asked`, { headers: { connection: 'close' } });

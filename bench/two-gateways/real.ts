@@ -58,9 +58,9 @@ async function main(): Promise<void> {
     process.stderr.write(`a call costs R ${ownMs.toFixed(1)} ms beside what it is asked to take\n`);
     const rows: WaitRow[] = [];
     for (const load of LOADS) {
-      const askedLoad = (load * meanMs) / (meanMs + ownMs); // R's own share comes on top
-      const calls = Math.round((Number(values.seconds) * 1_000 * askedLoad * INSTANCES) / meanMs);
-      const made = makeCalls(traffic, { calls, load: askedLoad, instances: INSTANCES }, seeded(7));
+      const offeredLoad = (load * meanMs) / (meanMs + ownMs); // R's own share comes on top
+      const calls = Math.round((Number(values.seconds) * 1_000 * offeredLoad * INSTANCES) / meanMs);
+      const made = makeCalls(traffic, { calls, load: offeredLoad, instances: INSTANCES }, seeded(7));
       const turns = { fronts, rounds: Number(values.rounds), firstShare: traffic.firstShare, agent };
       rows.push(...(await takeTurns(stretched(made, meanMs / COMPUTE_MS), load, turns)));
     }

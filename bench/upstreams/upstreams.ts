@@ -52,13 +52,13 @@ export async function startNothing(
   return [address];
 }
 
-interface Told {
+interface InstanceSpec {
   readonly address: string;
   /** By the path that a call's path begins with; the longest counts. */
   readonly answersTo: Readonly<Record<string, string>>;
 }
 
-function configOf(place: Place, name: string, { address, answersTo }: Told): string {
+function configOf(place: Place, name: string, { address, answersTo }: InstanceSpec): string {
   const locations = Object.entries(answersTo).map(
     ([path, json]) => `location /${path} { default_type application/json; return 200 '${json}'; }`,
   );

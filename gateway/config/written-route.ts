@@ -137,7 +137,7 @@ export function readRoute({ value, path }: Section, reading: Reading): WrittenRo
 }
 
 /** The rest is for others, and whatever stands in it is theirs. */
-const HEEDED = ['response-timeout', 'connect-timeout', 'cors'];
+const READ_METADATA = ['response-timeout', 'connect-timeout', 'cors'];
 
 /** What Spring reads of a route's metadata; our own keys beside it win. */
 function readMetadata(
@@ -147,7 +147,7 @@ function readMetadata(
   let policy: WrittenPolicy = {};
   let connectTimeoutMs: number | undefined;
   for (const { key, ...written } of entriesOf(section, complain)) {
-    if (!HEEDED.includes(key)) continue;
+    if (!READ_METADATA.includes(key)) continue;
     const entry = resolve(written, 'placeholders');
     if (key === 'response-timeout') policy = { ...policy, ...timeoutOf(entry, complain) };
     else if (key === 'cors') policy = { ...policy, ...corsOf(entry, complain) };

@@ -62,7 +62,7 @@ describe('penstock key', () => {
     assert.equal((await key('create', '--subject', 'c')).status, 0);
   });
 
-  const refused: [what: string, args: string[], status: number, told: RegExp][] = [
+  const refused: [what: string, args: string[], status: number, message: RegExp][] = [
     ['without a subject', ['create'], 2, /--subject NAME/],
     ['a key that is not there', ['revoke', 'x'], 1, /there is no key "x"/],
     ['no key in particular', ['revoke'], 2, /which key/],

@@ -10,7 +10,7 @@ import type { GatewayEvent } from '../../gateway/domain/events.ts';
 async function startServe(traits: Partial<RunningGateway> = {}) {
   const did: string[] = [];
   const events: GatewayEvent[] = [];
-  const signals = new EventEmitter<{ signal: [Signal]; mistake: [string, unknown]; heeding: [] }>();
+  const signals = new EventEmitter<{ signal: [Signal]; mistake: [string, unknown]; listening: [] }>();
   const said = { stdout: '', stderr: '' };
   const io: CommandIo = {
     stdout: { write: text => (said.stdout += text) },
@@ -28,18 +28,18 @@ async function startServe(traits: Partial<RunningGateway> = {}) {
   };
   const serve = createServe({
     host: {
-      onSignal: handle => signals.on('signal', handle).emit('heeding'),
+      onSignal: handle => signals.on('signal', handle).emit('listening'),
       onMistake: handle => signals.on('mistake', handle),
       exit: code => did.push(`exit ${code}`),
     },
-    open: async asked => {
-      assert.deepEqual(asked, { file: '/where/gateway.yaml', profiles: ['eu', 'prod'], user: 'r' });
+    open: async options => {
+      assert.deepEqual(options, { file: '/where/gateway.yaml', profiles: ['eu', 'prod'], user: 'r' });
       return { gateway, log: { flush: () => did.push('flush'), close: async () => void did.push('close log') } };
     },
   });
-  const heeding = once(signals, 'heeding');
+  const listening = once(signals, 'listening');
   const code = serve(['--config', 'gateway.yaml', '--profile', 'eu,prod', '--user', 'r'], io);
-  await heeding;
+  await listening;
   return { did, events, signals, said, code };
 }
 

@@ -323,7 +323,7 @@ ctx: '\${region}/west'`;
   });
 
   const chain = Array.from({ length: 20 }, (_, i) => `b${i}: '${`\${b${i + 1}}`.repeat(8)}'`).join('\n');
-  const wrong: readonly (readonly [route: string, told: string])[] = [
+  const wrong: readonly (readonly [route: string, reports: string])[] = [
     [
       "{ uri: '${back.end}' }",
       '22:38 error spring.cloud.gateway.routes[0].uri: ${back.end} leads nowhere: the environment has no BACK_END, and this file no such key',
@@ -407,14 +407,14 @@ spring.cloud.gateway.routes: [{ id: order, uri: 'http://\${order.host}:80' }]
   const withProfiles = (...profiles: string[]) => {
     const { specs, problems } = routesOf(file, { profiles });
     const [spec] = specs;
-    return { service: spec?.serviceName, filters: spec?.filters.length, told: reported(problems) };
+    return { service: spec?.serviceName, filters: spec?.filters.length, reports: reported(problems) };
   };
 
   test('count where the profile is chosen, and are told of where not', () => {
     assert.deepEqual(withProfiles(), {
       service: 'localhost:8082',
       filters: 0,
-      told: [
+      reports: [
         '2:1 warning server: ignored, as the settings of other software: server',
         '10:3 warning spring.config.activate.on-profile: the document is for the profile docker & !test, and left out',
         '16:3 warning spring.profiles: the document is for the profile prod, staging, and left out',
@@ -427,7 +427,7 @@ spring.cloud.gateway.routes: [{ id: order, uri: 'http://\${order.host}:80' }]
   });
 
   test('are merged as Spring does: a later list replaces one before, whole', () => {
-    const { service, told: lines } = withProfiles('docker', 'prod', 'default');
+    const { service, reports: lines } = withProfiles('docker', 'prod', 'default');
 
     assert.equal(service, 'order.internal:80');
     assert.deepEqual(

@@ -178,7 +178,7 @@ describe('what the page on identity has to be written', () => {
       ...{ services: { fuel: [upstream.origin] }, more, routes },
       listen: listen.replaceAll('tls/', `${folder}/tls/`),
     });
-    const ask = async (shown: object) => {
+    const send = async (shown: object) => {
       const sent = request({
         host: '127.0.0.1',
         port: gateway.port,
@@ -192,7 +192,7 @@ describe('what the page on identity has to be written', () => {
       return received.statusCode;
     };
 
-    assert.deepEqual([await ask(alice), await ask({})], [200, 401]);
+    assert.deepEqual([await send(alice), await send({})], [200, 401]);
     assert.equal(gateway.requests()[0]?.['caller'], 'mtls/alice.example');
   });
 });

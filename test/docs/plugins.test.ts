@@ -43,11 +43,11 @@ describe('the manual’s plug-ins run as they stand', () => {
   });
 
   test('a filter that waits, and helmet', async t => {
-    const asked: (string | undefined)[] = [];
+    const requested: (string | undefined)[] = [];
     const r = await startNode(t, (_req, res) => res.setHeader('X-Frame-Options', 'ALLOWALL').end('predicted'));
     const contracts = await startNode(t, (req, res) => {
-      asked.push(req.url);
-      res.writeHead(asked.length === 1 ? 200 : 404).end();
+      requested.push(req.url);
+      res.writeHead(requested.length === 1 ? 200 : 404).end();
     });
     const plugin = fileOf(t, 'edge.ts');
     const routes = blockOf('# routes.yaml, with plugins/edge.ts').replace('http://127.0.0.1:7000', contracts);
@@ -58,7 +58,7 @@ describe('the manual’s plug-ins run as they stand', () => {
 
     assert.deepEqual([inForce.status, inForce.text, ended.status], [200, 'predicted', 402]);
     assert.deepEqual(JSON.parse(ended.text), { detail: 'No contract is in force.' });
-    assert.deepEqual(asked, ['/contracts/anonymous', '/contracts/anonymous']);
+    assert.deepEqual(requested, ['/contracts/anonymous', '/contracts/anonymous']);
     for (const { headers } of [inForce, ended]) {
       assert.equal(headers['x-frame-options'], 'SAMEORIGIN', 'the edge’s word, not R’s');
       assert.ok(headers['content-security-policy'], 'helmet’s');

@@ -447,12 +447,12 @@ describe('a stream that does not come about', () => {
     assert.deepEqual(places, { taken: 1, released: 1 });
   });
 
-  const asks = { 'over HTTP': 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', 'as an upgrade': upgrade };
-  for (const [how, ask] of Object.entries(asks)) {
+  const requests = { 'over HTTP': 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', 'as an upgrade': upgrade };
+  for (const [how, text] of Object.entries(requests)) {
     test(`${how} is a 502 where nothing listens`, async t => {
       const { port, places, findings, server } = await startCarrying(t, { origin: await deadOrigin() });
 
-      const received = await sendAndReceive(t, port, ask);
+      const received = await sendAndReceive(t, port, text);
 
       assert.match(received, /^HTTP\/1\.1 502 /);
       assert.equal(codeIn(received), 'CONNECT_FAILED');
@@ -466,7 +466,7 @@ describe('a stream that does not come about', () => {
       const upstream = await startUpstream(t, bytesThenReset(''));
       const { port, places, findings } = await startCarrying(t, { origin: upstream.origin });
 
-      const received = await sendAndReceive(t, port, ask);
+      const received = await sendAndReceive(t, port, text);
 
       assert.equal(codeIn(received), 'CONNECTION_LOST');
       assert.deepEqual(places, { taken: 1, released: 1 });
@@ -477,7 +477,7 @@ describe('a stream that does not come about', () => {
       const upstream = await startUpstream(t, bytes('220 smtp ESMTP\r\n'));
       const { port, findings } = await startCarrying(t, { origin: upstream.origin });
 
-      assert.equal(codeIn(await sendAndReceive(t, port, ask)), 'UPSTREAM_FAULT');
+      assert.equal(codeIn(await sendAndReceive(t, port, text)), 'UPSTREAM_FAULT');
       assert.equal(findings[0]?.outcome, 'fault');
     });
 
@@ -486,7 +486,7 @@ describe('a stream that does not come about', () => {
       const upstream = await startUpstream(t, stall);
       const { port, findings } = await startCarrying(t, { origin: upstream.origin, clock });
       const caller = await rawCaller(t, port);
-      caller.say(ask);
+      caller.say(text);
       await once(upstream.events, 'request');
 
       for (let i = 0; i < 12; i += 1) clock.advance(7_500);
@@ -500,7 +500,7 @@ describe('a stream that does not come about', () => {
       const upstream = await startUpstream(t, stall);
       const { port, places, line, findings } = await startCarrying(t, { origin: upstream.origin, clock });
       const caller = await rawCaller(t, port);
-      caller.say(ask);
+      caller.say(text);
       await once(upstream.events, 'request');
       const left = once(upstream.events, 'disconnection');
 

@@ -76,11 +76,11 @@ describe('a route with `csv`', () => {
 
   test('refuses CSV as a call only where nothing else will do', async t => {
     const { gateway } = await startModel(t, 'csv: true', { deep: [[1]] });
-    const asking = (accept: string) => gateway.call('/api/metadata', { headers: { accept } });
+    const metadataAs = (accept: string) => gateway.call('/api/metadata', { headers: { accept } });
 
     const [only, either, text] = [
-      await asking('text/csv'),
-      await asking('text/csv, */*;q=0.1'),
+      await metadataAs('text/csv'),
+      await metadataAs('text/csv, */*;q=0.1'),
       await gateway.call('/api/text', { headers: { accept: 'text/csv' } }),
     ];
 

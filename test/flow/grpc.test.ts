@@ -434,12 +434,12 @@ describe('gRPC-Web', () => {
     });
     const path = '/fuel.v1.Fuel/Predict';
     const origin = { origin: 'https://app.example.org' };
-    const asks = {
+    const preflightFields = {
       'access-control-request-method': 'POST',
       'access-control-request-headers': 'content-type,x-grpc-web,grpc-timeout',
     };
 
-    const preflight = await gateway.call(path, { method: 'OPTIONS', headers: { ...origin, ...asks } });
+    const preflight = await gateway.call(path, { method: 'OPTIONS', headers: { ...origin, ...preflightFields } });
     const requested = {
       method: 'POST',
       headers: { ...origin, 'content-type': 'application/grpc-web+proto', 'x-grpc-web': '1' },

@@ -235,10 +235,10 @@ async function seeOneBatch(gateway: ComposedGateway, requests: () => Promise<num
   const column = (name: string, value: number) => ({ name, shape: [1], datatype: 'FP64', data: [value] });
   const contents = ({ data, ...input }: ReturnType<typeof column>) => ({ ...input, contents: { fp64Contents: data } });
   const infer = `/${INFERENCE_SERVICE}/ModelInfer`;
-  let heard: readonly Received[] = [];
+  let received: readonly Received[] = [];
   await until(async () => {
     const before = await requests();
-    heard = await Promise.all([
+    received = await Promise.all([
       gateway.call('/fuel/predict', post([{ wt: 2.125, hp: 101 }])),
       gateway.call('/v2/models/fuel/infer', post({ inputs: [column('wt', 2.25), column('hp', 102)] })),
       gateway.call(infer, post({ modelName: 'fuel', inputs: [column('wt', 2.375), column('hp', 103)].map(contents) })),
@@ -250,7 +250,7 @@ async function seeOneBatch(gateway: ComposedGateway, requests: () => Promise<num
   assert.equal(metadata.platform, 'onnx_onnxv1');
   const alone = await gateway.call('/fuel/predict', post([2.125, 2.25, 2.375].map((wt, i) => ({ wt, hp: 101 + i }))));
   const wanted = (JSON.parse(alone.text) as { '.pred': number[] })['.pred'];
-  const said = heard.map(({ text }) => JSON.parse(text) as Record<string, unknown>);
+  const said = received.map(({ text }) => JSON.parse(text) as Record<string, unknown>);
   const output = { name: '.pred', datatype: 'FP64' };
   assert.deepEqual(said, [
     { '.pred': wanted[0] },

@@ -128,10 +128,10 @@ cat(strrep("x", 1e6))`,
     );
     t.after(() => noticesOf(gateway).flatMap(text => (/^\d+$/.test(String(text)) ? process.kill(Number(text)) : [])));
 
-    const heard = [await gateway.call('/model', post([])), await gateway.call('/model', post([]))]; // one permit
+    const answers = [await gateway.call('/model', post([])), await gateway.call('/model', post([]))]; // one permit
 
     assert.deepEqual(
-      heard.map(({ status, text }) => [status, text.length]),
+      answers.map(({ status, text }) => [status, text.length]),
       [
         [200, 1e6],
         [200, 1e6],

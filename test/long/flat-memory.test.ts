@@ -26,7 +26,7 @@ const HANDLES_GROWTH_MAX = 4;
 
 const CONNECTIONS = 32;
 const CALLERS = Array.from({ length: 500 }, (_, i) => bearer(`caller-${i}`));
-const QUESTIONS = Array.from({ length: 50 }, (_, i) => `[{"wt":${2 + i / 100},"hp":${100 + i}}]`);
+const BODIES = Array.from({ length: 50 }, (_, i) => `[{"wt":${2 + i / 100},"hp":${100 + i}}]`);
 
 /** Everything on that keeps something: a cache that soon is full, flights, batches, limits. */
 function routes(generation: number): string {
@@ -57,8 +57,8 @@ function aCall(number: number, answers: readonly string[]): LoadCall {
       body: `[{"wt":${2 + (number % 1_000_003) / 1e6},"hp":${100 + (number % 199)}}]`,
     };
   }
-  const question = (number / 3) % QUESTIONS.length;
-  const [body = '', expected = ''] = [QUESTIONS[question], answers[question]];
+  const at = (number / 3) % BODIES.length;
+  const [body = '', expected = ''] = [BODIES[at], answers[at]];
   return { method: 'POST', path, headers, body, expected };
 }
 
@@ -66,7 +66,7 @@ function aCall(number: number, answers: readonly string[]): LoadCall {
 async function answersOfR({ services: [r] }: Cluster): Promise<string[]> {
   const headers = { 'content-type': 'application/json' };
   const answers: string[] = [];
-  for (const body of QUESTIONS) {
+  for (const body of BODIES) {
     answers.push((await call(`${r?.url ?? ''}/predict`, { method: 'POST', headers, body })).text);
   }
   return answers;

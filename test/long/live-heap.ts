@@ -20,9 +20,9 @@ export async function openLiveHeap(pid: number, port: number): Promise<LiveHeap>
   process.kill(pid, 'SIGUSR1');
   const socket = new WebSocket(await inspectorUrl(port));
   await once(socket, 'open');
-  let asked = 0;
-  const ask = async (method: string): Promise<unknown> => {
-    const id = (asked += 1);
+  let lastId = 0;
+  const command = async (method: string): Promise<unknown> => {
+    const id = (lastId += 1);
     socket.send(JSON.stringify({ id, method }));
     for (;;) {
       const [message] = (await once(socket, 'message')) as [{ readonly data: string }];
@@ -32,8 +32,8 @@ export async function openLiveHeap(pid: number, port: number): Promise<LiveHeap>
   };
   return {
     async bytes() {
-      await ask('HeapProfiler.collectGarbage');
-      return ((await ask('Runtime.getHeapUsage')) as { usedSize: number }).usedSize;
+      await command('HeapProfiler.collectGarbage');
+      return ((await command('Runtime.getHeapUsage')) as { usedSize: number }).usedSize;
     },
     close: () => socket.close(),
   };

@@ -45,10 +45,10 @@ describe('TLS and HTTP/2 as others see them', () => {
     const { gateway, folder, host } = await startListening(t, { isSecure: true });
     const program = await ensureServer('testssl');
     const report = join(folder, 'report.json');
-    const asked = ['--protocols', '--std', '--fs', '--server-preference', '--server-defaults', '--vulnerable'];
+    const checks = ['--protocols', '--std', '--fs', '--server-preference', '--server-defaults', '--vulnerable'];
     const quietly = ['--quiet', '--color', '0', '--warnings', 'off', '--ip', '127.0.0.1', '--jsonfile', report];
 
-    await run(program, [...asked, ...quietly, host.replace('127.0.0.1', 'localhost')]).catch((error: unknown) => {
+    await run(program, [...checks, ...quietly, host.replace('127.0.0.1', 'localhost')]).catch((error: unknown) => {
       if (!(error instanceof Error && 'code' in error && typeof error.code === 'number')) throw error; // it counts findings
     });
 

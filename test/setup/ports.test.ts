@@ -14,9 +14,9 @@ async function aTakenPort(t: TestContext): Promise<number> {
 test('a taken port is reported with who has it and what to do', async t => {
   const port = await aTakenPort(t);
 
-  const asking = requireFreePort({ port, host: '127.0.0.1', what: 'The gateway', instead: 'set listen.port' });
+  const required = requireFreePort({ port, host: '127.0.0.1', what: 'The gateway', instead: 'set listen.port' });
 
-  await assert.rejects(asking, ({ message }: Error) => {
+  await assert.rejects(required, ({ message }: Error) => {
     assert.match(
       message,
       new RegExp(`^The gateway cannot listen on port ${port}: process ${process.pid} \\(.*node.*\\) has it`),

@@ -31,8 +31,8 @@ describe('the audit of a call', () => {
 
   test('tells by its digest whether two calls asked the same, and has none of a stream', () => {
     const { audit, entries } = auditWith({});
-    const asks = [{ content: Buffer.from('1') }, { content: Buffer.from('2') }, { request: { query: 'a=1' } }, {}, {}];
-    for (const traits of asks) audit.note(aComplete(traits));
+    const calls = [{ content: Buffer.from('1') }, { content: Buffer.from('2') }, { request: { query: 'a=1' } }, {}, {}];
+    for (const traits of calls) audit.note(aComplete(traits));
     audit.note(aMatched({ policy: { isStream: true } }));
 
     const digests = entries.map(entry => (entry.kind === 'call' ? entry.digest : undefined));

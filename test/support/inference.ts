@@ -60,10 +60,10 @@ export async function startModel(t: TestContext, traits: ModelTraits = {}) {
     const isPrototype = request.head.startsWith('GET /prototype ');
     const code = isPrototype && prototype === null ? 404 : 200;
     const body = JSON.stringify(isPrototype ? prototype : said);
-    const told = answer(body, { fields: 'Content-Type: application/json\r\n', status: isPrototype ? code : status });
+    const send = answer(body, { fields: 'Content-Type: application/json\r\n', status: isPrototype ? code : status });
     const wait = request.head.startsWith('POST ') ? held() : undefined;
-    if (wait === undefined) told(socket, request);
-    else void wait.then(() => told(socket, request));
+    if (wait === undefined) send(socket, request);
+    else void wait.then(() => send(socket, request));
   });
   const gateway = await startGateway(t, {
     services: { cars: [upstream.origin] },

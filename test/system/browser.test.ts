@@ -103,7 +103,7 @@ routes:
 }
 
 /** The page's script: a call with this token, of which it tells status and body. */
-function asking(gateway: ComposedGateway, bearer: string): string {
+function callScript(gateway: ComposedGateway, bearer: string): string {
   return `
     const answer = await fetch('${gateway.url}/api/fuel/predict', {
       method: 'POST',
@@ -143,7 +143,7 @@ describe('a browser', () => {
 
   test('shows a page of another origin the prediction it asked for', async t => {
     const { gateway, front } = await startAll(t);
-    front.show(asking(gateway, token));
+    front.show(callScript(gateway, token));
 
     const seen = await look(t, front.origin);
 
@@ -156,7 +156,7 @@ describe('a browser', () => {
 
   test('lets the page read why it was refused', async t => {
     const { gateway, front } = await startAll(t);
-    front.show(asking(gateway, `${token}x`));
+    front.show(callScript(gateway, `${token}x`));
 
     assert.match(await look(t, front.origin), /^401 .*UNAUTHENTICATED/);
   });
@@ -164,7 +164,7 @@ describe('a browser', () => {
   test('keeps the answer from a page of an origin that the route does not name', async t => {
     const { gateway } = await startAll(t);
     const stranger = await startFrontEnd(t);
-    stranger.show(asking(gateway, token));
+    stranger.show(callScript(gateway, token));
 
     assert.equal(await look(t, stranger.origin), 'refused by the browser: TypeError');
   });

@@ -18,7 +18,7 @@ export function tlsTowards(hostname: string, tls: UpstreamTls | undefined): Conn
   return {
     ALPNProtocols,
     servername: isIP(name) === 0 ? name : '', // no address is ever asked for by SNI (RFC 6066 §3)
-    checkServerIdentity: (_asked, certificate) => checkServerIdentity(name, certificate),
+    checkServerIdentity: (_servername, certificate) => checkServerIdentity(name, certificate),
     rejectUnauthorized: tls?.isVerified !== false,
     ...(tls !== undefined && { secureContext: contextOf(tls) }),
   };

@@ -50,9 +50,9 @@ describe('a message as a request', () => {
   ];
   for (const [name, binding, expected] of cases) {
     test(name, () => {
-      const asked = toHttpRequest([binding], message);
-      const { path, query, body } = asked ?? {};
-      assert.deepEqual(asked && { path, query, body }, expected);
+      const request = toHttpRequest([binding], message);
+      const { path, query, body } = request ?? {};
+      assert.deepEqual(request && { path, query, body }, expected);
     });
   }
 

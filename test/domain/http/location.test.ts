@@ -48,9 +48,9 @@ describe('an instance’s Location', () => {
     'another server’s': [STRIP, '/api/fuel/x', 'https://login.example.org/a', 'https://login.example.org/a'],
     'another server’s, without a scheme': [STRIP, '/api/fuel/x', '//evil.example.org/a', '//evil.example.org/a'],
   };
-  for (const [name, asked] of Object.entries(led)) {
+  for (const [name, redirect] of Object.entries(led)) {
     test(`is led back below the route’s prefix: ${name}`, () => {
-      assert.equal(ledBack(asked), asked[3]);
+      assert.equal(ledBack(redirect), redirect[3]);
     });
   }
 

@@ -135,11 +135,11 @@ describe('an answer that the caller has already', () => {
   }
 
   test('is known by its tag on any line, and for HEAD', () => {
-    const asked = ['If-None-Match', '"x"', 'if-none-match', '"a,b"'];
+    const conditions = ['If-None-Match', '"x"', 'if-none-match', '"a,b"'];
 
-    assert.equal(given(asked).status, 304);
-    assert.equal(given(asked, { method: 'HEAD' }).status, 304);
-    assert.equal(given(asked, { method: 'POST' }).status, 200);
+    assert.equal(given(conditions).status, 304);
+    assert.equal(given(conditions, { method: 'HEAD' }).status, 304);
+    assert.equal(given(conditions, { method: 'POST' }).status, 200);
   });
 
   test('is known by its date where no tag is said', () => {
@@ -179,21 +179,21 @@ const cors: Cors = {
   maxAgeSeconds: 600,
 };
 
-const owed = (fields: string[], call = aMatched()): string[] => {
+const replyFields = (fields: string[], call = aMatched()): string[] => {
   addReplyFields(fields, call);
   return fields;
 };
 
-describe('what every reply owes', () => {
+describe('what every reply has', () => {
   test('is the call’s id, in place of any other', () => {
-    assert.deepEqual(owed(['X-A', '1', 'x-request-id', 'of-R']), ['X-A', '1', 'X-Request-Id', 'request-1']);
+    assert.deepEqual(replyFields(['X-A', '1', 'x-request-id', 'of-R']), ['X-A', '1', 'X-Request-Id', 'request-1']);
   });
 
   test('is what was noted on the way, in place of the instance’s', () => {
     const call = aMatched();
     call.addReplyField('RateLimit', '"default";r=9');
 
-    const fields = owed(['ratelimit', 'of-R', 'Retry-After', '3'], call);
+    const fields = replyFields(['ratelimit', 'of-R', 'Retry-After', '3'], call);
 
     assert.deepEqual(fields, ['Retry-After', '3', 'X-Request-Id', 'request-1', 'RateLimit', '"default";r=9']);
   });
@@ -201,14 +201,14 @@ describe('what every reply owes', () => {
   test('is the route’s CORS fields, in place of the instance’s', () => {
     const call = aMatched({ policy: { cors }, request: { fields: ['Origin', 'https://app.example.org'] } });
 
-    const fields = owed(['Access-Control-Allow-Origin', '*'], call);
+    const fields = replyFields(['Access-Control-Allow-Origin', '*'], call);
 
     assert.equal(fields.filter(field => /^access-control-allow-origin$/i.test(field)).length, 1);
     assert.ok(fields.includes('https://app.example.org'));
   });
 
   test('leaves the instance’s CORS fields alone on a route that has no word on them', () => {
-    assert.ok(owed(['Access-Control-Allow-Origin', '*']).includes('*'));
+    assert.ok(replyFields(['Access-Control-Allow-Origin', '*']).includes('*'));
   });
 
   test('leaves the answer to a preflight as it is', () => {
@@ -217,14 +217,14 @@ describe('what every reply owes', () => {
     call.isPreflight = true;
     const { fields } = preflightAnswer(cors, request);
 
-    assert.deepEqual(owed([...fields], call), [...fields, 'X-Request-Id', 'request-1']);
+    assert.deepEqual(replyFields([...fields], call), [...fields, 'X-Request-Id', 'request-1']);
   });
 
   test('is the route’s CORS fields where an instance answers what looks like a preflight', () => {
     const request = ['Origin', 'https://evil.example', 'Access-Control-Request-Method', 'PUT'];
     const call = aMatched({ policy: { cors }, request: { method: 'OPTIONS', fields: request } });
 
-    const fields = owed(['Vary', 'Accept', 'Access-Control-Allow-Origin', '*'], call);
+    const fields = replyFields(['Vary', 'Accept', 'Access-Control-Allow-Origin', '*'], call);
 
     assert.ok(!fields.includes('Access-Control-Allow-Origin'));
   });

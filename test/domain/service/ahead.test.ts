@@ -228,7 +228,7 @@ test('permits sent ahead are neither lost nor given twice, and R has less to wai
     const inHand = new Map<string, number>();
     let done = 0;
     const send = (callerId: string) => {
-      const asked = at.acquire({
+      const acquired = at.acquire({
         callerId,
         onPermit: permit => {
           const { id } = permit.instance;
@@ -247,8 +247,8 @@ test('permits sent ahead are neither lost nor given twice, and R has less to wai
           });
         },
       });
-      if (!asked.waits || random.below(20) > 0) return;
-      at.service.leave(asked);
+      if (!acquired.waits || random.below(20) > 0) return;
+      at.service.leave(acquired);
       at.clock.after(5, () => send(callerId));
     };
     for (let i = 0; i < 8; i++) send(`caller-${i}`);

@@ -14,10 +14,10 @@ function aServiceOf(count: number, policy: PolicyTraits = {}) {
 
 /** One call to this instance that does not end within `hangMax`. */
 function hang({ service, acquire }: Pick<ServiceAtWork, 'service' | 'acquire'>, id: string): Permit {
-  const asked = [acquire(), acquire()];
-  const hung = asked.find(({ at }) => at === id)?.permit;
+  const acquired = [acquire(), acquire()];
+  const hung = acquired.find(({ at }) => at === id)?.permit;
   assert.ok(hung);
-  for (const { permit } of asked) {
+  for (const { permit } of acquired) {
     if (permit === hung) service.report(hung.instance, aFinding({ outcome: 'hung', status: null, permit: hung }));
     permit?.begin();
     permit?.release();

@@ -93,8 +93,8 @@ describe('a strict hash', () => {
   });
 
   test('refuses no call early for the calls that wait for other instances', () => {
-    const { warmUp: learn, take, acquire, ownedBy, clock } = aStrict();
-    learn(Array.from({ length: 50 }, () => 1_000));
+    const { warmUp, take, acquire, ownedBy, clock } = aStrict();
+    warmUp(Array.from({ length: 50 }, () => 1_000));
     for (const id of IDS) take({ affinity: ownedBy(id)[0] ?? '' });
     for (let i = 0; i < 50; i++) acquire({ affinity: ownedBy('a')[0] ?? '' });
 

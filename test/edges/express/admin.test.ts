@@ -250,7 +250,7 @@ describe('admin listener', () => {
     assert.deepEqual([refused.status, reported.level], [400, 'debug']);
   });
 
-  const notAsked: [string, Request & { path: string }, number, string][] = [
+  const refusedRequests: [string, Request & { path: string }, number, string][] = [
     ['an unknown path', { path: '/nothing' }, 404, 'NO_ROUTE'],
     ['a slash too many', { path: '/livez/' }, 404, 'NO_ROUTE'],
     ['a method it is not there for', { path: '/metrics', method: 'POST' }, 405, 'METHOD_NOT_ALLOWED'],
@@ -271,7 +271,7 @@ describe('admin listener', () => {
       'BODY_TOO_LARGE',
     ],
   ];
-  for (const [name, { path, ...send }, status, code] of notAsked) {
+  for (const [name, { path, ...send }, status, code] of refusedRequests) {
     test(`answers ${status} to ${name}, as problem+json`, async t => {
       const admin = await startAdmin(t);
 

@@ -22,7 +22,7 @@ import {
 } from '../../support/http2-frames.ts';
 
 /** What a caller says after the preface, and what it hears. */
-type Case = readonly [name: string, said: readonly Buffer[], heard: string | RegExp];
+type Case = readonly [name: string, said: readonly Buffer[], expected: string | RegExp];
 
 const good = headers(1, head());
 const another = headers(3, head());
