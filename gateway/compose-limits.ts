@@ -12,7 +12,7 @@ import { openLastingCounters, type LastingCounters } from './edges/limits-file.t
 /** The limits of routes, and what they are counted with. */
 export interface ComposedLimits {
   readonly limits: Limits;
-  /** How many calls wait for their turn, by route that lets calls wait. */
+  /** How many calls wait at a pace, by route that lets calls wait. */
   readonly waiting: () => ReadonlyMap<string, number>;
   /** These routes are in force: where one has a long window, what was kept of those is read. */
   follow(routes: readonly RouteSpec[]): void;

@@ -67,7 +67,7 @@ const DIALECT = `## The dialect, and where it is safer than its origin
 - **Weight** draws among the routes of its group whose other predicates hold, so that a group may span several paths; with \`by: ip\`, \`cookie:NAME\` or \`header:NAME\` in its \`args\` a caller keeps its side.
 - **XForwardedRemoteAddr** looks at the address that \`listen.trustedProxies\` justify: what a stranger writes into \`X-Forwarded-For\` is not believed.
 - **Retry** is the route’s \`retry\`, with the gateway’s own back-off and budget; what may be repeated goes by the method and \`pure\`. **CircuitBreaker** changes nothing, since failing instances are ejected; its \`fallbackUri\` is an error. **LocalResponseCache** is the route’s \`cache\`, for GET.
-- **RequestRateLimiter** is one of the route’s \`limits\`: the same bucket, from which no call waits for its turn, by the caller’s name; where \`redis\` of gateway.yaml is missing each gateway counts for itself. A \`key-resolver\` or \`rate-limiter\` of one’s own is Java: \`check\` says what to write in its place.
+- **RequestRateLimiter** is one of the route’s \`limits\`: the same bucket, at which no call waits, by the caller’s name; where \`redis\` of gateway.yaml is missing each gateway counts for itself. A \`key-resolver\` or \`rate-limiter\` of one’s own is Java: \`check\` says what to write in its place.
 - **RequestSize** counts the bytes that come, not those that are announced; its size may also stand in the shortcut. The smaller of it and \`body.max\` holds.
 - **AddRequestParameter** encodes what it takes from a captured value, so that no caller adds a parameter of their own.
 - **Templates** name what the route’s predicates capture; any other name is an error of \`check\`, not of the request.

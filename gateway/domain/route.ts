@@ -112,7 +112,7 @@ export type CredentialPlace =
 export type LimitKey =
   { readonly kind: 'caller' | 'ip' | 'route' } | { readonly kind: 'header'; readonly name: string };
 
-/** How calls are spread: so many go at once, the rest wait their turn, each a while behind the one before. */
+/** How calls are spread: so many go at once, the rest wait, each a while behind the one before. */
 export interface Pace {
   readonly burst: number;
   readonly waitMsMax: number;

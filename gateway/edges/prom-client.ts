@@ -25,7 +25,7 @@ interface MetricsOptions {
   readonly certificates: () => readonly { readonly name: string; readonly atSeconds: number }[];
   /** Whether calls travel together, by route. */
   readonly batching: () => ReadonlyMap<string, boolean>;
-  /** Calls that wait for their turn, by route that lets calls wait. */
+  /** Calls that wait at a pace, by route that lets calls wait. */
   readonly limitWaiting: () => ReadonlyMap<string, number>;
   /** Since the keys of issuers that publish them were fetched. */
   readonly keysAges: () => readonly { readonly issuer: string; readonly ageSeconds: number }[];
@@ -262,7 +262,7 @@ function createGauges(registry: Registry, options: MetricsOptions): void {
   viewGauge(registry, family('jwks_age_seconds', 'Since the keys of an issuer were fetched.', ['issuer']), () =>
     options.keysAges().map(({ issuer, ageSeconds }) => [{ issuer }, ageSeconds]),
   );
-  viewGauge(registry, family('limit_waiting', 'Calls that wait for their turn at a limit.', ['route']), () =>
+  viewGauge(registry, family('limit_waiting', 'Calls that wait at a paced limit.', ['route']), () =>
     [...options.limitWaiting()].map(([route, count]) => [{ route }, count]),
   );
   viewGauge(registry, family('batching', '1: calls may travel together; 0: each travels singly.', ['route']), () =>

@@ -25,7 +25,7 @@ export const SHARING_FILTERS: readonly (readonly [string, FilterDefinition])[] =
       fields: [],
       required: 0,
       named: [...BUCKET, 'keyResolver', 'rateLimiter', 'statusCode', ...EMPTY_KEY, 'routeId'],
-      manual: 'One of the route’s `limits`: a bucket that fills evenly, from which no call waits for its turn.',
+      manual: 'One of the route’s `limits`: a bucket that fills evenly, at which no call waits.',
       example:
         '{ name: RequestRateLimiter, args: { redis-rate-limiter.replenishRate: 10, redis-rate-limiter.burstCapacity: 20 } }',
       make: limitOf,

@@ -11,7 +11,7 @@ export interface Tally {
   readonly limit: Limit;
   /** Calls or rows that may still come now; 0 when none may, and when this one was too much. */
   readonly remaining: number;
-  /** Milliseconds until there is more: the end of a window, the next place of a pace. */
+  /** Milliseconds until there is more: the end of a window, the next free time of a pace. */
   readonly resetsInMs: number;
   /** It was too much, and was not counted. */
   readonly isExceeded: boolean;
@@ -296,7 +296,7 @@ export class Limits {
     return of.limit.isEnforced ? tally : undefined;
   }
 
-  /** A caller who left while the place was asked for does not take it. */
+  /** A caller who left while it was reserved does not take it. */
   async #paceShared(
     call: Matched,
     of: RouteLimit,
@@ -307,9 +307,9 @@ export class Limits {
     else await this.#waitAtPace(call, { of, key: limitKey(of.limit.by, call, caller), cost, waitMs, giveBack });
   }
 
-  async #waitAtPace(call: Matched, { of, key, ...place }: PacedCall): Promise<void> {
+  async #waitAtPace(call: Matched, { of, key, ...reservation }: PacedCall): Promise<void> {
     await new Promise<void>(resolve => {
-      const whole = { key: of.prefix + key, routeId: of.routeId, ...place };
+      const whole = { key: of.prefix + key, routeId: of.routeId, ...reservation };
       call.waitsFor = this.#ports.queues.wait(whole, resolve);
     });
     call.waitsFor = undefined;

@@ -60,9 +60,9 @@ export function paceStand(usedMs: number, roomMs: number, stepMs: number): Pick<
   return { remaining, resetsInMs: Math.max(0, usedMs - roomMs + remaining * stepMs) };
 }
 
-/** A place in a pace: what a call waits for, and gives back what it did not use of. */
-export interface PacePlace {
-  /** Places of one key come one after the other. */
+/** A time in a pace that a call has reserved: it waits for it, and gives back what it did not use of. */
+export interface Reservation {
+  /** Reservations of one key come one after the other. */
   readonly key: string;
   readonly routeId: string;
   readonly waitMs: number;
@@ -71,17 +71,17 @@ export interface PacePlace {
   readonly giveBack: (cost: number) => void;
 }
 
-/** A call that waits for its turn. */
+/** A call that waits for its time. */
 interface Waiter extends Leavable {
-  readonly place: PacePlace;
+  readonly reservation: Reservation;
   atMs: number;
-  readonly onTurn: () => void;
+  readonly onDue: () => void;
 }
 
 /**
- * Calls that wait for their turn, in order, by what they are counted under.
+ * Calls that wait for their time, in order, by what they are counted under.
  *
- * Each has a time at which it goes on. One that leaves makes those behind it move up, and the last place is given back.
+ * Each has a time at which it goes on. One that leaves makes those behind it move up, and the last reservation is given back.
  */
 export class PaceQueues {
   readonly #clock: Clock;
@@ -91,14 +91,14 @@ export class PaceQueues {
     this.#clock = clock;
   }
 
-  /** Waits for its turn: what it may leave. */
-  wait(place: PacePlace, onTurn: () => void): Leavable {
-    let queue = this.#queues.get(place.key);
+  /** Waits for its time: what it may leave. */
+  wait(reservation: Reservation, onDue: () => void): Leavable {
+    let queue = this.#queues.get(reservation.key);
     if (queue === undefined) {
-      queue = new PaceQueue(this.#clock, place.routeId, () => this.#queues.delete(place.key));
-      this.#queues.set(place.key, queue);
+      queue = new PaceQueue(this.#clock, reservation.routeId, () => this.#queues.delete(reservation.key));
+      this.#queues.set(reservation.key, queue);
     }
-    return queue.add(place, onTurn);
+    return queue.add(reservation, onDue);
   }
 
   /** How many wait, by route; none where none do. */
@@ -127,11 +127,11 @@ class PaceQueue {
     return this.#waiters.length;
   }
 
-  add(place: PacePlace, onTurn: () => void): Leavable {
+  add(reservation: Reservation, onDue: () => void): Leavable {
     const lastMs = this.#waiters.at(-1)?.atMs ?? 0;
     const waiter: Waiter = {
-      ...{ place, onTurn },
-      atMs: Math.max(lastMs, this.#clock.nowMs() + place.waitMs),
+      ...{ reservation, onDue },
+      atMs: Math.max(lastMs, this.#clock.nowMs() + reservation.waitMs),
       leave: () => this.#leave(waiter),
     };
     this.#waiters.push(waiter);
@@ -139,7 +139,7 @@ class PaceQueue {
     return waiter;
   }
 
-  /** Each of those behind takes the place of the one before it. */
+  /** Each of those behind gets the time of the one before it. */
   #leave(waiter: Waiter): void {
     const at = this.#waiters.indexOf(waiter);
     const last = this.#waiters.at(-1);
@@ -147,7 +147,7 @@ class PaceQueue {
     let freeMs = waiter.atMs;
     for (const behind of this.#waiters.slice(at + 1)) [freeMs, behind.atMs] = [behind.atMs, freeMs];
     this.#waiters.splice(at, 1);
-    last.place.giveBack(Math.min(waiter.place.cost, last.place.cost));
+    last.reservation.giveBack(Math.min(waiter.reservation.cost, last.reservation.cost));
     if (this.#waiters.length === 0) this.#end();
   }
 
@@ -159,15 +159,15 @@ class PaceQueue {
     }
     // A timer that counts whole milliseconds must not ring before its time.
     const delayMs = Math.max(0, Math.ceil(first.atMs - this.#clock.nowMs()));
-    this.#cancel = this.#clock.after(delayMs, () => this.#turn());
+    this.#cancel = this.#clock.after(delayMs, () => this.#emitDue());
   }
 
-  #turn(): void {
+  #emitDue(): void {
     const nowMs = this.#clock.nowMs();
-    const due = this.#waiters.findIndex(({ atMs }) => atMs > nowMs);
-    const turns = this.#waiters.splice(0, due < 0 ? this.#waiters.length : due);
+    const later = this.#waiters.findIndex(({ atMs }) => atMs > nowMs);
+    const due = this.#waiters.splice(0, later < 0 ? this.#waiters.length : later);
     this.#wake();
-    for (const { onTurn } of turns) onTurn();
+    for (const { onDue } of due) onDue();
   }
 
   #end(): void {

@@ -38,7 +38,7 @@ export class Dispatch implements QueueOwner {
   ) {
     this.core = core;
     this.owner = owner;
-    this.queue = new Queue(deadlines, core.permits.ticket);
+    this.queue = new Queue(deadlines, core.permits.nextNumber);
   }
 
   acquire(request: PermitRequest): Permit | undefined {

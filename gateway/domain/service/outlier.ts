@@ -203,7 +203,7 @@ export class AnswerCounts {
     answer: { readonly routeId: string; readonly callerId: string; readonly isError: boolean },
     halfWindow: number,
   ): void {
-    this.#turnTo(halfWindow);
+    this.#rotateTo(halfWindow);
     const byCaller = this.#now.get(answer.routeId) ?? new Map<string, Counts>();
     if (byCaller.size === 0) this.#now.set(answer.routeId, byCaller);
     const key = byCaller.has(answer.callerId) || byCaller.size < CALLERS_MAX ? answer.callerId : OTHERS;
@@ -226,7 +226,7 @@ export class AnswerCounts {
 
   /** By route, those of one caller left out. */
   byRoute(halfWindow: number, but?: string): ReadonlyMap<string, Counts> {
-    this.#turnTo(halfWindow);
+    this.#rotateTo(halfWindow);
     const routes = new Map<string, Counts>();
     for (const [routeId, byCaller] of [...this.#before, ...this.#now]) {
       const sum = routes.get(routeId) ?? { calls: 0, errors: 0 };
@@ -248,7 +248,7 @@ export class AnswerCounts {
     return most;
   }
 
-  #turnTo(halfWindow: number): void {
+  #rotateTo(halfWindow: number): void {
     if (halfWindow === this.#halfWindow) return;
     const isNext = halfWindow === this.#halfWindow + 1;
     this.#before = isNext ? this.#now : new Map<string, CountsByCaller>();

@@ -23,7 +23,7 @@ interface PermitRegistryOptions {
 export class PermitRegistry {
   readonly #addresses = new Map<string, Address>();
   readonly #onVacant: ((origin: string) => void) | undefined;
-  #tickets = 0;
+  #numbersGiven = 0;
 
   constructor({ onVacant }: PermitRegistryOptions = {}) {
     this.#onVacant = onVacant;
@@ -38,7 +38,7 @@ export class PermitRegistry {
   }
 
   /** The next number of a turn: of two services that share an address, the smaller goes first. */
-  readonly ticket = (): number => (this.#tickets += 1);
+  readonly nextNumber = (): number => (this.#numbersGiven += 1);
 
   get addresses(): number {
     return this.#addresses.size;
@@ -120,7 +120,7 @@ export class Address {
     this.permits = permits;
     this.#changed();
     while (this.inUse < this.permits) {
-      const listing = this.#nextInTurn();
+      const listing = this.#nextListing();
       const entry = listing?.next();
       if (listing === undefined || entry === undefined) break;
       listing.serve(entry);
@@ -136,7 +136,7 @@ export class Address {
     for (const listing of this.#listings) listing.afterChange();
   }
 
-  #nextInTurn(): Listing | undefined {
+  #nextListing(): Listing | undefined {
     if (this.#listings.length === 1) return this.#listings[0];
     let first: Listing | undefined;
     let firstEntry: QueueEntry | undefined;
@@ -156,5 +156,5 @@ export class Address {
 
 /** What has had its turn, and was failed by an instance, comes first; then what was given its turn first. */
 function goesBefore(one: QueueEntry, other: QueueEntry): boolean {
-  return one.isReturning === other.isReturning ? one.turn < other.turn : one.isReturning;
+  return one.isReturning === other.isReturning ? one.sequenceNumber < other.sequenceNumber : one.isReturning;
 }

@@ -30,9 +30,9 @@ export class QueueEntry implements Queueable<QueueEntry>, Timed {
     this.#owner = owner;
   }
 
-  /** The number of its turn among all queues of the process. */
-  get turn(): number {
-    return turnNumberOf<QueueEntry>(this);
+  /** When it is served, among the calls of all queues of the process: the smaller goes first. */
+  get sequenceNumber(): number {
+    return sequenceNumberOf<QueueEntry>(this);
   }
 
   /** Whether it waits in the queue of this one. */
@@ -45,14 +45,14 @@ export class QueueEntry implements Queueable<QueueEntry>, Timed {
   }
 }
 
-/** The requests that wait for a service, in the order of their turns, each for so long at most. */
+/** The requests that wait for a service, in the order in which they are served, each for so long at most. */
 export class Queue {
   readonly #order: FairQueue<QueueEntry>;
   readonly #deadlines: Deadlines;
 
-  /** `ticket` numbers turns throughout the process. */
-  constructor(deadlines: Deadlines, ticket: () => number) {
-    this.#order = new FairQueue(ticket);
+  /** `nextNumber` is one sequence throughout the process. */
+  constructor(deadlines: Deadlines, nextNumber: () => number) {
+    this.#order = new FairQueue(nextNumber);
     this.#deadlines = deadlines;
   }
 
@@ -79,17 +79,17 @@ export class Queue {
     this.#forget(entry);
   }
 
-  /** The first, in the order of turns, that would take what is offered; `isEachTried` as of `FairQueue.first`. */
+  /** The first, in the order of service, that would take what is offered; `isEachTried` as of `FairQueue.first`. */
   first(wouldTake: (entry: QueueEntry) => boolean, isEachTried: boolean): QueueEntry | undefined {
     return this.#order.first(wouldTake, isEachTried);
   }
 
-  /** How many turns would come before that of a newcomer. */
+  /** How many calls would be served before a newcomer. */
   servedBefore(newcomer: Rank): number {
     return this.#order.servedBefore(newcomer);
   }
 
-  /** How many calls of a caller wait for their turn. */
+  /** How many calls of a caller wait. */
   waitingOf(callerId: string): number {
     return this.#order.lengthOf(callerId);
   }
@@ -110,17 +110,17 @@ export class Queue {
   }
 }
 
-/** Whose calls take turns as one: a caller's, or all together in a queue that is not fair. */
+/** Whose calls are served as one flow: a caller's, or all together in a queue that is not fair. */
 export type FlowKey = string | typeof ONE_FLOW;
 
 /** The only flow of a queue that serves calls in the order they came. */
 export const ONE_FLOW = Symbol('one flow');
 
-/** By what an item takes its turn. */
+/** By what an item is ordered. */
 export interface Rank {
   readonly priority: Priority;
   readonly flowKey: FlowKey;
-  /** It has had its turn, and an instance failed it: it comes before those that have not. */
+  /** It was served, and an instance failed it: it comes before those that have not. */
   readonly isReturning: boolean;
 }
 
@@ -134,7 +134,7 @@ export interface Queueable<T extends Queueable<T>> extends Rank, Linked<T> {
 export class Flow<T extends Queueable<T>> implements Linked<Flow<T>> {
   readonly key: FlowKey;
   readonly items = new LinkedList<T>();
-  /** When its turn was given out: the smaller, the sooner it comes. */
+  /** Given when it was last served: the smaller, the sooner it comes. */
   number: number;
   readonly byLength: ByLength<T> = { flow: this, previous: undefined, next: undefined, isLinked: false };
   previous: Flow<T> | undefined = undefined;
@@ -152,29 +152,29 @@ interface ByLength<T extends Queueable<T>> extends Linked<ByLength<T>> {
   readonly flow: Flow<T>;
 }
 
-/** What one turn costs a priority: of those that wait, each is served in inverse proportion. */
+/** What being served once costs a priority: of those that wait, each is served in inverse proportion. */
 const STRIDES: Readonly<Record<Priority, number>> = { high: 1, normal: 4, low: 16 };
 
 /**
- * The order in which what waits is served: priorities share the turns by weight, 16 to 4 to 1, so that none starves;
- * within a priority flows take turns; within a flow the first goes first.
+ * The order in which what waits is served: priorities are served by weight, 16 to 4 to 1, so that none starves;
+ * within a priority flows are served round robin; within a flow the first goes first.
  *
- * Priorities are kept apart by self-clocked fair queueing: each has a time at which its next turn will be over, and the
+ * Priorities are kept apart by self-clocked fair queueing: each has a time at which its next call will have been served, and the
  * earliest goes first. One that was empty starts at the present: it has saved nothing up.
  */
 export class FairQueue<T extends Queueable<T>> {
   readonly #byPriority: Readonly<Record<Priority, PriorityClass<T>>>;
   readonly #classes: readonly PriorityClass<T>[];
-  readonly #ticket: () => number;
+  readonly #nextNumber: () => number;
   /** The queue's own time: when what was served last was due. */
   #now = 0;
 
-  /** `ticket` numbers turns, those of other queues among them, as they are given out. */
-  constructor(ticket: () => number) {
+  /** `nextNumber` is one sequence for all queues. */
+  constructor(nextNumber: () => number) {
     const of = (priority: Priority) => new PriorityClass<T>(STRIDES[priority]);
     this.#byPriority = { high: of('high'), normal: of('normal'), low: of('low') };
     this.#classes = Object.values(this.#byPriority);
-    this.#ticket = ticket;
+    this.#nextNumber = nextNumber;
   }
 
   get length(): number {
@@ -186,7 +186,7 @@ export class FairQueue<T extends Queueable<T>> {
   add(item: T): void {
     const own = this.#byPriority[item.priority];
     if (own.length === 0) own.dueAt = this.#now + own.stride;
-    item.number = this.#ticket();
+    item.number = this.#nextNumber();
     if (item.isReturning) own.returning.add(item);
     else own.flows.add(item, item.number);
   }
@@ -201,13 +201,13 @@ export class FairQueue<T extends Queueable<T>> {
   served(item: T): void {
     const own = this.#byPriority[item.priority];
     if (item.isReturning) own.returning.remove(item);
-    else own.flows.served(item, this.#ticket);
+    else own.flows.served(item, this.#nextNumber);
     this.#now = Math.max(this.#now, own.dueAt);
     own.dueAt = this.#now + own.stride;
   }
 
   /**
-   * The first in the order of turns that would take what is offered. Of those that return each is tried; of the others,
+   * The first in the order of service that would take what is offered. Of those that return each is tried; of the others,
    * which have tried nothing yet, the first speaks for all, unless `isEachTried`.
    */
   first(wouldTake: (item: T) => boolean, isEachTried = false): T | undefined {
@@ -219,18 +219,18 @@ export class FairQueue<T extends Queueable<T>> {
     return undefined;
   }
 
-  /** How many turns a newcomer would have to wait for, if no other came. */
+  /** How many calls would be served before a newcomer, if no other came. */
   servedBefore({ priority, flowKey, isReturning }: Rank): number {
     const own = this.#byPriority[priority];
     const ownBefore = own.returning.length + (isReturning ? 0 : own.flows.servedBefore(flowKey));
     const startAt = own.length === 0 ? this.#now + own.stride : own.dueAt;
     const dueAt = startAt + ownBefore * own.stride;
-    let turns = ownBefore;
+    let before = ownBefore;
     for (const other of this.#classes) {
       if (other === own || other.dueAt >= dueAt) continue;
-      turns += Math.min(other.length, Math.ceil((dueAt - other.dueAt) / other.stride));
+      before += Math.min(other.length, Math.ceil((dueAt - other.dueAt) / other.stride));
     }
-    return turns;
+    return before;
   }
 
   /** How many of a flow wait. */
@@ -241,8 +241,8 @@ export class FairQueue<T extends Queueable<T>> {
   }
 
   /**
-   * What must go that the newcomer may stay, where room is as unevenly taken as turns never would be: first among
-   * priorities, by the weights of their turns, then among the flows of one. Undefined: nothing has less right to it.
+   * What must go that the newcomer may stay, where room is as unevenly taken as service never would be: first among
+   * priorities, by their weights, then among the flows of one. Undefined: nothing has less right to it.
    */
   leastEntitled({ priority, flowKey }: Rank): T | undefined {
     const own = this.#byPriority[priority];
@@ -266,8 +266,8 @@ export class FairQueue<T extends Queueable<T>> {
   }
 }
 
-/** The number of an item's turn: of two queues that share an instance, the smaller is served first. */
-export function turnNumberOf<T extends Queueable<T>>({ flow, number }: T): number {
+/** Of two queues that share an instance, the smaller is served first. */
+export function sequenceNumberOf<T extends Queueable<T>>({ flow, number }: T): number {
   return flow === undefined || flow.key === ONE_FLOW ? number : flow.number;
 }
 
@@ -276,7 +276,7 @@ class PriorityClass<T extends Queueable<T>> {
   readonly stride: number;
   readonly returning = new LinkedList<T>();
   readonly flows = new Flows<T>();
-  /** When, in the queue's own time, its next turn will have been served. */
+  /** When, in the queue's own time, its next call will have been served. */
   dueAt = 0;
 
   constructor(stride: number) {
@@ -294,7 +294,7 @@ class PriorityClass<T extends Queueable<T>> {
 }
 
 /**
- * Flows take turns: one that was served goes to the end, however many of it wait. Each step costs the same, whether ten
+ * Flows are served round robin: one that was served goes to the end, however many of it wait. Each step costs the same, whether ten
  * or ten thousand wait.
  */
 class Flows<T extends Queueable<T>> {
@@ -307,7 +307,7 @@ class Flows<T extends Queueable<T>> {
   longest = 0;
   length = 0;
 
-  /** `number` is the turn of a flow that was empty. */
+  /** `number` is for a flow that was empty. */
   add(item: T, number: number): void {
     const flow = this.#byKey.get(item.flowKey) ?? this.#open(item.flowKey, number);
     item.flow = flow;
@@ -329,22 +329,22 @@ class Flows<T extends Queueable<T>> {
     this.#byKey.delete(flow.key);
   }
 
-  /** Its flow's turn is over; `ticket` numbers its next. */
-  served(item: T, ticket: () => number): void {
+  /** It is served, and its flow goes to the end; `nextNumber` numbers it anew. */
+  served(item: T, nextNumber: () => number): void {
     const { flow } = item;
     this.remove(item);
     if (flow === undefined || flow.items.length === 0) return;
     this.#ring.remove(flow);
     this.#ring.add(flow);
-    flow.number = ticket();
+    flow.number = nextNumber();
   }
 
-  /** Whose turn it is. */
+  /** What is served next. */
   get first(): T | undefined {
     return this.#ring.first?.items.first;
   }
 
-  /** The first in the order of turns of which this holds. It looks at each. */
+  /** The first in the order of service of which this holds. It looks at each. */
   find(holds: (item: T) => boolean): T | undefined {
     for (let flow = this.#ring.first; flow !== undefined; flow = flow.next) {
       for (let item = flow.items.first; item !== undefined; item = item.next) if (holds(item)) return item;
@@ -361,7 +361,7 @@ class Flows<T extends Queueable<T>> {
     return this.#byKey.get(key)?.items.length ?? 0;
   }
 
-  /** How many turns a newcomer of the flow would have to wait for, if no other came. */
+  /** How many calls would be served before a newcomer of the flow, if no other came. */
   servedBefore(key: FlowKey): number {
     const own = this.lengthOf(key);
     const rounds = Math.max(1, own);

@@ -283,7 +283,7 @@ export class ServiceInstance implements Instance {
   /** Ours to use first. Others' are used when all our own are taken. */
   isOwn = true;
   /** It came into or out of rotation with the last change of its work in hand, and nothing was done about it yet. */
-  hasTurned = false;
+  hasChangedRotation = false;
 
   order: StandingOrder;
   isLeaving = false;

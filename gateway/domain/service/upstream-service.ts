@@ -143,12 +143,12 @@ class UpstreamService implements ManagedService, DispatchOwner {
   /** Whether one that a check failed is in rotation depends on what it has in hand. */
   onChange(instance: ServiceInstance): void {
     if (!instance.isDoubted) this.#core.rotation.update(instance);
-    else if (this.#health.assess(instance)) instance.hasTurned = true;
+    else if (this.#health.assess(instance)) instance.hasChangedRotation = true;
   }
 
   afterChange(instance: ServiceInstance): void {
-    if (!instance.hasTurned) return;
-    instance.hasTurned = false;
+    if (!instance.hasChangedRotation) return;
+    instance.hasChangedRotation = false;
     this.#health.reassess(instance, true);
   }
 

@@ -38,7 +38,7 @@ function routeWith(limits: readonly Limit[], shared?: SharedCounter) {
     }
     return call;
   };
-  /** Time passes, and what has its turn goes on. */
+  /** Time passes, and what is due goes on. */
   const advance = async (ms: number) => {
     clock.advance(ms);
     for (let i = 0; i < 10; i++) await Promise.resolve();

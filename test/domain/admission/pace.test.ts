@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { PaceQueues, paceCall, type PacePlace } from '../../../gateway/domain/admission/pace.ts';
+import { PaceQueues, paceCall, type Reservation } from '../../../gateway/domain/admission/pace.ts';
 import { GatewayError } from '../../../gateway/domain/errors.ts';
 import type { Pace } from '../../../gateway/domain/route.ts';
 import { manualClock } from '../../support/manual-clock.ts';
 import { aLimit } from '../../support/requests.ts';
 
-/** Calls at these times, each of so many rows: when each has its turn, or that it is refused and how it stands. */
+/** Calls at these times, each of so many rows: when each passes, or that it is refused and how it stands. */
 function paced(
   times: readonly number[],
   { rate = 10, cost = 1, ...pace }: Partial<Pace> & { rate?: number; cost?: number },
@@ -87,23 +87,23 @@ describe('a pace', () => {
   });
 });
 
-describe('calls that wait for their turn', () => {
+describe('calls that wait for their time', () => {
   const gone = new GatewayError('CALLER_GONE', 'gone');
 
   function queues() {
     const clock = manualClock();
     const all = new PaceQueues(clock);
-    const turns: string[] = [];
+    const passed: string[] = [];
     let givenBack = 0;
-    const wait = (name: string, waitMs: number, more: Partial<PacePlace> = {}) =>
+    const wait = (name: string, waitMs: number, more: Partial<Reservation> = {}) =>
       all.wait({ key: 'k', routeId: 'fuel', waitMs, cost: 1, giveBack: cost => (givenBack += cost), ...more }, () =>
-        turns.push(`${name} at ${clock.nowMs()}`),
+        passed.push(`${name} at ${clock.nowMs()}`),
       );
-    return { clock, all, turns, wait, givenBack: () => givenBack };
+    return { clock, all, passed, wait, givenBack: () => givenBack };
   }
 
   test('go on at their times, in the order they came', () => {
-    const { clock, turns, wait, all } = queues();
+    const { clock, passed, wait, all } = queues();
     wait('a', 100);
     wait('b', 200);
     wait('other', 150, { key: 'j' });
@@ -111,24 +111,24 @@ describe('calls that wait for their turn', () => {
 
     clock.advance(1_000);
 
-    assert.deepEqual(turns, ['a at 100', 'other at 150', 'b at 200']);
+    assert.deepEqual(passed, ['a at 100', 'other at 150', 'b at 200']);
     assert.deepEqual([...all.waiting()], []);
     assert.equal(clock.alarms, 0);
   });
 
-  test('move up when one before them leaves, and the last place is given back', () => {
-    const { clock, turns, wait, givenBack } = queues();
+  test('move up when one before them leaves, and the last reservation is given back', () => {
+    const { clock, passed, wait, givenBack } = queues();
     const [, b] = [wait('a', 100), wait('b', 200), wait('c', 300), wait('d', 400)];
 
     b.leave(gone);
     clock.advance(1_000);
 
-    assert.deepEqual(turns, ['a at 100', 'c at 200', 'd at 300']);
+    assert.deepEqual(passed, ['a at 100', 'c at 200', 'd at 300']);
     assert.equal(givenBack(), 1);
   });
 
   test('leave nothing behind when all leave', () => {
-    const { clock, turns, wait, all, givenBack } = queues();
+    const { clock, passed, wait, all, givenBack } = queues();
     const waiters = [wait('a', 100), wait('b', 200), wait('c', 300)];
 
     for (const waiter of waiters) waiter.leave(gone);
@@ -136,17 +136,17 @@ describe('calls that wait for their turn', () => {
 
     assert.deepEqual([clock.alarms, givenBack(), [...all.waiting()]], [0, 3, []]);
     clock.advance(1_000);
-    assert.deepEqual(turns, []);
+    assert.deepEqual(passed, []);
   });
 
   test('never go on before their time, though timers count whole milliseconds', () => {
-    const { clock, turns, wait } = queues();
+    const { clock, passed, wait } = queues();
     wait('a', 0.4);
 
     clock.advance(0.3);
-    assert.deepEqual(turns, []);
+    assert.deepEqual(passed, []);
     clock.advance(0.7);
 
-    assert.deepEqual(turns, ['a at 1']);
+    assert.deepEqual(passed, ['a at 1']);
   });
 });

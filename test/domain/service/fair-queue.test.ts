@@ -4,7 +4,7 @@ import {
   FairQueue,
   FenwickTree,
   ONE_FLOW,
-  turnNumberOf,
+  sequenceNumberOf,
   type Rank,
   type Flow,
   type FlowKey,
@@ -54,7 +54,7 @@ class Table {
   }
 
   number(name: string): number {
-    return turnNumberOf<Item>(this.itemOf(name));
+    return sequenceNumberOf<Item>(this.itemOf(name));
   }
 
   /** What it serves, in order: all, or so many. */
@@ -112,7 +112,7 @@ describe('callers', () => {
     assert.deepEqual(table.serve(), ['b', 'a2', 'c', 'a3']);
   });
 
-  test('lose no turn to those of them who leave', () => {
+  test('lose nothing to those of them who leave', () => {
     const table = new Table();
     table.addMany('a', 100);
     table.addMany('b', 2);
@@ -128,7 +128,7 @@ describe('callers', () => {
     assert.equal(nameOf(table.queue.first(() => true)), undefined);
   });
 
-  test('keep their turn while what is offered is nothing for them', () => {
+  test('keep their place while what is offered is nothing for them', () => {
     const table = new Table();
     table.addMany('a', 2);
 
@@ -154,7 +154,7 @@ describe('priorities', () => {
     assert.ok(served.indexOf('l') < 21, served);
   });
 
-  test('let a high call pass all others but the one whose turn it is', () => {
+  test('let a high call pass all others but the one that is next', () => {
     const table = new Table();
     table.addMany('l', 10_000, { priority: 'low' });
     table.serve(7);
@@ -186,7 +186,7 @@ describe('priorities', () => {
 });
 
 describe('a call that an instance failed', () => {
-  test('comes before those that have not had a turn', () => {
+  test('comes before those that were not served yet', () => {
     const table = new Table();
     table.addMany('a', 3);
     table.add('again', { isReturning: true });
@@ -194,7 +194,7 @@ describe('a call that an instance failed', () => {
     assert.deepEqual(table.serve(2), ['again', 'a1']);
   });
 
-  test('keeps its turn while it would not take what is offered, and holds no other up', () => {
+  test('keeps its place while it would not take what is offered, and holds no other up', () => {
     const table = new Table();
     table.add('choosy', { isReturning: true });
     table.addMany('a', 2);
@@ -215,8 +215,8 @@ describe('a call that an instance failed', () => {
   });
 });
 
-describe('the number of a turn', () => {
-  test('is that of the caller, given out when its last turn was over', () => {
+describe('the sequence number', () => {
+  test('is that of the caller, given when it was last served', () => {
     const table = new Table();
     table.addMany('a', 2);
     table.add('b');
@@ -235,7 +235,7 @@ describe('the number of a turn', () => {
   });
 });
 
-describe('the turns before a newcomer’s', () => {
+describe('what is served before a newcomer', () => {
   test('are one for each other caller, however many wait', () => {
     const table = new Table();
     table.addMany('a', 10_000);

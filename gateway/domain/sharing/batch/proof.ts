@@ -148,10 +148,10 @@ function pairsOf(base: readonly string[], other: readonly string[]): readonly st
   if (base.length < 2) return [];
   const count = Math.min(base.length, WITH_PAIRS_MAX);
   const made = Array.from({ length: count }, (_, turn) => {
-    const isTurn = (i: number) => i % count === turn;
+    const isSwapped = (i: number) => i % count === turn;
     return [
-      base.map((value, i) => (isTurn(i) ? (other[i] ?? value) : value)),
-      other.map((value, i) => (isTurn(i) ? (base[i] ?? value) : value)),
+      base.map((value, i) => (isSwapped(i) ? (other[i] ?? value) : value)),
+      other.map((value, i) => (isSwapped(i) ? (base[i] ?? value) : value)),
     ];
   });
   const distinct = new Map(made.flat().map(values => [values.join(), values]));
@@ -269,9 +269,9 @@ export class Evidence {
     const single = usable.filter(i => calls[i]?.count === 1);
     if (single.length < 2) return;
     const forth = single.slice(0, EXAMPLES);
-    const turned = sizesUpTo(rowsMax).map((size, turn) => this.#mixOf({ usable, single, size, turn }));
+    const rotated = sizesUpTo(rowsMax).map((size, turn) => this.#mixOf({ usable, single, size, turn }));
     const beside = this.#besideFirst(usable);
-    this.#together = [[...forth, ...forth.toReversed()], ...turned, ...beside].filter(
+    this.#together = [[...forth, ...forth.toReversed()], ...rotated, ...beside].filter(
       (mix, i) => i === 0 || this.#bodyOf(mix).length <= bodyBytesMax,
     );
   }
