@@ -1,5 +1,5 @@
-import { readFileSync, realpathSync, watch, type FSWatcher } from 'node:fs';
-import { dirname, isAbsolute, resolve } from 'node:path';
+import { readFileSync, realpathSync, statSync, watch, type FSWatcher } from 'node:fs';
+import { basename, dirname, isAbsolute, resolve } from 'node:path';
 import { getSystemErrorMessage } from 'node:util';
 
 /** What a configuration file may refer to: the environment, and files beside it. */
@@ -53,7 +53,7 @@ function failureOf(path: string): NodeJS.ErrnoException | undefined {
 interface WatchOptions {
   /** Paths, and the texts that are in force. */
   readonly files: ReadonlyMap<string, string | undefined>;
-  /** Those that are in force now, where others may come to be. */
+  /** Those that are in force now, where others may come to be: another map where they are others. */
   readonly more?: () => ReadonlyMap<string, string>;
   /** A file holds something else now; undefined when it is gone for longer than an editor takes. */
   readonly onChange: (file: string, text: string | undefined) => void;
@@ -63,7 +63,7 @@ interface WatchOptions {
   readonly pollMs?: number;
 }
 
-/** So many times as long as a file must be left alone, and it is read all the same: the folder may hold a log. */
+/** So many times as long as a file must be left alone, and it is read all the same. */
 const SETTLES_MAX = 10;
 
 const NO_FILES: ReadonlyMap<string, string> = new Map();
@@ -72,77 +72,131 @@ const NO_FILES: ReadonlyMap<string, string> = new Map();
 export function watchFiles(options: WatchOptions): { close(): void } {
   const { files, more = () => NO_FILES, onChange, settleMs = 100, pollMs = 5_000 } = options;
   const known = new Map(files);
-  const folders = new Map<string, FSWatcher>();
+  const folders = new Folders(onEvent);
   let settling: NodeJS.Timeout | undefined;
-  let changedMs: number | undefined; // since when nothing was read
+  let changedMs = 0; // since when nothing was read
+  let eventMs = 0;
+  let moreKnown = NO_FILES;
 
-  // A file itself is no good thing to watch: an editor that renames another over it leaves the watcher with the old one.
-  function watchFolders(): void {
-    const wanted = new Set([...known.keys()].flatMap(foldersOf));
-    for (const [folder, watcher] of folders) {
-      if (wanted.has(folder)) continue;
-      watcher.close();
-      folders.delete(folder);
-    }
-    for (const folder of wanted) if (!folders.has(folder)) watchFolder(folder);
+  function onEvent(isOfOther: boolean): void {
+    if (isOfOther && more() === moreKnown) return;
+    eventMs = performance.now();
+    if (settling !== undefined) return;
+    changedMs = eventMs;
+    settle(settleMs);
   }
 
-  function watchFolder(folder: string): void {
-    try {
-      const watcher = watch(folder, { persistent: false }, settle);
-      watcher.on('error', () => {
-        watcher.close();
-        folders.delete(folder); // gone with its folder; the next poll looks for it anew
-      });
-      folders.set(folder, watcher);
-    } catch {
-      return; // no such folder now, or no watchers left: polling still finds the change
-    }
-  }
-
-  function settle(): void {
-    changedMs ??= performance.now();
-    if (performance.now() - changedMs > settleMs * SETTLES_MAX) return; // as it is set, the timer ends
-    clearTimeout(settling);
-    settling = setTimeout(compare, settleMs);
+  function settle(waitMs: number): void {
+    settling = setTimeout(compareWhenSettled, waitMs);
     settling.unref();
   }
 
+  function compareWhenSettled(): void {
+    const untilMs = Math.min(eventMs + settleMs, changedMs + settleMs * SETTLES_MAX);
+    const waitMs = untilMs - performance.now();
+    if (waitMs > 0) settle(waitMs);
+    else compare();
+  }
+
   function compare(): void {
-    changedMs = undefined;
-    for (const [file, text] of more()) if (!known.has(file)) known.set(file, text);
+    settling = undefined;
+    moreKnown = more();
+    for (const [file, text] of moreKnown) if (!known.has(file)) known.set(file, text);
     for (const [file, before] of known) {
       const now = readText(file);
       if (now === before || (now === undefined && isShortage(file))) continue; // the next poll reads it
       known.set(file, now);
       onChange(file, now);
     }
-    watchFolders();
+    folders.watch(known.keys());
   }
 
-  watchFolders();
-  const polling = setInterval(compare, pollMs);
+  folders.watch(known.keys());
+  const polling = setInterval(() => {
+    if (settling === undefined) compare(); // a save may be under way, and half of it is not to be read
+  }, pollMs);
   polling.unref();
   return {
     close() {
       clearTimeout(settling);
       clearInterval(polling);
-      for (const watcher of folders.values()) watcher.close();
-      folders.clear();
+      folders.close();
     },
   };
+}
+
+/**
+ * Watches the folders of files. A file itself is no good thing to watch: an editor that renames another over it leaves
+ * the watcher with the old one.
+ */
+class Folders {
+  readonly #watched = new Map<string, { readonly watcher: FSWatcher; readonly identity: string }>();
+  readonly #onEvent: (isOfOther: boolean) => void;
+  /** Whose contents matter. */
+  #names: ReadonlySet<string> = new Set();
+
+  /** `isOfOther`: another file holds something else, a log perhaps. Where one comes or goes, a link may lead elsewhere. */
+  constructor(onEvent: (isOfOther: boolean) => void) {
+    this.#onEvent = onEvent;
+  }
+
+  /** Those of these files, and no others. */
+  watch(files: Iterable<string>): void {
+    const paths = [...files].flatMap(pathsOf);
+    const wanted = new Set(paths.map(path => dirname(path)));
+    this.#names = new Set([...paths, ...wanted].map(path => basename(path)));
+    for (const [folder, { watcher, identity }] of this.#watched) {
+      // A folder that was put in the place of another is another, and what watches the old one is not told.
+      if (wanted.has(folder) && identity === identityOf(folder)) continue;
+      watcher.close();
+      this.#watched.delete(folder);
+    }
+    for (const folder of wanted) if (!this.#watched.has(folder)) this.#watchOne(folder);
+  }
+
+  close(): void {
+    for (const { watcher } of this.#watched.values()) watcher.close();
+    this.#watched.clear();
+  }
+
+  #watchOne(folder: string): void {
+    const identity = identityOf(folder);
+    if (identity === undefined) return; // no such folder now: polling still finds the change
+    try {
+      const watcher = watch(folder, { persistent: false }, (event, name) => {
+        this.#onEvent(event === 'change' && name !== null && !this.#names.has(name));
+      });
+      watcher.on('error', () => {
+        watcher.close();
+        this.#watched.delete(folder); // the next poll looks for it anew
+      });
+      this.#watched.set(folder, { watcher, identity });
+    } catch {
+      return; // gone this moment, or no watchers left
+    }
+  }
 }
 
 function isShortage(file: string): boolean {
   return SHORTAGES.includes(failureOf(file)?.code ?? '');
 }
 
-/** The folder of a file, and of what it leads to where it is a symbolic link. */
-function foldersOf(file: string): string[] {
-  const folder = dirname(resolve(file));
+/** Of a folder; undefined where it cannot be looked at. An inode alone is soon given to another. */
+function identityOf(folder: string): string | undefined {
   try {
-    return [folder, dirname(realpathSync(file))];
+    const { dev, ino, birthtimeNs } = statSync(folder, { bigint: true });
+    return [dev, ino, birthtimeNs].join();
   } catch {
-    return [folder]; // the file is not there now
+    return undefined; // missing, or forbidden
+  }
+}
+
+/** A file, and what it leads to where it is a symbolic link. */
+function pathsOf(file: string): string[] {
+  const path = resolve(file);
+  try {
+    return [path, realpathSync(file)];
+  } catch {
+    return [path]; // the file is not there now
   }
 }

@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
-import { closeSync, mkdirSync, openSync, renameSync, rmSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  watch,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -13,7 +24,7 @@ function folder(t: TestContext): string {
 }
 
 /** Watches a file that holds `old`; polling is too rare to help, unless a test asks for it. */
-function watched(t: TestContext, file: string, options: { readonly settleMs?: number; readonly pollMs?: number } = {}) {
+function watched(t: TestContext, file: string, options: Partial<Parameters<typeof watchFiles>[0]> = {}) {
   const changes = new EventEmitter<{ change: [string | undefined] }>();
   const seen: (string | undefined)[] = [];
   const watcher = watchFiles({
@@ -71,6 +82,49 @@ describe('a watched file', () => {
     writeFileSync(file, 'new');
 
     assert.equal(await Promise.race([change, setTimeout(30_000, 'never', { ref: false })]), 'new');
+  });
+
+  test('is not read again because a log beside it grows', async t => {
+    const path = folder(t);
+    const [file, log] = [join(path, 'routes.yaml'), join(path, 'gateway.log')];
+    for (const each of [file, log]) writeFileSync(each, 'old');
+    let reads = 0;
+    const inForce: ReadonlyMap<string, string> = new Map();
+    const counted = Object.assign(new Map<string, string>(), { [Symbol.iterator]: () => (reads++, inForce.entries()) });
+    watched(t, file, { settleMs: 1, more: () => counted });
+    const events = watch(path);
+    t.after(() => events.close());
+    appendFileSync(file, 'er');
+    while (reads === 0) await setTimeout(1);
+    const before = reads;
+
+    for (let line = 0; line < 5; line++) {
+      appendFileSync(log, 'a line');
+      await once(events, 'change');
+      await setTimeout(10); // for a read that must not come
+    }
+
+    assert.equal(reads, before);
+  });
+
+  test('is seen at once where its folder was put in the place of another', async t => {
+    const path = join(folder(t), 'config');
+    const file = join(path, 'routes.yaml');
+    const put = (text: string) => {
+      rmSync(path, { recursive: true, force: true });
+      mkdirSync(path);
+      writeFileSync(file, text);
+    };
+    put('old');
+    const { next } = watched(t, file);
+    const other = next();
+    put('other');
+    assert.equal(await other, 'other');
+
+    const change = next();
+    writeFileSync(file, 'new');
+
+    assert.equal(await change, 'new');
   });
 
   test('is read only when it is left alone: truncated first and written then, it changes once', async t => {
