@@ -92,9 +92,10 @@ export class Rechecks {
   /** A call that is not trusted yet was answered alone. */
   answeredAlone(call: Answered): void {
     const length = lengthOf(call);
-    if (length > CALL_LENGTH_MAX || this.#keptLength + length > KEPT_LENGTH_MAX) return;
+    if (length > CALL_LENGTH_MAX) return;
     const pool = this.#poolOf(call.group);
     if (pool.pending.length < PENDING_MAX) {
+      this.#makeRoom(length);
       pool.pending.push({ ...call, rows: ownCopyOf(call.rows) });
       this.#keptLength += length;
     }
@@ -131,6 +132,15 @@ export class Rechecks {
     };
     this.#pools.set(group, known); // the one goes that was not asked for the longest
     return known;
+  }
+
+  /** What is kept of the groups that were not asked for the longest goes: they may never be asked for again. */
+  #makeRoom(length: number): void {
+    for (const [group, pool] of this.#pools) {
+      if (this.#keptLength + length <= KEPT_LENGTH_MAX) return;
+      this.#pools.delete(group);
+      this.#drop(pool);
+    }
   }
 
   #drop({ pending, compared }: Pool): void {
@@ -220,7 +230,7 @@ export class Rechecks {
   #settle(pool: Pool, mix: readonly Answered[], isAgreed: boolean): void {
     const [first] = mix as [Answered];
     if (first.subject.trustOf(first.version) === undefined) {
-      this.#pools.delete(first.group);
+      if (this.#pools.get(first.group) === pool) this.#pools.delete(first.group);
       this.#drop(pool);
       return;
     }

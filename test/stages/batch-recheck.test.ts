@@ -18,7 +18,7 @@ import { aBatchPolicy } from '../support/sharing.ts';
 /** What an R says to the values of x, and of which version it is; undefined: it gives no answer. */
 type R = (
   xs: readonly number[],
-) => { readonly values?: readonly number[]; readonly status?: number; readonly version?: string } | undefined;
+) => { readonly values?: readonly unknown[]; readonly status?: number; readonly version?: string } | undefined;
 
 const twice: R = xs => ({ values: xs.map(x => 2 * x) });
 const FORM = { kind: 'list', isBoxed: true } as const;
@@ -182,6 +182,23 @@ describe('rows that were answered alone', () => {
     await settle();
 
     assert.deepEqual(requested, []);
+  });
+
+  test('make room of what was kept of groups that send no more, and are compared', async () => {
+    const { world, rechecks, answered, settle, requested } = aWorld();
+    const longAnswer = (x: number) => `${x} ${'a'.repeat(32_000)}`;
+    world.r = xs => ({ values: xs.map(longAnswer) });
+    const answeredLong = (x: number, group: string) =>
+      rechecks.answeredAlone(answered([x], { group, text: JSON.stringify([longAnswer(x)]) }));
+    for (let at = 0; at < 40; at++) {
+      for (let x = 0; x < 18; x++) answeredLong(x, `gone ${at}`);
+      await settle();
+    }
+
+    for (const x of [901, 902]) answeredLong(x, 'new');
+    await settle();
+
+    assert.ok(requested.some(xs => xs.includes(901) && xs.includes(902)));
   });
 });
 
