@@ -51,7 +51,7 @@ export function createPlace(): Place {
   const folder = mkdtempSync(join(tmpdir(), 'penstock-bench-'));
   const children = new Map<number, ChildProcess>();
   const path = (name: string) => join(folder, name);
-  // Apart from the logs: Penstock watches the folder of its settings, and would be woken by each line of anybody's.
+  // Apart from the logs: Penstock watches the folder of its settings, and would be woken by each line of any log.
   const settings = path('settings');
   mkdirSync(settings);
   // Where the benchmark itself is ended, nothing it started may stay.

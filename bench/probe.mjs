@@ -7,7 +7,7 @@ import { isMainThread } from 'node:worker_threads';
 
 if (isMainThread) {
   createServer(socket => {
-    socket.on('error', () => undefined); // it was asked by someone who is gone
+    socket.on('error', () => undefined); // it was asked by a process that is gone
     globalThis.gc?.();
     const { heapUsed, external, rss } = process.memoryUsage();
     const allocatedBytes = getHeapStatistics().total_allocated_bytes;

@@ -33,7 +33,7 @@ export function cpuTimeOf(pid: number): CpuTime | undefined {
   }
 }
 
-/** What a process of Node's tells of itself. */
+/** What a process of Node's says of itself. */
 export interface Memory {
   /** By V8, since it began. */
   readonly allocatedBytes: number;

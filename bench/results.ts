@@ -31,7 +31,7 @@ export interface Race extends Pick<
   readonly rows: readonly Row[];
 }
 
-/** All that one run showed, as it is written to results.json; whatever else tells of it is made from this. */
+/** All that one run showed, as it is written to results.json; whatever else reports it is made from this. */
 export interface Results {
   readonly command: string;
   readonly machine: Machine;

@@ -162,7 +162,7 @@ function viewOf({ id, scopes, roles }: Caller): AdmissionView['caller'] {
   return { id, scopes, roles };
 }
 
-/** The same for a configuration of which no gateway runs: no provider is asked, and nothing is told. */
+/** The same for a configuration of which no gateway runs: no provider is asked, and nothing is logged. */
 export async function explainOffline(
   input: ExplainInput,
   { identity, addresses }: GatewayConfig,

@@ -168,7 +168,7 @@ function startedBy(services: unknown): RoutedAddress[] {
   return listedBy(services, source => source === 'local');
 }
 
-/** The instances that a gateway tells of. */
+/** The instances that a gateway reports. */
 function listedBy(services: unknown, isWanted: (source: unknown) => boolean): RoutedAddress[] {
   if (!Array.isArray(services)) return [];
   return services.filter(isRecord).flatMap(({ service, instances }) => {

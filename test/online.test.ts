@@ -42,7 +42,7 @@ describe('asking the world', () => {
     assert.deepEqual(said, []);
   });
 
-  test('an instance that is not well is told of in the file that names it', async t => {
+  test('an instance that is not well is reported in the file that names it', async t => {
     const address = await startInstance(t, (_request, response) => response.writeHead(503).end());
 
     const said = await findingsOf(t, {
@@ -55,7 +55,7 @@ describe('asking the world', () => {
     assert.match(said[1] ?? '', /^routes\.yaml routes: .* is not well: .* answered 503$/);
   });
 
-  test('a service that Consul does not know is told of, and one that it knows is not', async t => {
+  test('a service that Consul does not know is reported, and one that it knows is not', async t => {
     const consul = await startConsulAgent(t);
     const files = { gateway: `discovery: { consul: { address: "${consul.url}" } }`, routes: FUEL };
 
@@ -67,7 +67,7 @@ describe('asking the world', () => {
     assert.deepEqual(after, []);
   });
 
-  test('a Consul that does not answer is told of', async t => {
+  test('a Consul that does not answer is reported', async t => {
     const address = await startInstance(t, request => request.socket.destroy());
 
     const said = await findingsOf(t, {

@@ -155,7 +155,7 @@ describe('reloads', () => {
     assert.deepEqual([(await two).generation, (await three).generation, readings.length], [3, 3, 2]);
   });
 
-  test('that break off are told of, and the next one is not kept from loading', async () => {
+  test('that break off are reported, and the next one is not kept from loading', async () => {
     const { made, first, readings, reported } = generations();
     const broken = made.reload();
 

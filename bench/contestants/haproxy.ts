@@ -2,7 +2,7 @@ import { ensureServer } from '../../test/support/servers.mjs';
 import { answers, type Place } from '../place.ts';
 import type { Behind, Contestant, Front } from './contestant.ts';
 
-/** HAProxy set up by someone who knows R: one call at a time to each, each on a fresh connection. */
+/** HAProxy set up by an operator who knows R: one call at a time to each, each on a fresh connection. */
 export const haproxyTuned: Contestant = {
   id: 'haproxy-tuned',
   title: 'HAProxy, tuned for R',

@@ -20,7 +20,7 @@ export interface Workload {
   readonly load: Load;
   /** Who calls while one rehearses: another where equal calls, or slow ones, would not do. */
   readonly rehearsal: Load;
-  /** Who calls before anything counts, where that is someone else. */
+  /** Who calls before anything counts, where that is another caller. */
   readonly warmUp?: Load;
   /** A turn takes so many times as long as others', where little happens in a second. */
   readonly turnsTake?: number;

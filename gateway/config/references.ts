@@ -51,7 +51,7 @@ export function resolveText(text: string, resolving: Resolving): ResolvedText | 
 export interface Portable {
   readonly placeholders: Properties;
   readonly kept: ReadonlySet<string>;
-  /** Is told of each placeholder that has no default and leads nowhere. */
+  /** Called for each placeholder that has no default and leads nowhere. */
   readonly unknown: (name: string) => void;
 }
 

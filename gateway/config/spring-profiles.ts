@@ -11,7 +11,7 @@ export interface SourceDocument {
 
 /**
  * The documents that are in force where these profiles are chosen: those for no profile, and those whose expression
- * holds. The others are told of. Where none is chosen the profile is Spring's `default`.
+ * holds. The others are reported. Where none is chosen the profile is Spring's `default`.
  */
 export function documentsInForce(
   documents: readonly SourceDocument[],

@@ -84,7 +84,7 @@ function hasKeyOf(schema: Parameters<typeof keysOf>[0], value: object): boolean 
   return Object.keys(value).some(key => known.includes(key));
 }
 
-/** Tells of what is other software's, by its names; `silent` holds for those that are not told of. */
+/** Reports what is other software's, by its names; `silent` holds for those that are not reported. */
 export function warnOfRest(documents: readonly SourceDocument[], complain: Complain, silent?: RegExp): void {
   const found = documents.flatMap(document => foreignIn(document)).filter(({ name }) => silent?.test(name) !== true);
   const [first] = found;
@@ -194,7 +194,7 @@ function isOn(value: unknown): boolean {
   return value === true || value === 'true';
 }
 
-/** The settings that keys of ours stand for; the others are told of, each error at its place. */
+/** The settings that keys of ours stand for; the others are reported, each error at its place. */
 function judgeSettings(found: readonly SpringEntry[], complain: Complain): SpringEntry[] {
   const taken: SpringEntry[] = [];
   const idle: SpringEntry[] = [];

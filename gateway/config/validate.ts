@@ -52,7 +52,7 @@ interface Fitting {
 
 /**
  * What is written, as the schema can take it: a known key without a value is no key, and what came from a reference is
- * read as the number or the switch it stands for. A key that is not known stays, value or not, to be told of.
+ * read as the number or the switch it stands for. A key that is not known stays, value or not, to be reported.
  */
 function fitted(schema: z.ZodType | undefined, value: unknown, fitting: Fitting): unknown {
   if (typeof value === 'string') return readReference(schema, value, fitting);

@@ -40,7 +40,7 @@ export interface IncomingBody {
   leave(): void;
 }
 
-/** Whom a body is told to: the call. */
+/** What a body is handed to: the call. */
 export interface BodyReader {
   onBody(content: Buffer): void;
   onBodyFailed(failure: GatewayError): void;
@@ -135,7 +135,7 @@ export class Call implements Timed, Waiting, BodyReader {
   query: string;
   /** There is a question mark, though nothing may stand behind it. */
   hasQuery: boolean;
-  /** As they came, but for what told of a compressed body that was unpacked. */
+  /** As they came, but for what described a compressed body that was unpacked. */
   fields: RawFields;
   readonly scheme: 'http' | 'https';
   /** Host and port as the caller named them, believing `X-Forwarded-Host` only from trusted proxies. */
@@ -277,7 +277,7 @@ export class Call implements Timed, Waiting, BodyReader {
     }
   }
 
-  /** Waits for what R is asked: should it end first, this is what its record tells of. */
+  /** Waits for what R is asked: should it end first, this is what its record says. */
   sends(request: UpstreamRequest): void {
     if (this.isReplied) return;
     this.waitsFor = request;
@@ -383,7 +383,7 @@ const NO_FIELDS: string[] = [];
 export type CacheResult = 'hit' | 'stale' | 'miss' | 'bypass';
 
 /**
- * What the log line and the metrics tell of one call. Stages write it, and `observe` alone reads it: nothing is decided
+ * What the log line and the metrics say of one call. Stages write it, and `observe` alone reads it: nothing is decided
  * by what stands here.
  */
 export class AccessRecord {

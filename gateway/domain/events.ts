@@ -35,7 +35,7 @@ export interface RequestEvent {
   readonly protocol?: string | undefined;
 }
 
-/** An attempt that no request's event tells of: one that was retried, or made for several calls. */
+/** An attempt that no request's event reports: one that was retried, or made for several calls. */
 export interface AttemptEvent extends AttemptFacts {
   readonly kind: 'attempt';
   readonly service: string;

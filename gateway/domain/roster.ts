@@ -29,12 +29,12 @@ export interface Roster {
   readonly updatedMs: number;
 }
 
-/** What an operator is told of a source's roster. */
+/** What an operator sees of a source's roster. */
 export interface RosterAge {
   readonly source: SourceName;
   readonly ageSeconds: number;
   readonly isStale: boolean;
-  /** False until the source has told of its services for the first time. */
+  /** False until the source has reported its services for the first time. */
   readonly isKnown: boolean;
 }
 

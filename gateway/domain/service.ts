@@ -20,7 +20,7 @@ export interface PermitRequest {
   readonly usefulUntilMs: number;
   /** Its place in the queue, for the queue alone. */
   queued: object | undefined;
-  /** Told only after `acquire` returned undefined; once, one or the other. */
+  /** Called only after `acquire` returned undefined; once, one or the other. */
   onPermit(permit: Permit): void;
   onRefused(failure: GatewayError): void;
 }

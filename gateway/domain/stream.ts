@@ -6,10 +6,10 @@ import type { Answer, ExchangeEnd, UpstreamAnswer, UpstreamMessage } from './ups
 /** How a stream ended on the instance's side; 'answered' is any end that the instance is not at fault for. */
 export type StreamEnd = { readonly kind: 'answered' } | Exclude<ExchangeEnd, { readonly kind: 'answered' }>;
 
-/** What a carrier tells of a stream. */
+/** What a carrier says of a stream. */
 export interface StreamListener {
   onInterim(status: number, fields: string[]): void;
-  /** The instance's answer has begun; gives what the caller is to be told of it, or throws why that cannot be. */
+  /** The instance's answer has begun; gives what the caller is to be sent of it, or throws why that cannot be. */
   onHead(answer: UpstreamAnswer): Pick<Answer, 'status' | 'fields'>;
   /** Once, last. */
   onEnd(end: StreamEnd): void;
@@ -41,7 +41,7 @@ export interface CarriedStream {
   readonly bytesOut: number;
   /** Nothing of the caller's body was taken: another instance can have the call whole. Absent: it cannot. */
   readonly isUntouched?: boolean;
-  /** Its caller is gone, or the call is over; the listener is told of the end once more. */
+  /** Its caller is gone, or the call is over; the listener is called with the end once more. */
   leave(reason: GatewayError): void;
 }
 

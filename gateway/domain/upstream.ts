@@ -57,7 +57,7 @@ export type ExchangeEnd =
       readonly failure: GatewayError;
     };
 
-/** Whom the transport calls back, never from within `send`: `stages/attempt.ts`. */
+/** What the transport calls back, never from within `send`: `stages/attempt.ts`. */
 export interface ExchangeListener {
   /** An interim answer that the gateway did not ask for (102, 103); 100 is not told. */
   onInterim(status: number, fields: string[]): void;
@@ -76,7 +76,7 @@ export interface Exchange {
   readonly sentMs: number | undefined;
   /** When the first byte of the final answer came. */
   readonly firstByteMs: number | undefined;
-  /** Whom the transport calls back: another may take over what it waits for. */
+  /** What the transport calls back: another may take over what it waits for. */
   listener: ExchangeListener;
   /** The answer is of no use any more: what still comes is thrown away, and nothing is kept of it. */
   discard(): void;
@@ -91,7 +91,7 @@ export interface Transport {
   close(): Promise<void>;
 }
 
-/** How a call is carried, and whom its exchange is told to. */
+/** How a call is carried, and what its exchange reports to. */
 export interface SendOptions {
   readonly bounds: ExchangeBounds;
   readonly listener: ExchangeListener;
@@ -117,7 +117,7 @@ export interface Via {
   readonly queueMs: number;
   readonly connectMs: number | null;
   readonly firstByteMs: number | null;
-  /** The last attempt, where no event of its own has told of it. */
+  /** The last attempt, where no event of its own has reported it. */
   readonly last?: AttemptFacts | undefined;
 }
 

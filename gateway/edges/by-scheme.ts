@@ -47,7 +47,7 @@ export interface WayExchange extends Exchange, Timed {
   abandon(reason: string): void;
 }
 
-/** The exchanges of such a way that are not over: each has its time, and is told its end once. */
+/** The exchanges of such a way that are not over: each has its time, and gets its end once. */
 export class Exchanges {
   readonly #clock: Clock;
   readonly #deadlines: Deadlines;

@@ -151,7 +151,7 @@ function createCalls(address: string) {
   return { consul: new Consul(options), call, close };
 }
 
-/** An agent that tells of each new connection, and takes IPv6 addresses as URLs write them. */
+/** An agent that reports each new connection, and takes IPv6 addresses as URLs write them. */
 function createAgent(address: string, onConnect: (socket: Socket) => void): HttpAgent {
   const isSecure = address.startsWith('https:');
   const agent = isSecure ? new HttpsAgent({ keepAlive: false }) : new HttpAgent({ keepAlive: false });

@@ -44,7 +44,7 @@ export function createConsulSource(options: ConsulSourceOptions): RosterSource {
   let published: string | undefined;
   const cancelGrace = clock.after(SNAPSHOT_GRACE_MS, () => onNews(false));
 
-  /** Fills gaps from the snapshot, unless Consul just spoke, and tells what changed. */
+  /** Fills gaps from the snapshot, unless Consul just spoke, and emits what changed. */
   function onNews(isAnswered: boolean): void {
     if (!isAnswered) recall(followed, snapshot);
     else if (areAllUpdated(followed)) snapshot = null; // What is newer is known of all.

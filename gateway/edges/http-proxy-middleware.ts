@@ -101,7 +101,7 @@ class OwnNameAgent extends Agent {
   }
 }
 
-/** Passes what the proxy tells of a request on to the request's own stream. */
+/** Passes what the proxy says of a request on to the request's own stream. */
 function reportStreams(streamOf: (req: IncomingMessage) => ProxiedStream | undefined): Plugin {
   return server => {
     const begin = (proxyReq: ClientRequest, req: IncomingMessage) => streamOf(req)?.begin(proxyReq);
@@ -216,7 +216,7 @@ function createUpgradeStream(wire: UpgradeWire, options: StreamOptions, clock: C
       });
       proxyReq.once('response', (proxyRes: IncomingMessage) => answerInstead(proxyRes, { stream, socket, letGo }));
     },
-    respond: ignore, // the proxy tells of answers to calls alone
+    respond: ignore, // the proxy reports answers to calls alone
     cutOff() {
       letGo();
       socket.destroy();

@@ -103,7 +103,7 @@ interface Scale {
   readonly shown: (amount: number) => number;
 }
 
-/** Of one series, what prom-client has not been told of yet; then it is, of all in one go. */
+/** Of one series, what prom-client has not been given yet; then it is, all in one go. */
 const UNFLUSHED_MAX = 512;
 
 interface Child {
@@ -115,7 +115,7 @@ interface Child {
 /**
  * Histograms that are given what was observed when they are read, or when much has gathered.
  *
- * Told of one at a time, between other work, each costs several times as much.
+ * Given one at a time, between other work, each costs several times as much.
  */
 function createDistribution(registry: Registry, family: Family, { buckets, shown }: Scale): Distribution {
   const children = new Map<string, Child>();
@@ -156,7 +156,7 @@ function createDistribution(registry: Registry, family: Family, { buckets, shown
   };
 }
 
-/** How prom-client is told of a family. */
+/** How prom-client is given a family. */
 export function familyOptions(registry: Registry, { name, help, labelNames }: Family) {
   return { name, help, labelNames: [...labelNames], registers: [registry] };
 }

@@ -37,7 +37,7 @@ interface MetricsOptions {
   readonly auditLines: () => { readonly written: number; readonly lost: number };
   /** Milliseconds since 1970. */
   readonly wallMs: () => number;
-  /** Brings what has happened and was not told yet. */
+  /** Emits what has happened and was not emitted yet. */
   readonly catchUp: () => void;
   readonly version: string;
   /** Node's version. */

@@ -11,7 +11,7 @@ export interface ReadFile {
   readonly syntax: 'proto2' | 'proto3';
 }
 
-/** With its descriptor in JSON, for those who are told of it so. */
+/** With its descriptor in JSON, for those who are sent it so. */
 export type DescribedFile = FileDescriptor & { readonly json: object };
 
 type Message = Protobuf.Message & Descriptor.IDescriptorProto;

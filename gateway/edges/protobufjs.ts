@@ -83,7 +83,7 @@ function syntaxOf(text: string): ReadFile['syntax'] {
   return /^\s*syntax\s*=\s*["']proto3["']/m.test(text) ? 'proto3' : 'proto2';
 }
 
-/** What options alone need is not told of. */
+/** What options alone need is not reported. */
 function isDescribed(file: string): boolean {
   return !file.startsWith('google/api/');
 }
@@ -116,7 +116,7 @@ const OF_DESCRIPTORS = new Set(
   ['descriptor', 'api', 'type', 'source_context'].map(name => `google/protobuf/${name}.proto`),
 );
 
-/** Tells of which file a problem is. */
+/** Says which file a problem is of. */
 class ProtoError extends Error {
   override readonly name = 'ProtoError';
   readonly file: string;

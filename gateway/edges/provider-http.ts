@@ -37,7 +37,7 @@ export function fetchFromProvider(providerRequest: ProviderRequest): Promise<unk
     };
     exchange.on('error', fail);
     exchange.on('response', answer => void readAnswer(answer, providerRequest).then(resolve, fail));
-    exchange.on('upgrade', () => fail(new ProviderError('it answered 101'))); // nothing else would tell of it
+    exchange.on('upgrade', () => fail(new ProviderError('it answered 101'))); // nothing else would report it
     exchange.end(body);
   });
 }

@@ -134,7 +134,7 @@ export class ProxiedStream implements CarriedStream {
     this.#options.listener.onEnd(end);
   }
 
-  /** What the caller is told of the answer; undefined when it cannot be told, and the stream has failed. */
+  /** What the caller is sent of the answer; undefined when it cannot be sent, and the stream has failed. */
   headOf({ statusCode, rawHeaders }: IncomingMessage, body: UpstreamAnswer['body']): AnswerHead | undefined {
     this.firstByteMs = this.#sinceStart();
     try {
@@ -189,7 +189,7 @@ export class ProxiedStream implements CarriedStream {
   }
 }
 
-/** What is told of an answer; its fields are a list that may be changed. */
+/** What is said of an answer; its fields are a list that may be changed. */
 type AnswerHead = Pick<Answer, 'status' | 'fields'>;
 
 /** A body that is coded otherwise would be passed on coded, and without a word of it (RFC 9112 §6.1). */

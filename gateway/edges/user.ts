@@ -31,7 +31,7 @@ export function becomeUser({ name, uid, gid, groups }: Account): void {
   if (process.getuid?.() !== uid || isRoot()) throw new Error(`cannot become ${name}`);
 }
 
-/** Makes a folder that is not there yet, and hands it over. One that cannot be made is told of by what needs it. */
+/** Makes a folder that is not there yet, and hands it over. One that cannot be made is reported by what needs it. */
 export function makeFolderFor({ uid, gid }: Account, folder: string): void {
   try {
     const isNew = mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined;

@@ -41,6 +41,6 @@ function report(plugin: string, forMs: number): void {
   try {
     writeSync(fd, `${JSON.stringify(line)}\n`);
   } catch {
-    // A full pipe takes nothing: it is told of once the loop turns again.
+    // A full pipe takes nothing: it is reported once the loop turns again.
   }
 }

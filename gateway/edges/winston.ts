@@ -33,7 +33,7 @@ interface LogOptions {
   readonly stream: Writable;
   /** Milliseconds since 1970. */
   readonly wallMs: () => number;
-  /** Brings what has happened and was not told yet. */
+  /** Emits what has happened and was not emitted yet. */
   readonly catchUp: () => void;
 }
 
@@ -172,7 +172,7 @@ const REST_MS = 1000;
 /**
  * Gathers the lines of one turn of the event loop into one write, and never lets a reader hold the gateway up.
  *
- * A log is worth less than the requests it tells of: a reader that is too slow loses lines, and is told how many.
+ * A log is worth less than the requests it reports: a reader that is too slow loses lines, and is told how many.
  */
 export function createLineWriter({ stream, gap }: LineWriterOptions): LineWriter {
   const held = createHeldLines(gap);

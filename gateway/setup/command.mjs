@@ -53,7 +53,7 @@ export function eachLine(stream, onLine) {
   });
 }
 
-/** Runs a command with this process's own streams, for output that someone watches; its exit code is returned. */
+/** Runs a command with this process's own streams, for output that an operator watches; its exit code is returned. */
 export function runVisibly(command, args, options = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'], ...options });

@@ -104,7 +104,7 @@ class AttemptedRequest implements UpstreamRequest, PermitRequest, ExchangeListen
   queueMs = 0;
   connectMs: number | null = null;
   firstByteMs: number | null = null;
-  /** Undefined where an event of its own told of it. */
+  /** Undefined where an event of its own reported it. */
   last: AttemptFacts | undefined = undefined;
 
   readonly #ports: AttemptPorts;
@@ -264,7 +264,7 @@ class AttemptedRequest implements UpstreamRequest, PermitRequest, ExchangeListen
     this.#ended(ended, answer.status);
   }
 
-  /** The attempt is told of, and the instance is free again: in this order. */
+  /** The attempt is reported, and the instance is free again: in this order. */
   #settle(outcome: AttemptOutcome, status: number | null): void {
     this.#exchange = undefined;
     this.#report(outcome, status);
@@ -285,7 +285,7 @@ class AttemptedRequest implements UpstreamRequest, PermitRequest, ExchangeListen
     if (this.#options.isShared) this.#emit();
   }
 
-  /** Tells of an attempt by an event of its own: of what is shared, and of all but a call's last. */
+  /** Reports an attempt by an event of its own: of what is shared, and of all but a call's last. */
   #emit(): void {
     const { last } = this;
     if (last === undefined) return;
@@ -374,7 +374,7 @@ class AttemptedRequest implements UpstreamRequest, PermitRequest, ExchangeListen
     }
   }
 
-  /** A mistake of ours in what waits costs that its answer: the connection and the timer that told of it go on. */
+  /** A mistake of ours in what waits costs that its answer: the connection and the timer that reported it go on. */
   #failInstead(mistake: unknown): void {
     const { waiting, id: requestId } = this.#options;
     try {
@@ -460,7 +460,7 @@ interface AbandonedParts extends Pick<Finding, 'request' | 'callerId' | 'routeId
 /**
  * The rest of an exchange that nothing waits for any more.
  *
- * The attempt was told of when it was left; but an instance that then dies or hangs has failed again. What R computed all
+ * The attempt was reported when it was left; but an instance that then dies or hangs has failed again. What R computed all
  * the same may be worth keeping.
  */
 export class AbandonedExchange implements ExchangeListener {

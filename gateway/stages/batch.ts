@@ -196,7 +196,7 @@ class WatchedCall implements UpstreamRequestOptions, Waiting {
 }
 
 /**
- * One call in a batch: an entry in its list. To the one that waits for it it is the upstream request, and tells of the
+ * One call in a batch: an entry in its list. To the one that waits for it it is the upstream request, and reports the
  * batch's one exchange, with its own time in the queue.
  */
 class BatchEntry implements UpstreamRequest, Entry {

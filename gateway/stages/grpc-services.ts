@@ -15,7 +15,7 @@ import type { Ending, MessagesOut } from '../domain/grpc/reply.ts';
 import { refusalsIn } from '../domain/grpc/transcoder.ts';
 import type { Answer } from '../domain/upstream.ts';
 
-/** What the services of gRPC's own are told by. */
+/** What the services of gRPC's own answer from. */
 interface Ports extends HealthPorts {
   /** Whether callers find anything by gRPC here. */
   readonly isOpen: () => boolean;
@@ -97,7 +97,7 @@ export function createGrpcServices(ports: Ports): (call: Call) => Answer | Messa
 
 type Watch = (call: Call, rpc: OwnRpc, name: string) => Answer;
 
-/** Tells of a service each time that it changes. */
+/** Reports a service each time that it changes. */
 function createWatch(ports: Ports): Watch {
   const { openMessages, isEnding, clock } = ports;
   let watches = 0;

@@ -11,7 +11,7 @@ import { jobView, type Job, type JobStore } from '../domain/jobs/job.ts';
 
 interface CallbackPorts {
   readonly rules: readonly CallbackRule[];
-  /** What the owner sees of a job, as it is told. */
+  /** What the owner sees of a job, as it is sent. */
   readonly view: { readonly path: string; readonly keepMs: number };
   readonly store: JobStore;
   readonly clock: Clock;

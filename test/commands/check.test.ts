@@ -230,7 +230,7 @@ ${cwd}/config/routes.yaml:3:19: error: routes[0].predicates[0]: there is no pred
     assert.equal((await inFolder(t, { gateway: GATEWAY + identity, routes, env })(check)).code, 0);
   });
 
-  test('asks, when told to, whether anyone answers', async t => {
+  test('asks, when told to, whether instances answer', async t => {
     const closed = createServer().listen(0, '127.0.0.1');
     await once(closed, 'listening');
     const { port } = closed.address() as AddressInfo;
@@ -306,7 +306,7 @@ describe('plug-ins', () => {
     assert.match(out, /did you mean Note\?/);
   });
 
-  test('that cannot be loaded are told of where gateway.yaml lists them', async t => {
+  test('that cannot be loaded are reported where gateway.yaml lists them', async t => {
     for (const [plugin, says] of [
       ['export const a = ;', 'cannot be loaded: Expression expected'],
       ["throw new Error('boom');", 'cannot be loaded: boom'],

@@ -340,7 +340,7 @@ describe('gateway.yaml, wrong', () => {
     assert.equal(gatewayOf(text).problems[2]?.hint, 'did you mean `level`?');
   });
 
-  test('tells of certificates that cannot be read, and of a redirect that leads nowhere', () => {
+  test('reports certificates that cannot be read, and a redirect that leads nowhere', () => {
     const tls = '{ cert: tls/c.pem, key: tls/k.pem, hsts: 1h, more: [{ cert: /x.pem, key: /y.pem }] }';
     const around = { files: { '/etc/penstock/tls/c.pem': '', '/etc/penstock/tls/k.pem': '', '/y.pem': '' } };
 

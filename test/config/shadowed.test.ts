@@ -11,7 +11,7 @@ function shadowed(...routes: readonly (readonly unknown[])[]): string[] {
     .map(({ path, message }) => `${path}: ${/: (.*) before/.exec(message)?.[1] ?? ''}`);
 }
 
-describe('a route that can never be reached is told of:', () => {
+describe('a route that can never be reached is reported:', () => {
   const rows: readonly (readonly [
     what: string,
     routes: readonly (readonly string[])[],
@@ -91,7 +91,7 @@ describe('a route that can never be reached is told of:', () => {
   });
 });
 
-test('a route all of whose paths are the gateway’s own is told of, and no other', () => {
+test('a route all of whose paths are the gateway’s own is reported, and no other', () => {
   const paths = ['/jobs', '/jobs/{id}/x', '/v2/models/{model}/infer', '/v2/health/live', '/jobs,/v2'];
   const open = ['/job', '/jobs,/other', '/v2/**', '/v2/models/**', '/v2/models/{m}/rows', '/**'];
   const listed = [...paths, ...open].map((path, i) => ({ id: `r${i}`, uri: 'lb://s', predicates: [`Path=${path}`] }));

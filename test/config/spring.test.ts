@@ -410,7 +410,7 @@ spring.cloud.gateway.routes: [{ id: order, uri: 'http://\${order.host}:80' }]
     return { service: spec?.serviceName, filters: spec?.filters.length, reports: reported(problems) };
   };
 
-  test('count where the profile is chosen, and are told of where not', () => {
+  test('count where the profile is chosen, and are reported where not', () => {
     assert.deepEqual(withProfiles(), {
       service: 'localhost:8082',
       filters: 0,
@@ -439,7 +439,7 @@ spring.cloud.gateway.routes: [{ id: order, uri: 'http://\${order.host}:80' }]
     );
   });
 
-  test('a profile that none is for is told of', () => {
+  test('a profile that none is for is reported', () => {
     const { problems } = routesOf(file, { profiles: ['dokcer', 'default'] });
 
     assert.deepEqual(

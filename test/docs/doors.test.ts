@@ -29,7 +29,7 @@ const blockOf = (language: string) =>
 
 const PROTOTYPE = { wt: { type: 'numeric', example: 2.6 }, hp: { type: 'numeric', example: 110 } };
 
-/** A model that predicts 23.5 for each row, and tells of events. */
+/** A model that predicts 23.5 for each row, and reports events. */
 const model: Script = (socket, request) => {
   const as = (type: string, body: string) => answer(body, { fields: `Content-Type: ${type}\r\n` })(socket, request);
   if (request.head.startsWith('GET /prototype ')) as('application/json', JSON.stringify(PROTOTYPE));

@@ -15,7 +15,7 @@ function startHolding() {
 }
 
 describe('held events', () => {
-  test('are told together, in their order, each with the time it happened', () => {
+  test('are emitted together, in their order, each with the time it happened', () => {
     const { clock, reported, held, startMs } = startHolding();
 
     held.observe(one);
@@ -60,10 +60,10 @@ describe('held events', () => {
 
     for (let i = 0; i < 1_000; i += 1) held.observe(one);
 
-    assert.ok(reported.length >= 744, `${reported.length} told`);
+    assert.ok(reported.length >= 744, `${reported.length} emitted`);
   });
 
-  test('are not lost where telling of one fails', () => {
+  test('are not lost where one fails to be emitted', () => {
     const clock = manualClock();
     const reported: GatewayEvent[] = [];
     const held = createHeldEvents(clock, event => {
@@ -78,7 +78,7 @@ describe('held events', () => {
     assert.deepEqual(reported, [one, one]);
   });
 
-  test('keep their order where telling brings another', () => {
+  test('keep their order where emitting brings another', () => {
     const clock = manualClock();
     const reported: GatewayEvent[] = [];
     const held = createHeldEvents(clock, event => {

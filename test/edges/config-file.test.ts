@@ -203,7 +203,7 @@ describe('a watched file', () => {
     assert.deepEqual(seen, ['new']);
   });
 
-  test('is found by polling where nothing tells of a change', async t => {
+  test('is found by polling where nothing reports a change', async t => {
     const file = join(folder(t), 'not-there-yet', 'routes.yaml');
     const { next } = watched(t, file, { pollMs: 20 });
 

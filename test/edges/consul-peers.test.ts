@@ -114,7 +114,7 @@ describe('the gateways in Consul', { concurrency: false }, () => {
     assert.equal(texts.filter(text => text.startsWith('other gateways')).length, 1, 'said once');
   });
 
-  test('that may not be seen are told of, once', async t => {
+  test('that may not be seen are reported, once', async t => {
     const refusing = createServer((_, response) => response.writeHead(403).end('Permission denied'));
     await once(refusing.listen(0, '127.0.0.1'), 'listening');
     t.after(() => once(refusing.close(), 'close'));

@@ -117,7 +117,7 @@ async function folder(): Promise<string> {
 }
 
 describe('a Consul source', { concurrency: false }, () => {
-  test('tells of an instance as soon as it is registered, without asking again, with all Consul knows of it', async t => {
+  test('reports an instance as soon as it is registered, without asking again, with all Consul knows of it', async t => {
     const agent = await startConsulAgent(t);
     const watched = watchFuel(t, { address: agent.url });
     await watched.fuelIs(hasCount(0));

@@ -424,7 +424,7 @@ describe('a token as its issuer makes it', () => {
     });
   });
 
-  test('is for anyone where any audience is taken, and only then', () => {
+  test('is for any gateway where any audience is taken, and only then', () => {
     assert.equal(refusal(judged({ audience: undefined }, { aud: 'others' })), 'none');
     assert.equal(refusal(judged({ audience: undefined }, { aud: undefined })), 'none');
     assert.equal(refusal(judged({}, { aud: 'others' })), 'wrong-audience');
@@ -517,7 +517,7 @@ describe('a secret written as base64', () => {
     );
   });
 
-  test('is told of where a signature would fit it, and the token is refused all the same', () => {
+  test('is reported where a signature would fit it, and the token is refused all the same', () => {
     const asText = judgedBy({ ...dev, secret: written }, tokenBy(bytes));
     const asBytes = judgedBy({ ...dev, secret: written, isSecretBase64: true }, tokenBy(written));
 

@@ -41,7 +41,7 @@ describe('the published keys of an issuer', () => {
     assert.equal(set.prepare('one'), undefined, 'known at once');
   });
 
-  test('are fetched anew every ten minutes beside the calls, and a key that left is told of', async t => {
+  test('are fetched anew every ten minutes beside the calls, and a key that left is reported', async t => {
     const { provider, clock, set, ids, gone } = await aKeySet(t, { answer: published(one, two) });
     await set.prepare('one');
     const [kept] = set.keys;
@@ -138,7 +138,7 @@ describe('the published keys of an issuer', () => {
     });
   }
 
-  test('count up to the first hundred for signatures, and the log tells of more', async t => {
+  test('count up to the first hundred for signatures, and the log reports more', async t => {
     const others = Array.from({ length: 100 }, (_, i) => ({ published: { ...two.published, kid: `k${i}` } }));
     const useless = others.map(({ published: key }) => ({ published: { ...key, use: 'enc' } }));
     const { set, ids, texts } = await aKeySet(t, { answer: published(...useless, one, ...others) });

@@ -76,7 +76,7 @@ describe('the store in memory', () => {
     assert.equal(store.get('a')?.body, body);
   });
 
-  test('tells of each that is gone, however it went', () => {
+  test('reports each that is gone, however it went', () => {
     const gone: string[] = [];
     const store = createMemoryStore({
       entriesMax: 2,

@@ -216,7 +216,7 @@ describe('metrics', () => {
     assert.match((await shown()).join(), /1301.*1301/);
   });
 
-  test('count what a request’s event tells of its last attempt, of its wait, and of what it shared', async t => {
+  test('count what a request’s event says of its last attempt, of its wait, and of what it shared', async t => {
     const { metrics, lines } = startMetrics(t);
     const { observe } = metrics;
     observe({ ...aRequest, cache: 'miss', attempts: 2, queueMs: 30, attempt: { ...facts, queueMs: 10 } });

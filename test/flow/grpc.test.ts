@@ -40,7 +40,7 @@ const number = { label: 'LABEL_OPTIONAL', type: 'TYPE_DOUBLE' };
 const optional = { label: 'LABEL_OPTIONAL', proto3Optional: true, oneofIndex: 0 };
 const string = { label: 'LABEL_OPTIONAL', type: 'TYPE_STRING' };
 
-/** The same messages, as Debian's protobuf is told of them. */
+/** The same messages, as Debian's protobuf is given them. */
 const DECLARED = {
   ...{ name: 'fuel.proto', package: 'fuel.v1', syntax: 'proto3' },
   messageType: [
@@ -414,7 +414,7 @@ describe('the services of gRPC’s own', () => {
     stream.on('data', (chunk: Buffer) => statuses.push(chunk.at(-1) ?? 0));
     const trailed = once(stream, 'trailers') as Promise<[IncomingHttpHeaders]>;
 
-    await until(() => statuses.length === 1, 'it is told of');
+    await until(() => statuses.length === 1, 'it is reported');
     const [instance] = (await gateway.service('fuel')).instances;
     await gateway.order('fuel', instance?.id ?? '', 'eject');
     await until(() => statuses.length === 2, 'the change is told');

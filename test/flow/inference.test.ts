@@ -11,7 +11,7 @@ const errorIn = (received: Pick<Received, 'text'>) => {
 };
 
 describe('the Open Inference Protocol over REST', () => {
-  test('tells of the server, its life and its models', async t => {
+  test('reports the server, its life and its models', async t => {
     const { gateway, infer } = await startModel(t);
     const get = async (path: string) => jsonIn(await gateway.call(path));
 
@@ -129,7 +129,7 @@ describe('the Open Inference Protocol over REST', () => {
     assert.deepEqual([twice.status, errorIn(twice)], [400, 'INVALID_INPUT: `.pred` is asked for twice']);
     assert.match(errorIn(await infer('{')), /^BAD_REQUEST: .*not JSON/);
     assert.equal(requested().length, 0);
-    assert.equal((await gateway.call('/v2/elsewhere')).code, 'NO_ROUTE'); // a path of nobody's
+    assert.equal((await gateway.call('/v2/elsewhere')).code, 'NO_ROUTE'); // a path of no route
     const team = await gateway.call('/v2/models/off', { headers: { 'x-team': 'a' } });
     assert.equal(team.status, 200);
   });

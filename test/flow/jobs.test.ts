@@ -267,7 +267,7 @@ describe('a job', () => {
     assert.match((await resultOf(gateway, short)).text, /^(?:\{"error":.*\}\n){40,60}$/);
   });
 
-  test('is told of as it goes, and cancelled, and what it had in hand is let go of', async t => {
+  test('is reported as it goes, and cancelled, and what it had in hand is let go of', async t => {
     let held = 0;
     const { gateway, upstream, calls, folder } = await gatewayWithJobs(t, { route: 'batch: { sizeMax: 2 }' });
     upstream.play((socket, request) => {

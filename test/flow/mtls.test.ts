@@ -205,7 +205,7 @@ describe('a client certificate', () => {
     socket.write('GET /mtls HTTP/1.1\r\nHost: localhost\r\n\r\n');
     const taken = await session;
     file('ca.pem', 'nothing');
-    await until(() => gateway.log.of('notice').some(({ level }) => level === 'error'), 'the broken file is told of');
+    await until(() => gateway.log.of('notice').some(({ level }) => level === 'error'), 'the broken file is reported');
     assert.equal((await send('/mtls', as(alice))).status, 200);
 
     file('ca.pem', later.cert);

@@ -233,7 +233,7 @@ describe('middleware of plug-ins', () => {
     assert.equal(failuresIn(gateway).length, FAILURES.length + 2);
   });
 
-  test('answers itself, and the log tells of it', async t => {
+  test('answers itself, and the log reports it', async t => {
     const { gateway, upstream } = await gatewayWith(t, { plugin: MIDDLEWARE });
 
     const answered = await gateway.call('/a', { headers: { 'x-do': 'answer', 'x-request-id': 'mine' } });

@@ -8,7 +8,7 @@ import { FRAMING_CASES } from '../support/framing-cases.ts';
 import type { Random } from '../../gateway/domain/clock.ts';
 import { seeded } from '../support/service-at-work.ts';
 
-// `npm run fuzz`: what no one would write, over raw sockets, for a minute. A finding becomes a case of framing-cases.ts.
+// `npm run fuzz`: what no client would write, over raw sockets, for a minute. A finding becomes a case of framing-cases.ts.
 //
 //   PENSTOCK_FUZZ_SECONDS=600 npm run fuzz     for longer
 //   PENSTOCK_SEED=4711 npm run fuzz            the same bytes once more
@@ -175,7 +175,7 @@ routes: [{ id: r, uri: lb://r, predicates: ['Path=/**'], timeout: 15s }]
   const sayOn = async () => {
     while (performance.now() < until) {
       said += 1;
-      const saying = aSaying(seeded(((SEED + said * 7_919) % 2_147_483_646) + 1)); // each its own, whoever says it
+      const saying = aSaying(seeded(((SEED + said * 7_919) % 2_147_483_646) + 1)); // each its own, on whichever connection
       try {
         const statuses = statusesIn(await receivedFrom(gateway.port, saying));
         for (const status of statuses.length === 0 ? ['closed'] : statuses) {

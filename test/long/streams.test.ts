@@ -83,7 +83,7 @@ test('a download of 1 GiB waits for its reader, and takes no memory', async t =>
 
   t.diagnostic(JSON.stringify({ pouredAtRest, growthMiB: growth >> 20 }));
   assert.equal(bytes, BYTES);
-  assert.ok(pouredAtRest < HELD_BYTES_MAX, `${pouredAtRest} bytes were taken from the instance before anyone read`);
+  assert.ok(pouredAtRest < HELD_BYTES_MAX, `${pouredAtRest} bytes were taken from the instance before the caller read`);
   assert.ok(growth < GROWTH_BYTES_MAX, `${growth} bytes`);
 });
 

@@ -81,7 +81,7 @@ const admit = admitWith();
 const challengeOf = (error: unknown) => fieldOf((error as GatewayError).fields, 'www-authenticate') ?? '';
 
 describe('admit: who is calling', () => {
-  test('anyone, where no identity is configured, and their credential is not looked at', () => {
+  test('any caller, where no identity is configured, and their credential is not looked at', () => {
     const { caller } = admit(aMatched({ request: bearer('nonsense') }));
 
     assert.deepEqual(caller, {

@@ -261,7 +261,7 @@ describe('a request put to R', () => {
     });
   });
 
-  test('is told of by its call’s own event, and only what is shared by one of its own', async () => {
+  test('is reported by its call’s own event, and only what is shared by one of its own', async () => {
     for (const isShared of [false, true]) {
       const at = anAttempt({ outcomes: [200], options: { isShared } });
       const request = at.send();
@@ -288,7 +288,7 @@ describe('a request put to R', () => {
     assert.equal(await at.end(), 200);
   });
 
-  test('tells of each attempt how long it waited, and of all together', () => {
+  test('says of each attempt how long it waited, and of all together', () => {
     const retry = { attempts: 2, on: new Set(['connect-failure' as const]) };
     const at = anAttempt({ permits: ['later', 'later'], retry });
     const request = at.send();
@@ -320,7 +320,7 @@ describe('a request put to R', () => {
     assert.equal(at.held.inUse, 0);
   });
 
-  test('tells of a mistake made of an answer that nothing waits for, and gives its permit back', () => {
+  test('reports a mistake made of an answer that nothing waits for, and gives its permit back', () => {
     const keepLate = () => {
       throw new TypeError('a mistake');
     };
@@ -630,7 +630,7 @@ describe('an answer', () => {
     assert.equal(at.ends.length, 1);
   });
 
-  test('that broke off after its head is told of as lost', async () => {
+  test('that broke off after its head is reported as lost', async () => {
     const at = anAttempt();
     at.send();
     const [sent = assert.fail()] = at.exchanges;

@@ -227,7 +227,7 @@ describe('calls that wait', () => {
     assert.deepEqual([waiting.length, reported('batch')], [1, [{ kind: 'batch', service: 'fuel', rows: 4 }]]);
   });
 
-  test('are all told of the one exchange, each with its own time in the queue', () => {
+  test('are all told the end of the one exchange, each with its own time in the queue', () => {
     const { call, waiting, clock } = aBatchingRoute();
     const first = call(rows(1));
     clock.advance(2);

@@ -196,7 +196,7 @@ describe('equal calls of a route that coalesces', () => {
     assert.deepEqual([next, joined].map(textOf), ['b', 'b']);
   });
 
-  test('are all told of a failure', () => {
+  test('all get a failure', () => {
     const { begin, fail, textOf } = aCoalescing();
     const calls = [begin(), begin()];
 
@@ -228,7 +228,7 @@ describe('equal calls of a route that coalesces', () => {
     assert.deepEqual([textOf(call), at(0).leftFor], ['CALLER_GONE', 'CALLER_GONE']);
   });
 
-  test('are told of what the asking throws, and the next asks anew', () => {
+  test('get what the asking throws, and the next asks anew', () => {
     const atOnce = (_: UpstreamRequestOptions, number: number) => {
       if (number === 1) throw failure('SERVICE_UNAVAILABLE');
     };
@@ -302,7 +302,7 @@ describe('a refusal by the queue', () => {
   });
 });
 
-describe('what the access record tells of a flight', () => {
+describe('what the access record says of a flight', () => {
   test('is the same for all, but of the queue what each shared of it', () => {
     const { begin, clock, answer, outcomeOf } = aCoalescing();
     const first = begin();

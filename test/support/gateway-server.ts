@@ -20,7 +20,7 @@ export interface ServerTraits {
   readonly travel: (call: Call) => Answer | undefined | Promise<Answer | undefined>;
 }
 
-/** A real listener whose flow tells of calls, answers what is refused, and else does what the test says. */
+/** A real listener whose flow reports calls, answers what is refused, and else does what the test says. */
 export interface TestServer {
   readonly server: GatewayServer;
   readonly port: number;

@@ -13,9 +13,9 @@ import { aToken, hmac } from '../support/tokens.ts';
 const BYTES_MAX = 20 * 1024;
 /** Files of ours that it enters. */
 const FILES_MAX = 45;
-/** Events are told in one go, so long after the first: well within this. */
-const TOLD_WITHIN_MS = 50;
-/** What tells of a call some milliseconds after it: whether a look at the files comes before or after that is luck. */
+/** Events are emitted in one go, so long after the first: well within this. */
+const EMITTED_WITHIN_MS = 50;
+/** What runs for a call some milliseconds after it: whether a look at the files comes before or after that is luck. */
 const AFTERWARDS = ['domain/events.ts', 'stages/observe.ts'];
 /** Promises that it makes where nothing has to be waited for. */
 const PROMISES_MAX = 3;
@@ -134,7 +134,7 @@ describe('a plain call', () => {
     // What a timer or a check happens to enter meanwhile, it enters once and not each time.
     let each: string[] | undefined;
     for (let i = 0; i < 20; i++) {
-      await setTimeout(TOLD_WITHIN_MS); // what the call before left to be told is told by then, and not in its place
+      await setTimeout(EMITTED_WITHIN_MS); // what the call before left to be emitted is emitted by then, and not in its place
       await entered();
       await call(1);
       const now = await entered();

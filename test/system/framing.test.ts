@@ -7,7 +7,7 @@ import { sendAndReceive } from '../support/raw-caller.ts';
 
 const AT_ONCE = 8;
 
-/** What R was sent, as it tells in its answer; a request that must not have been sent is told of by its path. */
+/** What R was sent, as it tells in its answer; a request that must not have been sent is reported by its path. */
 interface Echo {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;

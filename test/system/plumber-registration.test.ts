@@ -10,7 +10,7 @@ interface Entry {
   Checks: { CheckID: string; Status: string }[];
 }
 
-/** A service that is told of the agent, and has registered. */
+/** A service that knows the agent, and has registered. */
 async function startRegistered(
   t: TestContext,
   service: string,
@@ -28,7 +28,7 @@ async function entriesOf(consul: ConsulAgent, name: string): Promise<Entry[]> {
 
 const statusOf = (entry: Entry | undefined) => entry?.Checks.find(check => check.CheckID.startsWith('ping:'))?.Status;
 
-/** Consul takes a moment to tell of what its agent has checked, and a busy machine may be late for a check. */
+/** Consul takes a moment to report what its agent has checked, and a busy machine may be late for a check. */
 function untilStatus(consul: ConsulAgent, name: string, status: string): Promise<void> {
   return until(async () => statusOf((await entriesOf(consul, name))[0]) === status, `${name} is ${status}`);
 }

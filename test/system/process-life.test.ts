@@ -13,7 +13,7 @@ import { aFolder } from '../support/folder.ts';
 
 const MAIN = fileURLToPath(new URL('../../gateway/main.ts', import.meta.url));
 
-/** Makes two mistakes that nobody catches, when it is told to. */
+/** Makes two mistakes that nothing catches, when it is told to. */
 const MISTAKES = `data:text/javascript,process.on('SIGUSR2', () => {
   setImmediate(() => { throw new Error('nobody caught me') });
   Promise.reject(new Error('nor me'));

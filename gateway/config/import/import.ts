@@ -89,7 +89,7 @@ export function importSpring(text: string, { surroundings, profiles, judge }: Im
   return { gateway, routes, less: (gateway + routes).match(/^\s*# Less: /gm)?.length ?? 0 };
 }
 
-/** Of what is other software's for routes, what gateway.yaml takes or tells of. */
+/** Of what is other software's for routes, what gateway.yaml takes or reports. */
 const OF_GATEWAY_YAML =
   /^(?:server|management|eureka|spring\.(?:security|cloud\.(?:consul|kubernetes|zookeeper|discovery)))\b/;
 
@@ -191,7 +191,7 @@ const ABOUT: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** Settings of the process that are told of, with what to write. */
+/** Settings of the process that are reported, with what to write. */
 const NOT_TAKEN: readonly (readonly [name: string, way: string])[] = [
   ['server.ssl', 'keystores are not read: write `listen: { tls: { cert: FILE, key: FILE } }` with PEM files'],
   ['server.compression', 'write `compress: true` under `defaults` of routes.yaml'],

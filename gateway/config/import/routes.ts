@@ -174,7 +174,7 @@ export function mend(problems: readonly Problem[], draft: RoutesDraft): boolean 
     if (place !== undefined && key !== undefined && !cuts.has(key) && !isAwaited(place, draft))
       cuts.set(key, { place, problem });
   }
-  // From the end, so that what was told of earlier places stays true.
+  // From the end, so that what was said of earlier places stays true.
   const inTurn = [...cuts.values()].sort((a, b) => (b.place.index ?? 0) - (a.place.index ?? 0));
   for (const { place, problem } of inTurn) cut(place, problem, draft);
   return inTurn.length > 0;
@@ -285,7 +285,7 @@ const WAYS: ReadonlyMap<string, MakeWay> = new Map<string, MakeWay>([
     'CacheRequestBody',
     () => ({ less: 'bodies are taken in once, up to `body: { max }`, and every filter may do without' }),
   ],
-  ['FallbackHeaders', () => ({ less: 'failures are problem+json with a `code`; no fallback is told of them' })],
+  ['FallbackHeaders', () => ({ less: 'failures are problem+json with a `code`; no fallback learns of them' })],
   ['SaveSession', () => ({ less: 'the gateway keeps no sessions' })],
   ['CircuitBreaker', circuitBreakerWay],
   ['LocalResponseCache', localResponseCacheWay],

@@ -58,7 +58,7 @@ export const Jobs = z
       .max(100)
       .default([])
       .describe(
-        'Where callers may have it told that their job is over, with `Prefer: callback; url="URL"`. Off unless written.',
+        'Where callers may be notified that their job is over, with `Prefer: callback; url="URL"`. Off unless written.',
       ),
   })
   .transform(({ keep, ...rest }) => ({ ...rest, keepMs: keep }));

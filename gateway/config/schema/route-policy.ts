@@ -141,7 +141,7 @@ const Limit = z
       .boolean()
       .default(true)
       .describe(
-        'False: nothing is refused and nothing waits; what would have been is told in `penstock_limit_exceeded_total`.',
+        'False: nothing is refused and nothing waits; what would have been is counted in `penstock_limit_exceeded_total`.',
       ),
   })
   .check(({ value, issues }) => {
@@ -249,7 +249,7 @@ const Answer = z.strictObject({
     .boolean()
     .default(false)
     .describe(
-      'Whether callers are told R’s own message where Plumber answers 500 with one, as it does with `debug`, and where a function behind Rserve fails. It may tell of files and code.',
+      'Whether callers are told R’s own message where Plumber answers 500 with one, as it does with `debug`, and where a function behind Rserve fails. It may name files and code.',
     ),
 });
 

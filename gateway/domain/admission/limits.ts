@@ -104,7 +104,7 @@ const UNITS = [
   { ms: 1000, unit: 's' },
 ];
 
-/** What is told of a limit, made once. */
+/** What is said of a limit, made once. */
 interface LimitTexts {
   readonly name: string;
   readonly policy: string;

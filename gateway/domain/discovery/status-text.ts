@@ -1,7 +1,7 @@
 import { isEligibleIn, type InstanceView, type ServiceView } from '../service.ts';
 import { printable } from '../printable.ts';
 
-/** What the gateway tells of itself in a registry: a light, and a few lines for an operator. */
+/** What the gateway says of itself in a registry: a light, and a few lines for an operator. */
 export interface StatusReport {
   readonly status: 'passing' | 'warning' | 'critical';
   readonly output: string;

@@ -8,7 +8,7 @@ export const SERVING = { SERVING: 1, NOT_SERVING: 2, SERVICE_UNKNOWN: 3 } as con
 /** A status of it. */
 export type Serving = (typeof SERVING)[keyof typeof SERVING];
 
-/** What the gateway's health is told by. */
+/** What the gateway's health follows from. */
 export interface HealthPorts {
   readonly isServerReady: () => boolean;
   readonly routes: () => readonly Route[];
@@ -71,7 +71,7 @@ export class Reflection {
     if (typeof fileContainingSymbol === 'string')
       return this.#files(this.#bySymbol.get(fileContainingSymbol), fileContainingSymbol);
     if (others['fileContainingExtension'] !== undefined || others['allExtensionNumbersOfType'] !== undefined)
-      return problem('NOT_FOUND', 'no extensions are told of');
+      return problem('NOT_FOUND', 'no extensions are reported');
     return problem('INVALID_ARGUMENT', 'nothing is asked');
   }
 

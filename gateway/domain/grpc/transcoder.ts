@@ -131,7 +131,7 @@ export function refusalsIn(speech: Speech): Transcoder {
 /** The same for a call that no door took, and whose caller waits for an end of gRPC or gRPC-Web; undefined: it does not. */
 export function refusalsOf({ fields, httpVersion }: Call): Transcoder | undefined {
   const speech = speechOf(fields);
-  if (speech === undefined || speech.protocol === 'connect') return undefined; // its JSON is anyone's
+  if (speech === undefined || speech.protocol === 'connect') return undefined; // its JSON is any caller's
   return speech.protocol === 'grpc' && httpVersion !== '2.0' ? undefined : refusalsIn(speech);
 }
 

@@ -50,7 +50,7 @@ function unsupported(fields: readonly string[]): GatewayError {
   return new GatewayError('UNSUPPORTED_MEDIA_TYPE', 'a body with a content coding that is not taken', { fields });
 }
 
-/** What tells of the compressed body, and of no other. */
+/** What describes the compressed body, and of no other. */
 const OF_CODED: ReadonlySet<string> = new Set([
   'content-encoding',
   'content-digest',

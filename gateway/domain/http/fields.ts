@@ -169,7 +169,7 @@ export function parseHttpDate(text: string): number | undefined {
   return Number.isNaN(ms) ? undefined : ms;
 }
 
-/** What tells of the body that came, and would be untrue of another. */
+/** What describes the body that came, and would be untrue of another. */
 const OF_BODY: ReadonlySet<string> = new Set([
   'content-type',
   'content-length',
@@ -180,7 +180,7 @@ const OF_BODY: ReadonlySet<string> = new Set([
   'etag',
 ]);
 
-/** Takes off what told of a body that another takes the place of. */
+/** Takes off what described a body that another takes the place of. */
 export function removeBodyFields(fields: string[]): void {
   removeFieldsWhere(fields, name => OF_BODY.has(name));
 }

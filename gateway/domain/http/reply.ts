@@ -117,7 +117,7 @@ const OF_CONTENT: ReadonlySet<string> = new Set([
  * Makes a good answer 304 Not Modified where the caller has it already, by `If-None-Match`, or by `If-Modified-Since`
  * where that alone is said (RFC 9110 §13.2.2). Only for GET and HEAD; what is no success is told in full (§13.2.1).
  *
- * On a route that shares, R is not told of these fields: what answers one answers all.
+ * On a route that shares, R is not sent these fields: what answers one answers all.
  */
 export function unlessNotModified(answer: Answer, { method, fields }: Pick<Matched, 'method' | 'fields'>): Answer {
   if (method !== 'GET' && method !== 'HEAD') return answer;

@@ -35,7 +35,7 @@ export interface Answered {
   readonly tensors: readonly Tensor[];
 }
 
-/** What the protocol tells of a model. */
+/** What the protocol says of a model. */
 export interface ModelMetadata {
   readonly name: string;
   readonly versions: readonly string[];
@@ -56,7 +56,7 @@ export interface InferenceForm {
   readonly keepsStatus: boolean;
   /** Throws BAD_REQUEST for what is no request, INVALID_INPUT for tensors that are none. */
   read(call: Complete): InferRequest;
-  /** Those that R is sent, less what tells of the body in this form. */
+  /** Those that R is sent, less what describes the body in this form. */
   fieldsFrom(fields: RawFields): string[];
   ready(name: string, isReady: boolean): Answer;
   metadata(model: ModelMetadata): Answer;

@@ -13,7 +13,7 @@ export interface Tensor {
   readonly elements: readonly Element[];
 }
 
-/** A tensor as a model's metadata tells of it; -1 stands for any number of rows. */
+/** A tensor as a model's metadata says of it; -1 stands for any number of rows. */
 export type TensorView = Omit<Tensor, 'elements'>;
 
 /** The protocol's name of what elements are ("Tensor Data Types"). */

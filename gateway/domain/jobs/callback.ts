@@ -1,6 +1,6 @@
 import { listOf, type RawFields } from '../http/fields.ts';
 
-/** Where jobs may be told of: `jobs.callbacks`. */
+/** Where jobs may be reported: `jobs.callbacks`. */
 export interface CallbackRule {
   /** What a URL must begin with. */
   readonly to: string;

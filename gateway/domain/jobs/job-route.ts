@@ -23,7 +23,7 @@ export function prefersAsync(fields: RawFields): boolean {
   return listOf(fields, 'prefer').some(preference => /^respond-async\s*(?:;|$)/i.test(preference));
 }
 
-/** What `explain` tells of a route's jobs. */
+/** What `explain` says of a route's jobs. */
 export interface JobsView {
   /** Null: it takes them. */
   readonly why: string | null;

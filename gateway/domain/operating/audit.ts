@@ -39,7 +39,7 @@ export interface AuditedState {
   readonly count: number;
 }
 
-/** What a line of the trail tells of. */
+/** What a line of the trail records. */
 export type AuditEntry = AuditedChange | AuditedCall | AuditedState;
 
 /** SHA-256 in hexadecimal. */

@@ -35,7 +35,7 @@ export interface Readiness {
   readonly reasons: readonly string[];
 }
 
-/** The life of the process, as far as others are told of it. */
+/** The life of the process, as far as others see it. */
 export interface Life {
   readonly phase: Phase;
   /** The listeners are open: from now on the rosters decide. */
@@ -54,7 +54,7 @@ interface LifeOptions {
 }
 
 /**
- * A source that tells nothing holds readiness up so long while another has told of its services: a dead Consul must not
+ * A source that tells nothing holds readiness up so long while another has reported its services: a dead Consul must not
  * keep a gateway from serving what it starts itself, and a live one answers long before.
  */
 const FIRST_ROSTER_MS_MAX = 10_000;

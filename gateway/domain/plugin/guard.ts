@@ -54,7 +54,7 @@ export function guarded<T>(plugin: string, { watch }: PluginPorts, run: () => T)
   }
 }
 
-/** A result that a plug-in may not give. A promise that no one waits for must not end as an error no one caught. */
+/** A result that a plug-in may not give. A promise that nothing waits for must not end as an error that nothing caught. */
 export function rubbish(plugin: string, what: string, value: unknown): PluginFailure {
   if (value instanceof Promise) {
     value.catch(() => undefined);

@@ -8,7 +8,7 @@ import type { Listing } from './permits.ts';
 import type { Deadlines } from '../deadlines.ts';
 import type { ServiceCore, HungPermit, ServiceInstance } from './service-core.ts';
 
-/** What is told of an instance's work in hand. */
+/** What is said of an instance's work in hand. */
 export interface DispatchOwner {
   /** Its address has more or less in hand than before. Must only take note: other services are not told yet. */
   onChange(instance: ServiceInstance): void;

@@ -376,7 +376,7 @@ function startingSlowly(instance: ServiceInstance, standard: Standard): Standing
   return { state: 'slow-start', why: remarkOf(instance, standard), untilMs: slowFromMs + slowForMs };
 }
 
-/** What a call is told of a certificate; the next check has more to say. */
+/** What a call learns of a certificate; the next check has more to say. */
 const NO_REASON = 'its certificate does not verify';
 
 /** What should be known of an instance though it is in rotation. */

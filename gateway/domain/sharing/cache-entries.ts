@@ -72,7 +72,7 @@ export interface CacheStore {
 export interface StoreRoom {
   readonly entriesMax: number;
   readonly bytesMax: number;
-  /** Told of each that is no longer there, replaced ones among them, before anything else is asked of the store. */
+  /** Called for each that is no longer there, replaced ones among them, before anything else is asked of the store. */
   readonly onGone?: ((key: string, entry: CacheEntry) => void) | undefined;
 }
 

@@ -191,7 +191,7 @@ export function mayServeSeveral(answer: Answer): answer is WholeAnswer {
   return !said.isPrivate && !said.isNoStore && !said.isNoCache;
 }
 
-/** Successful, and whole: 206 is a part of an answer, 201 and 202 tell of what was done once. */
+/** Successful, and whole: 206 is a part of an answer, 201 and 202 report what was done once. */
 const STORED_STATUSES: ReadonlySet<number> = new Set([200, 203, 204]);
 
 /** True for an answer that may serve later callers, as far as it says so itself. */

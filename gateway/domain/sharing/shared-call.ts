@@ -90,7 +90,7 @@ function composeShared(call: Complete, varyBy: readonly VaryKey[]): UpstreamMess
 
 const NO_FIELDS: RawFields = [];
 
-/** What tells of the content begins so, be it of RFC 9110 (§8.3 to §8.7), RFC 9530 (`Content-Digest`) or another. */
+/** What describes the content begins so, be it of RFC 9110 (§8.3 to §8.7), RFC 9530 (`Content-Digest`) or another. */
 function isOfContent(name: string): boolean {
   return name.startsWith('content-');
 }

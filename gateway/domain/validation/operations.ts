@@ -18,7 +18,7 @@ type OperationBody =
   | { readonly kind: 'json'; readonly check: CheckJson }
   | { readonly kind: 'arguments' | 'opaque' };
 
-/** One handler of a service, as its OpenAPI document tells of it. */
+/** One handler of a service, as its OpenAPI document says of it. */
 export interface Operation {
   readonly method: string;
   readonly segments: readonly PathSegment[];
@@ -140,7 +140,7 @@ function columnOf(name: string, { enum: levels, ...schema }: Readonly<Record<str
   return type === 'string' && isOfTexts ? { name, type: 'factor', levels } : undefined;
 }
 
-/** The handler that Plumber would call; undefined: the document tells of none. */
+/** The handler that Plumber would call; undefined: the document reports none. */
 export function operationFor(operations: readonly Operation[], method: string, path: string): Operation | undefined {
   const segments = path.split('/');
   return operations.find(operation => operation.method === method && isAt(operation, segments));

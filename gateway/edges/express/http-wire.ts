@@ -113,7 +113,7 @@ export class HttpWire implements CallerSide, IncomingBody, Pouring, AnswerWriter
     this.#onFault?.(this.#fault);
   }
 
-  /** What takes the body in is told of such a fault, be it past or to come. */
+  /** What takes the body in is called with such a fault, be it past or to come. */
   onFault(onFault: ((fault: GatewayError) => void) | undefined): void {
     this.#onFault = onFault;
     if (this.#fault !== undefined) onFault?.(this.#fault);

@@ -224,7 +224,7 @@ function targetOf(method: string, url: string, rules: PathRules): RequestTarget 
   return url === '*' && method === 'OPTIONS' ? WHOLE_SERVER : parseRequestTarget(url, rules);
 }
 
-/** What the log tells of a target that is refused. */
+/** What the log says of a target that is refused. */
 function shownTarget(url: string): RequestTarget {
   const mark = url.indexOf('?');
   const path = url.slice(0, Math.min(mark < 0 ? url.length : mark, SHOWN_PATH_LENGTH_MAX));

@@ -16,7 +16,7 @@ interface Exchange {
   readonly res: Response;
   /** Where the body comes from. */
   readonly body: Readable;
-  /** Tells of the answer's end. */
+  /** Reports the answer's end. */
   readonly answer: Writable;
 }
 
@@ -228,7 +228,7 @@ class Passage {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#cancel?.();
-    if (!answer.writableFinished) return; // the wire tells of callers who hung up
+    if (!answer.writableFinished) return; // the wire reports callers who hung up
     this.#call.isReplied = true;
     this.#call.record.status = res.statusCode;
     this.#call.over();

@@ -346,7 +346,7 @@ interface ProtocolFault extends Error {
 
 type FaultySocket = Duplex & { readonly bytesRead?: number };
 
-/** The failure to answer with, or undefined where no one is left, or nothing was said, to answer. */
+/** The failure to answer with, or undefined where no caller is left, or nothing was said, to answer. */
 function toFailure(fault: ProtocolFault, socket: FaultySocket, urlBytesMax: number): GatewayError | undefined {
   if (!socket.writable || fault.code === 'ECONNRESET' || fault.code === 'HPE_INVALID_EOF_STATE') return undefined;
   const options = { cause: fault };
@@ -378,7 +378,7 @@ interface RefusePorts {
   readonly clock: Clock;
 }
 
-/** Refuses what is no request, on the connection itself, and tells of it as of a call of which nothing is known. */
+/** Refuses what is no request, on the connection itself, and reports it as a call of which nothing is known. */
 function refuseRaw(failure: GatewayError, socket: Duplex, { observe, clock }: RefusePorts): void {
   const id = randomUUID();
   const problem = toProblem(failure, id);

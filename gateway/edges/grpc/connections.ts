@@ -15,7 +15,7 @@ export class GrpcConnections {
     const forget = () => {
       if (this.#known.get(key) === session) this.#known.delete(key);
     };
-    session.on('error', forget); // its streams tell of it, each for itself
+    session.on('error', forget); // its streams report it, each for itself
     session.once('close', forget).once('goaway', forget);
     this.#known.set(key, session);
     return session;

@@ -27,7 +27,7 @@ export function openSession(origin: string, tls: UpstreamTls | undefined): Clien
   const session = connectHttp2(address, { ...OPTIONS, createConnection: () => socket });
   socket.prependListener('error', error => {
     const distrust = distrustOf(socket, error);
-    if (distrust !== undefined) distrusts.set(session, distrust); // before the session and its streams tell of the end
+    if (distrust !== undefined) distrusts.set(session, distrust); // before the session and its streams report the end
   });
   return session;
 }

@@ -57,7 +57,7 @@ export function createHttp2Server(listener: Listener, peerOf: (socket: Socket) =
     if (connection === undefined) stream.destroy();
     else connection.add(stream, raw, flags);
   };
-  // eslint-disable-next-line max-params -- as Node tells of a stream
+  // eslint-disable-next-line max-params -- as Node says of a stream
   server.on('stream', (stream, _headers, flags, raw: readonly string[] = []) =>
     onStream(stream as ServerHttp2Stream, flags, raw),
   );
@@ -121,7 +121,7 @@ export function chooseByPreface(server: Server, { take, waitMs }: Choice): void 
     const look = () => {
       const more = socket.read() as Buffer | null;
       if (more === null) return;
-      begun = Buffer.concat([begun, more]); // put back when it is enough: what is put back is told of again
+      begun = Buffer.concat([begun, more]); // put back when it is enough: what is put back is reported again
       const length = Math.min(begun.length, PREFACE.length);
       const isLike = begun.subarray(0, length).equals(PREFACE.subarray(0, length));
       if (isLike && length < PREFACE.length) return;

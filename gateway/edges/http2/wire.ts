@@ -250,7 +250,7 @@ export class Http2Wire implements CallerSide, IncomingBody, Pouring, AnswerWrite
 
   /** A piece is under way: it has its time. */
   #move(): void {
-    if (this.req.destroyed) return; // what is written now goes nowhere, and is told of by `close`
+    if (this.req.destroyed) return; // what is written now goes nowhere, and is reported by `close`
     const { deadlines, clock, listen } = this.#listener;
     this.#lastMs = clock.nowMs();
     deadlines.move(this, this.#lastMs + listen.bodyIdleTimeoutMs);

@@ -19,7 +19,7 @@ interface OnnxParts extends HostParts {
 
 /** Runs ONNX models in answer to calls: the way to the origins `onnx:NAME`. */
 export interface Models extends Way {
-  /** Runs this model from now on; `onChange` is told when another version of it answers, or none. */
+  /** Runs this model from now on; `onChange` is called when another version of it answers, or none. */
   keep(model: LocalModel, onChange: () => void): RKeeper;
 }
 

@@ -256,7 +256,7 @@ const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const TARGET = /^[!-~\x80-\xff]+$/;
 const VALUE = /^[\t -~\x80-\xff]*$/;
 
-/** What a request is told of its way. */
+/** What a request is sent of its way. */
 interface HeadTraits {
   /** What the address itself is called. */
   readonly authority: string;

@@ -1,6 +1,6 @@
 import { AnswerHead, mayBeStatusLine, IS_VALUE } from './answer-head.ts';
 
-/** Whom an answer is told as it is read: `WireExchange`. Of `chunk` nothing is kept after `onData`: it is overwritten. */
+/** What gets an answer as it is read: `WireExchange`. Of `chunk` nothing is kept after `onData`: it is overwritten. */
 export interface AnswerSink {
   /** An answer before the answer (1xx), other than 100. */
   onInterim(status: number, fields: string[]): void;
@@ -60,7 +60,7 @@ export class AnswerReader {
   #line: Buffer = NOTHING;
   #lineBytes = 0;
 
-  /** The next answer is told to `sink`. `isHead`: of a request that gets no body, whatever its answer says. */
+  /** The next answer goes to `sink`. `isHead`: of a request that gets no body, whatever its answer says. */
   begin(sink: AnswerSink, isHead: boolean): void {
     this.#sink = sink;
     this.#isHead = isHead;
@@ -70,7 +70,7 @@ export class AnswerReader {
     this.#beginHead();
   }
 
-  /** Tells it to no sink any more: an idle connection keeps its reader, and by that would keep what it carried. */
+  /** No sink gets it any more: an idle connection keeps its reader, and by that would keep what it carried. */
   leave(): void {
     this.#sink = undefined;
   }

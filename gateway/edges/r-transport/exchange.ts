@@ -17,7 +17,7 @@ import type { AnswerSink } from './answer-reader.ts';
 export interface Carrier {
   pause(): void;
   resume(): void;
-  /** Closes it at once. Of the exchange it tells nothing more. */
+  /** Closes it at once. Of the exchange it reports nothing more. */
   abort(): void;
 }
 
@@ -25,7 +25,7 @@ export interface Carrier {
 export interface ExchangeHome {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
-  /** An exchange has ended, and its listener is about to be told. */
+  /** An exchange has ended, and its listener is about to be called. */
   onExchangeOver(kind: ExchangeEnd['kind']): void;
 }
 
@@ -265,5 +265,5 @@ const NO_FIELDS: string[] = [];
 const NO_CONTENT = Buffer.alloc(0);
 
 function ignore(): void {
-  // Told by `onEnd`.
+  // Reported by `onEnd`.
 }

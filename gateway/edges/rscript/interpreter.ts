@@ -21,7 +21,7 @@ export interface ScriptSpec {
   readonly cpuMsMax: number;
 }
 
-/** Whom an interpreter calls back, once for each run. */
+/** What an interpreter calls back, once for each run. */
 export interface RunListener {
   /** Undefined once the output is read. */
   onOutput(chunk: Buffer): void;

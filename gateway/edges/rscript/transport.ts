@@ -27,7 +27,7 @@ interface ScriptParts {
 
 /** Runs R scripts in answer to calls: the way to the origins `script:NAME`. */
 export interface Scripts extends Way {
-  /** Runs this script from now on; `onChange` is told when its file has changed. */
+  /** Runs this script from now on; `onChange` is called when its file has changed. */
   keep(script: LocalScript, onChange: () => void): RKeeper;
 }
 

@@ -61,7 +61,7 @@ export function createCertificates({ files, clientCa, observe }: CertificatesPar
     if (first !== undefined) defaultListener(first.texts);
   }
 
-  /** Both files of a pair are told of one by one; they are read when all that have changed are known. */
+  /** Both files of a pair are reported one by one; they are read when all that have changed are known. */
   function onChange(): void {
     reading ??= setImmediate(() => {
       reading = undefined;

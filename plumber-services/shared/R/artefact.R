@@ -64,7 +64,7 @@ artefact_version <- function(version, data_hash, hyper_parameters, scripts) {
   paste0(version, "-", substr(hash, 1, 8))
 }
 
-#' SHA-256 of the data as CSV: anyone can compute it, with R or without.
+#' SHA-256 of the data as CSV: any reader can compute it, with R or without.
 hash_data <- function(data) {
   csv <- utils::capture.output(utils::write.csv(data, row.names = FALSE))
   paste0("sha256:", digest::digest(paste0(csv, "\n", collapse = ""), "sha256", serialize = FALSE))

@@ -1,7 +1,7 @@
 # Consul's agent, as far as a service needs it.
 
-#' A function that asks the agent: `ask(method, path, body)` returns the status, 0 where nobody
-#' answered.
+#' A function that asks the agent: `ask(method, path, body)` returns the status, 0 where no
+#' agent answered.
 consul_agent <- function(consul, timeout_s = 5) {
   address <- sub("/+$", "", consul$address)
   if (!grepl("^https?://", address)) address <- paste0("http://", address)

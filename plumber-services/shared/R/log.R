@@ -1,7 +1,7 @@
 # Log lines: one JSON object each, on standard output.
 
 #' Writes one line. serve.sh passes lines that begin with its mark as they are, and quotes all
-#' else that R prints: so nobody's input can pass for a line of ours.
+#' else that R prints: so no caller's input can pass for a line of ours.
 log_line <- function(level, event, ...) {
   cat(getOption("penstock.log_mark", ""), format_log_line(level, event, ...), "\n", sep = "")
 }

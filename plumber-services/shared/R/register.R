@@ -23,7 +23,7 @@ register <- function(settings) {
 }
 
 is_told_to_stop <- function(run_dir) {
-  # Without its directory nobody is left to tell.
+  # Its directory is gone, and serve.sh with it.
   !dir.exists(run_dir) || file.exists(file.path(run_dir, "stop"))
 }
 
@@ -110,7 +110,7 @@ advertised <- function(settings, port) {
 }
 
 #' What GET /metadata says, as vetiver has it: empty where the application has no such path, NULL
-#' where nobody answered in time.
+#' where R did not answer in time.
 read_metadata <- function(settings, port, timeout_s) {
   reply <- ask_service(settings, port, "/metadata", timeout_s)
   if (is.null(reply)) return(NULL)

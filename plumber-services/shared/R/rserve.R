@@ -5,7 +5,7 @@
 #' It says that it listens before the entry is read, since nothing of ours is left then that the
 #' entry could replace: the functions of callers are in the same place. The gateway asks until
 #' Rserve greets. Connections work in folders of their own, which end with them, and with serve.sh
-#' where they were killed: Rserve's usual place is anyone's.
+#' where they were killed: Rserve's usual place is open to all users.
 serve_functions <- function(settings) {
   use_own_library()
   require_package("Rserve", settings$entry)

@@ -73,7 +73,7 @@ describe('several limits at once', () => {
     assert.equal(endOf(refused).failure?.retryAfterMs, 59_600);
   });
 
-  test('tell of each how it stands, also of those that a refused call was not counted against', () => {
+  test('say of each how it stands, also of those that a refused call was not counted against', () => {
     const { send, fieldsOf } = routeWith([aLimit(1, 1000), aLimit(5, 60_000)]);
     send();
 

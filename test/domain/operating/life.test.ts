@@ -17,7 +17,7 @@ function startLife(...rosters: RosterAge[]) {
 }
 
 describe('life', () => {
-  test('is ready once the listeners are open and every source has told of its services', () => {
+  test('is ready once the listeners are open and every source has reported its services', () => {
     const { life, rosters } = startLife(unknown);
 
     life.reconsider();
@@ -68,7 +68,7 @@ describe('life', () => {
     assert.equal(life.phase, 'ready');
   });
 
-  test('never goes back, and tells of each step once', () => {
+  test('never goes back, and reports each step once', () => {
     const { life, events } = startLife(known);
     life.opened();
     life.advance('refusing', 'SIGTERM');

@@ -50,7 +50,7 @@ describe('log line', () => {
     ]);
   });
 
-  test('matters as much as what it tells of', () => {
+  test('matters as much as what it reports', () => {
     assert.equal(levelOf({ kind: 'notice', level: 'debug', text: '', about: {} }), 'debug');
     const health = { kind: 'instance-health', service: 's', instance: 'i', note: '' } as const;
     assert.equal(levelOf({ ...health, isWell: true }), 'info');

@@ -76,7 +76,7 @@ describe('the registry of services', () => {
     assert.deepEqual(seen, ['iris meets', 'iris reconciles']);
   });
 
-  test('gives a new service the instances that its sources told of before', () => {
+  test('gives a new service the instances that its sources listed before', () => {
     const { registry, received, idsOf } = aRegistry();
     received('consul', { fuel: [anEntry('fuel-1')] });
 

@@ -99,7 +99,7 @@ describe('rows held against a prototype', () => {
     assert.deepEqual(errorsOf([more], { unknown: 'refuse' }), ['/0/x~1y~0z `x/y~z` is not a column of the model']);
   });
 
-  test('are bounded in number, in depth and in what is told of them', () => {
+  test('are bounded in number, in depth and in what is said of them', () => {
     assert.deepEqual(errorsOf(Array(3).fill(SOUND), { rowsMax: 3 }), []);
     assert.deepEqual(errorsOf(Array(4).fill(SOUND), { rowsMax: 3 }), [
       ' the body has more than 3 records, which is the most at once',

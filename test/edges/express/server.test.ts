@@ -558,7 +558,7 @@ describe('an answer', () => {
     });
   }
 
-  test('that is a stream goes out as fast as it is read, and is told of when it is over', async t => {
+  test('that is a stream goes out as fast as it is read, and is reported when it is over', async t => {
     const { url, reported, line } = await startServer(t, {
       travel: () => {
         const body = Readable.from(Array.from({ length: 64 }, () => Buffer.alloc(64 * 1024)));
@@ -653,7 +653,7 @@ describe('an answer', () => {
 });
 
 describe('a caller who hangs up', () => {
-  test('ends what its call waits for, and is told of as 499', async t => {
+  test('ends what its call waits for, and is reported as 499', async t => {
     const reached = new EventEmitter<{ reached: [] }>();
     const { port, line, server } = await startServer(t, {
       travel: call =>

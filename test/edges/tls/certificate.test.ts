@@ -57,23 +57,23 @@ describe('a certificate and its key', () => {
       ['warning cert names no host as its subjectAltName: most callers refuse it'],
     ],
   ] as const) {
-    test(`${name} are told of`, () => {
+    test(`${name} are reported`, () => {
       assert.deepEqual(said(texts), expected);
     });
   }
 
-  test('that are no longer good, or not yet, are told of with the day', () => {
+  test('that are no longer good, or not yet, are reported with the day', () => {
     const day = (days: number) => NOW_MS + days * 86_400_000;
 
     assert.match(said(good, day(31))[0] ?? '', /^warning cert expired on 20\d\d-/);
     assert.match(said(good, day(-1))[0] ?? '', /^warning cert is not valid before 20\d\d-/);
   });
 
-  test('too weak for TLS as it is spoken are told of', () => {
+  test('too weak for TLS as it is spoken are reported', () => {
     assert.match(said(weak)[0] ?? '', /^error cert cannot be used: .*key too small/);
   });
 
-  test('cut in the middle are told of, and nothing of a key is shown', () => {
+  test('cut in the middle are reported, and nothing of a key is shown', () => {
     const cut = { cert: good.cert, key: good.key.replace(/\n.{20}/, '\n') };
 
     assert.match(said(cut)[0] ?? '', /^error key cannot be read: /);

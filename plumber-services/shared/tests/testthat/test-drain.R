@@ -16,7 +16,7 @@ test_that("a port without connections has none", {
   expect_equal(nrow(parse_connections(NULL, 80)), 0)
 })
 
-test_that("nobody's silence is taken for a ping", {
+test_that("silence is not taken for a ping", {
   expect_false(await_ping("127.0.0.1", 1, now_s() + 1))
 })
 

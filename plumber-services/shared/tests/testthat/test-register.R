@@ -37,7 +37,7 @@ follow <- function(statuses) {
   }
   settings <- read_settings(c(PENSTOCK_SERVICE_NAME = "fuel"))
   settings$registration$poll_s <- 0
-  # Nobody listens on port 1, so that it is registered as critical.
+  # Nothing listens on port 1, so that it is registered as critical.
   instance <- list(id = "fuel-1", address = "127.0.0.1", port = 1L, check_host = "127.0.0.1",
                    version = "", model = "fuel", has_ping = TRUE)
   lines <- utils::capture.output(

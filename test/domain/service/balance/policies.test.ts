@@ -125,7 +125,7 @@ for (const create of policies) {
       }
     });
 
-    test('keeps to its candidates when it was told of others', () => {
+    test('keeps to its candidates when others were added', () => {
       const policy = create();
       policy.adopt?.(instances(5));
       const strangers = [anInstance({ id: 'new-1' }), anInstance({ id: 'new-2' })] as const;
