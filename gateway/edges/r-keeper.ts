@@ -37,6 +37,7 @@ const WELL_AFTER_MS = 60_000;
 export function createRKeeper(options: RKeeperOptions): RKeeper {
   const { service, clock, random, observe, enterStart, onChange } = options;
   const closing = new AbortController();
+  const isClosing = () => closing.signal.aborted;
   let entry: RosterEntry | null = null;
   let hasBeenTried = false;
   let running: RProcess | undefined;
@@ -63,12 +64,14 @@ export function createRKeeper(options: RKeeperOptions): RKeeper {
       leave();
       return 'not started';
     }
-    const { process, ready } = startR(options, closing.signal);
-    running = process;
+    let process: RProcess | undefined;
     try {
-      change(await ready);
+      const started = startR(options, closing.signal);
+      ({ process } = started);
+      running = process;
+      change(await started.ready);
     } catch (error) {
-      await process.stop(STOP_MS_MAX);
+      await process?.stop(STOP_MS_MAX);
       return error instanceof Error ? error.message : String(error);
     } finally {
       leave();
@@ -86,10 +89,6 @@ export function createRKeeper(options: RKeeperOptions): RKeeper {
     hasBeenTried = true;
     entry = next;
     onChange();
-  }
-
-  function isClosing(): boolean {
-    return closing.signal.aborted;
   }
 
   return {

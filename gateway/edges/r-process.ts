@@ -28,11 +28,14 @@ const LAST_LINES_MS_MAX = 1_000;
 
 /**
  * Starts R through its script. The script's standard input is a pipe that only this process holds: when this process
- * dies, however it dies, the pipe ends, and so does R.
+ * dies, however it dies, the pipe ends, and so does R. Throws where the system has nothing left to start it with.
  */
 export function startRProcess({ command, args, env, clock, onLine }: RProcessOptions): RProcess {
-  const child = spawn(command, [...args, '--watch-stdin'], { env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
-  child.stdin.on('error', () => undefined); // It may end before us; `ended` tells.
+  const child = spawn(command, [...args, '--watch-stdin'], {
+    ...{ env, detached: true },
+    stdio: 'pipe',
+  }) as ChildProcess; // its pipes are missing where there are no descriptors left
+  child.stdin?.on('error', () => undefined); // It may end before us; `ended` tells.
   readLines(child.stdout, line => onLine(line, 'stdout'));
   readLines(child.stderr, line => onLine(line, 'stderr'));
   const ended = endOf(child, clock);
@@ -67,12 +70,12 @@ async function within(ms: number, { clock, awaited }: { clock: Clock; awaited: P
   cancel();
 }
 
-function readLines(stream: Readable, onLine: (line: string) => void): void {
+function readLines(stream: Readable | null | undefined, onLine: (line: string) => void): void {
   const splitter = createLineSplitter(LINE_CHARS_MAX, onLine);
-  stream.setEncoding('utf8');
-  stream.on('data', (text: string) => splitter.push(text));
-  stream.once('end', () => splitter.end());
-  stream.on('error', () => undefined); // There is nothing more to read then.
+  stream?.setEncoding('utf8');
+  stream?.on('data', (text: string) => splitter.push(text));
+  stream?.once('end', () => splitter.end());
+  stream?.on('error', () => undefined); // There is nothing more to read then.
 }
 
 function killGroup(pid: number | undefined): void {

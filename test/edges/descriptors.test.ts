@@ -1,15 +1,20 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync, spawn } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
+import { closeSync, openSync, readdirSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, test, type TestContext } from 'node:test';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
 import { fitConnections } from '../../gateway/edges/descriptors.ts';
+import { ModelProcess } from '../../gateway/edges/onnx/model-process.ts';
+import { createRKeeper } from '../../gateway/edges/r-keeper.ts';
+import { Interpreter } from '../../gateway/edges/rscript/interpreter.ts';
 import { call } from '../support/call.ts';
-
+import { manualClock } from '../support/manual-clock.ts';
 import { until } from '../support/until.ts';
 import { aFolder } from '../support/folder.ts';
 
@@ -106,4 +111,77 @@ function connectTo(t: TestContext, port: number): Socket {
   socket.resume();
   t.after(() => socket.destroy());
   return socket;
+}
+
+describe('a process that cannot be started', () => {
+  test('for want of descriptors says so, leaves nothing behind, and is started once there are some', async t => {
+    const clock = manualClock();
+    const notices: string[] = [];
+    const news = new EventEmitter();
+    let [starts, inStart] = [0, 0];
+    const env = {
+      get PATH() {
+        return (starts += 1) === 1 ? '\0' : ''; // the first time `spawn` throws, as it does without memory
+      },
+    };
+    const ended = async (count: number) => {
+      while (notices.length < count) await once(news, 'ended');
+      await setImmediate();
+    };
+    const taken = takeDescriptors(t);
+    const folders = () =>
+      readdirSync(tmpdir()).filter(name => name.startsWith('penstock-script-') && name.includes(`-${process.pid}-`))
+        .length;
+
+    const script = { service: 's', file: '/s.R', input: 'stdin', env: {}, memoryBytesMax: 1e9, cpuMsMax: 1e3 } as const;
+    const run = new Interpreter(script, { argument: undefined, onLine: () => undefined, clock });
+    const end = new Promise(resolve => run.run(undefined, { onOutput: () => undefined, onEnd: resolve }));
+    const model = new Promise<string>(onEnd => {
+      const parts = { onLine: () => undefined, onReady: () => undefined, onUnfit: () => undefined, onEnd };
+      return new ModelProcess({ wanted: { file: '', runtime: '' }, env: {}, ...parts });
+    });
+    const keeper = createRKeeper({
+      ...{ service: 'fuel', entry: '/fuel', serveCommand: '/bin/true', env, sharedSecretOf: () => undefined },
+      ...{ clock, random: { below: () => 0 }, onChange: () => undefined },
+      enterStart: () => Promise.resolve(((inStart += 1), () => (inStart -= 1))),
+      observe(event) {
+        if (event.kind !== 'notice') return;
+        notices.push(event.text);
+        news.emit('ended');
+      },
+    });
+
+    assert.deepEqual(await end, { status: undefined, lastLine: '', isStarted: false, reason: 'spawn /bin/sh EMFILE' });
+    assert.match(await model, /^spawn .* EMFILE$/);
+    await ended(1);
+    clock.advance(30_000);
+    await ended(2);
+    taken.free();
+    clock.advance(30_000);
+    await ended(3);
+    assert.match(notices[0] ?? '', /null bytes/);
+    assert.deepEqual(notices.slice(1), [
+      'R ended: spawn /bin/true EMFILE, before it answered',
+      'R ended: exit status 0, before it answered',
+    ]);
+    assert.equal(inStart, 0);
+    await keeper.close();
+    await until(() => folders() === 0, 'the folder is removed');
+  });
+});
+
+/** All that this process may have, which is no more than it has. */
+function takeDescriptors(t: TestContext): { free(): void } {
+  const limit = (bounds: string) => execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${bounds}`]);
+  limit('512:');
+  const taken: number[] = [];
+  const free = () => {
+    for (const descriptor of taken.splice(0)) closeSync(descriptor);
+  };
+  t.after(free);
+  try {
+    for (;;) taken.push(openSync('/dev/null', 'r'));
+  } catch {
+    return { free };
+  }
 }

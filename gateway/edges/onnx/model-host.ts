@@ -165,20 +165,29 @@ export class ModelHost {
     this.#cancel?.();
     this.#cancel = undefined;
     if (this.#isClosed || this.#flaw !== undefined) return;
-    const { instances } = this.model;
+    const ofFile = this.#standing().filter(({ generation }) => generation === this.#generation);
     // Of a file that was never loaded, or has changed, one is tried first.
-    const isTried = [...this.#kept].some(
-      ({ generation, readyMs }) => generation === this.#generation && readyMs !== undefined,
-    );
-    const wanted = isTried ? instances : 1;
-    while (this.#standing().length < wanted) this.#start();
+    const isTried = ofFile.some(({ readyMs }) => readyMs !== undefined);
+    const missing = isTried ? this.model.instances - this.#standing().length : 1 - ofFile.length;
+    for (let i = 0; i < missing && this.#start(); i += 1);
   }
 
   #standing(): Kept[] {
     return [...this.#kept].filter(({ isRetired }) => !isRetired);
   }
 
-  #start(): void {
+  /** False: the system has nothing left to start it with, and it is tried again later. */
+  #start(): boolean {
+    try {
+      this.#kept.add(this.#create());
+      return true;
+    } catch (error) {
+      this.#failed(`it could not be started: ${error instanceof Error ? error.message : String(error)}`, false);
+      return false;
+    }
+  }
+
+  #create(): Kept {
     const { file, env, service } = this.model;
     const { clock, observe } = this.#parts;
     const generation = this.#generation;
@@ -198,7 +207,7 @@ export class ModelHost {
       onEnd: how => this.#ended(kept, how),
     });
     const kept: Kept = { process, generation, readyMs: undefined, isRetired: false, user: undefined };
-    this.#kept.add(kept);
+    return kept;
   }
 
   #ready(kept: Kept, loaded: Loaded): void {
@@ -241,8 +250,12 @@ export class ModelHost {
     this.#kept.delete(kept);
     kept.user?.lose(how);
     if (this.#isClosed || kept.isRetired) return;
+    const { clock } = this.#parts;
+    this.#failed(how, kept.readyMs !== undefined && clock.nowMs() - kept.readyMs >= WELL_AFTER_MS);
+  }
+
+  #failed(how: string, wasWell: boolean): void {
     const { clock, random, observe } = this.#parts;
-    const wasWell = kept.readyMs !== undefined && clock.nowMs() - kept.readyMs >= WELL_AFTER_MS;
     this.#failures = wasWell ? 1 : this.#failures + 1;
     const againInMs = this.#failures === 1 ? 0 : halfJitterDelayMs(this.#failures - 1, BACK_OFF, random);
     const text = `the process of the model ended: ${how}`;
@@ -260,7 +273,7 @@ export class ModelHost {
     this.#generation += 1;
     this.#flaw = undefined;
     this.#failures = 0;
-    if (isThere) this.#start();
+    if (isThere) this.#fill();
     else this.#unfit(`${this.model.file} cannot be read`);
   }
 }

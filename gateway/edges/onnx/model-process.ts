@@ -37,6 +37,7 @@ export class ModelProcess {
   #onSaid: ((said: Said) => void) | undefined = undefined;
   #isOver = false;
 
+  /** Throws where the system has nothing left to start it with. */
   constructor({ wanted, env, ...parts }: ProcessParts) {
     const compiled = getCompileCacheDir();
     this.#child = spawn(process.execPath, [MAIN], {
@@ -44,8 +45,8 @@ export class ModelProcess {
       detached: true, // a Ctrl-C is the gateway's to answer
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
     });
-    const pipe = this.#child.stdio[3];
-    this.#pipe = pipe instanceof Socket ? pipe : undefined; // missing where there are no descriptors left
+    const pipe = (this.#child.stdio as readonly unknown[] | undefined)?.[3]; // missing where there are no descriptors left
+    this.#pipe = pipe instanceof Socket ? pipe : undefined;
     this.#pipe?.on('error', () => undefined); // its end tells
     if (this.#pipe !== undefined) this.#listen(this.#pipe, parts);
     this.#readLines(parts.onLine);

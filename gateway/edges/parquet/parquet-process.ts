@@ -44,11 +44,14 @@ export class ParquetProcesses {
   /** Resolves with the bytes of the target. Rejects with a GatewayError, or with the signal's reason. */
   async run(task: ParquetTask, signal: AbortSignal): Promise<number> {
     const isAcquired = await this.#concurrency.acquire(signal);
-    const word = isAcquired && !this.#isClosed ? await this.#wordOf(task, signal) : undefined;
-    if (isAcquired) this.#concurrency.release();
-    signal.throwIfAborted();
-    if (word === undefined && this.#isClosed) throw unavailable('the gateway ends');
-    return bytesOf(word, task);
+    try {
+      const word = isAcquired && !this.#isClosed ? await this.#wordOf(task, signal) : undefined;
+      signal.throwIfAborted();
+      if (word === undefined && this.#isClosed) throw unavailable('the gateway ends');
+      return bytesOf(word, task);
+    } finally {
+      if (isAcquired) this.#concurrency.release();
+    }
   }
 
   /** What runs is ended. */
@@ -60,7 +63,7 @@ export class ParquetProcesses {
 
   /** The last word of a process for this task; undefined: it had none. */
   #wordOf(task: ParquetTask, signal: AbortSignal): Promise<ParquetWord | undefined> {
-    const child = start(task);
+    const child = start(task); // throws where the system has nothing left to start it with
     this.#running.add(child);
     const kill = () => child.kill('SIGKILL');
     signal.addEventListener('abort', kill, { once: true });

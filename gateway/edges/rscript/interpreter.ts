@@ -71,27 +71,20 @@ export class Interpreter {
   #lastLine = '';
   #lines = 0;
 
+  /** Throws where the system has nothing left to start it with. */
   constructor(spec: ScriptSpec, { argument, onLine, clock }: InterpreterParts) {
     this.#folder = makeWorkFolder();
-    const cwd = join(this.#folder, 'work'); // empty: R keeps its own temporary files beside it
-    mkdirSync(cwd);
-    const limits = [String(Math.ceil(spec.cpuMsMax / 1_000)), String(Math.ceil(spec.memoryBytesMax / 1_024))];
-    const command = ['Rscript', '--vanilla', spec.file, ...(argument === undefined ? [] : [argument])];
-    const child = spawn('/bin/sh', ['-c', BOUNDED, 'sh', ...limits, ...command], {
-      ...{ cwd, env: { ...spec.env, TMPDIR: this.#folder }, detached: true },
-      stdio: 'pipe',
-    }) as ChildProcess; // its pipes are missing where there are no descriptors left
+    const child = this.#begin(spec, argument);
     this.#child = child;
     child.stdin?.on('error', ignore); // a script need not read what it is given
     child.stdout?.on('data', (chunk: Buffer) => this.#listener?.onOutput(chunk)).on('error', ignore);
-    if (child.stderr !== null) this.#readLines(child.stderr, onLine);
+    this.#readLines(child.stderr, onLine);
     child.once('exit', () => this.#endOutput(clock));
     child.once('error', error => this.#over({ ...NOT_STARTED, reason: error.message }));
     child.once('close', (status, signal) => {
       this.#over({ status: status ?? undefined, reason: signal ?? '', lastLine: this.#lastLine, isStarted: true });
     });
   }
-
   /** It has ended, with or without a call. */
   get isOver(): boolean {
     return this.#end !== undefined;
@@ -104,10 +97,26 @@ export class Interpreter {
     else this.#child.stdin?.end(input);
   }
 
+  #begin(spec: ScriptSpec, argument: string | undefined): ChildProcess {
+    try {
+      const cwd = join(this.#folder, 'work'); // empty: R keeps its own temporary files beside it
+      mkdirSync(cwd);
+      const limits = [String(Math.ceil(spec.cpuMsMax / 1_000)), String(Math.ceil(spec.memoryBytesMax / 1_024))];
+      const command = ['Rscript', '--vanilla', spec.file, ...(argument === undefined ? [] : [argument])];
+      return spawn('/bin/sh', ['-c', BOUNDED, 'sh', ...limits, ...command], {
+        ...{ cwd, env: { ...spec.env, TMPDIR: this.#folder }, detached: true },
+        stdio: 'pipe',
+      }); // its pipes are missing where there are no descriptors left
+    } catch (error) {
+      void removeWorkFolder(this.#folder);
+      throw error;
+    }
+  }
+
   /** Ends it and all that it has started. */
   kill(): void {
     const { pid } = this.#child;
-    if (pid === undefined) return;
+    if (pid === undefined || this.isOver) return; // the number may be another's by now
     try {
       process.kill(-pid, 'SIGKILL');
     } catch {
@@ -129,15 +138,15 @@ export class Interpreter {
     this.#child.once('close', cancel);
   }
 
-  #readLines(stderr: Readable, onLine: (line: string) => void): void {
+  #readLines(stderr: Readable | null | undefined, onLine: (line: string) => void): void {
     const splitter = createLineSplitter(LINE_CHARS_MAX, line => {
       if (!EPILOGUE.test(line)) this.#lastLine = line;
       this.#lines += 1;
       if (this.#lines <= LINES_MAX) onLine(line);
     });
-    stderr.setEncoding('utf8');
-    stderr.on('data', (text: string) => splitter.push(text)).on('error', ignore);
-    stderr.once('end', () => splitter.end());
+    stderr?.setEncoding('utf8');
+    stderr?.on('data', (text: string) => splitter.push(text)).on('error', ignore);
+    stderr?.once('end', () => splitter.end());
   }
 
   #over(end: RunEnd): void {
@@ -169,7 +178,7 @@ function makeWorkFolder(): string {
 
 /** Removes it, with all that the script has left in it. Never rejects: the system clears its temporary files. */
 async function removeWorkFolder(folder: string): Promise<void> {
-  await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+  await rm(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
 }
 
 /** Removes those of gateways that are no longer there. Links are not followed, and another user's folders left alone. */

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { systemClock, systemRandom } from '../../../gateway/edges/clock.ts';
+import { ModelHost } from '../../../gateway/edges/onnx/model-host.ts';
 import { loadContract } from '../../../gateway/load.ts';
 import { anOnnxFile } from '../../support/onnx/file.ts';
 import { aFolder } from '../../support/folder.ts';
+import { until } from '../../support/until.ts';
 
 test('what is wrong with an ONNX file is said at its key, and a package that is missing is a warning', t => {
   const folder = aFolder(t);
@@ -33,4 +36,29 @@ test('what is wrong with an ONNX file is said at its key, and a package that is 
     `5:27 error ${folder}/complex.onnx takes elements of type complex64 as its input \`z\``,
     `6:27 warning the package onnxruntime-node is not installed: npm install --prefix ${folder} --ignore-scripts onnxruntime-node`,
   ]);
+});
+
+test('a changed model whose process ends while it loads is tried again', async t => {
+  const folder = aFolder(t);
+  const [file, crash] = [join(folder, 'model.onnx'), join(folder, 'crash')];
+  const model = (name: string) => fileURLToPath(new URL(`../../support/onnx/${name}.onnx`, import.meta.url));
+  mkdirSync(join(folder, 'node_modules', 'onnxruntime-node'), { recursive: true });
+  writeFileSync(
+    join(folder, 'node_modules', 'onnxruntime-node', 'index.js'),
+    `const { existsSync, rmSync } = require('node:fs');
+     if (existsSync(${JSON.stringify(crash)})) { rmSync(${JSON.stringify(crash)}); process.kill(process.pid, 'SIGKILL'); }
+     exports.InferenceSession = { create: async () => ({}) };`,
+  );
+  copyFileSync(model('fuel'), file);
+  const parts = { clock: systemClock, random: systemRandom, observe: () => undefined };
+  const host = new ModelHost({ service: 'fuel', file, instances: 2, env: {} }, parts, () => undefined);
+  t.after(() => host.close());
+  await until(() => host.entry()?.concurrency === 2, 'both are ready');
+  const before = host.loaded?.version;
+
+  writeFileSync(crash, '');
+  copyFileSync(model('forest'), file);
+
+  await until(() => host.loaded?.version !== before && host.entry()?.concurrency === 2, 'both have the new model');
+  assert.equal(existsSync(crash), false);
 });
