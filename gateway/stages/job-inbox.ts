@@ -11,6 +11,7 @@ import {
 } from '../domain/jobs/inbox.ts';
 import { isOver, type Job, type JobError, type JobFiles, type JobStore } from '../domain/jobs/job.ts';
 import { pathOfJobs, takesJobs } from '../domain/jobs/job-route.ts';
+import { printable } from '../domain/printable.ts';
 import type { Route } from '../domain/route.ts';
 import { resultOf, type Jobs } from './jobs.ts';
 
@@ -31,6 +32,9 @@ interface InboxPorts {
 }
 
 const LOOK_EVERY_MS = 1_000;
+/** Files whose problem is remembered as told. */
+const TOLD_MAX = 1_000;
+const PROBLEM_CHARS_MAX = 500;
 
 /**
  * Makes jobs of files that lie in a folder, and writes each one's answers, or why there are none, beside it or where
@@ -39,7 +43,8 @@ const LOOK_EVERY_MS = 1_000;
 export class JobInbox {
   readonly #ports: InboxPorts;
   readonly #settled = new Settled();
-  #reported = '';
+  /** What was told, by file; '' is the inbox itself. */
+  readonly #reported = new Map<string, string>();
   readonly #stop = new AbortController();
   #isClosed = false;
   #looking: Promise<void> = Promise.resolve();
@@ -52,8 +57,8 @@ export class JobInbox {
   /** Looks now, and again and again. */
   begin(): void {
     this.#looking = this.#look()
-      .then(() => this.#say(''))
-      .catch((error: unknown) => this.#say(error instanceof Error ? error.message : String(error)))
+      .then(() => this.#sayAgain())
+      .catch((error: unknown) => this.#say('', error))
       .finally(() => {
         if (!this.#isClosed) this.#cancel = this.#ports.clock.after(LOOK_EVERY_MS, () => this.begin());
       });
@@ -69,31 +74,47 @@ export class JobInbox {
   async #look(): Promise<void> {
     const { folder, store, filesMax } = this.#ports;
     const own = store.ofCaller(INBOX_CALLER.id);
-    const faults: unknown[] = []; // of one file, which is no other's
-    const note = (error: unknown) => {
-      faults.push(error);
-      return false;
-    };
-    for (const job of own.filter(({ state }) => isOver(state))) await this.#finish(job).catch(note);
+    for (const job of own.filter(({ state }) => isOver(state)))
+      await this.#withFile(job.origin.inbox ?? '', () => this.#finish(job));
     const inHand = new Set(own.map(({ origin }) => origin.inbox));
-    for (const file of this.#settled.of(await folder.list())) {
+    const settled = this.#settled.of(await folder.list());
+    if (settled.length > 0) this.#pathOf();
+    for (const file of settled) {
       if (this.#isClosed || inHand.size >= filesMax) break;
-      if (!inHand.has(file.name) && (await this.#begin(file).catch(note))) inHand.add(file.name);
+      if (inHand.has(file.name)) continue;
+      if ((await this.#withFile(file.name, () => this.#begin(file))) === true) inHand.add(file.name);
     }
-    if (faults.length > 0) throw faults[0] as Error;
+  }
+
+  /** What is wrong with one file is told, and holds up no other. */
+  async #withFile<T>(name: string, work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      const result = await work();
+      this.#reported.delete(name);
+      return result;
+    } catch (error) {
+      this.#say(name, error);
+      return undefined;
+    }
+  }
+
+  /** Where its calls begin. Throws where the route takes none. */
+  #pathOf(): string {
+    const { routes, routeId } = this.#ports;
+    const route = routes().find(({ id }) => id === routeId);
+    const path = route && takesJobs(route) ? pathOfJobs(route, '') : undefined;
+    if (path !== undefined) return path;
+    throw new Error(`no route ${routeId} takes files: it must be \`pure: true\`, with a plain path`);
   }
 
   /** False: it is none of ours, or is done with. */
   async #begin(file: InboxFile): Promise<boolean> {
     const named = namedFile(file.name);
     if (named === undefined) return false;
-    const { folder, files, store, jobs, createId, routes, routeId } = this.#ports;
+    const { folder, files, store, jobs, createId } = this.#ports;
     const writtenMs = await folder.writtenMs([named.result, named.error]);
     if (writtenMs !== undefined && writtenMs >= file.changedMs) return false;
-    const route = routes().find(({ id }) => id === routeId);
-    const path = route && takesJobs(route) ? pathOfJobs(route, '') : undefined;
-    if (path === undefined)
-      throw new Error(`no route ${routeId} takes files: it must be \`pure: true\`, with a plain path`);
+    const path = this.#pathOf();
     const id = createId();
     try {
       const bytes = await this.#take(file.name, id, named);
@@ -141,12 +162,24 @@ export class JobInbox {
     return this.#ports.folder.write(name, [`${JSON.stringify(error)}\n`]);
   }
 
-  /** Once, until it is another problem. */
-  #say(problem: string): void {
-    if (problem === this.#reported) return;
-    this.#reported = problem;
-    const text = problem === '' ? 'the inbox is looked at again' : 'the inbox cannot be worked off';
-    const level = problem === '' ? 'info' : 'error';
-    this.#ports.observe({ kind: 'notice', level, text, about: { problem, route: this.#ports.routeId } });
+  /** Each problem once, until it is another; `file` is '' where it is the inbox's. */
+  #say(file: string, error: unknown): void {
+    const problem = printable(error instanceof Error ? error.message : 'unknown', PROBLEM_CHARS_MAX);
+    if (problem === this.#reported.get(file)) return;
+    if (this.#reported.size >= TOLD_MAX) this.#reported.clear();
+    this.#reported.set(file, problem);
+    const { observe, routeId: route } = this.#ports;
+    const about = { problem, route };
+    if (file === '') observe({ kind: 'notice', level: 'error', text: 'the inbox cannot be worked off', about });
+    else {
+      const text = 'a file of the inbox cannot be worked off';
+      observe({ kind: 'notice', level: 'error', text, about: { ...about, file: printable(file, PROBLEM_CHARS_MAX) } });
+    }
+  }
+
+  #sayAgain(): void {
+    if (!this.#reported.delete('')) return;
+    const about = { problem: '', route: this.#ports.routeId };
+    this.#ports.observe({ kind: 'notice', level: 'info', text: 'the inbox is looked at again', about });
   }
 }

@@ -519,7 +519,8 @@ routes:
     const long = `${'é'.repeat(120)}.csv`;
     for (const name of ['notes.txt', '.hidden.csv', 'old.result.csv', 'a.csv', long])
       writeFileSync(join(inbox, name), 'x\n1\n');
-    mkdirSync(join(inbox, 'a.result.csv')); // which no file can replace
+    writeFileSync(join(inbox, 'b.csv'), 'x\n1\n');
+    for (const name of ['a.result.csv', 'b.result.csv']) mkdirSync(join(inbox, name)); // which no file can replace
     writeFileSync(join(inbox, '.cars.result.csv.part'), 'half'); // of a gateway that was killed
     symlinkSync('/etc/hostname', join(inbox, 'link.csv'));
     const { gateway, folder } = await gatewayWithJobs(t, { jobs: `inbox: { folder: ${inbox}, route: fuel }` });
@@ -529,8 +530,11 @@ routes:
     const results = [...answered, 'broken.error.json', 'no.error.json', 'bad.error.json'];
 
     for (const name of results) await until(isThere(name), name);
-    rmSync(join(inbox, 'a.result.csv'), { recursive: true });
-    await until(isThere('a.result.csv'), 'it can be written');
+    const told = () =>
+      gateway.log.of('notice').flatMap(({ about }) => (about as { readonly file?: string }).file ?? []);
+    await until(() => told().length === 2, 'each file is told that cannot be worked off');
+    for (const name of ['a.result.csv', 'b.result.csv']) rmSync(join(inbox, name), { recursive: true });
+    for (const name of ['a.result.csv', 'b.result.csv']) await until(isThere(name), 'it can be written');
     await until(
       () => readdirSync(folder).every(name => name.startsWith('jobs.db')),
       'nothing to be left in the folder',
@@ -540,6 +544,7 @@ routes:
     const part = Uint8Array.from(readFileSync(join(inbox, 'part.result.parquet'))).buffer;
     assert.deepEqual(await parquetReadObjects({ file: part }), [{ '.pred': 3, error: null }]);
     assert.match(bad, /^\{"code":"BAD_REQUEST","detail":"The file cannot be read as Parquet: it is too short/);
+    assert.deepEqual(told().toSorted(), ['a.csv', 'b.csv'], 'once each');
     assert.equal(cars, '.pred,error\r\n2,\r\n4,\r\n');
     assert.match(broken, /^\{"code":"BAD_REQUEST","detail":"Row 1: the file must be a JSON array/);
     assert.match(packed, /^\{"code":"BAD_REQUEST"/);
@@ -547,6 +552,8 @@ routes:
       long,
       'a.csv',
       'a.result.csv',
+      'b.csv',
+      'b.result.csv',
       '.hidden.csv',
       'bad.parquet',
       'broken.json',
@@ -558,7 +565,7 @@ routes:
       'old.result.csv',
     ];
     assert.deepEqual(readdirSync(inbox).toSorted(), [...left, ...results].toSorted());
-    assert.deepEqual(gateway.log.of('job').map(({ state }) => state).toSorted(), ['done', 'done', 'done', 'failed', 'queued', 'queued', 'queued', 'queued']); // prettier-ignore
+    assert.deepEqual(gateway.log.of('job').map(({ state }) => state).toSorted(), ['done', 'done', 'done', 'done', 'failed', 'queued', 'queued', 'queued', 'queued', 'queued']); // prettier-ignore
   });
 
   test('is told that it cannot be while its folder cannot be used, and all other calls are answered', async t => {

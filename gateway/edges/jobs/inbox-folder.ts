@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { bodyTooLarge, GatewayError } from '../../domain/errors.ts';
 import { notSoCoded } from '../../domain/http/content-coding.ts';
-import type { InboxFile, InboxFolder } from '../../domain/jobs/inbox.ts';
+import { namedFile, type InboxFile, type InboxFolder } from '../../domain/jobs/inbox.ts';
 
 interface FolderOptions {
   readonly folder: string;
@@ -14,17 +14,22 @@ interface FolderOptions {
   readonly create: (id: string) => Promise<FileHandle>;
 }
 
-/** More files are looked at once these are worked off. */
-const FILES_MAX = 1_000;
+/** Of many files so many are looked at, twice, and then those behind them. */
+const FILES_MAX = 500;
 /** No link, and without waiting for who writes into a pipe that has taken the file's place. */
 const AS_IT_IS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** A folder that is shared with others: links in it are not followed. */
 export function createInboxFolder({ folder, out, create }: FolderOptions): InboxFolder {
+  const [waiting, done] = [new Turns(), new Turns()]; // what is done with stays, and must not keep what comes from its turn
   return {
     async list() {
-      const names = (await readdir(folder)).sort().slice(0, FILES_MAX);
-      const found = await Promise.all(names.map(name => fileAt(join(folder, name), name)));
+      const names = await readdir(folder);
+      const written = new Set<string | undefined>(out === folder ? names : await readdir(out).catch(() => []));
+      const isDone = (name: string) => [namedFile(name)?.result, namedFile(name)?.error].some(its => written.has(its));
+      const ours = names.filter(name => namedFile(name) !== undefined).sort();
+      const looked = [...waiting.of(ours.filter(name => !isDone(name))), ...done.of(ours.filter(isDone))];
+      const found = await Promise.all(looked.map(name => fileAt(join(folder, name), name)));
       return found.filter(file => file !== undefined);
     },
     async writtenMs(names) {
@@ -68,6 +73,19 @@ export function createInboxFolder({ folder, out, create }: FolderOptions): Inbox
       }
     },
   };
+}
+
+/** All of many, some at a time. */
+class Turns {
+  #from = 0;
+  #isSecond = true;
+
+  of(names: readonly string[]): readonly string[] {
+    if (names.length <= FILES_MAX) return names;
+    this.#isSecond = !this.#isSecond; // what has not changed between two looks has settled
+    if (!this.#isSecond) this.#from = this.#from + FILES_MAX < names.length ? this.#from + FILES_MAX : 0;
+    return names.slice(this.#from, this.#from + FILES_MAX);
+  }
 }
 
 async function fileAt(path: string, name: string): Promise<InboxFile | undefined> {
