@@ -11,7 +11,7 @@ import type {
   ValidatePolicy,
 } from '../domain/route.ts';
 import { authProblem } from '../domain/admission/scheme.ts';
-import type { CompileJsonSchema } from '../domain/validation/json-check.ts';
+import type { CompileJsonSchema } from '../domain/validation/json-walk.ts';
 import { isRepeatable } from '../domain/service/retry.ts';
 import type { ProtoIn } from '../domain/grpc/rpc.ts';
 import type { TlsIn } from './certificates.ts';

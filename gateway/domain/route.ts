@@ -7,7 +7,8 @@ import type { PathPattern } from './routing/path-pattern.ts';
 import type { Priority, Service } from './service.ts';
 import type { InputSchema } from './validation/input.ts';
 import type { PublishedAs } from './validation/published.ts';
-import type { InputBounds, RowsForm } from './validation/records.ts';
+import type { InputBounds } from './validation/json-walk.ts';
+import type { RowsForm } from './validation/records.ts';
 
 /** What a predicate may look at. */
 export interface RequestAttributes {

@@ -3,7 +3,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { InputError } from '../domain/errors.ts';
 import { isRecord, textOf } from '../domain/unknown-value.ts';
 import { ERRORS_MAX, named, pointerStep, quoted, shortened } from '../domain/validation/findings.ts';
-import type { CheckJson, CompileJsonSchema } from '../domain/validation/json-check.ts';
+import type { CheckJson, CompileJsonSchema } from '../domain/validation/json-walk.ts';
 import { linearRegExp } from './re2js.ts';
 
 /** Beyond so many values in a body one mistake is told, not all: each that is found takes memory. */

@@ -8,7 +8,7 @@ import { PREDICT_TARGET, predictMessage } from '../domain/sharing/batch/proof.ts
 import type { InputRequest } from '../domain/validation/arguments.ts';
 import type { InputSchema } from '../domain/validation/input.ts';
 import type { Column } from '../domain/validation/prototype.ts';
-import type { CompileJsonSchema } from '../domain/validation/json-check.ts';
+import type { CompileJsonSchema } from '../domain/validation/json-walk.ts';
 import {
   readPublication,
   wordsOf,

@@ -4,10 +4,10 @@ import { bodyReadingOf } from '../sharing/body-reading.ts';
 import { isRecord } from '../unknown-value.ts';
 import { scalarOf, shown, textScalar } from './column-check.ts';
 import { ENOUGH, found, named, pointerStep, type Findings } from './findings.ts';
-import { checkValue, readValue } from './json-check.ts';
+import { checkValue, readValue, type InputBounds } from './json-walk.ts';
 import type { Argument, Operation } from './operations.ts';
 import { readQuery, type QueryParameter } from '../http/request-target.ts';
-import { checkRows, type InputBounds, type RowsForm } from './records.ts';
+import { checkRows, type RowsForm } from './records.ts';
 
 /** A request as the service will be sent it. */
 export interface InputRequest {

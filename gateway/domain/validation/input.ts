@@ -2,12 +2,11 @@ import type { InputError } from '../errors.ts';
 import { checkOperation, type InputRequest } from './arguments.ts';
 import { textScalar } from './column-check.ts';
 import { found, named, quoted, type Findings } from './findings.ts';
-import { checkValue, type CheckJson } from './json-check.ts';
-import { bytesOf } from './json-walk.ts';
+import { checkValue, type CheckJson, bytesOf, type InputBounds } from './json-walk.ts';
 import type { Column } from './prototype.ts';
 import { operationFor, type Operation } from './operations.ts';
 import { readQuery } from '../http/request-target.ts';
-import { checkRows, type InputBounds, type RowCheck, type RowsForm } from './records.ts';
+import { checkRows, type RowCheck, type RowsForm } from './records.ts';
 
 /**
  * What a service's input is held against.

@@ -1,6 +1,15 @@
 import { JsonCursor } from '../sharing/json/json-cursor.ts';
 import { readScalar, TEXT, UNCLEAR } from '../sharing/json/r-scalar.ts';
-import { named, NotJson, pointerStep, type Findings } from './findings.ts';
+import { named, NotJson, pointerStep, type Findings, found } from './findings.ts';
+import type { InputError } from '../errors.ts';
+
+/** What a route asks of its callers' input. */
+export interface InputBounds {
+  /** What comes of a field that the service does not know. */
+  readonly unknown: 'allow' | 'refuse';
+  readonly rowsMax: number;
+  readonly depthMax: number;
+}
 
 /** What JSON is made of, in ASCII. */
 export const [OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d];
@@ -195,4 +204,26 @@ function isUtf8(content: Uint8Array): boolean {
   } catch {
     return false;
   }
+}
+
+/** Holds a value that JSON has brought against a JSON Schema; what is wrong with it, none where nothing is. */
+export type CheckJson = (value: unknown) => readonly InputError[];
+
+/** Makes a check of a JSON Schema, or says what is wrong with the schema. */
+export type CompileJsonSchema = (schema: unknown) => CheckJson | { readonly problem: string };
+
+/** A body that can be read in one way only, and what it says; or what is wrong with it. Throws NotJson. */
+export function readValue(
+  content: Buffer,
+  { depthMax, rowsMax }: InputBounds,
+): { readonly errors: readonly InputError[]; readonly value: unknown } {
+  const errors = found(findings => new JsonWalk(content, { findings, depthMax }).whole(rowsMax));
+  if (errors.length > 0) return { errors, value: undefined };
+  return { errors, value: JSON.parse(content.toString('utf8')) as unknown };
+}
+
+/** A body against a JSON Schema. Throws NotJson. */
+export function checkValue(check: CheckJson, content: Buffer, bounds: InputBounds): readonly InputError[] {
+  const { errors, value } = readValue(content, bounds);
+  return errors.length > 0 ? errors : check(value);
 }

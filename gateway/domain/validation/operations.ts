@@ -1,6 +1,6 @@
 import { isRecord, recordOf, textOf } from '../unknown-value.ts';
 import { judgeOf, SCALAR, textScalar, type JudgeValue } from './column-check.ts';
-import type { CheckJson, CompileJsonSchema } from './json-check.ts';
+import type { CheckJson, CompileJsonSchema } from './json-walk.ts';
 import { parseJson } from './prototype.ts';
 import { createRowCheck, type RowCheck } from './records.ts';
 

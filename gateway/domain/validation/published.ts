@@ -1,5 +1,5 @@
 import { BoundedMap } from '../bounded-map.ts';
-import type { CompileJsonSchema } from './json-check.ts';
+import type { CompileJsonSchema } from './json-walk.ts';
 import type { InputSchema } from './input.ts';
 import { readOperations } from './operations.ts';
 import { COLUMNS_MAX, readPrototype } from './prototype.ts';

@@ -13,15 +13,8 @@ import {
   OPEN_OBJECT,
   QUOTE,
   textOf,
+  type InputBounds,
 } from './json-walk.ts';
-
-/** What a route asks of its callers' input. */
-export interface InputBounds {
-  /** What comes of a field that the service does not know. */
-  readonly unknown: 'allow' | 'refuse';
-  readonly rowsMax: number;
-  readonly depthMax: number;
-}
 
 /** Columns that rows are held against, made ready once. */
 export interface RowCheck {

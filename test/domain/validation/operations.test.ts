@@ -4,7 +4,7 @@ import { NotJson } from '../../../gateway/domain/validation/findings.ts';
 import type { InputRequest } from '../../../gateway/domain/validation/arguments.ts';
 import { checkInput, concerns, type InputSchema } from '../../../gateway/domain/validation/input.ts';
 import { readOperations } from '../../../gateway/domain/validation/operations.ts';
-import type { InputBounds } from '../../../gateway/domain/validation/records.ts';
+import type { InputBounds } from '../../../gateway/domain/validation/json-walk.ts';
 import { compilePublishedSchema } from '../../../gateway/edges/ajv.ts';
 
 const inQuery = (name: string, schema: object, required = true) => ({ name, in: 'query', required, schema });

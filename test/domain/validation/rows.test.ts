@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { invalidInput, NotJson } from '../../../gateway/domain/validation/findings.ts';
 import { checkInput } from '../../../gateway/domain/validation/input.ts';
-import { readValue } from '../../../gateway/domain/validation/json-check.ts';
+import { readValue, type InputBounds } from '../../../gateway/domain/validation/json-walk.ts';
 import { readPrototype } from '../../../gateway/domain/validation/prototype.ts';
-import { createRowCheck, type InputBounds, type RowsForm } from '../../../gateway/domain/validation/records.ts';
+import { createRowCheck, type RowsForm } from '../../../gateway/domain/validation/records.ts';
 
 const BOUNDS = { unknown: 'allow', rowsMax: 2, depthMax: 8 } as const;
 const PUBLISHED = {
