@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { halfJitterDelayMs } from '../domain/back-off.ts';
 import { pause, type Random, type Clock } from '../domain/clock.ts';
+import type { ConcurrencyLimit } from '../domain/concurrency-limit.ts';
 import type { RosterEntry } from '../domain/roster.ts';
 import { type RProcess, startRProcess } from './r-process.ts';
 import type { Observe } from '../domain/events.ts';
@@ -24,8 +25,8 @@ export interface RKeeper {
 
 interface RKeeperOptions extends RStartOptions {
   readonly random: Random;
-  /** Waits for leave to start; what it resolves to gives it back. */
-  readonly enterStart: () => Promise<() => void>;
+  /** So many start at once. */
+  readonly starts: ConcurrencyLimit;
   readonly onChange: () => void;
 }
 
@@ -35,7 +36,7 @@ const WELL_AFTER_MS = 60_000;
 
 /** Starts an R process, watches it, and starts another whenever it ends, ever later while it fails again and again. */
 export function createRKeeper(options: RKeeperOptions): RKeeper {
-  const { service, clock, random, observe, enterStart, onChange } = options;
+  const { service, clock, random, observe, starts, onChange } = options;
   const closing = new AbortController();
   const isClosing = () => closing.signal.aborted;
   let entry: RosterEntry | null = null;
@@ -59,9 +60,9 @@ export function createRKeeper(options: RKeeperOptions): RKeeper {
 
   /** From a start to the end of what was started; how it ended, in words. */
   async function liveOnce(): Promise<string> {
-    const leave = await enterStart();
+    if (!(await starts.acquire(closing.signal))) return 'not started';
     if (isClosing()) {
-      leave();
+      starts.release();
       return 'not started';
     }
     let process: RProcess | undefined;
@@ -74,7 +75,7 @@ export function createRKeeper(options: RKeeperOptions): RKeeper {
       await process?.stop(STOP_MS_MAX);
       return error instanceof Error ? error.message : String(error);
     } finally {
-      leave();
+      starts.release();
     }
 
     const readyMs = clock.nowMs();

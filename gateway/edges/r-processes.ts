@@ -1,5 +1,6 @@
 import { accessSync, constants } from 'node:fs';
 import type { Observe } from '../domain/events.ts';
+import { ConcurrencyLimit } from '../domain/concurrency-limit.ts';
 import type { Clock, Random } from '../domain/clock.ts';
 import type { Roster, RosterEntry, RosterSource } from '../domain/roster.ts';
 import { createRKeeper, type RKeeper } from './r-keeper.ts';
@@ -62,7 +63,7 @@ const STARTS_MAX = 2;
 export function createLocalSource(options: LocalSourceOptions): RosterSource {
   const { entries, clock, onRoster } = options;
   const keepers = new Map<string, RKeeper[]>();
-  const enterStart = createGate(STARTS_MAX);
+  const starts = new ConcurrencyLimit(() => STARTS_MAX);
   let wanted: ReadonlySet<string> = new Set();
 
   function publish(): void {
@@ -82,7 +83,7 @@ export function createLocalSource(options: LocalSourceOptions): RosterSource {
     if (local.kind === 'script') return [options.scripts.keep({ ...local, file: local.script, env }, publish)];
     if (local.kind === 'onnx') return [options.models.keep({ ...local, file: local.onnx, env }, publish)];
     const { service, entry, instances, kind } = local;
-    const keeper = { ...options, service, entry, env, enterStart, onChange: publish };
+    const keeper = { ...options, service, entry, env, starts, onChange: publish };
     if (kind === 'rserve') return [createRKeeper({ ...keeper, forks: instances })];
     return Array.from({ length: instances }, () => createRKeeper(keeper));
   }
@@ -139,21 +140,4 @@ function isUsable(name: string, value: string): boolean {
   } catch {
     return false; // R uses the usual one.
   }
-}
-
-/** Lets so many in at a time, in the order they came. What it resolves to lets the next one in. */
-function createGate(placesMax: number): () => Promise<() => void> {
-  const waiting: (() => void)[] = [];
-  let free = placesMax;
-
-  const leave = () => {
-    const next = waiting.shift();
-    if (next === undefined) free += 1;
-    else next();
-  };
-  return async () => {
-    if (free > 0) free -= 1;
-    else await new Promise<void>(resolve => waiting.push(resolve));
-    return leave;
-  };
 }

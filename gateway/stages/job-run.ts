@@ -27,7 +27,7 @@ import {
 } from '../domain/jobs/forms.ts';
 import type { Job, JobChange, JobError, JobFiles, JobOutput, JobPart, JobStore } from '../domain/jobs/job.ts';
 import { CallSize, routeOfJobs, rowsOfCall, type RowsOfCall } from '../domain/jobs/job-route.ts';
-import type { ConcurrencyLimit } from '../domain/jobs/concurrency-limit.ts';
+import type { ConcurrencyLimit } from '../domain/concurrency-limit.ts';
 import type { Route } from '../domain/route.ts';
 import { isRecord } from '../domain/unknown-value.ts';
 import { callForRows, pathAtService, type JobCallPorts } from './job-call.ts';

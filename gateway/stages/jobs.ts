@@ -1,6 +1,6 @@
 import { callsAtOnce, takesJobs } from '../domain/jobs/job-route.ts';
 import { isOver, type Job, type JobState, type JobFiles, type JobStore } from '../domain/jobs/job.ts';
-import { ConcurrencyLimit } from '../domain/jobs/concurrency-limit.ts';
+import { ConcurrencyLimit } from '../domain/concurrency-limit.ts';
 import { type RowResult, fromOutputLine } from '../domain/jobs/answers.ts';
 import type { Route } from '../domain/route.ts';
 import type { ServiceView } from '../domain/service.ts';

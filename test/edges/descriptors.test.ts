@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, test, type TestContext } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
+import { ConcurrencyLimit } from '../../gateway/domain/concurrency-limit.ts';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
 import { fitConnections } from '../../gateway/edges/descriptors.ts';
 import { ModelProcess } from '../../gateway/edges/onnx/model-process.ts';
@@ -118,10 +119,11 @@ describe('a process that cannot be started', () => {
     const clock = manualClock();
     const notices: string[] = [];
     const news = new EventEmitter();
-    let [starts, inStart] = [0, 0];
+    let looks = 0;
+    const starts = new ConcurrencyLimit(() => 1);
     const env = {
       get PATH() {
-        return (starts += 1) === 1 ? '\0' : ''; // the first time `spawn` throws, as it does without memory
+        return (looks += 1) === 1 ? '\0' : ''; // the first time `spawn` throws, as it does without memory
       },
     };
     const ended = async (count: number) => {
@@ -143,7 +145,7 @@ describe('a process that cannot be started', () => {
     const keeper = createRKeeper({
       ...{ service: 'fuel', entry: '/fuel', serveCommand: '/bin/true', env, sharedSecretOf: () => undefined },
       ...{ clock, random: { below: () => 0 }, onChange: () => undefined },
-      enterStart: () => Promise.resolve(((inStart += 1), () => (inStart -= 1))),
+      starts,
       observe(event) {
         if (event.kind !== 'notice') return;
         notices.push(event.text);
@@ -164,7 +166,7 @@ describe('a process that cannot be started', () => {
       'R ended: spawn /bin/true EMFILE, before it answered',
       'R ended: exit status 0, before it answered',
     ]);
-    assert.equal(inStart, 0);
+    assert.ok(await starts.acquire(new AbortController().signal), 'no start holds it any more');
     await keeper.close();
     await until(() => folders() === 0, 'the folder is removed');
   });

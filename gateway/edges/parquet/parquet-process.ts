@@ -4,7 +4,7 @@ import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '../../domain/clock.ts';
 import { bodyTooLarge, GatewayError } from '../../domain/errors.ts';
-import { ConcurrencyLimit } from '../../domain/jobs/concurrency-limit.ts';
+import { ConcurrencyLimit } from '../../domain/concurrency-limit.ts';
 import { printable } from '../../domain/printable.ts';
 import { createLineSplitter } from '../r-process.ts';
 import type { ParquetTask, ParquetWord } from './task.ts';

@@ -4,7 +4,6 @@ import { answersIn, bodyOf, remedyOf, type CallOutcome } from '../../../gateway/
 import { namedFile, Settled } from '../../../gateway/domain/jobs/inbox.ts';
 import { callbackIn } from '../../../gateway/domain/jobs/callback.ts';
 import { CallSize, callsAtOnce, prefersAsync } from '../../../gateway/domain/jobs/job-route.ts';
-import { ConcurrencyLimit } from '../../../gateway/domain/jobs/concurrency-limit.ts';
 import { resultForm } from '../../../gateway/domain/jobs/results.ts';
 import type { InstanceState, InstanceView } from '../../../gateway/domain/service.ts';
 
@@ -89,45 +88,6 @@ describe('the calls of jobs', () => {
     assert.equal(callsAtOnce({ instances: [well, well, well] }, 4), 8);
     assert.equal(callsAtOnce({ instances: [well] }, 4), 1);
     assert.equal(callsAtOnce({ instances: [ill] }, 1), 1);
-  });
-
-  test('take turns: a permit that is given back goes to the one that has waited longest, and none is given once they are closed', async () => {
-    const limit = new ConcurrencyLimit(() => 1);
-    const patient = new AbortController().signal;
-    const impatient = new AbortController();
-    assert.equal(await limit.acquire(patient), true);
-    const order: string[] = [];
-    const waiting = [
-      limit.acquire(impatient.signal).then(isAcquired => order.push(`left ${isAcquired}`)),
-      limit.acquire(patient).then(isAcquired => order.push(`first ${isAcquired}`)),
-      limit.acquire(patient).then(isAcquired => order.push(`second ${isAcquired}`)),
-    ];
-
-    impatient.abort();
-    limit.release();
-    const late = limit.acquire(patient);
-    await waiting[1];
-    limit.close();
-
-    assert.deepEqual(
-      [await Promise.all(waiting).then(() => order), await late],
-      [['left false', 'first true', 'second false'], false],
-    );
-  });
-
-  test('are more once there are more permits, for those that wait already too', async () => {
-    let max = 1;
-    const limit = new ConcurrencyLimit(() => max);
-    const { signal } = new AbortController();
-    await limit.acquire(signal);
-    const taken: number[] = [];
-    const waiting = [1, 2, 3].map(i => limit.acquire(signal).then(() => taken.push(i)));
-
-    max = 2;
-    limit.release();
-    await Promise.all(waiting.slice(0, 2));
-
-    assert.deepEqual(taken, [1, 2]);
   });
 });
 

@@ -1,4 +1,4 @@
-/** How much is worked on at once: the calls of jobs to a service, say. What has waited longest is next, so that jobs take turns. */
+/** How much is worked on at once: the calls of jobs to a service, say, or R processes that start. What has waited longest is next. */
 export class ConcurrencyLimit {
   readonly #max: () => number;
   readonly #waiting = new Set<(isAcquired: boolean) => void>();
