@@ -121,7 +121,7 @@ async function queryService(client: ConsulClient, service: string, tag: string |
 }
 
 /** Where the R processes are that the running gateway has started, and what could not be asked of them. */
-export interface LocalListing {
+interface LocalListing {
   readonly known: readonly RoutedAddress[];
   readonly problems: readonly Problem[];
 }

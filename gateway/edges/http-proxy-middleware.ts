@@ -116,7 +116,7 @@ function reportStreams(streamOf: (req: IncomingMessage) => ProxiedStream | undef
 }
 
 /** A long body in either direction, or an event stream. */
-export function createHttpStream(wire: HttpWire, options: StreamOptions, clock: Clock): ProxiedStream {
+function createHttpStream(wire: HttpWire, options: StreamOptions, clock: Clock): ProxiedStream {
   const { req } = wire;
   const kind = {
     socket: req.socket,

@@ -34,7 +34,7 @@ export type DirectoryAnswer =
   { readonly kind: 'known'; readonly groups: readonly string[] } | { readonly kind: 'wrong' };
 
 /** No server of the directory answered. Its message is fit for a log. */
-export class DirectoryError extends Error {
+class DirectoryError extends Error {
   override readonly name = 'DirectoryError';
 }
 

@@ -13,7 +13,7 @@ export interface ProviderRequest {
 }
 
 /** An identity provider gave no usable answer. Its message is fit for a log: it quotes no credential and no answer. */
-export class ProviderError extends Error {
+class ProviderError extends Error {
   override readonly name = 'ProviderError';
 }
 

@@ -174,7 +174,7 @@ const REST_MS = 1000;
  *
  * A log is worth less than the requests it reports: a reader that is too slow loses lines, and is told how many.
  */
-export function createLineWriter({ stream, gap }: LineWriterOptions): LineWriter {
+function createLineWriter({ stream, gap }: LineWriterOptions): LineWriter {
   const held = createHeldLines(gap);
   let isScheduled = false;
   let isBlocked = false;

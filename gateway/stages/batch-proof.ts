@@ -198,7 +198,7 @@ async function rowsToSend(wanted: ProofWanted, ports: ProofPorts): Promise<Proof
 }
 
 /** True when there are rows to ask with, or may be. */
-export function mayProve(wanted: ProofWanted, nowMs: number): boolean {
+function mayProve(wanted: ProofWanted, nowMs: number): boolean {
   const { subject, policy } = wanted;
   return mayBePublished(wanted, nowMs) || (policy.rowsIndependent && subject.rowsSeen() !== undefined);
 }

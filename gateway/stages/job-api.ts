@@ -11,7 +11,7 @@ import type { Answer } from '../domain/upstream.ts';
 import { resultOf, type Jobs } from './jobs.ts';
 
 /** `jobs` in gateway.yaml, as far as callers meet it. */
-export interface JobRules {
+interface JobRules {
   /** Below which jobs are made and looked at, without a slash at the end. */
   readonly path: string;
   readonly keepMs: number;

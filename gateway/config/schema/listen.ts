@@ -3,7 +3,7 @@ import { isAddressRange, addressRules } from '../../domain/http/address-range.ts
 import { duration, flaw, listeningPort, size, text, whole } from './scalars.ts';
 
 /** An address, or a range of them. */
-export const AddressRange = z
+const AddressRange = z
   .string()
   .meta({ examples: ['10.0.0.0/8', '::1'] })
   .check(({ value, issues }) => {

@@ -45,7 +45,7 @@ export const DialectKeys = z.strictObject({
 });
 
 /** A route: the dialect's keys and Penstock's. */
-export const RouteEntry = withLater(
+const RouteEntry = withLater(
   z.strictObject({ ...DialectKeys.shape, ...RoutePolicyKeys.shape }),
   laterOf(RoutePolicyKeys) ?? {},
 );

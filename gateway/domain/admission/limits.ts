@@ -77,7 +77,7 @@ function rank({ pace, by }: Limit): number {
 }
 
 /** Whether a call of so much can ever pass: a window never holds more than `rate`. */
-export function isEverPossible({ rate, pace }: Limit, cost: number): boolean {
+function isEverPossible({ rate, pace }: Limit, cost: number): boolean {
   return pace !== undefined || cost <= rate;
 }
 

@@ -182,7 +182,7 @@ export interface ConsulVerdict {
  * The health of an instance by the checks of its node and its own: maintenance drains it, any critical check takes it
  * out, a warning is told.
  */
-export function judgeChecks(checks: unknown): ConsulVerdict {
+function judgeChecks(checks: unknown): ConsulVerdict {
   const list = Array.isArray(checks) ? checks.filter(isRecord) : [];
   const critical = list.filter(check => check['Status'] === 'critical' || !isStatus(check['Status']));
   const maintenance = critical.find(isMaintenance);

@@ -142,7 +142,7 @@ export function unknownMethod({ path }: Call): GatewayError {
 }
 
 /** A refusal or failure of the gateway's as the end of a call. */
-export function failureReply(speech: Speech, failure: GatewayError): Answer {
+function failureReply(speech: Speech, failure: GatewayError): Answer {
   const { fields, status: httpStatus } = failure;
   return endReply(speech, { ...statusOfFailure(failure), httpStatus, fields, via: null });
 }

@@ -12,7 +12,7 @@ export function takesJobs(route: Pick<Route, 'policy'>): boolean {
 }
 
 /** Why a route makes no jobs of calls, in words; undefined: it does. */
-export function whyNoJobs({ policy }: Pick<Route, 'policy'>): string | undefined {
+function whyNoJobs({ policy }: Pick<Route, 'policy'>): string | undefined {
   if (policy.isStream) return 'it is a stream';
   if (!policy.isPure) return 'it is not `pure: true`: rows may be asked twice';
   return policy.async === 'refuse' ? 'it has `async: refuse`' : undefined;

@@ -565,7 +565,7 @@ function pairs(fields: RawFields): [string, string][] {
 }
 
 /** In what requests must agree to share anything, in words: what the key is made of. */
-export function agreementOf(message: UpstreamMessage, sharing: Sharing): string[] {
+function agreementOf(message: UpstreamMessage, sharing: Sharing): string[] {
   const { method, target, host, fields, body } = message;
   const names = namesOf(fields);
   const isSent = (name: string) => names.some(sent => sent.toLowerCase() === name);

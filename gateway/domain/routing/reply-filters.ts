@@ -93,7 +93,7 @@ export function rewriteResponseHeader(text: string, { name, regex, replacement }
 }
 
 /** When the version in a location's path is taken out. */
-export type StripVersion = 'AS_IN_REQUEST' | 'NEVER_STRIP' | 'ALWAYS_STRIP';
+type StripVersion = 'AS_IN_REQUEST' | 'NEVER_STRIP' | 'ALWAYS_STRIP';
 
 interface LocationArgs {
   readonly stripVersion: StripVersion;

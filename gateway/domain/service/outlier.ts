@@ -8,7 +8,7 @@ import type { Finding, OutlierPolicy, OutlierShare } from '../service.ts';
  *   probation    ── one good answer, which an error is not where it was ejected for errors ──→  in rotation
  *   probation    ── one failure ──→  ejected, for longer
  */
-export type OutlierState =
+type OutlierState =
   | { readonly kind: 'in-rotation' }
   | { readonly kind: 'ejected'; readonly untilMs: number; readonly reason: string }
   | { readonly kind: 'probation' };

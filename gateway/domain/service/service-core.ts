@@ -93,7 +93,7 @@ interface Free {
  * The instances of a service that may be given work, and those of them with a free permit: kept as things change, so
  * that a pick need not look at the others.
  */
-export class Rotation {
+class Rotation {
   readonly #eligible = new Set<ServiceInstance>();
   #freeCount = 0;
   #free: Free | undefined = undefined;
