@@ -15,7 +15,7 @@ import {
 
 const HELP = `penstock diff OLD NEW [--profile NAME]… [--json]
 
-Says what a change of routes.yaml means: routes that are added, removed, tried in another turn or no longer reached,
+Says what a change of routes.yaml means: routes that are added, removed, tried in another order or no longer reached,
 and what each route and service is told otherwise. What is only written otherwise is no change. Exits with 1 when one
 of the files has an error.
 

@@ -31,7 +31,7 @@ export interface RoutesDiff {
   readonly added: readonly Shown[];
   readonly removed: readonly Shown[];
   readonly changed: readonly { readonly route: string; readonly changes: readonly Change[] }[];
-  /** Routes that are tried in another turn than before, and after which; null: first of all. */
+  /** Routes that are tried in another order than before, and after which; null: first of all. */
   readonly moved: readonly { readonly route: string; readonly after: string | null }[];
   /** Routes that could be reached before, or are new, and cannot be: those named answer in their place. */
   readonly shadowed: readonly { readonly route: string; readonly by: readonly string[] }[];

@@ -36,7 +36,7 @@ export type SendForProof = (message: UpstreamMessage) => Promise<Said>;
 /** One upstream request waits and runs at most so long. */
 const OWN_MS_MAX = 10_000;
 
-/** By this name the gateway's own upstream requests take their turn. */
+/** By this name the gateway's own upstream requests wait in the queue. */
 const CALLER_ID = 'penstock';
 
 interface OwnPorts {

@@ -58,7 +58,7 @@ const BACK_OFF = { baseMs: 1_000, maxMs: 60_000 };
 const WAITING_MAX = 16;
 /** So often is looked whether an instance is idle. */
 const LOOK_EVERY_MS = 50;
-/** Where none has been for so long, what waits takes its turn after all callers. */
+/** Where none has been for so long, what waits goes on after all callers. */
 const NO_IDLE_MS_MAX = 10_000;
 
 /** Of one service. */

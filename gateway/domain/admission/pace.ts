@@ -6,7 +6,7 @@ import type { Limit, Pace } from '../route.ts';
 export interface PaceStand {
   /** When the pace has done with it, and the next may follow: what is kept of a pace. */
   readonly doneMs: number;
-  /** Until its turn. */
+  /** Until it may go on. */
   readonly waitMs: number;
   readonly isExceeded: boolean;
   readonly remaining: number;
@@ -18,7 +18,7 @@ export function paceStepMs({ rate, perMs }: Limit): number {
   return perMs / rate;
 }
 
-/** For so long after its turn could begin a call may still be taken: it waits at most `waitMax`, behind `depthMax` others. */
+/** For so long after it could go on at once a call may still be taken: it waits at most `waitMax`, behind `depthMax` others. */
 export function paceRoomMs({ waitMsMax, depthMax }: Pace, stepMs: number): number {
   return Math.min(waitMsMax, depthMax * stepMs);
 }
@@ -27,7 +27,7 @@ export function paceRoomMs({ waitMsMax, depthMax }: Pace, stepMs: number): numbe
  * Where a call would stand whose pace was done at `doneMs` with those before it.
  *
  * The generic cell rate algorithm (ITU-T I.371), with one difference: what a call costs is paid after it, so that one of
- * many rows has its turn like any other, and the next waits the longer.
+ * many rows goes on like any other, and the next waits the longer.
  */
 export function paceCall(limit: Limit, { doneMs, nowMs, cost }: PaceState): PaceStand {
   const { pace = UNPACED } = limit;

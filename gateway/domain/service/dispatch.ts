@@ -23,7 +23,7 @@ const NONE: readonly Instance[] = [];
 /** How long before a call may end R is sent the next: about what the way there takes. */
 const LEAD_MS = 2;
 
-/** Gives out the permits of a service, at once or in turn. */
+/** Gives out the permits of a service, at once or from the queue. */
 export class Dispatch implements QueueOwner {
   readonly queue: Queue;
   readonly work = new WorkInHand<HeldPermit>();
@@ -138,7 +138,7 @@ export class Dispatch implements QueueOwner {
   }
 
   /**
-   * R gets the call whose turn is next a moment before it is done with the present one: one, and no more; not behind a
+   * R gets the next call a moment before it is done with the present one: one, and no more; not behind a
    * call that has already taken longer than usual; and not a second of the same caller while another waits.
    */
   #sendAhead(present: HeldPermit, usualMsMax: number): void {
@@ -168,7 +168,7 @@ export class Dispatch implements QueueOwner {
     return isSound && isAlone && instance.present === present && present.hasBegun && instance.ahead === undefined;
   }
 
-  /** Into the queue, unless its turn would come too late, or there is no room that it has more right to than others. */
+  /** Into the queue, unless it would be served too late, or there is no room that it has more right to than others. */
   #wait(request: PermitRequest): void {
     const { queue } = this;
     const { isFair, queueDepthMax, queueWaitMsMax } = this.core.policy;

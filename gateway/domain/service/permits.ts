@@ -4,7 +4,7 @@ import type { QueueEntry } from './queue.ts';
 export interface Listing {
   /** How much this service would have the address work on at once. */
   readonly concurrency: number;
-  /** Whose turn it is here among those that may have a permit of the address now. */
+  /** Which call is next here, of those that may have a permit of the address now. */
   next(): QueueEntry | undefined;
   /** Hands the permit to that request; takes it with `Address.take`. */
   serve(entry: QueueEntry): void;
@@ -37,7 +37,7 @@ export class PermitRegistry {
     return address;
   }
 
-  /** The next number of a turn: of two services that share an address, the smaller goes first. */
+  /** The next sequence number: of two services that share an address, the smaller goes first. */
   readonly nextNumber = (): number => (this.#numbersGiven += 1);
 
   get addresses(): number {
@@ -73,7 +73,7 @@ export class Address {
     this.#registry = registry;
   }
 
-  /** Several services list it: whose turn comes next is not for one of them to say. */
+  /** Several services list it: which call is next is not for one of them to say. */
   get isShared(): boolean {
     return this.#listings.length > 1;
   }
@@ -84,7 +84,7 @@ export class Address {
     this.#afterChange();
   }
 
-  /** Gives a permit back, straight to whose turn it is in any of the services. */
+  /** Gives a permit back, straight to the next call of any of the services. */
   release(): void {
     this.inUse -= 1;
     this.offer();
@@ -154,7 +154,7 @@ export class Address {
   }
 }
 
-/** What has had its turn, and was failed by an instance, comes first; then what was given its turn first. */
+/** What was served, and was failed by an instance, comes first; then what has the smaller sequence number. */
 function goesBefore(one: QueueEntry, other: QueueEntry): boolean {
   return one.isReturning === other.isReturning ? one.sequenceNumber < other.sequenceNumber : one.isReturning;
 }

@@ -95,7 +95,7 @@ export function isOfModel(failure: GatewayError): boolean {
 
 /** A batch as the queue refused it. */
 interface Refused {
-  /** Of its first call: in its turn it waited. */
+  /** Of its first call: as that it waited. */
   readonly callerId: string;
   readonly queueWaitMsMax: number;
   readonly nowMs: number;
@@ -109,7 +109,7 @@ export function isWronged({ code }: GatewayError, { callerId, addedMs }: Entry, 
 
 /** An open batch, as far as it matters here. */
 export interface OpenBatch<Entry> {
-  /** Whose turn it takes. */
+  /** As whose call it waits. */
   readonly callerId: string;
   /** Takes one more in, if it may. */
   tryAdd(entry: Entry, rowsMax: number): Added;
@@ -126,7 +126,7 @@ export type Added = 'in' | 'full' | 'alone';
 interface Candidate<Entry> {
   readonly entry: Entry;
   readonly callerId: string;
-  /** Its caller has other calls waiting for the service: what it begins would have its turn after those. */
+  /** Its caller has other calls waiting for the service: what it begins would be served after those. */
   readonly isQueued: boolean;
   /** Equal for calls that may travel together. */
   readonly group: string;
@@ -136,13 +136,13 @@ interface Candidate<Entry> {
 /**
  * The batches of a route that still take calls in: one for each group, and one for each caller who has filled others.
  *
- * Every batch waits in the service's queue, where callers take turns; it takes the turn of the first call in it. So a
+ * Every batch waits in the service's queue, where callers are served round robin; it waits as the first call in it. So a
  * caller with thousands of waiting calls, whatever they are, fills batches of its own, and no other waits behind all of
  * them for having been taken into the last.
  */
 export class OpenBatches<Entry, B extends OpenBatch<Entry>> {
   readonly #open = new Map<string, B>();
-  /** How many full batches of a group wait in a caller's turns. */
+  /** How many full batches of a group wait as calls of a caller. */
   readonly #filled = new Map<string, number>();
 
   /** Takes the call in with others, or into a batch that `create` makes, which takes others in. */

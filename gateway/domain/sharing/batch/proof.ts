@@ -147,8 +147,8 @@ function pairedOf(column: Column, i: number): string {
 function pairsOf(base: readonly string[], other: readonly string[]): readonly string[][] {
   if (base.length < 2) return [];
   const count = Math.min(base.length, WITH_PAIRS_MAX);
-  const made = Array.from({ length: count }, (_, turn) => {
-    const isSwapped = (i: number) => i % count === turn;
+  const made = Array.from({ length: count }, (_, offset) => {
+    const isSwapped = (i: number) => i % count === offset;
     return [
       base.map((value, i) => (isSwapped(i) ? (other[i] ?? value) : value)),
       other.map((value, i) => (isSwapped(i) ? (base[i] ?? value) : value)),
@@ -193,7 +193,7 @@ export interface ProofPlan {
  *
  * Together they are asked forth and back first: a model that sorts its rows, as R's `merge` does, or drops those it has
  * seen would answer rows that happen to be in order as if it did neither. Then in every size on both sides of powers of
- * two, turned each time, so that each call stands first, last and in the middle; and each with the first of them, however
+ * two, begun elsewhere each time, so that each call stands first, last and in the middle; and each with the first of them, however
  * few may travel together.
  */
 export class Evidence {
@@ -269,7 +269,7 @@ export class Evidence {
     const single = usable.filter(i => calls[i]?.count === 1);
     if (single.length < 2) return;
     const forth = single.slice(0, EXAMPLES);
-    const rotated = sizesUpTo(rowsMax).map((size, turn) => this.#mixOf({ usable, single, size, turn }));
+    const rotated = sizesUpTo(rowsMax).map((size, round) => this.#mixOf({ usable, single, size, round }));
     const beside = this.#besideFirst(usable);
     this.#together = [[...forth, ...forth.toReversed()], ...rotated, ...beside].filter(
       (mix, i) => i === 0 || this.#bodyOf(mix).length <= bodyBytesMax,
@@ -289,18 +289,18 @@ export class Evidence {
     return mixes;
   }
 
-  /** So many rows exactly: calls from where the turn is, and single ones for what is left. */
-  #mixOf({ usable, single, size, turn }: Mix): number[] {
+  /** So many rows exactly: calls from another one on in each round, and single ones for what is left. */
+  #mixOf({ usable, single, size, round }: Mix): number[] {
     const mix: number[] = [];
     let left = size;
     for (let i = 0; left > 0; i++) {
-      const call = usable[(2 * turn + i) % usable.length] ?? 0;
+      const call = usable[(2 * round + i) % usable.length] ?? 0;
       const count = this.#plan.calls[call]?.count ?? 1;
-      const fitting = count <= left ? call : (single[(turn + i) % single.length] ?? 0);
+      const fitting = count <= left ? call : (single[(round + i) % single.length] ?? 0);
       mix.push(fitting);
       left -= count <= left ? count : 1;
     }
-    return turn % 2 === 0 ? mix : mix.reverse();
+    return round % 2 === 0 ? mix : mix.reverse();
   }
 
   #isAnswered(index: number): boolean {
@@ -336,7 +336,7 @@ interface Mix {
   readonly usable: readonly number[];
   readonly single: readonly number[];
   readonly size: number;
-  readonly turn: number;
+  readonly round: number;
 }
 
 interface Judging {
