@@ -81,23 +81,36 @@ function documentsOf(text: string, name: string): NonEmpty<ReadDocument> {
       hint,
     };
   };
+  const unread = (offset: number, words: Words): NonEmpty<ReadDocument> => {
+    const problem = problemAt(offset, { path: [], ...words });
+    return [
+      { value: undefined, problems: [problem], locate: complaint => problemAt(offset, complaint), begins: problem },
+    ];
+  };
+  const noText = text.indexOf('\uFFFD');
+  if (noText >= 0) {
+    for (const { index } of text.slice(0, noText).matchAll(/^/gm)) lines.addNewLine(index);
+    return unread(noText, NOT_UTF8);
+  }
   const [first, ...others] = parsedOf(text, lines).map(document => readDocument(document, text, problemAt));
-  if (first !== undefined) return [first, ...others];
-  const problem = problemAt(0, { path: [], message: 'is nested too deeply to be read' });
-  const locate = (complaint: Complaint) => problemAt(0, complaint);
-  return [{ value: undefined, problems: [problem], locate, begins: problem }];
+  return first === undefined ? unread(0, TOO_DEEP) : [first, ...others];
 }
+
+const TOO_DEEP = { message: 'is nested too deeply to be read' };
+
+/** What stands in the place of bytes that are none. */
+const NOT_UTF8 = { message: 'what stands here is not UTF-8', hint: 'save the file as UTF-8' };
 
 type ProblemAt = (offset: number, complaint: Complaint) => Problem;
 
 function readDocument(document: Document.Parsed, text: string, problemAt: ProblemAt): ReadDocument {
   const problems = syntaxFlaws(document).map(({ offset, ...complaint }) => problemAt(offset, complaint));
-  const { value, flaws } = problems.length > 0 ? { value: undefined, flaws: [] } : dataOf(document);
+  const { value, flaws, named } = problems.length > 0 ? NO_DATA : dataOf(document);
   problems.push(...flaws.map(({ offset, ...complaint }) => problemAt(offset, complaint)));
   return {
     value,
     problems,
-    locate: complaint => problemAt(offsetOf(document, complaint, text), complaint),
+    locate: complaint => problemAt(offsetOf({ document, named, text }, complaint), complaint),
     begins: problemAt(document.range[0], { path: [], ...SECOND_DOCUMENT }),
   };
 }
@@ -200,12 +213,20 @@ function isBefore(node: Node | null, offset: number): boolean {
   return node?.range !== undefined && node.range !== null && node.range[0] < offset;
 }
 
+/** What places are looked up in. */
+interface Places {
+  readonly document: Document;
+  /** What aliases stand for. */
+  readonly named: ReadonlyMap<Node, Node>;
+  readonly text: string;
+}
+
 /** Where the value at the path starts, or its nearest parent when the value is missing. */
-function offsetOf(document: Document, { path, isAboutKey = false, piece }: Complaint, text: string): number {
+function offsetOf({ document, named, text }: Places, { path, isAboutKey = false, piece }: Complaint): number {
   let node: Node | null = document.contents;
   let offset = startOf(document.contents ?? document);
   for (const [depth, key] of path.entries()) {
-    const next = childOf(document, node, key);
+    const next = childOf(named, node, key);
     if (next === undefined) return offset;
     node = next.value;
     const isLast = depth === path.length - 1;
@@ -214,8 +235,8 @@ function offsetOf(document: Document, { path, isAboutKey = false, piece }: Compl
   return piece === undefined ? offset : (offsetWithin(text, node, piece) ?? offset);
 }
 
-function childOf(document: Document, parent: Node | null, key: string | number): Child | undefined {
-  const node = isAlias(parent) ? (parent.resolve(document) ?? null) : parent;
+function childOf(named: Places['named'], parent: Node | null, key: string | number): Child | undefined {
+  const node = isAlias(parent) ? (named.get(parent) ?? null) : parent; // the library looks through all of the document
   if (isMap(node)) {
     const pair = node.items.findLast(item => keyText(item.key) === String(key));
     if (pair === undefined) return undefined;
@@ -272,18 +293,27 @@ interface Reading {
   readonly flaws: Flaw[];
   readonly anchors: Map<string, Anchored>;
   readonly anchored: Anchored[];
+  /** What aliases stand for. */
+  readonly named: Map<Node, Node>;
   readonly path: (string | number)[];
   parts: number;
   aliasedParts: number;
 }
 
+interface Data extends Pick<Places, 'named'> {
+  readonly value: unknown;
+  readonly flaws: readonly Flaw[];
+}
+
+const NO_DATA: Data = { value: undefined, flaws: [], named: new Map() };
+
 /**
  * A document as data: maps, lists, texts, numbers, switches, null. Whatever else it holds is a flaw, with its place.
  * Undefined where its aliases stand for too much to be looked at.
  */
-function dataOf(document: Document): { readonly value: unknown; readonly flaws: readonly Flaw[] } {
+function dataOf(document: Document): Data {
   const anchors = new Map<string, Anchored>();
-  const reading: Reading = { flaws: [], anchors, anchored: [], path: [], parts: 0, aliasedParts: 0 };
+  const reading: Reading = { flaws: [], anchors, anchored: [], named: new Map(), path: [], parts: 0, aliasedParts: 0 };
   const value = read(document.contents, reading);
   const isTooMuch = reading.aliasedParts > ALIASED_PARTS_MAX;
   if (isTooMuch) {
@@ -296,7 +326,7 @@ function dataOf(document: Document): { readonly value: unknown; readonly flaws: 
     const hint = 'a text that begins with & is written in quotes';
     reading.flaws.push({ offset: startOf(node), path: [], message, hint, severity: 'warning' });
   }
-  return { value: isTooMuch ? undefined : value, flaws: reading.flaws };
+  return { value: isTooMuch ? undefined : value, flaws: reading.flaws, named: reading.named };
 }
 
 /** Where a part of the file begins. */
@@ -345,6 +375,7 @@ function readAlias(name: string, node: Node, reading: Reading): unknown {
     return null;
   }
   named.isUsed = true;
+  reading.named.set(node, named.node);
   if (named.parts === undefined) {
     complain(node, reading, { message: 'the alias stands within what it stands for', hint: 'write out what is meant' });
     return null;

@@ -72,6 +72,7 @@ const FILES: readonly Mistake[] = [
   row('for example `routes: []`', '«[]»'),
   row('for example `{ id: fuel, uri: lb://fuel }`', 'routes: [«fuel»]', { request: { line: 'GET /' } }),
   prose('take the line `---` out, or move what follows it to a file of its own', `${route()}\n«---»\nx-a: {}`, route()),
+  prose('save the file as UTF-8', `# «\uFFFD»\n${route()}`, `# gré\n${route()}`),
   prose('leave out the line that begins with %YAML', `«%YAML 1.1»\n---\n${route()}`, `---\n${route()}`),
   prose('leave out the line that begins with %', `«%FOO bar»\n---\n${route()}`, `---\n${route()}`),
   prose('leave out what begins with !', 'routes: [{ id: a, uri: «!x» lb://a }]', route()),

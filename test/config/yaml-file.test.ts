@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { Alias } from 'yaml';
 import { problemLine, renderProblems } from '../../gateway/config/problem.ts';
 import { gatewayOf, routesOf, soundRoutes, reported } from '../support/configuration.ts';
 
@@ -9,6 +10,7 @@ describe('what stands in a file and is not understood is an error with its place
   const SECOND = 'a second document begins: a file is one document';
   const TAG = 'tags are not understood here';
   const rows: [what: string, text: string, problems: string[]][] = [
+    ['what is not UTF-8', `${GATEWAY}# gr\uFFFD\uFFFDe`, ['2:5 error what stands here is not UTF-8']],
     ['a second document', `${GATEWAY}---\nidentity: {}\n`, [`2:1 error ${SECOND}`]],
     ['an empty second document', `${GATEWAY}---\n`, [`2:1 error ${SECOND}`]],
     ['a document after the end of the first', `${GATEWAY}...\nidentity: {}\n`, [`3:1 error ${SECOND}`]],
@@ -150,6 +152,16 @@ test('a file that is nested too deeply is refused, not read until the stack ends
   const deep = `routes: ${'['.repeat(200_000)}`;
 
   assert.match(reported(routesOf(deep).problems)[0] ?? '', /^\d+:\d+ error (\S+: )?is nested too deeply to be read$/);
+});
+
+test('the place of a mistake behind an alias is found without looking through the file for each', t => {
+  const { mock } = t.mock.method(Alias.prototype, 'resolve');
+  const route = (id: string) => `{ id: ${id}, uri: lb://a, predicates: ['Path=/${id}'], limits: *l }`;
+
+  const { problems } = routesOf(`x-limits: &l [{ rate: x }]\nroutes: [${route('a')}, ${route('b')}]`);
+
+  assert.equal(reported(problems).filter(line => /^1:\d+ error routes\[\d\]\.limits/.test(line)).length, 4);
+  assert.equal(mock.callCount(), 0);
 });
 
 describe('no word about a file quotes a secret,', () => {
