@@ -39,7 +39,7 @@ export interface CarriedStream {
   readonly firstByteMs: number | null;
   readonly bytesIn: number;
   readonly bytesOut: number;
-  /** Nothing of the caller's body was taken: another instance can have the call whole. Absent: it cannot. */
+  /** Another instance can have the caller's body whole. Absent: it cannot. */
   readonly isUntouched?: boolean;
   /** Its caller is gone, or the call is over; the listener is called with the end once more. */
   leave(reason: GatewayError): void;

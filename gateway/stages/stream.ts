@@ -140,7 +140,7 @@ class CarriedCall implements StreamListener, Leavable, Via {
   #goesElsewhere({ kind }: StreamEnd): boolean {
     const call = this.#call;
     const { route, caller } = call;
-    const isUnseen = this.#stream?.isUntouched === true && (kind === 'refused' || kind === 'connect-timeout');
+    const isUnseen = this.#stream?.isUntouched === true && UNSEEN.has(kind);
     const { attempts, on } = route.policy.retry;
     if (!isUnseen || call.isReplied || this.attempts >= attempts || !on.has('connect-failure')) return false;
     const affinity = affinityOf(route.service.policy.balance, call);
@@ -188,6 +188,9 @@ interface Placed {
   readonly place: StreamPlace;
   readonly tried: readonly Instance[];
 }
+
+/** Ends before an instance has seen a call that can still be had whole. */
+const UNSEEN: ReadonlySet<StreamEnd['kind']> = new Set(['refused', 'connect-timeout', 'lost']);
 
 /** A head that did not come is no hang: that is measured by the service's own time, and for calls. */
 function outcomeOfFailure({ kind }: StreamEnd): AttemptOutcome {

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect, type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
+import {
+  connect,
+  constants,
+  createServer as createHttp2Server,
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  type IncomingHttpHeaders,
+} from 'node:http2';
 import { writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -155,6 +162,45 @@ describe('a service of gRPC', () => {
       ['OK', 'OK'],
     );
     assert.equal(gateway.log.of('retry').length, 1);
+  });
+
+  test('is called elsewhere, with all that it says, where an instance refuses its stream', async t => {
+    const { origin } = await startGrpcServer(t, 'one');
+    let refused = 0;
+    const server = createHttp2Server().on('stream', stream => {
+      stream.on('error', () => undefined);
+      const refuse = () => {
+        refused += 1;
+        stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      };
+      if (refused === 0) refuse();
+      else stream.resume().once('end', refuse);
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    t.after(() => server.close());
+    const refusing = `grpc://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const gateway = await gatewayBefore(t, [refusing, origin], { health: 'interval: 1h' });
+
+    const long = '00'.repeat(70_000);
+    const ends = await callByGrpc({
+      target: `127.0.0.1:${gateway.port}`,
+      calls: ['68', '68', '68', '68', long, long].map(message => raw('Say', { raw: message })),
+    });
+
+    assert.deepEqual(
+      ends.slice(0, 4).map(({ message }) => message),
+      ['68', '68', '68', '68'],
+    );
+    assert.deepEqual(
+      ends
+        .slice(4)
+        .map(({ code }) => code)
+        .toSorted(),
+      ['OK', 'UNAVAILABLE'],
+      'not kept for another',
+    );
+    assert.equal(refused, 3);
+    assert.equal(gateway.log.of('retry').length, 2);
   });
 
   test('is refused in its own protocol, where no instance can be called or the caller speaks HTTP/1.1', async t => {

@@ -13,6 +13,12 @@ import { distrustIn } from './session.ts';
 /** Silence is looked for so many times within the longest that is allowed. */
 const LOOKS_PER_IDLE = 8;
 
+/** What an instance may refuse and another is given: a longer body goes to one instance. */
+const SENT_BYTES_MAX = 64 * 1024;
+
+/** What of callers' bodies was sent to an instance that has refused them. */
+const refusedBodies = new WeakMap<Http2Wire['req'], readonly Buffer[]>();
+
 interface CarryParts {
   readonly clock: Clock;
   readonly session: ClientHttp2Session;
@@ -27,7 +33,7 @@ export class GrpcStream implements CarriedStream {
   firstByteMs: number | null = null;
   bytesIn = 0;
   bytesOut = 0;
-  /** Nothing of the caller's body was taken: another instance can have it whole. */
+  /** Another instance can have the caller's body whole. */
   isUntouched = true;
   readonly #wire: Http2Wire;
   readonly #options: StreamOptions;
@@ -40,6 +46,9 @@ export class GrpcStream implements CarriedStream {
   #trailers: readonly string[] = [];
   #lastMs = 0;
   #isOver = false;
+  /** What was sent before there was a head. */
+  #sent: Buffer[] = [];
+  #letGo: () => void = () => undefined;
 
   constructor(wire: Http2Wire, options: StreamOptions, { clock, session }: CarryParts) {
     this.#wire = wire;
@@ -109,7 +118,7 @@ export class GrpcStream implements CarriedStream {
 
   #begin(): void {
     const { message, origin } = this.#options;
-    const { req, length } = this.#wire;
+    const { length } = this.#wire;
     if (this.#session.closed || this.#session.destroyed) {
       this.#end({ kind: 'refused', failure: new GatewayError('CONNECT_FAILED', 'the connection ended') });
       return;
@@ -130,20 +139,46 @@ export class GrpcStream implements CarriedStream {
       this.#trailers = raw;
     });
     stream.once('close', () => this.#closed(stream));
-    if (length === 0) return;
-    this.isUntouched = false;
-    this.#wire.sendContinue();
-    req.on('data', (chunk: Buffer) => this.#pass(chunk, stream));
+    if (length !== 0) this.#passBody(stream);
+  }
+
+  /** What another instance has refused comes first. */
+  #passBody(stream: ClientHttp2Stream): void {
+    const { req } = this.#wire;
+    const refused = refusedBodies.get(req);
+    if (refused === undefined) this.#wire.sendContinue();
+    refusedBodies.delete(req);
+    for (const chunk of refused ?? []) this.#pass(chunk, stream);
+    if (req.readableEnded) {
+      stream.end();
+      return;
+    }
+    const pass = (chunk: Buffer) => {
+      this.#pass(chunk, stream);
+    };
+    const end = () => stream.end();
     stream.on('drain', () => req.resume());
-    req.once('end', () => stream.end());
+    req.on('data', pass).once('end', end);
+    this.#letGo = () => {
+      req.pause();
+      req.off('data', pass).off('end', end);
+    };
+    if (req.isPaused() && !stream.writableNeedDrain) req.resume();
   }
 
   #pass(chunk: Buffer, stream: ClientHttp2Stream): void {
     this.#lastMs = this.#clock.nowMs();
     this.bytesIn += chunk.length;
+    if (this.bytesIn <= SENT_BYTES_MAX && !this.#isHeadSent) this.#sent.push(chunk);
+    else this.#keepNothing();
     const { bodyBytesMax } = this.#options;
     if (this.bytesIn > bodyBytesMax) this.#fail(bodyTooLarge(bodyBytesMax));
     else if (!stream.destroyed && !stream.write(chunk)) this.#wire.req.pause();
+  }
+
+  #keepNothing(): void {
+    this.#sent = [];
+    this.isUntouched = false;
   }
 
   #respond(flags: number, raw: string[]): void {
@@ -156,6 +191,7 @@ export class GrpcStream implements CarriedStream {
     try {
       const head = this.#options.listener.onHead({ status, fields, body: stream });
       this.#isHeadSent = true;
+      this.#keepNothing();
       const { req } = this.#wire;
       if (req.destroyed || req.closed) return;
       if ((flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0) this.#wire.respondAlone(head.status, head.fields);
@@ -192,7 +228,15 @@ export class GrpcStream implements CarriedStream {
       this.#end(ANSWERED);
       return;
     }
-    this.#fail(new Error(`the stream ended with the code ${rstCode}`));
+    if (rstCode === constants.NGHTTP2_REFUSED_STREAM && this.isUntouched) this.#refused();
+    else this.#fail(new Error(`the stream ended with the code ${rstCode}`));
+  }
+
+  /** The instance has not seen it: it says so of the stream, or of all behind the last that it takes (RFC 9113 §8.7). */
+  #refused(): void {
+    this.#letGo();
+    refusedBodies.set(this.#wire.req, this.#sent);
+    this.#end({ kind: 'lost', failure: new GatewayError('CONNECTION_LOST', 'the instance refused the stream') });
   }
 
   /** The caller's side is over: whole, or given up. */
@@ -218,6 +262,7 @@ export class GrpcStream implements CarriedStream {
 
   #fail(cause: unknown): void {
     if (this.#isOver) return;
+    this.#keepNothing(); // the instance may have seen it
     const failure =
       cause instanceof GatewayError ? cause : new GatewayError('CONNECTION_LOST', 'the call broke off', { cause });
     if (this.#isHeadSent) this.#wire.cut();
