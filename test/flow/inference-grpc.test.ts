@@ -10,7 +10,6 @@ import { enveloped } from '../../gateway/domain/grpc/envelope.ts';
 import { INFERENCE_FILE, INFERENCE_SERVICE } from '../../gateway/domain/inference/rpc-form.ts';
 import { readOwnProto } from '../../gateway/edges/protobufjs-own.ts';
 import { post, type Received } from '../support/call.ts';
-import { CERTIFICATE } from '../support/certificate.ts';
 import { aCertificate } from '../support/certificates.ts';
 import { IDENTITY, SECRET } from '../support/gateway-process.ts';
 import { callByGrpc, callRaw, type GrpcCall } from '../support/grpc.ts';
@@ -19,6 +18,9 @@ import { seeded } from '../support/service-at-work.ts';
 import { aToken, hmac } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
 import { aFolder } from '../support/folder.ts';
+
+/** The gateway's own. */
+const SERVER = aCertificate({ isAuthority: true });
 
 const CLAIMS = { iss: 'penstock-dev', aud: 'penstock', sub: 'alice', exp: 4_102_444_800 };
 const TOKEN = aToken({ alg: 'HS256', typ: 'JWT' }, CLAIMS, hmac(SECRET));
@@ -228,7 +230,7 @@ describe('the Open Inference Protocol over gRPC', () => {
     ];
 
     const received = await callByGrpc({
-      ...{ target: `localhost:${gateway.port}`, ca: CERTIFICATE.cert, shown, files: [json] },
+      ...{ target: `localhost:${gateway.port}`, ca: SERVER.cert, shown, files: [json] },
       calls: ends.map(([, one]) => one),
     });
 
@@ -318,7 +320,7 @@ function withSchemes(t: TestContext) {
   const shown = aCertificate({ names: ['alice.example'], by: authority });
   const sha256 = createHash('sha256').update('good').digest('hex');
   const keys = file('keys.yaml', JSON.stringify([{ id: 'app', sha256, subject: 'app' }]));
-  const pair = `cert: ${file('server.pem', CERTIFICATE.cert)}, key: ${file('server.key', CERTIFICATE.key)}`;
+  const pair = `cert: ${file('server.pem', SERVER.cert)}, key: ${file('server.key', SERVER.key)}`;
   return {
     shown,
     listen: `tls: { ${pair}, clientCa: ${file('ca.pem', authority.cert)} }`,

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { Client } from 'ldapts';
-import { CERTIFICATE } from './certificate.ts';
+import { aCertificate } from './certificates.ts';
 import { ensureServer } from './servers.mjs';
 import { until } from './until.ts';
 
@@ -32,8 +32,9 @@ export async function startSlapd(
   const folder = mkdtempSync(join(tmpdir(), 'penstock-slapd-'));
   const [plain, secure] = await freePorts();
   mkdirSync(join(folder, 'data'));
-  writeFileSync(join(folder, 'cert.pem'), CERTIFICATE.cert);
-  writeFileSync(join(folder, 'key.pem'), CERTIFICATE.key);
+  const { cert, key } = aCertificate({ isAuthority: true });
+  writeFileSync(join(folder, 'cert.pem'), cert);
+  writeFileSync(join(folder, 'key.pem'), key);
   writeFileSync(
     join(folder, 'slapd.conf'),
     `${['core', 'cosine', 'inetorgperson'].map(name => `include ${schema}/${name}.schema`).join('\n')}
@@ -70,7 +71,7 @@ rootpw secret
     rmSync(folder, { recursive: true, maxRetries: 3 });
   });
   await until(() => fill(urls.ldap, entries), 'slapd answers');
-  return { ...urls, ca: CERTIFICATE.cert, stop };
+  return { ...urls, ca: cert, stop };
 }
 
 async function fill(url: string, entries: Parameters<typeof startSlapd>[1]): Promise<boolean> {

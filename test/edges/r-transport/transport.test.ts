@@ -11,7 +11,7 @@ import { Deadlines } from '../../../gateway/domain/deadlines.ts';
 import type { ExchangeBounds, ExchangeEnd, UpstreamAnswer, UpstreamMessage } from '../../../gateway/domain/upstream.ts';
 import { systemClock } from '../../../gateway/edges/clock.ts';
 import { createTransport } from '../../../gateway/edges/r-transport/transport.ts';
-import { CERTIFICATE } from '../../support/certificate.ts';
+import { aCertificate } from '../../support/certificates.ts';
 import { collectGarbage } from '../../support/garbage.ts';
 import { manualClock } from '../../support/manual-clock.ts';
 import {
@@ -904,9 +904,11 @@ describe('a request that would be two', () => {
 });
 
 describe('an https origin', () => {
+  const certificate = aCertificate({ isAuthority: true });
+
   async function startTls(t: TestContext) {
     const names: (string | false | null)[] = [];
-    const server = createTlsServer(CERTIFICATE, socket => {
+    const server = createTlsServer(certificate, socket => {
       names.push(socket.servername);
       socket.on('error', () => undefined);
       socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'));
@@ -918,7 +920,7 @@ describe('an https origin', () => {
 
   function trust(t: TestContext): void {
     const before = getCACertificates('default');
-    setDefaultCACertificates([...before, CERTIFICATE.cert]);
+    setDefaultCACertificates([...before, certificate.cert]);
     t.after(() => setDefaultCACertificates(before));
   }
 
