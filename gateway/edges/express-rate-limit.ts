@@ -162,7 +162,7 @@ type Hashed = Pick<KeptCounter, 'low' | 'high'>;
  * A table of numbers: a key is known by 64 bits of its hash, seeded anew in each process, so that no caller can choose keys
  * that meet. A million keys take as much as they take, however long they are, and the collector never looks at them.
  *
- * A key may stand in one of sixteen places. Where all are taken, windows that have ended go first, then the key with
+ * A key may stand in one of sixteen slots. Where all are taken, windows that have ended go first, then the key with
  * the fewest hits, and of those the one whose window ends first. So a flood of new keys displaces its own, never a
  * heavy one, and no caller is refused for want of room.
  */
@@ -181,13 +181,13 @@ export class CounterTable {
   constructor({ clock, keysMax = KEYS_MAX, kept }: CounterTableOptions) {
     this.#clock = clock;
     this.#sets = 2 ** Math.max(0, Math.round(Math.log2(keysMax / WAYS)));
-    const places = this.#sets * WAYS;
+    const slots = this.#sets * WAYS;
     this.#seed = kept?.seed ?? newSeed();
-    this.#low = new Uint32Array(places);
-    this.#high = new Uint32Array(places);
-    this.#hits = new Uint32Array(places);
-    this.#resets = new Float64Array(places);
-    this.bytes = places * (3 * Uint32Array.BYTES_PER_ELEMENT + Float64Array.BYTES_PER_ELEMENT);
+    this.#low = new Uint32Array(slots);
+    this.#high = new Uint32Array(slots);
+    this.#hits = new Uint32Array(slots);
+    this.#resets = new Float64Array(slots);
+    this.bytes = slots * (3 * Uint32Array.BYTES_PER_ELEMENT + Float64Array.BYTES_PER_ELEMENT);
     this.#changed = kept === undefined ? undefined : new Set();
     for (const counter of kept?.counters ?? []) this.#restore(counter);
   }
@@ -207,52 +207,52 @@ export class CounterTable {
     const resetMs = isRunning ? this.#resetAt(known) : nowMs + windowMs;
     const hits = Math.min(HITS_MAX, before + cost);
     if (hits > hitsMax) return { hits: before, resetMs, isOver: true };
-    const place = known ?? this.#placeFor(low, nowMs);
-    this.#low[place] = low;
-    this.#high[place] = high;
-    this.#hits[place] = hits;
-    this.#resets[place] = resetMs;
-    this.#changed?.add(place);
+    const slot = known ?? this.#slotFor(low, nowMs);
+    this.#low[slot] = low;
+    this.#high[slot] = high;
+    this.#hits[slot] = hits;
+    this.#resets[slot] = resetMs;
+    this.#changed?.add(slot);
     return { hits, resetMs, isOver: false };
   }
 
   /** How the window stands, and whether the hit would be too much; counts nothing. */
   look(key: string, { windowMs, hitsMax = HITS_MAX }: Window, cost = 1): Count {
-    const place = this.#running(key);
-    const hits = place === undefined ? 0 : this.#hitsAt(place);
-    const resetMs = place === undefined ? this.#clock.nowMs() + windowMs : this.#resetAt(place);
+    const slot = this.#running(key);
+    const hits = slot === undefined ? 0 : this.#hitsAt(slot);
+    const resetMs = slot === undefined ? this.#clock.nowMs() + windowMs : this.#resetAt(slot);
     return { hits, resetMs, isOver: hits + cost > hitsMax };
   }
 
   takeBack(key: string, cost: number): void {
-    const place = this.#running(key);
-    if (place === undefined) return;
-    this.#hits[place] = Math.max(0, this.#hitsAt(place) - cost);
-    this.#changed?.add(place);
+    const slot = this.#running(key);
+    if (slot === undefined) return;
+    this.#hits[slot] = Math.max(0, this.#hitsAt(slot) - cost);
+    this.#changed?.add(slot);
   }
 
   /** Until when a key is busy, where that is all that is kept of it; the past where it is not. */
   until(key: string): number {
-    const place = this.#running(key);
-    return place === undefined ? -Infinity : this.#resetAt(place);
+    const slot = this.#running(key);
+    return slot === undefined ? -Infinity : this.#resetAt(slot);
   }
 
   setUntil(key: string, resetMs: number): void {
     const { low, high } = this.#hashed(key);
-    this.#put(this.#find(low, high) ?? this.#placeFor(low, this.#clock.nowMs()), { low, high, hits: 1, resetMs });
+    this.#put(this.#find(low, high) ?? this.#slotFor(low, this.#clock.nowMs()), { low, high, hits: 1, resetMs });
   }
 
   /** The counters that changed since they were last told, or all there are. */
   counters(which: 'changed' | 'all'): readonly KeptCounter[] {
     const nowMs = this.#clock.nowMs();
-    const isAlive = (place: number) => this.#hitsAt(place) > 0 && this.#resetAt(place) > nowMs;
-    const places = which === 'changed' ? [...(this.#changed ?? [])] : [...this.#hits.keys()].filter(isAlive);
+    const isAlive = (slot: number) => this.#hitsAt(slot) > 0 && this.#resetAt(slot) > nowMs;
+    const slots = which === 'changed' ? [...(this.#changed ?? [])] : [...this.#hits.keys()].filter(isAlive);
     this.#changed?.clear();
-    return places.map(place => ({
-      low: this.#low[place] ?? 0,
-      high: this.#high[place] ?? 0,
-      hits: this.#hitsAt(place),
-      resetMs: this.#resetAt(place),
+    return slots.map(slot => ({
+      low: this.#low[slot] ?? 0,
+      high: this.#high[slot] ?? 0,
+      hits: this.#hitsAt(slot),
+      resetMs: this.#resetAt(slot),
     }));
   }
 
@@ -260,23 +260,23 @@ export class CounterTable {
     const nowMs = this.#clock.nowMs();
     const known = this.#find(low, high);
     if (resetMs <= nowMs || (hits === 0 && known === undefined)) return;
-    this.#put(known ?? this.#placeFor(low, nowMs), { low, high, hits, resetMs });
+    this.#put(known ?? this.#slotFor(low, nowMs), { low, high, hits, resetMs });
   }
 
-  #put(place: number, { low, high, hits, resetMs }: KeptCounter): void {
-    this.#low[place] = low;
-    this.#high[place] = high;
-    this.#hits[place] = hits;
-    this.#resets[place] = resetMs;
-    this.#changed?.add(place);
+  #put(slot: number, { low, high, hits, resetMs }: KeptCounter): void {
+    this.#low[slot] = low;
+    this.#high[slot] = high;
+    this.#hits[slot] = hits;
+    this.#resets[slot] = resetMs;
+    this.#changed?.add(slot);
   }
 
-  #hitsAt(place: number): number {
-    return this.#hits[place] ?? 0;
+  #hitsAt(slot: number): number {
+    return this.#hits[slot] ?? 0;
   }
 
-  #resetAt(place: number): number {
-    return this.#resets[place] ?? 0;
+  #resetAt(slot: number): number {
+    return this.#resets[slot] ?? 0;
   }
 
   #hashed(key: string): Hashed {
@@ -287,14 +287,14 @@ export class CounterTable {
   /** Where a key stands whose window runs. */
   #running(key: string): number | undefined {
     const { low, high } = this.#hashed(key);
-    const place = this.#find(low, high);
-    return place !== undefined && this.#resetAt(place) > this.#clock.nowMs() ? place : undefined;
+    const slot = this.#find(low, high);
+    return slot !== undefined && this.#resetAt(slot) > this.#clock.nowMs() ? slot : undefined;
   }
 
   #find(low: number, high: number): number | undefined {
     const first = this.#firstOf(low);
-    for (let place = first; place < first + WAYS; place++) {
-      if (this.#low[place] === low && this.#high[place] === high && this.#hits[place] !== 0) return place;
+    for (let slot = first; slot < first + WAYS; slot++) {
+      if (this.#low[slot] === low && this.#high[slot] === high && this.#hits[slot] !== 0) return slot;
     }
     return undefined;
   }
@@ -303,19 +303,19 @@ export class CounterTable {
     return (low & (this.#sets - 1)) * WAYS;
   }
 
-  #placeFor(low: number, nowMs: number): number {
+  #slotFor(low: number, nowMs: number): number {
     const first = this.#firstOf(low);
     let lightest = first;
-    for (let place = first; place < first + WAYS; place++) {
-      if (this.#hits[place] === 0 || this.#resetAt(place) <= nowMs) return place;
-      if (this.#isLighter(place, lightest)) lightest = place;
+    for (let slot = first; slot < first + WAYS; slot++) {
+      if (this.#hits[slot] === 0 || this.#resetAt(slot) <= nowMs) return slot;
+      if (this.#isLighter(slot, lightest)) lightest = slot;
     }
     return lightest;
   }
 
-  #isLighter(place: number, other: number): boolean {
-    const [some, others] = [this.#hitsAt(place), this.#hitsAt(other)];
-    return some === others ? this.#resetAt(place) < this.#resetAt(other) : some < others;
+  #isLighter(slot: number, other: number): boolean {
+    const [some, others] = [this.#hitsAt(slot), this.#hitsAt(other)];
+    return some === others ? this.#resetAt(slot) < this.#resetAt(other) : some < others;
   }
 }
 
