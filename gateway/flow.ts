@@ -30,7 +30,7 @@ import type { Validate } from './stages/validate.ts';
  *
  *   match      finds the route                                           404 405
  *   audit      where the route asks for it, nothing is done that could not be written down   503
- *   preflight  answers a browser's question before it has a credential
+ *   preflight  answers a browser's preflight request, which has no credential yet
  *   admit      who is calling, may they, and not too often               401 403 429
  *   prepare    lets a plug-in wait for what it must know, where the route has one that does   500
  *   stream     a stream goes its own way from here                       501 502 503

@@ -160,7 +160,7 @@ export class Call implements Timed, Waiting, BodyReader {
   route: Route | undefined = undefined;
   /** What the route's patterns captured, by name. */
   variables: ReadonlyMap<string, string> = NO_VARIABLES;
-  /** A browser's question whether it may send another request; the route has `cors`. */
+  /** A browser's preflight request: it asks whether it may send another; the route has `cors`. */
   isPreflight = false;
   caller: Caller | undefined = undefined;
   content: Buffer = NO_CONTENT;

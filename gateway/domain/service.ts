@@ -42,16 +42,16 @@ export interface Permit {
   release(): void;
 }
 
-/** What a stream asks for a place by; instances that it was not taken by are out of the question. */
+/** By what a stream is given an instance; those that have not taken it are left out. */
 export type StreamRequest = Pick<PermitRequest, 'affinity' | 'callerId'> & Partial<Pick<PermitRequest, 'tried'>>;
 
-/** A stream's room at an instance, beside the permits. */
-export interface StreamPlace {
+/** A stream at an instance, beside the permits: it counts against `streamsMax` until it is released. */
+export interface AcquiredStream {
   readonly instance: Instance;
   release(): void;
 }
 
-/** Whose turn comes sooner; none waits for ever. */
+/** What is served sooner; none waits for ever. */
 export type Priority = 'high' | 'normal' | 'low';
 
 /** How an attempt at an instance went, for its health. */
@@ -90,7 +90,7 @@ export interface Service {
   /** How many calls of a caller wait for a permit; 0 where the queue is not fair. */
   waitingOf(callerId: string): number;
   /** A place for a stream, beside the permits. Throws SERVICE_UNAVAILABLE. */
-  acquireStream(request: StreamRequest): StreamPlace;
+  acquireStream(request: StreamRequest): AcquiredStream;
   /** Tells what an attempt showed of its instance. */
   report(instance: Instance, finding: Finding): void;
   /** Counts one request towards the retry budget, and asks it for a retry. */

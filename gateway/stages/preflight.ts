@@ -2,7 +2,7 @@ import type { Matched } from '../domain/call.ts';
 import { preflightAnswer } from '../domain/http/cors.ts';
 import type { Answer } from '../domain/upstream.ts';
 
-/** Answers a browser's question before it could have a credential; undefined: it is no such question. */
+/** Answers a browser's preflight request, before it could have a credential; undefined: it is none. */
 export type Preflight = (call: Matched) => Answer | undefined;
 
 /** The answers of each route's `cors`. */

@@ -9,7 +9,7 @@ import { addReplyFields, filterReply, toAnswer } from '../domain/http/reply.ts';
 import { composeUpstream } from '../domain/http/upstream-request.ts';
 import { outcomeWithoutAnswer, type Answer, type UpstreamAnswer, type Via } from '../domain/upstream.ts';
 import { affinityOf } from '../domain/service/balance/policy.ts';
-import type { AttemptOutcome, Instance, StreamPlace } from '../domain/service.ts';
+import type { AttemptOutcome, Instance, AcquiredStream } from '../domain/service.ts';
 import type { CarriedStream, Carrier, StreamEnd, StreamListener } from '../domain/stream.ts';
 
 /** Carries a call as a stream. */
@@ -40,8 +40,8 @@ export function createStream(ports: StreamPorts): Stream {
     const speech = speechOf(admitted.fields);
     if (speech?.protocol === 'grpc') admitted.transcoder = refusalsIn(speech);
     const affinity = affinityOf(route.service.policy.balance, admitted);
-    const place = route.service.acquireStream({ affinity, callerId: caller.id });
-    new CarriedCall(ports, admitted, { place, tried: [place.instance] }).begin();
+    const acquired = route.service.acquireStream({ affinity, callerId: caller.id });
+    new CarriedCall(ports, admitted, { acquired, tried: [acquired.instance] }).begin();
   };
 }
 
@@ -55,22 +55,22 @@ class CarriedCall implements StreamListener, Leavable, Via {
   firstByteMs: number | null = null;
   readonly #ports: StreamPorts;
   readonly #call: Admitted;
-  readonly #place: StreamPlace;
+  readonly #acquired: AcquiredStream;
   /** The last of them is where it is. */
   readonly #tried: readonly Instance[];
   readonly #startedMs: number;
   #stream: CarriedStream | undefined = undefined;
   #isReported = false;
 
-  constructor(ports: StreamPorts, call: Admitted, { place, tried }: Placed) {
+  constructor(ports: StreamPorts, call: Admitted, { acquired, tried }: Acquired) {
     this.#ports = ports;
     this.#call = call;
-    this.#place = place;
+    this.#acquired = acquired;
     this.#tried = tried;
     this.attempts = tried.length;
     this.#startedMs = ports.clock.nowMs();
-    this.instance = place.instance.id;
-    this.version = place.instance.version;
+    this.instance = acquired.instance.id;
+    this.version = acquired.instance.version;
   }
 
   begin(): void {
@@ -83,7 +83,7 @@ class CarriedCall implements StreamListener, Leavable, Via {
       this.#stream = this.#ports.carrier.carry({
         wire,
         message,
-        origin: this.#place.instance.origin,
+        origin: this.#acquired.instance.origin,
         isHeadOnly: method === 'HEAD',
         connectTimeoutMs: route.service.policy.connectTimeoutMs,
         tls: route.service.policy.tls,
@@ -93,7 +93,7 @@ class CarriedCall implements StreamListener, Leavable, Via {
       });
     } catch (error) {
       call.waitsFor = undefined;
-      this.#place.release();
+      this.#acquired.release();
       throw error;
     }
   }
@@ -125,7 +125,7 @@ class CarriedCall implements StreamListener, Leavable, Via {
   onEnd(end: StreamEnd): void {
     const call = this.#call;
     const { record } = call;
-    this.#place.release();
+    this.#acquired.release();
     this.#measure();
     if (!this.#isReported) {
       this.#report(outcomeOfFailure(end), null);
@@ -145,7 +145,7 @@ class CarriedCall implements StreamListener, Leavable, Via {
     if (!isUnseen || call.isReplied || this.attempts >= attempts || !on.has('connect-failure')) return false;
     const affinity = affinityOf(route.service.policy.balance, call);
     try {
-      const place = route.service.acquireStream({ affinity, callerId: caller.id, tried: this.#tried });
+      const acquired = route.service.acquireStream({ affinity, callerId: caller.id, tried: this.#tried });
       const requestId = call.id;
       this.#ports.observe({
         kind: 'retry',
@@ -154,7 +154,7 @@ class CarriedCall implements StreamListener, Leavable, Via {
         requestId,
         instance: this.instance,
       });
-      new CarriedCall(this.#ports, call, { place, tried: [...this.#tried, place.instance] }).begin();
+      new CarriedCall(this.#ports, call, { acquired, tried: [...this.#tried, acquired.instance] }).begin();
       return true;
     } catch {
       return false; // there is no other: the failure that came of this one says more
@@ -173,7 +173,7 @@ class CarriedCall implements StreamListener, Leavable, Via {
 
   #report(outcome: AttemptOutcome, status: number | null): void {
     const { caller, route } = this.#call;
-    const { instance } = this.#place;
+    const { instance } = this.#acquired;
     const durationMs = this.#ports.clock.nowMs() - this.#startedMs;
     this.#isReported = true;
     const finding = { request: this, callerId: caller.id, routeId: route.id, outcome, status, durationMs };
@@ -184,8 +184,8 @@ class CarriedCall implements StreamListener, Leavable, Via {
   }
 }
 
-interface Placed {
-  readonly place: StreamPlace;
+interface Acquired {
+  readonly acquired: AcquiredStream;
   readonly tried: readonly Instance[];
 }
 

@@ -9,7 +9,7 @@ import { anonymousCaller } from '../../gateway/domain/caller.ts';
 import type { Clock } from '../../gateway/domain/clock.ts';
 import type { GatewayEvent } from '../../gateway/domain/events.ts';
 import type { Filter, Route } from '../../gateway/domain/route.ts';
-import type { Finding, StreamPlace } from '../../gateway/domain/service.ts';
+import type { Finding, AcquiredStream } from '../../gateway/domain/service.ts';
 import { systemClock } from '../../gateway/edges/clock.ts';
 import { createCarrier } from '../../gateway/edges/http-proxy-middleware.ts';
 import { createStream } from '../../gateway/stages/stream.ts';
@@ -33,10 +33,10 @@ interface CarryTraits {
 async function startCarrying(t: TestContext, { origin, clock = systemClock, traits = {} }: CarryTraits) {
   const findings: Finding[] = [];
   const events: GatewayEvent[] = [];
-  const places = { taken: 0, released: 0 };
-  const acquireStream = (): StreamPlace => {
-    places.taken += 1;
-    return { instance: { ...instance, origin }, release: () => (places.released += 1) };
+  const streams = { taken: 0, released: 0 };
+  const acquireStream = (): AcquiredStream => {
+    streams.taken += 1;
+    return { instance: { ...instance, origin }, release: () => (streams.released += 1) };
   };
   const { route } = aMatched({ ...traits, policy: { isStream: true, streamIdleMs: 60_000, ...traits.policy } });
   const policy = { ...route.service.policy, balance: { policy: 'least-loaded' }, connectTimeoutMs: 1_000 };
@@ -51,7 +51,7 @@ async function startCarrying(t: TestContext, { origin, clock = systemClock, trai
       return undefined;
     },
   });
-  return { ...started, findings, events, places };
+  return { ...started, findings, events, streams };
 }
 
 async function listening(t: TestContext, server: Server): Promise<number> {
@@ -120,7 +120,7 @@ const upgrade =
 describe('with a real httpuv application', () => {
   test('a WebSocket talks in both directions, and its place is given back once when it is over', async t => {
     const origin = await startStreamApp(t);
-    const { port, places, line, findings } = await startCarrying(t, { origin });
+    const { port, streams, line, findings } = await startCarrying(t, { origin });
     const socket = await opened(t, port);
 
     for (const text of ['hello', 'x'.repeat(100_000)]) {
@@ -128,13 +128,13 @@ describe('with a real httpuv application', () => {
       socket.send(text);
       assert.equal(await answer, text);
     }
-    assert.deepEqual(places, { taken: 1, released: 0 });
+    assert.deepEqual(streams, { taken: 1, released: 0 });
     socket.close();
 
     const { status, code, instance: reported, bytesIn, bytesOut } = await line();
     assert.deepEqual({ status, code, reported }, { status: 101, code: null, reported: 'fuel-9101' });
     assert.ok(bytesIn > 100_000 && bytesOut > 100_000);
-    assert.deepEqual(places, { taken: 1, released: 1 });
+    assert.deepEqual(streams, { taken: 1, released: 1 });
     assert.deepEqual(
       findings.map(finding => finding.outcome),
       ['ok'],
@@ -175,7 +175,7 @@ describe('with a real httpuv application', () => {
 
   test('a WebSocket that R closes, or whose R dies, is closed', async t => {
     const origin = await startStreamApp(t);
-    const { port, places } = await startCarrying(t, { origin });
+    const { port, streams } = await startCarrying(t, { origin });
 
     for (const word of ['close', 'die']) {
       const socket = await opened(t, port);
@@ -184,7 +184,7 @@ describe('with a real httpuv application', () => {
       await closed;
     }
 
-    assert.deepEqual(places, { taken: 2, released: 2 });
+    assert.deepEqual(streams, { taken: 2, released: 2 });
   });
 
   test('an event stream, an upload and a refusal come as R sends them', async t => {
@@ -284,7 +284,7 @@ describe('a stream over HTTP', () => {
   test('bounds the request’s body where a bound is written, as it passes', async t => {
     const origin = await startNode(t, (req, res) => req.on('end', () => res.end('never')).resume());
     const traits = { policy: { streamBodyBytesMax: 1_000 } };
-    const { port, places, findings } = await startCarrying(t, { origin, traits });
+    const { port, streams, findings } = await startCarrying(t, { origin, traits });
     const caller = await rawCaller(t, port);
 
     caller.say('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
@@ -297,7 +297,7 @@ describe('a stream over HTTP', () => {
     );
 
     assert.deepEqual([inChunks, codeIn(announced)], ['BODY_TOO_LARGE', 'BODY_TOO_LARGE']);
-    assert.deepEqual(places, { taken: 1, released: 1 }, 'what is announced too large takes no place');
+    assert.deepEqual(streams, { taken: 1, released: 1 }, 'what is announced too large takes no place');
     assert.deepEqual(
       findings.map(finding => finding.outcome),
       ['abandoned'],
@@ -346,7 +346,7 @@ describe('a stream over HTTP', () => {
     });
     let send: (text: string) => void = () => undefined;
     let left: Promise<unknown> = Promise.resolve();
-    const { port, places, line } = await startCarrying(t, { origin });
+    const { port, streams, line } = await startCarrying(t, { origin });
     const caller = await rawCaller(t, port);
 
     caller.say('GET /events HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -360,7 +360,7 @@ describe('a stream over HTTP', () => {
     await left;
     const { status, code, bytesOut } = await line();
     assert.deepEqual({ status, code, bytesOut }, { status: 200, code: null, bytesOut: 18 });
-    assert.deepEqual(places, { taken: 1, released: 1 });
+    assert.deepEqual(streams, { taken: 1, released: 1 });
   });
 
   test('keeps its length where the instance said one', async t => {
@@ -388,13 +388,13 @@ describe('a stream over HTTP', () => {
       t,
       bytesThenReset('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n'),
     );
-    const { port, line, places } = await startCarrying(t, { origin });
+    const { port, line, streams } = await startCarrying(t, { origin });
 
     const received = await sendAndReceive(t, port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n');
 
     assert.doesNotMatch(received, /\r\n0\r\n/);
     assert.equal((await line()).code, 'CONNECTION_LOST');
-    assert.deepEqual(places, { taken: 1, released: 1 });
+    assert.deepEqual(streams, { taken: 1, released: 1 });
   });
 
   test('ends when not a byte has passed for long enough', async t => {
@@ -403,7 +403,7 @@ describe('a stream over HTTP', () => {
       t,
       bytes('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n'),
     );
-    const { port, line, places } = await startCarrying(t, { origin: upstream.origin, clock });
+    const { port, line, streams } = await startCarrying(t, { origin: upstream.origin, clock });
     const caller = await rawCaller(t, port);
     caller.say('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
     await caller.receive(/data: 1/);
@@ -414,7 +414,7 @@ describe('a stream over HTTP', () => {
 
     await caller.receiveAll();
     assert.equal((await line()).code, null);
-    assert.deepEqual(places, { taken: 1, released: 1 });
+    assert.deepEqual(streams, { taken: 1, released: 1 });
     assert.equal(clock.alarms, 0);
   });
 });
@@ -425,17 +425,17 @@ describe('a stream that does not come about', () => {
       t,
       bytes('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'),
     );
-    const { port, places } = await startCarrying(t, { origin: upstream.origin });
+    const { port, streams } = await startCarrying(t, { origin: upstream.origin });
 
     const received = await sendAndReceive(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
 
     assert.equal(codeIn(received), 'CONNECTION_LOST');
-    assert.deepEqual(places, { taken: 1, released: 1 });
+    assert.deepEqual(streams, { taken: 1, released: 1 });
   });
 
   test('is a 400 when its body is none from the first piece', async t => {
     const upstream = await startUpstream(t, stall);
-    const { port, places } = await startCarrying(t, { origin: upstream.origin });
+    const { port, streams } = await startCarrying(t, { origin: upstream.origin });
 
     const received = await sendAndReceive(
       t,
@@ -444,32 +444,32 @@ describe('a stream that does not come about', () => {
     );
 
     assert.equal(codeIn(received), 'BAD_REQUEST');
-    assert.deepEqual(places, { taken: 1, released: 1 });
+    assert.deepEqual(streams, { taken: 1, released: 1 });
   });
 
   const requests = { 'over HTTP': 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', 'as an upgrade': upgrade };
   for (const [how, text] of Object.entries(requests)) {
     test(`${how} is a 502 where nothing listens`, async t => {
-      const { port, places, findings, server } = await startCarrying(t, { origin: await deadOrigin() });
+      const { port, streams, findings, server } = await startCarrying(t, { origin: await deadOrigin() });
 
       const received = await sendAndReceive(t, port, text);
 
       assert.match(received, /^HTTP\/1\.1 502 /);
       assert.equal(codeIn(received), 'CONNECT_FAILED');
       assert.match(received, /X-Request-Id: /);
-      assert.deepEqual(places, { taken: 1, released: 1 });
+      assert.deepEqual(streams, { taken: 1, released: 1 });
       assert.equal(findings[0]?.outcome, 'refused');
       assert.equal(server.inFlight, 0);
     });
 
     test(`${how} is a 502 when the instance breaks off before a word`, async t => {
       const upstream = await startUpstream(t, bytesThenReset(''));
-      const { port, places, findings } = await startCarrying(t, { origin: upstream.origin });
+      const { port, streams, findings } = await startCarrying(t, { origin: upstream.origin });
 
       const received = await sendAndReceive(t, port, text);
 
       assert.equal(codeIn(received), 'CONNECTION_LOST');
-      assert.deepEqual(places, { taken: 1, released: 1 });
+      assert.deepEqual(streams, { taken: 1, released: 1 });
       assert.equal(findings[0]?.outcome, 'lost');
     });
 
@@ -498,7 +498,7 @@ describe('a stream that does not come about', () => {
     test(`${how} leaves the instance at once when the caller hangs up`, async t => {
       const clock = manualClock();
       const upstream = await startUpstream(t, stall);
-      const { port, places, line, findings } = await startCarrying(t, { origin: upstream.origin, clock });
+      const { port, streams, line, findings } = await startCarrying(t, { origin: upstream.origin, clock });
       const caller = await rawCaller(t, port);
       caller.say(text);
       await once(upstream.events, 'request');
@@ -508,21 +508,21 @@ describe('a stream that does not come about', () => {
       await left;
 
       assert.equal((await line()).code, 'CALLER_GONE');
-      assert.deepEqual(places, { taken: 1, released: 1 });
+      assert.deepEqual(streams, { taken: 1, released: 1 });
       assert.equal(findings[0]?.outcome, 'abandoned');
       assert.equal(clock.alarms, 0);
     });
   }
 
   test('for a long upload is a 502 that the caller gets to hear', async t => {
-    const { port, places } = await startCarrying(t, { origin: await deadOrigin() });
+    const { port, streams } = await startCarrying(t, { origin: await deadOrigin() });
     const caller = await rawCaller(t, port);
 
     caller.say(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${4 * MIB}\r\n\r\n`);
     caller.say(Buffer.alloc(4 * MIB));
 
     assert.equal(codeIn(await caller.receiveAll()), 'CONNECT_FAILED');
-    assert.deepEqual(places, { taken: 1, released: 1 });
+    assert.deepEqual(streams, { taken: 1, released: 1 });
   });
 
   test('as an upgrade is what the instance answers instead', async t => {

@@ -26,7 +26,7 @@ export function isCorsField(name: string): boolean {
   return name.startsWith('access-control-allow-') || name === 'access-control-max-age';
 }
 
-/** True for the fields of an OPTIONS that is a browser’s question whether it may send another (Fetch standard, "CORS-preflight request"). */
+/** True for the fields of an OPTIONS that is a browser’s preflight request (Fetch standard, "CORS-preflight request"). */
 export function isPreflight(request: RawFields): boolean {
   return fieldOf(request, 'origin') !== undefined && fieldOf(request, 'access-control-request-method') !== undefined;
 }

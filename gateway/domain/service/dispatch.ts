@@ -1,6 +1,6 @@
 import { GatewayError } from '../errors.ts';
 import { forecast, WorkInHand, type Forecast, SteadyTimes } from './forecast.ts';
-import type { Instance, Permit, PermitRequest, StreamPlace, StreamRequest } from '../service.ts';
+import type { Instance, Permit, PermitRequest, AcquiredStream, StreamRequest } from '../service.ts';
 import { type Linked, Queue, QueueEntry, type QueueOwner } from './queue.ts';
 import { isNonEmpty } from '../non-empty.ts';
 import { ActiveCallers } from './outlier.ts';
@@ -56,7 +56,7 @@ export class Dispatch implements QueueOwner {
     if (queued instanceof QueueEntry && queued.isIn(this)) this.queue.remove(queued);
   }
 
-  acquireStream(request: StreamRequest): StreamPlace {
+  acquireStream(request: StreamRequest): AcquiredStream {
     const { core } = this;
     this.callers.note(request.callerId, core.look());
     const instance = core.isClosed ? undefined : this.#pickForStream(request);
@@ -393,8 +393,8 @@ export class HeldPermit implements Permit, HungPermit, Linked<HeldPermit> {
   }
 }
 
-/** A stream's place, beside the permits. */
-class HeldStream implements StreamPlace {
+/** A stream at an instance, beside the permits. */
+class HeldStream implements AcquiredStream {
   readonly instance: ServiceInstance;
   readonly #owner: DispatchOwner;
   #isHeld = true;

@@ -8,7 +8,7 @@ import type {
   Permit,
   PermitRequest,
   ServiceView,
-  StreamPlace,
+  AcquiredStream,
   StreamRequest,
   ServicePolicy,
   Steady,
@@ -61,7 +61,7 @@ class UpstreamService implements ManagedService, DispatchOwner {
     return this.#dispatch.queue.waitingOf(callerId);
   }
 
-  acquireStream(request: StreamRequest): StreamPlace {
+  acquireStream(request: StreamRequest): AcquiredStream {
     return this.#dispatch.acquireStream(request);
   }
 

@@ -44,7 +44,7 @@ export interface RserveTarget {
   readonly functions: string;
 }
 
-/** A connection to Rserve: an R of its own, which answers one question at a time. */
+/** A connection to Rserve: an R of its own, which answers one request at a time. */
 export class RserveConnection {
   readonly target: RserveTarget;
   /** How many calls it has answered. */
