@@ -32,7 +32,12 @@ every <- function(rows) list(
   string = c("\\u00fc \\u20ac \\U1F600", NA, "", "NA", "\\"\\\\"), one = 1, none = character(), null = NULL,
   factor = factor(c("b", NA)), date = as.Date("2024-01-02"), nested = list(a = list(1, "x"), list()),
   matrix = matrix(1:6, 2), raw = as.raw(1:3))
-frame <- function(rows) data.frame(.pred_class = factor(c("a", "b")), p = c(0.25, NA), row.names = c("x", "y"))
+frame <- function(rows) {
+  its <- data.frame(.pred_class = factor(c("a", "b")), p = c(0.25, NA), row.names = c("x", "y"))
+  its$within <- data.frame(z = c("u", NA), m = I(matrix(1:4, 2)))
+  its$l <- list(1:2, NULL)
+  its
+}
 empty <- function(rows) list(.pred = numeric(0))
 fail <- function(rows) stop("the file /srv/secret is missing")
 env <- function(rows) environment()
@@ -109,7 +114,10 @@ describe('a function behind Rserve', () => {
         '"string":["ü € 😀",null,"","NA","\\"\\\\"],"one":1,"none":[],"null":null,"factor":["b",null],"date":"2024-01-02",' +
         '"nested":{"a":[1,"x"],"2":[]},"matrix":[[1,3,5],[2,4,6]],"raw":"AQID"}',
     );
-    assert.equal(await send('frame', []), '[{".pred_class":"a","p":0.25},{".pred_class":"b"}]');
+    assert.equal(
+      await send('frame', []),
+      '[{".pred_class":"a","p":0.25,"within":{"z":"u","m":[1,3]},"l":[1,2]},{".pred_class":"b","within":{"m":[2,4]},"l":null}]',
+    );
     assert.equal(await send('empty', []), '{".pred":[]}');
 
     for (const [name, detail] of [

@@ -101,28 +101,37 @@ function keyOf(name: string | null | undefined, at: number, taken: Set<string>):
 }
 
 /** What is missing in a row is left out. */
-function recordsOf({ values, names = [], rows = 0 }: RList, toBase64: ToBase64): string {
-  const taken = new Set<string>();
-  const keys = values.map((_, i) => keyOf(names[i], i, taken));
-  const records = Array.from({ length: rows }, (_, row) => {
-    const fields = values.flatMap((column, i) => {
-      const cell = cellOf(column, row, toBase64);
-      return cell === undefined ? [] : `${String(keys[i])}:${cell}`;
-    });
-    return `{${fields.join(',')}}`;
-  });
-  return `[${records.join(',')}]`;
+function recordsOf(frame: RList, toBase64: ToBase64): string {
+  const recordOf = recordsIn(frame, toBase64);
+  return `[${Array.from({ length: frame.rows ?? 0 }, (_, row) => recordOf(row)).join(',')}]`;
 }
 
-function cellOf(column: RValue, row: number, toBase64: ToBase64): string | undefined {
-  if (column.type === 'null' || column.type === 'raw') return undefined;
+/** Of a row of a data frame its record. */
+function recordsIn({ values, names = [] }: RList, toBase64: ToBase64): (row: number) => string {
+  const taken = new Set<string>();
+  const columns = values.map((column, i) => ({ key: keyOf(names[i], i, taken), cellOf: cellsIn(column, toBase64) }));
+  return row => {
+    const fields = columns.flatMap(({ key, cellOf }) => {
+      const cell = cellOf(row);
+      return cell === undefined ? [] : `${key}:${cell}`;
+    });
+    return `{${fields.join(',')}}`;
+  };
+}
+
+/** Of a row of a column what stands there; undefined: it is missing. */
+function cellsIn(column: RValue, toBase64: ToBase64): (row: number) => string | undefined {
+  if (column.type === 'null' || column.type === 'raw') return () => undefined;
   if (column.type === 'list') {
-    const value = column.values[row];
-    return value === undefined ? undefined : jsonOf(value, toBase64);
+    if (column.rows !== undefined) return recordsIn(column, toBase64);
+    return row => {
+      const value = column.values[row];
+      return value === undefined ? undefined : jsonOf(value, toBase64);
+    };
   }
   const [rows = 0, ...inner] = column.dim ?? [];
-  if (column.dim !== undefined) return arrayOf(column, { dim: inner, at: row, stride: rows, level: 0 });
-  return isThere(column.values[row]) ? atomOf(column, row) : undefined;
+  if (column.dim !== undefined) return row => arrayOf(column, { dim: inner, at: row, stride: rows, level: 0 });
+  return row => (isThere(column.values[row]) ? atomOf(column, row) : undefined);
 }
 
 function isThere(value: string | number | boolean | null | undefined): boolean {
