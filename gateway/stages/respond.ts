@@ -36,7 +36,7 @@ export function createRespond({ observe }: { readonly observe: Observe }): Respo
       if (failure instanceof PluginFailure) {
         observe({ kind: 'plugin-failed', plugin: failure.plugin, error: failure, requestId: call.id });
       }
-      call.transcoder ??= refusalsOf(call);
+      if (call.transcoder?.failure === undefined) call.transcoder = refusalsOf(call); // one of CSV has no say in failures
       answer(call, call.transcoder?.failure?.(call, failure) ?? toProblem(failure, call.id));
     },
   };

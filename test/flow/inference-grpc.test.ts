@@ -177,7 +177,9 @@ describe('the Open Inference Protocol over gRPC', () => {
   });
 
   test('ends as its caller’s protocol does where there is no such method, service or path', async t => {
-    const { gateway, rpc } = await startModel(t);
+    const routes =
+      "  - { id: csv, uri: lb://cars, predicates: ['Path=/csv/**'], filters: [StripPrefix=1], csv: true, validate: {} }";
+    const { gateway, rpc } = await startModel(t, { routes });
     const session = connect(gateway.url);
     t.after(() => session.destroy());
     const endOf = async (path: string, type = 'application/grpc') => {
@@ -188,6 +190,7 @@ describe('the Open Inference Protocol over gRPC', () => {
     };
     const nothing = `/${INFERENCE_SERVICE}/Nothing`;
 
+    assert.deepEqual(await endOf('/csv/predict'), [200, '3'], 'a body that is no JSON');
     for (const path of [nothing, '/grpc.health.v1.Health/Nothing', '/no.Service/Method', '/api/none', '/open/%zz'])
       assert.deepEqual(await endOf(path), [200, path.includes('%') ? '3' : '12'], path);
     const line = gateway.requests().at(-2);
