@@ -63,8 +63,10 @@ interface WatchOptions {
   readonly pollMs?: number;
 }
 
-/** So many times as long as a file must be left alone, and it is read all the same. */
+/** So many times as long as a file must be left alone, and it is read all the same, whatever comes and goes beside it. */
 const SETTLES_MAX = 10;
+/** The same while the file itself is written: over a slow line it comes in pieces, and the first of them may be sound. */
+const OWN_SETTLES_MAX = 100;
 
 const NO_FILES: ReadonlyMap<string, string> = new Map();
 
@@ -76,11 +78,13 @@ export function watchFiles(options: WatchOptions): { close(): void } {
   let settling: NodeJS.Timeout | undefined;
   let changedMs = 0; // since when nothing was read
   let eventMs = 0;
+  let ownEventMs = 0;
   let moreKnown = NO_FILES;
 
-  function onEvent(isOfOther: boolean): void {
-    if (isOfOther && more() === moreKnown) return;
+  function onEvent(event: FolderEvent): void {
+    if (event === 'other-changed' && more() === moreKnown) return;
     eventMs = performance.now();
+    if (event === 'own') ownEventMs = eventMs;
     if (settling !== undefined) return;
     changedMs = eventMs;
     settle(settleMs);
@@ -92,7 +96,10 @@ export function watchFiles(options: WatchOptions): { close(): void } {
   }
 
   function compareWhenSettled(): void {
-    const untilMs = Math.min(eventMs + settleMs, changedMs + settleMs * SETTLES_MAX);
+    const untilMs = Math.max(
+      Math.min(eventMs + settleMs, changedMs + settleMs * SETTLES_MAX),
+      Math.min(ownEventMs + settleMs, changedMs + settleMs * OWN_SETTLES_MAX),
+    );
     const waitMs = untilMs - performance.now();
     if (waitMs > 0) settle(waitMs);
     else compare();
@@ -126,17 +133,22 @@ export function watchFiles(options: WatchOptions): { close(): void } {
 }
 
 /**
+ * What is told of a folder: one of the files came, went, or holds something else; another came or went, so that a link
+ * may lead elsewhere; another holds something else, a log perhaps.
+ */
+type FolderEvent = 'own' | 'other' | 'other-changed';
+
+/**
  * Watches the folders of files. A file itself is no good thing to watch: an editor that renames another over it leaves
  * the watcher with the old one.
  */
 class Folders {
   readonly #watched = new Map<string, { readonly watcher: FSWatcher; readonly identity: string }>();
-  readonly #onEvent: (isOfOther: boolean) => void;
+  readonly #onEvent: (event: FolderEvent) => void;
   /** Whose contents matter. */
   #names: ReadonlySet<string> = new Set();
 
-  /** `isOfOther`: another file holds something else, a log perhaps. Where one comes or goes, a link may lead elsewhere. */
-  constructor(onEvent: (isOfOther: boolean) => void) {
+  constructor(onEvent: (event: FolderEvent) => void) {
     this.#onEvent = onEvent;
   }
 
@@ -164,7 +176,9 @@ class Folders {
     if (identity === undefined) return; // no such folder now: polling still finds the change
     try {
       const watcher = watch(folder, { persistent: false }, (event, name) => {
-        this.#onEvent(event === 'change' && name !== null && !this.#names.has(name));
+        if (name === null) this.#onEvent('other');
+        else if (this.#names.has(name)) this.#onEvent('own');
+        else this.#onEvent(event === 'change' ? 'other-changed' : 'other');
       });
       watcher.on('error', () => {
         watcher.close();

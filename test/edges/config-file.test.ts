@@ -142,6 +142,25 @@ describe('a watched file', () => {
     assert.deepEqual(seen, ['new']);
   });
 
+  test('is read once it is whole, however long it takes to be written', async t => {
+    const file = join(folder(t), 'routes.yaml');
+    writeFileSync(file, 'old');
+    const settleMs = 20;
+    const { seen } = watched(t, file, { settleMs });
+    let [written, pauses, beforeMs] = ['', 0, performance.now()];
+
+    for (let piece = 0; piece < 100; piece++) {
+      written += 'x';
+      writeFileSync(file, written);
+      if (performance.now() - beforeMs >= settleMs) pauses += 1; // of the machine: what was written before it may be read
+      beforeMs = performance.now();
+      await setTimeout(3);
+    }
+    while (seen.at(-1) !== written) await setTimeout(5);
+
+    assert.ok(seen.length <= 1 + pauses, `read ${seen.length} times, with ${pauses} pauses`);
+  });
+
   test('is seen when a symbolic link above it is swapped, as Kubernetes mounts do', async t => {
     const path = folder(t);
     for (const [version, text] of [
