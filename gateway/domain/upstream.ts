@@ -187,9 +187,9 @@ export interface UpstreamRequestOptions {
 export interface UpstreamRequest extends Via {
   /** What waited has left, for this reason: a queued request leaves the queue, one that was sent is let run to its end. */
   leave(reason: GatewayError): void;
-  /** What joined it makes it last until then. */
+  /** What shares it makes it last until then. */
   extend(endsMs: number): void;
-  /** R was sent it: what joins now would not travel along. */
+  /** R was sent it: what is added now would not travel along. */
   readonly isSent: boolean;
 }
 

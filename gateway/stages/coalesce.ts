@@ -16,7 +16,7 @@ export type Coalesce = (shared: SharedCall, send: SendShared) => void;
 export function createCoalesce({ clock }: { readonly clock: Clock }): Coalesce {
   const flights = new Flights(clock);
   return (shared, send) => {
-    if (shared.sharing.coalesce) flights.join(shared, send);
+    if (shared.sharing.coalesce) flights.coalesce(shared, send);
     else sendForOne(shared, send);
   };
 }
@@ -36,12 +36,12 @@ class Flights implements FlightOwner {
   }
 
   /** A caller that says `no-cache` wants an answer that R gives from now on (RFC 9111 §5.2.1.4), which others may share. */
-  join(shared: SharedCall, send: SendShared): void {
+  coalesce(shared: SharedCall, send: SendShared): void {
     const known = shared.directives.isNoCache ? undefined : this.#open.get(shared.key);
     shared.call.record.isCoalesced = known !== undefined;
     const member = new FlightMember(shared);
     if (known === undefined) this.#begin([member], send);
-    else known.join(member);
+    else known.add(member);
   }
 
   sendAlone(members: readonly FlightMember[], send: SendShared): void {
@@ -53,7 +53,7 @@ class Flights implements FlightOwner {
     const [first] = members;
     const known = first && this.#open.get(first.shared.key);
     if (known === undefined) this.#begin(members, send);
-    else for (const member of members) known.join(member);
+    else for (const member of members) known.add(member);
   }
 
   #begin(members: readonly FlightMember[], send: SendShared): void {
@@ -65,7 +65,7 @@ class Flights implements FlightOwner {
   }
 
   #request(flight: Flight, members: readonly FlightMember[]): void {
-    for (const member of members) flight.join(member);
+    for (const member of members) flight.add(member);
     try {
       flight.send();
     } catch (error) {
@@ -73,7 +73,7 @@ class Flights implements FlightOwner {
     }
   }
 
-  /** Another may fly under its key by now: that of a call that would not join. */
+  /** Another may fly under its key by now: that of a call with `no-cache`. */
   onOver(flight: Flight): void {
     const { key } = flight.leader;
     if (this.#open.get(key) === flight) this.#open.delete(key);

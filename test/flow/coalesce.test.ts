@@ -14,25 +14,25 @@ async function gatewayBefore(t: TestContext, policy = '', service = '') {
 services: { fuel: { health: { interval: 1h }${service && `, ${service}`} } }
 routes: [{ id: fuel, uri: lb://fuel, pure: true, coalesce: true${policy && `, ${policy}`} }]`,
   });
-  const joined = () => gateway.metric('penstock_coalesced_total', { route: 'fuel' });
-  /** Who joins a flight is counted with its end: until then all are in flight, those that began one included. */
-  const untilJoined = (count: number, flights = 1) =>
-    until(async () => (await gateway.metric('penstock_requests_in_flight')) === count + flights, `${count} joined`);
+  const coalesced = () => gateway.metric('penstock_coalesced_total', { route: 'fuel' });
+  /** Who shares a flight is counted with its end: until then all are in flight, those that began one included. */
+  const untilShared = (count: number, flights = 1) =>
+    until(async () => (await gateway.metric('penstock_requests_in_flight')) === count + flights, `${count} in flight`);
   const untilRequested = (count: number) =>
     until(() => upstream.requests.length === count, `R was asked ${count} times`);
-  return { gateway, upstream, hand, joined, untilJoined, untilRequested };
+  return { gateway, upstream, hand, coalesced, untilShared, untilRequested };
 }
 
 const statuses = (received: readonly Received[]) => [...new Set(received.map(({ status }) => status))];
 
 describe('equal requests in flight', () => {
   test('share one call, and each gets the same bytes', async t => {
-    const { gateway, upstream, hand, untilJoined } = await gatewayBefore(t, "filters: ['AddResponseHeader=X-A, b']");
+    const { gateway, upstream, hand, untilShared } = await gatewayBefore(t, "filters: ['AddResponseHeader=X-A, b']");
     const bodies = ['{"wt":1,"hp":2}', '{ "hp": 2, "wt": 1 }', '{"\\u0077t":1,"hp":2}'];
     const send = (i: number) => gateway.call('/predict', post(bodies[i % 3] ?? ''));
 
     const calls = Array.from({ length: 300 }, (_, i) => send(i));
-    await untilJoined(299);
+    await untilShared(299);
     hand.release('{".pred":[1.5]}');
     const received = await Promise.all(calls);
 
@@ -74,7 +74,7 @@ describe('equal requests in flight', () => {
   });
 
   test('are not those that differ in what R sees, nor those that agree only in that', async t => {
-    const { gateway, upstream, hand, joined, untilRequested } = await gatewayBefore(
+    const { gateway, upstream, hand, coalesced, untilRequested } = await gatewayBefore(
       t,
       "varyBy: ['header:X-Tenant', 'header:Authorization']",
       'concurrency: 20',
@@ -98,17 +98,17 @@ describe('equal requests in flight', () => {
     while (hand.waiting.length > 0) hand.release();
     const received = await Promise.all(calls);
 
-    assert.deepEqual([statuses(received), await joined(), upstream.requests.length], [[200], 0, differing.length]);
+    assert.deepEqual([statuses(received), await coalesced(), upstream.requests.length], [[200], 0, differing.length]);
   });
 
   test('are one however JSON is announced, and HEAD and GET are one as well', async t => {
-    const { gateway, upstream, hand, untilJoined } = await gatewayBefore(t);
+    const { gateway, upstream, hand, untilShared } = await gatewayBefore(t);
     const types = ['application/json', 'application/json; charset=UTF-8', 'text/json', undefined];
     const send = (type: string | undefined) =>
       gateway.call('/a', { method: 'POST', body: '[1]', headers: type === undefined ? {} : { 'content-type': type } });
 
     const calls = [...types.map(send), gateway.call('/a'), gateway.call('/a', { method: 'HEAD' })];
-    await untilJoined(4, 2);
+    await untilShared(4, 2);
     await until(() => upstream.requests.length === 1, 'R works on one');
     hand.release();
     await until(() => hand.waiting.length === 1, 'R works on the other');
@@ -124,16 +124,16 @@ describe('equal requests in flight', () => {
 
 describe('who shares a flight', () => {
   test('may leave, and even who began it: the others get their answer', async t => {
-    const { gateway, upstream, hand, untilJoined, untilRequested } = await gatewayBefore(t);
+    const { gateway, upstream, hand, untilShared, untilRequested } = await gatewayBefore(t);
     const first = beginCall(gateway.url);
     await untilRequested(1);
     const others = [gateway.call('/'), gateway.call('/')];
-    await untilJoined(2);
+    await untilShared(2);
 
     first.sent.destroy();
     await gateway.log.line(({ event, code }) => event === 'request' && code === 'CALLER_GONE');
     const late = gateway.call('/');
-    await untilJoined(2); // the first is none of them any more
+    await untilShared(2); // the first is none of them any more
     hand.release();
 
     assert.deepEqual(statuses(await Promise.all([...others, late])), [200]);
@@ -142,11 +142,11 @@ describe('who shares a flight', () => {
   });
 
   test('abandons its call only when all callers have left, and then leaves the queue at once', async t => {
-    const { gateway, upstream, hand, untilJoined, untilRequested } = await gatewayBefore(t);
+    const { gateway, upstream, hand, untilShared, untilRequested } = await gatewayBefore(t);
     const blocking = gateway.call('/other');
     await untilRequested(1);
     const calls = [beginCall(gateway.url), beginCall(gateway.url)];
-    await untilJoined(1);
+    await untilShared(1);
     await until(async () => (await gateway.service('fuel')).queue.depth === 1, 'the flight waits');
 
     for (const { sent } of calls) sent.destroy();
@@ -160,9 +160,9 @@ describe('who shares a flight', () => {
 
 describe('a failure', () => {
   test('is everyone’s, and is repeated once for all', async t => {
-    const { gateway, upstream, hand, untilJoined } = await gatewayBefore(t, 'retry: { attempts: 2 }');
+    const { gateway, upstream, hand, untilShared } = await gatewayBefore(t, 'retry: { attempts: 2 }');
     const calls = Array.from({ length: 50 }, () => gateway.call('/'));
-    await untilJoined(49);
+    await untilShared(49);
 
     hand.play(bytesThenReset(''));
     await until(() => hand.waiting.length === 1 && upstream.requests.length === 2, 'the retry');
@@ -176,9 +176,9 @@ describe('a failure', () => {
   });
 
   test('of R’s own is everyone’s as well', async t => {
-    const { gateway, upstream, hand, untilJoined } = await gatewayBefore(t);
+    const { gateway, upstream, hand, untilShared } = await gatewayBefore(t);
     const calls = Array.from({ length: 9 }, () => gateway.call('/'));
-    await untilJoined(8);
+    await untilShared(8);
 
     hand.play(answer('{"error":"500 - Internal server error"}', { status: 500 }));
 
@@ -194,9 +194,9 @@ describe('an answer that may serve only one', () => {
     ['is not to be stored', 'Cache-Control: max-age=1, No-Store\r\n'],
   ] as const) {
     test(`serves one, and the others ask for themselves: it ${name}`, async t => {
-      const { gateway, upstream, hand, untilJoined, untilRequested } = await gatewayBefore(t);
+      const { gateway, upstream, hand, untilShared, untilRequested } = await gatewayBefore(t);
       const calls = Array.from({ length: 3 }, () => gateway.call('/'));
-      await untilJoined(2);
+      await untilShared(2);
 
       for (let i = 1; i <= 3; i += 1) {
         await untilRequested(i);
@@ -212,9 +212,9 @@ describe('an answer that may serve only one', () => {
 
   test('is one that is larger than `answer.bufferMax`', async t => {
     const length = 4 * 1024 * 1024;
-    const { gateway, upstream, hand, untilJoined } = await gatewayBefore(t, 'answer: { bufferMax: 64KiB }');
+    const { gateway, upstream, hand, untilShared } = await gatewayBefore(t, 'answer: { bufferMax: 64KiB }');
     const calls = Array.from({ length: 3 }, () => gateway.call('/'));
-    await untilJoined(2);
+    await untilShared(2);
 
     upstream.play(flood(length));
     hand.play(flood(length));
@@ -229,14 +229,14 @@ describe('an answer that may serve only one', () => {
 });
 
 describe('who says no-cache', () => {
-  test('joins none that flies already, and may be joined', async t => {
-    const { gateway, upstream, hand, untilJoined, untilRequested } = await gatewayBefore(t, '', 'concurrency: 2');
+  test('shares none that flies already, and may be shared', async t => {
+    const { gateway, upstream, hand, untilShared, untilRequested } = await gatewayBefore(t, '', 'concurrency: 2');
     const first = gateway.call('/');
     await untilRequested(1);
     const anew = gateway.call('/', { headers: { 'cache-control': 'no-cache' } });
     await untilRequested(2);
     const later = gateway.call('/');
-    await untilJoined(1, 2);
+    await untilShared(1, 2);
 
     hand.release('[1]');
     hand.release('[2]');

@@ -140,7 +140,7 @@ describe('equal calls of a route that coalesces', () => {
     assert.equal(puts.length, 2);
   });
 
-  test('join none that flies where the caller says no-cache, and let others join theirs', () => {
+  test('share none that flies where the caller says no-cache, and let others share theirs', () => {
     const { begin, puts, answer, textOf } = aCoalescing();
     begin();
     const anew = begin({ fields: ['Cache-Control', 'max-age=0, No-Cache'] });
@@ -169,7 +169,7 @@ describe('equal calls of a route that coalesces', () => {
     assert.equal(deadlines.size, 0);
   });
 
-  test('leave R when the last has left, for its reason, and no call joins them then', () => {
+  test('leave R when the last has left, for its reason, and no call shares them then', () => {
     const { begin, puts, at, textOf } = aCoalescing();
     const calls = [begin(), begin()];
 
@@ -189,11 +189,11 @@ describe('equal calls of a route that coalesces', () => {
     const next = begin();
     fail(0, 'CALLER_GONE');
 
-    const joined = begin();
+    const other = begin();
     answer(1, saying('b'));
 
     assert.equal(puts.length, 2);
-    assert.deepEqual([next, joined].map(textOf), ['b', 'b']);
+    assert.deepEqual([next, other].map(textOf), ['b', 'b']);
   });
 
   test('all get a failure', () => {
@@ -289,7 +289,7 @@ describe('a refusal by the queue', () => {
     assert.equal(puts.length, 3);
   });
 
-  test('leads those it wrongs into the flight of one who would not join the first', () => {
+  test('leads those it wrongs into the flight of one who would not share the first', () => {
     const { begin, puts, answer, fail, textOf } = aCoalescing();
     begin();
     const second = begin({ caller: 'bob' });

@@ -18,7 +18,7 @@ export type SendShared = (shared: SharedCall, options: UpstreamRequestOptions) =
 /** What a flight is told time by, and tells. */
 export interface FlightOwner {
   readonly clock: Clock;
-  /** No call may join any more: it has landed, or all have left. */
+  /** No call may be added any more: it has landed, or all have left. */
   onOver(flight: Flight): void;
   /** Its answer served another call: these ask again, each for itself. */
   sendAlone(members: readonly FlightMember[], send: SendShared): void;
@@ -33,7 +33,7 @@ export class FlightMember implements Leavable {
   readonly isAgain: boolean;
   /** In the queue, with the flight before this one. */
   readonly queuedMs: number;
-  joinedMs = 0;
+  sharesSinceMs = 0;
   flight: Flight | undefined = undefined;
 
   constructor(shared: SharedCall, isAgain = false, queuedMs = 0) {
@@ -46,9 +46,9 @@ export class FlightMember implements Leavable {
     this.flight?.leave(this, reason);
   }
 
-  /** Of the time in the queue only what was shared: a call that joined later did not wait as long as the first. */
+  /** Of the time in the queue only what was shared: a call that came later did not wait as long as the first. */
   viaOf(via: Via, startedMs: number): Via {
-    const lateMs = this.joinedMs - startedMs;
+    const lateMs = this.sharesSinceMs - startedMs;
     if (lateMs === 0 && this.queuedMs === 0) return via;
     const { instance, version, attempts, queueMs, connectMs, firstByteMs } = via;
     const ownMs = this.queuedMs + Math.max(0, queueMs - lateMs);
@@ -68,7 +68,7 @@ export class FlightMember implements Leavable {
 export class Flight implements Waiting {
   /** The call for which R is asked, in whose caller's flow of the queue the request waits. */
   readonly leader: SharedCall;
-  /** The latest deadline among the calls that joined. */
+  /** The latest deadline among the calls that share it. */
   endsMs = 0;
   readonly #owner: FlightOwner;
   readonly #send: SendShared;
@@ -87,9 +87,9 @@ export class Flight implements Waiting {
     this.#startedMs = owner.clock.nowMs();
   }
 
-  join(member: FlightMember): void {
+  add(member: FlightMember): void {
     const { call } = member.shared;
-    member.joinedMs = this.#owner.clock.nowMs();
+    member.sharesSinceMs = this.#owner.clock.nowMs();
     member.flight = this;
     this.#members.add(member);
     call.waitsFor = member;
@@ -99,7 +99,7 @@ export class Flight implements Waiting {
     this.#request?.extend(call.endsMs);
   }
 
-  /** Puts it to R, for those that have joined. It may be over when this returns, with what is thrown told to them. */
+  /** Puts it to R, for those that share it. It may be over when this returns, with what was thrown as their failure. */
   send(): void {
     const request = this.#send(this.leader, this.leader.requestOptions(this, this));
     if (!this.#isOver) this.#request = request;
@@ -153,11 +153,11 @@ export class Flight implements Waiting {
    * True where the failure says little of a call: the queue has refused the leader, and this one has waited for less
    * long, or is of another caller.
    */
-  #isWronged({ shared, joinedMs, isAgain }: FlightMember, { code }: GatewayError): boolean {
+  #isWronged({ shared, sharesSinceMs, isAgain }: FlightMember, { code }: GatewayError): boolean {
     if (isAgain || shared === this.leader) return false;
     const { caller, route } = shared.call;
     if (code === 'QUEUE_FULL') return caller.id !== this.leader.call.caller.id;
-    const waitedMs = this.#owner.clock.nowMs() - joinedMs;
+    const waitedMs = this.#owner.clock.nowMs() - sharesSinceMs;
     return code === 'QUEUE_TIMEOUT' && waitedMs < route.service.policy.queueWaitMsMax;
   }
 
