@@ -82,6 +82,7 @@ class ComposedJobs implements GatewayJobs {
   #inbox: JobInbox | undefined = undefined;
   #isClosing = false;
   #isLogged = false;
+  #reported = { problem: '', atMs: 0 };
   #cancelTimer: () => void = () => undefined;
   readonly #uploads = new Set<Promise<unknown>>();
 
@@ -109,7 +110,7 @@ class ComposedJobs implements GatewayJobs {
     const { rules, observe, clock } = this.#parts;
     try {
       await mkdir(rules.folder, { recursive: true, mode: MODE });
-      this.#store = openJobStore(join(rules.folder, 'jobs.db'));
+      this.#store = openJobStore(join(rules.folder, 'jobs.db'), cause => this.#report(cause));
       await this.#files.sweep(this.#store.ids());
       this.#begin(this.#store);
     } catch (error) {
@@ -203,6 +204,16 @@ class ComposedJobs implements GatewayJobs {
     return { store, files: this.#files, jobs, takeIn: (call, file) => this.#takeIn(call, file) };
   }
 
+  /** Why a caller is told that there are no jobs now; not again for a while. */
+  #report(cause: unknown): void {
+    const { clock, rules, observe } = this.#parts;
+    const [problem, atMs] = [problemOf(cause), clock.nowMs()];
+    if (problem.replaceAll(IDS, '') === this.#reported.problem && atMs - this.#reported.atMs < REPORT_AGAIN_MS) return;
+    this.#reported = { problem: problem.replaceAll(IDS, ''), atMs };
+    const about = { folder: rules.folder, problem };
+    observe({ kind: 'notice', level: 'error', text: 'jobs can be neither made nor read now', about });
+  }
+
   #takeIn({ wire, fields }: Admitted, { id, form, bytesMax }: NewFile): Intake {
     const { clock, config } = this.#parts;
     const about = { wire, fields, bytesMax, clock, idleMsMax: config.listen.bodyIdleTimeoutMs };
@@ -212,6 +223,7 @@ class ComposedJobs implements GatewayJobs {
       form === 'parquet' ? this.#files.toLines(id, { bytesMax, signal: left.signal }) : bytes,
     );
     const done = whole.catch(async (error: unknown) => {
+      if (error instanceof GatewayError && error.code === 'JOBS_UNAVAILABLE') this.#report(error.cause ?? error);
       await this.#files.remove(id).catch(() => undefined); // the next start removes what is left
       throw error;
     });
@@ -224,6 +236,10 @@ class ComposedJobs implements GatewayJobs {
     return { done, leave };
   }
 }
+
+/** They make no other problem of it. */
+const IDS = /[0-9a-f-]{36}/g;
+const REPORT_AGAIN_MS = 60_000;
 
 function problemOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

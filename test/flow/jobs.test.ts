@@ -577,4 +577,17 @@ routes:
     const reported = gateway.log.of('notice').map(({ text }) => text);
     assert.ok(reported.includes('there are no jobs: `jobs.folder` cannot be used'));
   });
+
+  test('is told so where its folder is lost, and the log says why, not for each', async t => {
+    const { gateway, folder } = await gatewayWithJobs(t);
+    rmSync(folder, { recursive: true });
+
+    for (const call of [1, 2]) assert.equal((await bring(gateway, `{"x":${call}}`)).code, 'JOBS_UNAVAILABLE');
+
+    const reported = gateway.log.of('notice').filter(({ text }) => text === 'jobs can be neither made nor read now');
+    assert.deepEqual(
+      reported.map(({ about }) => String((about as { problem: unknown }).problem).startsWith('ENOENT')),
+      [true],
+    );
+  });
 });

@@ -47,8 +47,11 @@ const SETUP = `
 
 type Row = Readonly<Record<string, unknown>>;
 
-/** Jobs in one file of SQLite. Throws where it cannot be opened, another process has it, or a later version wrote it. */
-export function openJobStore(file: string): SqliteJobStore {
+/**
+ * Jobs in one file of SQLite. Throws where it cannot be opened, another process has it, or a later version wrote it;
+ * `onFault` is told why it cannot be read or written later.
+ */
+export function openJobStore(file: string, onFault: (cause: unknown) => void): SqliteJobStore {
   const database = new DatabaseSync(file);
   try {
     chmodSync(file, MODE);
@@ -56,7 +59,7 @@ export function openJobStore(file: string): SqliteJobStore {
     if (version > 1) throw new Error(`${file} was written by a later version of the gateway`);
     database.exec(SETUP);
     database.exec('BEGIN IMMEDIATE; COMMIT'); // takes the lock
-    return new SqliteStore(database);
+    return new SqliteStore(database, onFault);
   } catch (error) {
     database.close();
     throw error;
@@ -67,8 +70,11 @@ class SqliteStore implements SqliteJobStore {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
 
-  constructor(database: DatabaseSync) {
+  readonly #onFault: (cause: unknown) => void;
+
+  constructor(database: DatabaseSync, onFault: (cause: unknown) => void) {
     this.#database = database;
+    this.#onFault = onFault;
   }
 
   add(job: Job): void {
@@ -83,7 +89,7 @@ class SqliteStore implements SqliteJobStore {
       ...{ createdMs: job.createdMs, startedMs: job.startedMs, endedMs: job.endedMs },
       ...{ isFetched: Number(isFetched), callback: job.callback },
     };
-    translated(() => this.#of(insert).run(values));
+    this.#translated(() => this.#of(insert).run(values));
   }
 
   find(id: string): Job | undefined {
@@ -124,12 +130,12 @@ class SqliteStore implements SqliteJobStore {
 
   answered(id: string, part: JobPart, { doneBytes, doneRows, answeredRows, failedRows, columns }: JobProgress): void {
     const { row, rows, from, to, at, bytes } = part;
-    translated(() => this.#database.exec('BEGIN'));
+    this.#translated(() => this.#database.exec('BEGIN'));
     try {
       this.#run('INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?, ?)', id, row, rows, from, to, at, bytes);
       const values = [doneBytes, doneRows, answeredRows, failedRows, toJson(columns ?? null)];
       this.#run(PROGRESS, ...values, id);
-      translated(() => this.#database.exec('COMMIT'));
+      this.#translated(() => this.#database.exec('COMMIT'));
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
       throw error;
@@ -167,11 +173,21 @@ class SqliteStore implements SqliteJobStore {
   }
 
   #run(sql: string, ...values: SQLInputValue[]): void {
-    translated(() => this.#of(sql).run(...values));
+    this.#translated(() => this.#of(sql).run(...values));
   }
 
   #all(sql: string, ...values: SQLInputValue[]): readonly Row[] {
-    return translated(() => this.#of(sql).all(...values));
+    return this.#translated(() => this.#of(sql).all(...values));
+  }
+
+  /** The disk is full, say. */
+  #translated<T>(run: () => T): T {
+    try {
+      return run();
+    } catch (cause) {
+      this.#onFault(cause);
+      throw new GatewayError('JOBS_UNAVAILABLE', 'the database of jobs', { cause, retryAfterMs: RETRY_AFTER_MS });
+    }
   }
 
   #of(sql: string): StatementSync {
@@ -185,15 +201,6 @@ const PROGRESS =
   'UPDATE jobs SET done_bytes = ?, done_rows = ?, answered_rows = ?, failed_rows = ?, columns = ? WHERE id = ?';
 
 const RETRY_AFTER_MS = 10_000;
-
-/** The disk is full, say. */
-function translated<T>(run: () => T): T {
-  try {
-    return run();
-  } catch (cause) {
-    throw new GatewayError('JOBS_UNAVAILABLE', 'the database of jobs', { cause, retryAfterMs: RETRY_AFTER_MS });
-  }
-}
 
 /** The columns that change by themselves. */
 const CHANGED: Readonly<Record<keyof JobChange, string>> = {
