@@ -290,7 +290,9 @@ function sentLines({ isPreflight, answered, transcoded, sent }: AnsweringRoute, 
   const refusal = transcoded?.refusal;
   if (refusal) return ['', `  ${refusal.status}  ${refusal.code}: ${refusal.detail}`];
   const what = isRefused ? 'Were it admitted, sent' : 'Sent';
-  return sent === null ? [] : ['', `  ${what} to ${sent.to}${securedText(sent)}:`, '', ...requestLines(sent)];
+  return sent === null
+    ? []
+    : ['', `  ${what} to ${sent.to}${securedText(sent)}:`, '', ...requestLines(sent, transcoded)];
 }
 
 function securedText({ to, secured }: SentUpstream): string {
@@ -305,14 +307,14 @@ function verifiedText({ verifiedAs, isVerified, hasOwnAuthority }: SecuredView):
   return `verified as ${verifiedAs ?? 'its host'} by ${authority}`;
 }
 
-function requestLines(sent: SentUpstream): string[] {
+function requestLines(sent: SentUpstream, transcoded: AnsweringRoute['transcoded']): string[] {
   const { method, target, host, headers, identity, withheld, bodyBytes, sharedBy } = sent;
   return [
     `    ${method} ${target}`,
     `    Host: ${host ?? '(the instance’s own)'}`,
     ...headers.map(([name, value]) => `    ${name}: ${value}`),
     ...identity.map(name => `    ${name}: (from the credential)`),
-    ...(bodyBytes === 0 ? [] : ['', `    ${bodyBytes} bytes`]),
+    ...(bodyBytes === 0 ? [] : ['', `    ${bodyText(bodyBytes, transcoded)}`]),
     ...(withheld.length === 0
       ? []
       : ['', '  Not sent:', '', ...withheld.map(({ name, why }) => `    ${name}: ${why}`)]),
@@ -320,4 +322,15 @@ function requestLines(sent: SentUpstream): string[] {
       ? []
       : ['', '  Shared by requests that agree in:', '', ...sharedBy.map(part => `    ${part}`)]),
   ];
+}
+
+const SHOWN_CHARS_MAX = 200;
+
+/** What is left as it came can only be transcoded where the model's columns are known. */
+function bodyText(bytes: number, transcoded: AnsweringRoute['transcoded']): string {
+  if (transcoded === null) return `${bytes} bytes`;
+  const { form, body } = transcoded;
+  if (body === '') return `(rows from ${form}: a gateway that runs knows the model’s columns, see POST /api/explain)`;
+  const shown = body.length > SHOWN_CHARS_MAX ? `${body.slice(0, SHOWN_CHARS_MAX)}…` : body;
+  return `${bytes} bytes of JSON from ${form}: ${shown}`;
 }

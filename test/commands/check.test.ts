@@ -370,7 +370,10 @@ describe('explain', () => {
     const route = (id: string, more: string) =>
       `  - { id: ${id}, uri: lb://a, predicates: [Path=/${id}/**], filters: [StripPrefix=1], ${more} }\n`;
     const gateway = `${GATEWAY}jobs: {}\ninference: {}\n`;
-    const run = inFolder(t, { gateway, routes: `routes:\n${route('once', 'order: 0')}${route('fuel', 'pure: true')}` });
+    const run = inFolder(t, {
+      gateway,
+      routes: `routes:\n${route('once', 'order: 0')}${route('fuel', 'pure: true')}${route('table', 'csv: true')}`,
+    });
     const requests = async (path: string, body: string) => {
       const { code, out } = await run(explain, 'POST', path, '-d', body);
       return code === 0 ? /^ {2}yes +(\w+)/m.exec(out)?.[1] : /^ {2}404 +.*$/m.exec(out)?.[0].trim();
@@ -383,6 +386,9 @@ describe('explain', () => {
       requests('/inference.GRPCInferenceService/ModelInfer', model),
     ]);
     assert.deepEqual(named, ['fuel', 'fuel', 'fuel']);
+    assert.match((await run(explain, 'POST', '/v2/models/fuel/infer', '-d', '{}')).out, /^ {4}\(rows from Open Inf/m);
+    const csv = await run(explain, 'POST', '/table/predict', '-H', 'Content-Type: text/csv', '-d', 'wt\n2\n');
+    assert.match(csv.out, /^ {4}10 bytes of JSON from text\/csv: \[\{"wt":2\}\]$/m);
     assert.match((await requests('/jobs/once', '')) ?? '', /^404 +NO_ROUTE: No route of this name takes files here/);
   });
 
