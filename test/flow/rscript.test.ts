@@ -139,19 +139,23 @@ cat(strrep("x", 1e6))`,
     );
   });
 
-  test('is ended when its caller leaves', async t => {
-    const { gateway } = await startScript(t, `message("pid ", Sys.getpid()); Sys.sleep(600)`);
+  test('is run once at a time where it has one instance, and ended when its caller leaves', async t => {
+    const { gateway } = await startScript(t, `message("pid ", Sys.getpid()); Sys.sleep(600)`, {
+      service: 'queue: { waitMax: 1ms }',
+    });
     const caller = new AbortController();
     const { answered } = beginCall(`${gateway.url}/model`, { ...post([]), signal: caller.signal });
     const { text } = await gateway.log.line(({ text: said }) => String(said).startsWith('pid'));
 
+    const other = await gateway.call('/model', post([]));
     caller.abort();
 
     await answered.catch(() => undefined);
     const pid = Number(String(text).slice(4));
     assert.ok(pid > 0);
     await until(() => !isRunning(pid), 'the script has ended');
-    const { status, code } = await gateway.log.line(({ event }) => event === 'request');
+    assert.equal(other.code, 'QUEUE_TIMEOUT');
+    const { status, code } = await gateway.log.line(({ event, status }) => event === 'request' && status !== 503);
     assert.deepEqual([status, code], [499, 'CALLER_GONE']);
   });
 
