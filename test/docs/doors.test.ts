@@ -62,8 +62,8 @@ const WANTED: Readonly<Record<string, RegExp>> = {
 test('the page on doors has a call to paste for each, which does what it says', async t => {
   assert.deepEqual([...calls.keys()], Object.keys(WANTED));
   const folder = aFolder(t);
-  for (const name of ['at', 'inbox']) mkdirSync(join(folder, name));
-  writeFileSync(join(folder, 'at', 'cars.csv'), 'wt,hp\n2.62,110\n');
+  mkdirSync(join(folder, 'inbox'));
+  writeFileSync(join(folder, 'cars.csv'), 'wt,hp\n2.62,110\n');
   writeFileSync(join(folder, 'fuel.proto'), blockOf('proto'));
   const upstream = await startUpstream(t, model);
   const route = blockOf('yaml').replace(
@@ -85,7 +85,7 @@ ${route}`,
     const [program, ...args] = here.startsWith('fetch(')
       ? [process.execPath, '-e', `${here}.then(answer => answer.text()).then(console.log)`]
       : ['bash', '-c', here];
-    return (await promisify(execFile)(program, args, { cwd: join(folder, 'at'), env })).stdout;
+    return (await promisify(execFile)(program, args, { cwd: folder, env })).stdout;
   };
   for (const [who, command] of calls) {
     let said = await inShell(command);
