@@ -386,7 +386,7 @@ export type CacheResult = 'hit' | 'stale' | 'miss' | 'bypass';
  * What the log line and the metrics say of one call. Stages write it, and `observe` alone reads it: nothing is decided
  * by what stands here.
  */
-export class AccessRecord {
+class AccessRecord {
   readonly arrivedMs: number;
   status = 0;
   code: FailureCode | null = null;

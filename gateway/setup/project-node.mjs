@@ -14,7 +14,7 @@ const MAJOR_MIN = 26;
 const require = createRequire(import.meta.url);
 
 /** The path of the project's own Node, or of the running one where that is new enough; undefined where neither is. */
-export function findProjectNode() {
+function findProjectNode() {
   const own = PACKAGES.map(programIn).find(program => program !== undefined);
   return own ?? (Number.parseInt(process.versions.node, 10) >= MAJOR_MIN ? process.execPath : undefined);
 }

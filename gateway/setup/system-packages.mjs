@@ -21,7 +21,7 @@ const PROGRAMS = { Rscript: 'r-base-core', curl: 'curl' };
 const NODE_LIBRARY = 'libatomic1';
 
 /** Debian's packages for R and its services, for those who install them by hand or in an image. */
-export function debianPackages({ withTests }) {
+function debianPackages({ withTests }) {
   return [...Object.values(PROGRAMS), ...rPackages(withTests).map(toDebian)];
 }
 

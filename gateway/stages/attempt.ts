@@ -433,7 +433,7 @@ function saysLess({ error }: Ended, before: Ended): boolean {
 }
 
 /** How an exchange for a route is bounded. */
-export function boundsOf({ policy, service }: Route): ExchangeBounds {
+function boundsOf({ policy, service }: Route): ExchangeBounds {
   const { reuse, connectTimeoutMs, hangMsMax, tls } = service.policy;
   return { reuse, connectTimeoutMs, tls, hangMsMax, bufferBytesMax: policy.answerBytesMax };
 }
@@ -463,7 +463,7 @@ interface AbandonedParts extends Pick<Finding, 'request' | 'callerId' | 'routeId
  * The attempt was reported when it was left; but an instance that then dies or hangs has failed again. What R computed all
  * the same may be worth keeping.
  */
-export class AbandonedExchange implements ExchangeListener {
+class AbandonedExchange implements ExchangeListener {
   readonly #parts: AbandonedParts;
 
   constructor(parts: AbandonedParts) {

@@ -36,7 +36,7 @@ const BYTES_MAX = 1_024;
  * Asks `grpc.health.v1.Health`, of the server as a whole or of the service that `health.path` names. A server without it
  * is well if it says so: it speaks gRPC.
  */
-export function probeGrpc({ origin, path, timeoutMs, tls, signal }: ProbeRequest): Promise<ProbeResult> {
+function probeGrpc({ origin, path, timeoutMs, tls, signal }: ProbeRequest): Promise<ProbeResult> {
   return new Promise(resolve => {
     const session = openSession(origin, tls);
     const done = (result: ProbeResult) => {

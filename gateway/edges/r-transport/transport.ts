@@ -313,7 +313,7 @@ const ON = Buffer.from(new Int32Array([1]).buffer);
  * The means to acknowledge at once, or undefined where there is none: on other systems than Linux, and on a Node without
  * `node:ffi`, which is experimental.
  */
-export function findQuickAck(): QuickAck | undefined {
+function findQuickAck(): QuickAck | undefined {
   if (process.platform !== 'linux') return undefined;
   try {
     const { dlopen, getRawPointer } = createRequire(import.meta.url)('node:ffi') as typeof Ffi;
