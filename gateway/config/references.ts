@@ -59,7 +59,16 @@ export interface Portable {
  * The same text for a file of its own: what a placeholder finds among the properties of this file becomes its default,
  * so that the environment goes on winning.
  */
-export function withPropertiesAsDefaults(text: string, portable: Portable, within: readonly string[] = []): string {
+export function withPropertiesAsDefaults(text: string, portable: Portable): string {
+  return withDefaults(text, { ...portable, length: 0 }, []);
+}
+
+/** `length`: how much was looked at so far. */
+interface PortableWork extends Portable {
+  length: number;
+}
+
+function withDefaults(text: string, portable: PortableWork, within: readonly string[]): string {
   const { placeholders } = portable;
   let [result, at] = ['', 0];
   for (
@@ -73,15 +82,23 @@ export function withPropertiesAsDefaults(text: string, portable: Portable, withi
   return result + text.slice(at);
 }
 
-function portableOf(body: string, portable: Portable, within: readonly string[]): string {
+function portableOf(body: string, portable: PortableWork, within: readonly string[]): string {
+  portable.length += body.length;
   const { before, otherwise } = cutAtColon(body);
   const name = before.trim();
   const isOther = ['env', 'file'].includes(name) || !PROPERTY_NAME.test(name) || portable.kept.has(name);
   if (isOther || within.includes(name) || within.length > 31) return `\${${body}}`;
-  const text = propertyOf(name, { ...portable.placeholders, variables: {} })?.text ?? otherwise;
-  if (text !== undefined) return `\${${name}:${withPropertiesAsDefaults(text, portable, [...within, name])}}`;
-  if (propertyOf(name, portable.placeholders) === undefined) portable.unknown(name);
+  const text = portable.length > RESOLVED_LENGTH_MAX ? undefined : ownTextOf(name, otherwise, portable);
+  if (text !== undefined) return `\${${name}:${withDefaults(text, portable, [...within, name])}}`;
+  if (propertyOf(name, portable.placeholders) === undefined || portable.length > RESOLVED_LENGTH_MAX) {
+    portable.unknown(name);
+  }
   return `\${${body}}`;
+}
+
+/** What the file itself says of a name. */
+function ownTextOf(name: string, otherwise: string | undefined, { placeholders }: Portable): string | undefined {
+  return propertyOf(name, { ...placeholders, variables: {} })?.text ?? otherwise;
 }
 
 interface Work extends Resolving {

@@ -278,6 +278,16 @@ spring.cloud.gateway.routes: [{ id: a, uri: '\${back.url}', predicates: ['Path=/
     assert.equal(soundRoutes(routes, { variables: { BACK_URL: 'lb://b' } }).specs[0]?.serviceName, 'b');
   });
 
+  test('does not grow without end by properties that name one another', () => {
+    const chain = Array.from({ length: 16 }, (_, i) => `p${i}: '\${p${i + 1}}\${p${i + 1}}'`);
+
+    const { routes } = imported(
+      `${chain.join('\n')}\np16: x\nspring.cloud.gateway.routes: [{ id: a, uri: lb://a, predicates: ['Path=/\${p0}'] }]`,
+    );
+
+    assert.ok(routes.length < 500_000, `${routes.length} characters`);
+  });
+
   test('switches every route off where a default filter of one’s own is left out, and a route where a predicate is', () => {
     const { routes } = imported(`
 spring.cloud.gateway:
