@@ -68,10 +68,19 @@ function environment(): Record<string, string> {
   return kept === undefined ? {} : { NODE_COMPILE_CACHE: dirname(kept) };
 }
 
-/** What a thread says next; rejects where it fails. */
+/** What a thread says next; rejects where it fails, or ends without a word, as code of a plug-in can have it. */
 async function nextMessage<T>(worker: Worker): Promise<T> {
-  const [said] = (await once(worker, 'message')) as [T];
-  return said;
+  const over = new AbortController();
+  const { signal } = over;
+  const ended = once(worker, 'exit', { signal }).then(() => {
+    throw new Error('the thread that reads the routes has ended: does a plug-in end the process?');
+  });
+  try {
+    const [said] = (await Promise.race([once(worker, 'message', { signal }), ended])) as [T];
+    return said;
+  } finally {
+    over.abort();
+  }
 }
 
 async function collect(

@@ -33,12 +33,27 @@ function inFolder(t: TestContext) {
   return {
     save: (text: string) => writeFileSync(routesFile, text),
     atOnce: () => loadRoutes(undefined, { routesFile, variables }),
-    apart: (inForce: MadeRoutes, tenant = 'acme') =>
-      loadRoutesApart({ ...request, variables: { TENANT: tenant } }, inForce),
+    apart: (inForce: MadeRoutes, tenant = 'acme', plugins: readonly string[] = []) =>
+      loadRoutesApart({ ...request, plugins, variables: { TENANT: tenant } }, inForce),
+    plugin: (text: string) => {
+      writeFileSync(join(folder, 'plugin.ts'), text);
+      return join(folder, 'plugin.ts');
+    },
   };
 }
 
 describe('a routes file that is read beside the calls in hand', () => {
+  test('is told to be unread where a plug-in ends the thread, and the next one is read', async t => {
+    const { save, atOnce, apart, plugin } = inFolder(t);
+    save(fileOf(1));
+    const first = atOnce().routes ?? assert.fail();
+
+    const ended = apart(first, 'acme', [plugin('process.exit();')]);
+
+    await assert.rejects(ended, /does a plug-in end the process/);
+    assert.deepEqual((await apart(first)).problems, []);
+  });
+
   test('means the same as one that is read at the start', async t => {
     const { save, atOnce, apart } = inFolder(t);
     save(fileOf(300));
