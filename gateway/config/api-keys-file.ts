@@ -34,10 +34,11 @@ const Keys = z
   .array(Entry)
   .max(KEYS_MAX)
   .check(({ value, issues }) => {
-    const ids = value.map(({ id }) => id);
-    ids.forEach((id, at) => {
-      if (ids.indexOf(id) !== at) issues.push({ ...flaw(id, 'this id is listed already'), path: [at, 'id'] });
-    });
+    const known = new Set<string>();
+    for (const [at, { id }] of value.entries()) {
+      if (known.has(id)) issues.push({ ...flaw(id, 'this id is listed already'), path: [at, 'id'] });
+      known.add(id);
+    }
   })
   .transform(entries =>
     entries.map(({ sha256, expires, ...rest }): ApiKey => ({

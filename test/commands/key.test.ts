@@ -78,6 +78,18 @@ describe('penstock key', () => {
     });
   }
 
+  test('says of each id that stands in the file twice where it is', () => {
+    const key = (id: string) => `- { id: ${id}, sha256: ${'a'.repeat(64)}, subject: s }\n`;
+
+    const { keys, problems } = parseApiKeys(['a', 'b', 'a', 'c', 'b'].map(key).join(''), 'keys.yaml');
+
+    assert.equal(keys, undefined);
+    assert.deepEqual(
+      problems.map(({ line, message }) => `${line} ${message}`),
+      ['3 this id is listed already', '5 this id is listed already'],
+    );
+  });
+
   test('refuses a second key of an id, and where no file of keys is configured', async t => {
     const { key } = inFolder(t);
     await key('create', '--subject', 'a', '--id', 'one');
