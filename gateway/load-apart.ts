@@ -16,14 +16,22 @@ import type { RoutesNow } from './reload.ts';
 
 const WORKER = new URL('./load-worker.ts', import.meta.url);
 
+/** What a thread takes longer for never comes: a plug-in loops where it is loaded, or a file is a pipe. */
+const REPLY_MS_MAX = 120_000;
+
 /** YAML makes many short-lived objects: with room for them little is moved twice. */
 const RESOURCES = { maxYoungGenerationSizeMb: 64 };
 
 /**
  * Reads and understands the routes file beside the calls in hand: it is parsed and judged by another thread, and made
- * into routes here, a few at a time. Routes that have not changed are those in force.
+ * into routes here, a few at a time. Routes that have not changed are those in force. Rejects where the thread fails, ends,
+ * or does not reply in time.
  */
-export async function loadRoutesApart(input: RoutesInput, inForce: MadeRoutes): Promise<RoutesNow> {
+export async function loadRoutesApart(
+  input: RoutesInput,
+  inForce: MadeRoutes,
+  replyMsMax = REPLY_MS_MAX,
+): Promise<RoutesNow> {
   const { made, plugins: loaded } = inForce;
   // Where a plug-in has changed, so have all routes.
   const isChanged = loaded !== undefined && haveChanged(loaded);
@@ -31,9 +39,9 @@ export async function loadRoutesApart(input: RoutesInput, inForce: MadeRoutes): 
   const workerData: WorkerInput = { input, around: made.around, keys: isChanged ? [] : [...made.byKey.keys()] };
   const worker = new Worker(WORKER, { workerData, resourceLimits: RESOURCES, env: environment() });
   try {
-    const { problems, secrets, parts } = await nextMessage<Judged>(worker);
+    const { problems, secrets, parts } = await nextMessage<Judged>(worker, replyMsMax);
     if (hasError(problems)) return { routes: undefined, problems, secrets };
-    const { routes: toMake, ...around } = await collect(worker, parts);
+    const { routes: toMake, ...around } = await collect(worker, { parts, replyMsMax });
     const { identityConfigured, identity, routesFile, variables } = input;
     const texts = new Map<string, string>();
     const schemaIn = schemasBeside(routesFile, variables, texts);
@@ -68,16 +76,23 @@ function environment(): Record<string, string> {
   return kept === undefined ? {} : { NODE_COMPILE_CACHE: dirname(kept) };
 }
 
-/** What a thread says next; rejects where it fails, or ends without a word, as code of a plug-in can have it. */
-async function nextMessage<T>(worker: Worker): Promise<T> {
+/** What a thread says next; rejects where it fails, or ends or goes on without a word, as code of a plug-in can have it. */
+async function nextMessage<T>(worker: Worker, replyMsMax: number): Promise<T> {
   const over = new AbortController();
-  const { signal } = over;
+  const late = AbortSignal.timeout(replyMsMax);
+  const signal = AbortSignal.any([over.signal, late]);
   const ended = once(worker, 'exit', { signal }).then(() => {
     throw new Error('the thread that reads the routes has ended: does a plug-in end the process?');
   });
   try {
     const [said] = (await Promise.race([once(worker, 'message', { signal }), ended])) as [T];
     return said;
+  } catch (error) {
+    if (!late.aborted) throw error;
+    const seconds = Math.round(replyMsMax / 1_000);
+    throw new Error(`the thread that reads the routes has not replied for ${seconds} s: does a plug-in loop?`, {
+      cause: error,
+    });
   } finally {
     over.abort();
   }
@@ -85,14 +100,14 @@ async function nextMessage<T>(worker: Worker): Promise<T> {
 
 async function collect(
   worker: Worker,
-  parts: number,
+  { parts, replyMsMax }: { readonly parts: number; readonly replyMsMax: number },
 ): Promise<AroundRoutes & { readonly routes: readonly RouteToMake[] }> {
   const services = new Map<string, WrittenService>();
   const routes: RouteToMake[] = [];
   let rest: JudgedPart = {};
   for (let at = 0; at < parts; at++) {
     worker.postMessage(at);
-    const part = await nextMessage<JudgedPart>(worker);
+    const part = await nextMessage<JudgedPart>(worker, replyMsMax);
     rest = { ...rest, ...part };
     for (const [name, service] of part.services ?? []) services.set(name, service);
     routes.push(...(part.routes ?? []));

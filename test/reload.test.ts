@@ -33,8 +33,10 @@ function inFolder(t: TestContext) {
   return {
     save: (text: string) => writeFileSync(routesFile, text),
     atOnce: () => loadRoutes(undefined, { routesFile, variables }),
-    apart: (inForce: MadeRoutes, tenant = 'acme', plugins: readonly string[] = []) =>
-      loadRoutesApart({ ...request, plugins, variables: { TENANT: tenant } }, inForce),
+    apart: (inForce: MadeRoutes, tenant = 'acme') =>
+      loadRoutesApart({ ...request, variables: { TENANT: tenant } }, inForce),
+    apartWith: (plugin: string, inForce: MadeRoutes, replyMsMax?: number) =>
+      loadRoutesApart({ ...request, plugins: [plugin] }, inForce, replyMsMax),
     plugin: (text: string) => {
       writeFileSync(join(folder, 'plugin.ts'), text);
       return join(folder, 'plugin.ts');
@@ -44,13 +46,24 @@ function inFolder(t: TestContext) {
 
 describe('a routes file that is read beside the calls in hand', () => {
   test('is told to be unread where a plug-in ends the thread, and the next one is read', async t => {
-    const { save, atOnce, apart, plugin } = inFolder(t);
+    const { save, atOnce, apart, apartWith, plugin } = inFolder(t);
     save(fileOf(1));
     const first = atOnce().routes ?? assert.fail();
 
-    const ended = apart(first, 'acme', [plugin('process.exit();')]);
+    const ended = apartWith(plugin('process.exit();'), first);
 
     await assert.rejects(ended, /does a plug-in end the process/);
+    assert.deepEqual((await apart(first)).problems, []);
+  });
+
+  test('is told to be unread where a plug-in loops in the thread, and the next one is read', async t => {
+    const { save, atOnce, apart, apartWith, plugin } = inFolder(t);
+    save(fileOf(1));
+    const first = atOnce().routes ?? assert.fail();
+
+    const looping = apartWith(plugin('for (;;);'), first, 1_000);
+
+    await assert.rejects(looping, /has not replied for 1 s: does a plug-in loop/);
     assert.deepEqual((await apart(first)).problems, []);
   });
 
