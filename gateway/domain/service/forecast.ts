@@ -151,8 +151,11 @@ const STEADY_FOR_MS = 60_000;
 /** Only where a call is shorter does it matter that R waits for the next. */
 const USUAL_MS_MAX = 20;
 
-/** Nineteen of twenty calls take less than so many times the usual, and nine of ten more than that part of it. */
+/** Nineteen of twenty calls take less than so many times the usual. */
 const SPREAD_MAX = 2;
+
+/** Nine of ten take more than this part of the usual. */
+const QUICK_PART_MIN = 1 / 3;
 
 /** Learns by route whether calls are short and steady. */
 export class SteadyTimes {
@@ -196,7 +199,7 @@ class RouteTimes {
     const p10Ms = sorted[Math.floor(known * 0.1)] ?? Infinity;
     const p50Ms = sorted[Math.floor(known * 0.5)] ?? Infinity;
     const p95Ms = sorted[Math.floor(known * 0.95)] ?? Infinity;
-    const isSteady = p95Ms < SPREAD_MAX * p50Ms && p50Ms < SPREAD_MAX * p10Ms;
+    const isSteady = p95Ms < SPREAD_MAX * p50Ms && p10Ms > QUICK_PART_MIN * p50Ms;
     this.#steady = isSteady && p50Ms < USUAL_MS_MAX ? { p10Ms, p50Ms, p95Ms } : undefined;
   }
 }
