@@ -213,8 +213,8 @@ function isBefore(node: Node | null, offset: number): boolean {
   return node?.range !== undefined && node.range !== null && node.range[0] < offset;
 }
 
-/** What places are looked up in. */
-interface Places {
+/** What an offset is looked up in. */
+interface ParsedText {
   readonly document: Document;
   /** What aliases stand for. */
   readonly named: ReadonlyMap<Node, Node>;
@@ -222,7 +222,7 @@ interface Places {
 }
 
 /** Where the value at the path starts, or its nearest parent when the value is missing. */
-function offsetOf({ document, named, text }: Places, { path, isAboutKey = false, piece }: Complaint): number {
+function offsetOf({ document, named, text }: ParsedText, { path, isAboutKey = false, piece }: Complaint): number {
   let node: Node | null = document.contents;
   let offset = startOf(document.contents ?? document);
   for (const [depth, key] of path.entries()) {
@@ -235,7 +235,7 @@ function offsetOf({ document, named, text }: Places, { path, isAboutKey = false,
   return piece === undefined ? offset : (offsetWithin(text, node, piece) ?? offset);
 }
 
-function childOf(named: Places['named'], parent: Node | null, key: string | number): Child | undefined {
+function childOf(named: ParsedText['named'], parent: Node | null, key: string | number): Child | undefined {
   const node = isAlias(parent) ? (named.get(parent) ?? null) : parent; // the library looks through all of the document
   if (isMap(node)) {
     const pair = node.items.findLast(item => keyText(item.key) === String(key));
@@ -300,7 +300,7 @@ interface Reading {
   aliasedParts: number;
 }
 
-interface Data extends Pick<Places, 'named'> {
+interface Data extends Pick<ParsedText, 'named'> {
   readonly value: unknown;
   readonly flaws: readonly Flaw[];
 }

@@ -196,7 +196,7 @@ class WatchedCall implements UpstreamRequestOptions, Waiting {
 }
 
 /**
- * One call in a batch: an entry in its list. To the one that waits for it it is the upstream request, and reports the
+ * One call in a batch: an entry in its list. To what waits for it, it is the upstream request, and reports the
  * batch's one exchange, with its own time in the queue.
  */
 class BatchEntry implements UpstreamRequest, Entry {
@@ -290,7 +290,7 @@ interface BatchOptions {
  *
  * An entry that leaves before that is taken out; one that leaves after costs the others nothing. When all have left, the
  * upstream request is left. What comes back is split. An answer that cannot be is asked for again in halves, until the
- * failures call stands alone; what broke an instance is asked one by one, since halves would break more on the way.
+ * failing call stands alone; what broke an instance is asked one by one, since halves would break more on the way.
  */
 class Batch implements Waiting, Timed, OpenBatch<BatchEntry>, Room {
   /** When it is put though it waits for others. */

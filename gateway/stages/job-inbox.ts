@@ -32,8 +32,8 @@ interface InboxPorts {
 }
 
 const LOOK_EVERY_MS = 1_000;
-/** Files whose problem is remembered as told. */
-const TOLD_MAX = 1_000;
+/** Files whose problem is kept, so that it is reported once. */
+const REPORTED_MAX = 1_000;
 const PROBLEM_CHARS_MAX = 500;
 
 /**
@@ -43,7 +43,7 @@ const PROBLEM_CHARS_MAX = 500;
 export class JobInbox {
   readonly #ports: InboxPorts;
   readonly #settled = new Settled();
-  /** What was told, by file; '' is the inbox itself. */
+  /** What was reported, by file; '' is the inbox itself. */
   readonly #reported = new Map<string, string>();
   readonly #stop = new AbortController();
   #isClosed = false;
@@ -57,8 +57,8 @@ export class JobInbox {
   /** Looks now, and again and again. */
   begin(): void {
     this.#looking = this.#look()
-      .then(() => this.#sayAgain())
-      .catch((error: unknown) => this.#say('', error))
+      .then(() => this.#reportMended())
+      .catch((error: unknown) => this.#report('', error))
       .finally(() => {
         if (!this.#isClosed) this.#cancel = this.#ports.clock.after(LOOK_EVERY_MS, () => this.begin());
       });
@@ -86,14 +86,14 @@ export class JobInbox {
     }
   }
 
-  /** What is wrong with one file is told, and holds up no other. */
+  /** What is wrong with one file is reported, and holds up no other. */
   async #withFile<T>(name: string, work: () => Promise<T>): Promise<T | undefined> {
     try {
       const result = await work();
       this.#reported.delete(name);
       return result;
     } catch (error) {
-      this.#say(name, error);
+      this.#report(name, error);
       return undefined;
     }
   }
@@ -163,10 +163,10 @@ export class JobInbox {
   }
 
   /** Each problem once, until it is another; `file` is '' where it is the inbox's. */
-  #say(file: string, error: unknown): void {
+  #report(file: string, error: unknown): void {
     const problem = printable(error instanceof Error ? error.message : 'unknown', PROBLEM_CHARS_MAX);
     if (problem === this.#reported.get(file)) return;
-    if (this.#reported.size >= TOLD_MAX) this.#reported.clear();
+    if (this.#reported.size >= REPORTED_MAX) this.#reported.clear();
     this.#reported.set(file, problem);
     const { observe, routeId: route } = this.#ports;
     const about = { problem, route };
@@ -177,7 +177,7 @@ export class JobInbox {
     }
   }
 
-  #sayAgain(): void {
+  #reportMended(): void {
     if (!this.#reported.delete('')) return;
     const about = { problem: '', route: this.#ports.routeId };
     this.#ports.observe({ kind: 'notice', level: 'info', text: 'the inbox is looked at again', about });

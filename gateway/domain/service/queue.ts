@@ -159,8 +159,8 @@ const STRIDES: Readonly<Record<Priority, number>> = { high: 1, normal: 4, low: 1
  * The order in which what waits is served: priorities are served by weight, 16 to 4 to 1, so that none starves;
  * within a priority flows are served round robin; within a flow the first goes first.
  *
- * Priorities are kept apart by self-clocked fair queueing: each has a time at which its next call will have been served, and the
- * earliest goes first. One that was empty starts at the present: it has saved nothing up.
+ * Priorities are kept apart by self-clocked fair queueing: each has a time at which its next call will have been
+ * served, and the earliest goes first. One that was empty starts at the present: it has saved nothing up.
  */
 export class FairQueue<T extends Queueable<T>> {
   readonly #byPriority: Readonly<Record<Priority, PriorityClass<T>>>;
@@ -294,8 +294,8 @@ class PriorityClass<T extends Queueable<T>> {
 }
 
 /**
- * Flows are served round robin: one that was served goes to the end, however many of it wait. Each step costs the same, whether ten
- * or ten thousand wait.
+ * Flows are served round robin: one that was served goes to the end, however many of it wait. Each step costs the same,
+ * whether ten or ten thousand wait.
  */
 class Flows<T extends Queueable<T>> {
   readonly #byKey = new Map<FlowKey, Flow<T>>();

@@ -21,7 +21,7 @@ const AS_IT_IS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOC
 
 /** A folder that is shared with others: links in it are not followed. */
 export function createInboxFolder({ folder, out, create }: FolderOptions): InboxFolder {
-  const [waiting, done] = [new Turns(), new Turns()]; // what is done with stays, and must not keep what comes from its turn
+  const [waiting, done] = [new RoundRobin(), new RoundRobin()]; // what is done with stays, and must not hold up what comes
   return {
     async list() {
       const names = await readdir(folder);
@@ -76,7 +76,7 @@ export function createInboxFolder({ folder, out, create }: FolderOptions): Inbox
 }
 
 /** All of many, some at a time. */
-class Turns {
+class RoundRobin {
   #from = 0;
   #isSecond = true;
 

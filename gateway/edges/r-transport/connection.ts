@@ -40,8 +40,8 @@ export interface ConnectionHome {
 export class TurnEnd {
   #written = new ConnectionList();
   #closed = new ConnectionList();
-  #spareWritten = new ConnectionList();
-  #spareClosed = new ConnectionList();
+  #writtenNext = new ConnectionList();
+  #closedNext = new ConnectionList();
   #isSet = false;
   readonly #see = () => this.#all();
 
@@ -67,10 +67,10 @@ export class TurnEnd {
   #all(): void {
     const { written, closed } = { written: this.#written, closed: this.#closed };
     this.#isSet = false;
-    this.#written = this.#spareWritten;
-    this.#closed = this.#spareClosed;
-    this.#spareWritten = written;
-    this.#spareClosed = closed;
+    this.#written = this.#writtenNext;
+    this.#closed = this.#closedNext;
+    this.#writtenNext = written;
+    this.#closedNext = closed;
     try {
       for (let i = 0; i < written.count; i++) written.at(i)?.write();
       for (let i = 0; i < closed.count; i++) closed.at(i)?.close();
