@@ -1,6 +1,7 @@
 import { GatewayError, type InputError } from '../errors.ts';
 import { fieldOf } from '../http/fields.ts';
 import type { RserveTask } from '../route.ts';
+import { isSparse, SPECIAL_NUMBERS, type Cell } from '../table/answer-table.ts';
 import type { UpstreamMessage } from '../upstream.ts';
 import { invalidInput, type Findings, found } from '../validation/findings.ts';
 import { type RList, type RValue, strings, type RVector } from './r-value.ts';
@@ -109,9 +110,6 @@ function textsIn(value: RValue | undefined): string[] {
 /** A caller's rows as a data frame, or what is wrong with them. */
 type Rows = { readonly frame: RList } | { readonly errors: readonly InputError[] };
 
-/** Columns that few rows have would make far more cells than the body has values. */
-const CELLS_SPARE = 10_000;
-const CELLS_PER_VALUE = 16;
 const INTEGER_MAX = 2_147_483_647;
 
 /**
@@ -130,7 +128,6 @@ export function rowsOf(body: unknown): Rows {
   return { frame };
 }
 
-type Cell = string | number | boolean | null;
 /** Where a cell stands in the body. */
 type Place = (column: string, row: number) => string;
 
@@ -144,7 +141,7 @@ function ofRecords(records: readonly unknown[], findings: Findings): RList {
       if (!columns.has(name)) columns.set(name, []);
     }
   }
-  if (columns.size * records.length > values * CELLS_PER_VALUE + CELLS_SPARE)
+  if (isSparse(columns.size * records.length, values))
     findings.end('', 'the rows have too few fields in common to be the rows of one table');
   const place: Place = (column, row) => `/${row}/${escaped(column)}`;
   for (const [row, record] of (records as readonly Record<string, unknown>[]).entries()) {
@@ -197,13 +194,6 @@ function frameOf(columns: ReadonlyMap<string, Cell[]>, rows: number, judged: Jud
   return { type: 'list', values: [...columns].map(([name, cells]) => vectorOf(name, cells, judged)), names, rows };
 }
 
-const NUMBERS: ReadonlyMap<Cell, number | null> = new Map<Cell, number | null>([
-  ['NA', null],
-  ['NaN', NaN],
-  ['Inf', Infinity],
-  ['-Inf', -Infinity],
-]);
-
 function vectorOf(name: string, cells: readonly Cell[], { findings, place }: Judged): RVector {
   const kinds = cells.map(kindOf);
   const kind = kinds.find(each => each === 'string' || each === 'boolean' || each === 'number');
@@ -220,12 +210,12 @@ function vectorOf(name: string, cells: readonly Cell[], { findings, place }: Jud
 /** What a cell says of its column: 'special' is one of R's numbers by name, 'missing' says nothing. */
 function kindOf(cell: Cell): 'string' | 'number' | 'boolean' | 'special' | 'missing' {
   if (cell === null || cell === 'NA') return 'missing';
-  if (NUMBERS.has(cell)) return 'special';
+  if (SPECIAL_NUMBERS.has(cell)) return 'special';
   return typeof cell as 'string' | 'number' | 'boolean';
 }
 
 function numericOf(cells: readonly Cell[]): RVector {
-  const values = cells.map(cell => (typeof cell === 'number' ? cell : (NUMBERS.get(cell) ?? null)));
+  const values = cells.map(cell => (typeof cell === 'number' ? cell : (SPECIAL_NUMBERS.get(cell) ?? null)));
   return { type: values.every(isInteger) ? 'integer' : 'double', values };
 }
 

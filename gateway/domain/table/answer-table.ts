@@ -16,6 +16,11 @@ export const PREDICTION = '.pred';
 const CELLS_SPARE = 10_000;
 const CELLS_PER_VALUE = 16;
 
+/** Whether a table has far more cells than values were given for it. */
+export function isSparse(cells: number, values: number): boolean {
+  return cells > values * CELLS_PER_VALUE + CELLS_SPARE;
+}
+
 /**
  * The table in an answer in JSON; undefined where it holds none.
  *
@@ -50,7 +55,7 @@ function ofRecords(records: readonly unknown[]): AnswerTable | undefined {
       names.add(name);
     }
   }
-  if (names.size === 0 || names.size * records.length > values * CELLS_PER_VALUE + CELLS_SPARE) return undefined;
+  if (names.size === 0 || isSparse(names.size * records.length, values)) return undefined;
   const cellsOf = (name: string) =>
     (records as readonly Record<string, Cell>[]).map(record =>
       Object.hasOwn(record, name) ? (record[name] ?? null) : null,
@@ -71,8 +76,7 @@ function ofColumns(members: Readonly<Record<string, unknown>>): AnswerTable | un
       rows = value.length;
     }
   }
-  const spare = lists * rows * CELLS_PER_VALUE + CELLS_SPARE;
-  if (names.length === 0 || names.length * rows > spare) return undefined;
+  if (names.length === 0 || isSparse(names.length * rows, lists * rows)) return undefined;
   const cellsOf = (value: unknown) => (Array.isArray(value) ? value : Array<unknown>(rows).fill(value)) as Cell[];
   return { rows, columns: names.map(name => ({ name, cells: cellsOf(members[name]) })) };
 }
